@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "flannelette/agent/settings.hpp"
+#include "flannelette/base/delegate.hpp"
+#include "flannelette/base/files.hpp"
+#include "flannelette/base/log.hpp"
+#include "flannelette/base/random.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/registry/registry.hpp"
+
+namespace flannelette::agent {
+
+/// Where the agent is on its way. Legal edges:
+///
+///     kInterface -> kConfig -> kListing -> kClaiming -> kRunning
+///     kClaiming  -> kClaiming   (the subnet was taken meanwhile, or none is free: choose again)
+///     any        -> kStopped
+///
+/// Losing the registry, the lease or the interface in kRunning is not a state: the data plane stays, and what is missing is sought.
+enum class State : std::uint8_t {
+  kInterface,  ///< waiting for the underlay interface and its address
+  kConfig,     ///< waiting for the network config
+  kListing,    ///< waiting for the first complete list of leases
+  kClaiming,   ///< a subnet is being claimed
+  kRunning,
+  kStopped,
+};
+std::string_view name(State state);
+
+/// What the agent needs of the world, all outliving it.
+struct Dependencies {
+  io::Loop& loop;
+  Log& log;
+  kernel::Kernel& kernel;
+  registry::Registry& registry;
+  Files& files;
+  Random& random;
+  Delegate<void()> on_ready;  ///< once: the device, the rules and subnet.env are in place
+};
+
+/// The state machine that ties registry and kernel: choose the interface, get the config, hold a lease, keep the kernel equal to what
+/// the registry says. Nothing but stop() ends it.
+class Agent {
+ public:
+  static constexpr Millis kAuditEvery = 5 * 60'000;  ///< the kernel's tables are compared with the peer table at least this often
+  static constexpr Millis kDoorbellDelay = 100;      ///< addresses come and go in sets: look when they have settled
+  static constexpr Millis kRetryFirst = 1'000;
+  static constexpr Millis kRetryMax = 60'000;
+
+  Agent(const Dependencies& needs, const Settings& settings);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  void start();
+  /// Goes silent and leaves the data plane, the lease and the files as they are.
+  void stop();
+  State state() const;
+  overlay::PeerCounts counts() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flannelette::agent

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace flannelette {
+
+using Millis = std::int64_t;  ///< a duration or a monotonic time, in milliseconds
+
+/// The seam for time. All timers run on now(); the wall clock is only for certificates and for people.
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual Millis now() const = 0;                 ///< monotonic, never goes back
+  virtual std::int64_t wall_seconds() const = 0;  ///< Unix time; may jump either way
+};
+
+class SystemClock final : public Clock {
+ public:
+  Millis now() const override;  ///< CLOCK_MONOTONIC, the clock that epoll_wait waits by
+  std::int64_t wall_seconds() const override;
+};
+
+}  // namespace flannelette

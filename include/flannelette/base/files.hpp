@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "flannelette/base/result.hpp"
+
+namespace flannelette {
+
+/// The seam for files. Paths are absolute or relative to the working directory, at most kMaxPath bytes.
+class Files {
+ public:
+  static constexpr std::size_t kMaxPath = 255;
+
+  virtual ~Files() = default;
+  /// Reads the whole file; nullopt if it does not exist; kLimit if it is larger than `buffer` (nothing is cut
+  /// silently).
+  virtual Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) = 0;
+  /// Makes the directory and its parents (0755 less the umask) if missing, writes a temporary file beside the
+  /// target with O_EXCL, fsync, rename: a reader sees the old or the new text, also after a crash. The file
+  /// gets exactly `mode`. The temporary file is removed on failure. A symbolic link at `path` is replaced,
+  /// not followed.
+  virtual Result<void> replace(std::string_view path, std::string_view text, unsigned mode) = 0;
+  /// Writes text into an existing file in place (procfs, sysfs); never creates it.
+  virtual Result<void> write_in_place(std::string_view path, std::string_view text) = 0;
+};
+
+class SystemFiles final : public Files {
+ public:
+  Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
+  Result<void> replace(std::string_view path, std::string_view text, unsigned mode) override;
+  Result<void> write_in_place(std::string_view path, std::string_view text) override;
+};
+
+}  // namespace flannelette

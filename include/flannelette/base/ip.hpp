@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "flannelette/base/text.hpp"
+
+/// Addresses as values. IPv4 is kept in host byte order, so that arithmetic and order are the natural ones;
+/// the kernel room converts at its edge.
+namespace flannelette {
+
+struct Ip4 {
+  std::uint32_t value = 0;  ///< host byte order: 10.0.0.1 is 0x0a000001
+  auto operator<=>(const Ip4&) const = default;
+};
+
+struct Ip6 {
+  std::array<std::uint8_t, 16> bytes{};  ///< network byte order
+  auto operator<=>(const Ip6&) const = default;
+};
+
+/// An IPv4 prefix. Host bits may be set in `base` (an interface address); `masked()` clears them.
+struct Net4 {
+  Ip4 base;
+  std::uint8_t length = 0;  ///< 0..32
+  auto operator<=>(const Net4&) const = default;
+
+  std::uint32_t mask() const { return length == 0 ? 0 : ~std::uint32_t{0} << (32 - length); }
+  Net4 masked() const { return {{base.value & mask()}, length}; }
+  bool aligned() const { return (base.value & ~mask()) == 0; }
+  Ip4 last() const { return {base.value | ~mask()}; }
+  bool contains(Ip4 ip) const { return ((ip.value ^ base.value) & mask()) == 0; }
+  bool contains(Net4 inner) const { return inner.length >= length && contains(inner.base); }
+  bool overlaps(Net4 other) const { return contains(other.base) || other.contains(base); }
+};
+
+struct Net6 {
+  Ip6 base;
+  std::uint8_t length = 0;  ///< 0..128
+  auto operator<=>(const Net6&) const = default;
+};
+
+struct Mac {
+  std::array<std::uint8_t, 6> bytes{};
+  auto operator<=>(const Mac&) const = default;
+
+  bool zero() const { return *this == Mac{}; }
+  bool unicast() const { return (bytes[0] & 1) == 0; }
+};
+
+/// 127.0.0.0/8.
+bool is_loopback(Ip4 ip);
+/// Neither 0.0.0.0/8 nor 224.0.0.0/4 nor 240.0.0.0/4 (so not the broadcast address).
+bool is_unicast(Ip4 ip);
+/// 169.254.0.0/16.
+bool is_link_local(Ip4 ip);
+
+/// Strict dotted quad: four decimals of 1 to 3 digits, no leading zero (Go's net package refuses it too),
+/// nothing around.
+std::optional<Ip4> parse_ip4(std::string_view text);
+/// RFC 4291 text, no zone, optional embedded IPv4.
+std::optional<Ip6> parse_ip6(std::string_view text);
+/// "a.b.c.d/len"; host bits are kept (mask them with masked()).
+std::optional<Net4> parse_net4(std::string_view text);
+/// Six pairs of hex digits, any case, separated by ':' or by '-'.
+std::optional<Mac> parse_mac(std::string_view text);
+
+void write(Writer& out, Ip4 ip);
+void write(Writer& out, const Ip6& ip);  ///< RFC 5952
+void write(Writer& out, Net4 net);       ///< "10.0.0.0/24"
+void write(Writer& out, Mac mac);        ///< lower case, ':'
+
+template <class T>
+Text<48> text_of(const T& value) {
+  return to_text<48>([&](Writer& out) { write(out, value); });
+}
+
+}  // namespace flannelette

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "flannelette/base/clock.hpp"
+#include "flannelette/base/ip.hpp"
+#include "flannelette/base/result.hpp"
+
+/// One line an entry: `warning: peer ignored subnet=10.42.3.0/24 reason="its subnet overlaps ours"`. Only
+/// agent, cli and main log; the rooms below return errors. No secret is ever passed in.
+namespace flannelette {
+
+enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
+std::string_view name(Level level);
+
+/// One key=value of a log line. Holds views: use it only as a temporary in the call.
+class Field {
+ public:
+  Field(std::string_view key, std::string_view value);
+  Field(std::string_view key, const char* value) : Field(key, std::string_view(value)) {}
+  Field(std::string_view key, std::int64_t value);
+  Field(std::string_view key, std::uint64_t value);
+  Field(std::string_view key, int value) : Field(key, std::int64_t{value}) {}
+  Field(std::string_view key, unsigned value) : Field(key, std::uint64_t{value}) {}
+  Field(std::string_view key, Ip4 value);
+  Field(std::string_view key, Net4 value);
+  Field(std::string_view key, Mac value);
+  /// `error="connect: Connection refused"`: context, then strerror or the code's name (and an mbedTLS error
+  /// in hexadecimal).
+  explicit Field(const Error& error);
+
+  std::string_view key() const { return key_; }
+  /// Appends `key=value`. The value is quoted if it is empty or holds a blank, a quote, a backslash or a byte
+  /// that is not printable ASCII; those bytes are written `\xNN`, so that no peer can send a line end or a
+  /// terminal escape into the log.
+  void write(Writer& out) const;
+
+ private:
+  static constexpr std::size_t kOwned = 64;
+  std::string_view key_;
+  std::string_view view_;  // the value is view_, then text_
+  Text<kOwned> text_;
+};
+
+/// Where finished lines go (without line end). Tests record them, main writes them to stderr.
+class LogSink {
+ public:
+  virtual ~LogSink() = default;
+  virtual void line(Level level, std::string_view text) = 0;
+};
+
+/// The log. Lines are limited per cause, a cause being the address of `text` (a literal): a burst of kBurst,
+/// then one a kRefill, and the next line let through says how many were held back (`suppressed=12`, the first
+/// field). So no input can fill a disk. Debug lines are limited too.
+class Log {
+ public:
+  static constexpr int kBurst = 10;
+  static constexpr Millis kRefill = 60'000;
+  static constexpr std::size_t kMaxLine = 512;  ///< longer lines are cut
+
+  Log(LogSink& sink, const Clock& clock, Level threshold = Level::kInfo)
+      : sink_(sink), clock_(clock), threshold_(threshold) {}
+
+  void debug(const char* text, std::initializer_list<Field> fields = {}) {
+    write(Level::kDebug, text, fields);
+  }
+  void info(const char* text, std::initializer_list<Field> fields = {}) { write(Level::kInfo, text, fields); }
+  void warning(const char* text, std::initializer_list<Field> fields = {}) {
+    write(Level::kWarning, text, fields);
+  }
+  void error(const char* text, std::initializer_list<Field> fields = {}) {
+    write(Level::kError, text, fields);
+  }
+  bool enabled(Level level) const { return level >= threshold_; }
+
+ private:
+  struct Cause {
+    const char* text = nullptr;
+    Millis refilled = 0;
+    int tokens = 0;
+    unsigned held_back = 0;
+  };
+  void write(Level level, const char* text, std::initializer_list<Field> fields);
+  Cause& cause_of(const char* text);
+
+  LogSink& sink_;
+  const Clock& clock_;
+  Level threshold_;
+  std::array<Cause, 64> causes_{};  ///< least recently refilled one is reused
+};
+
+}  // namespace flannelette

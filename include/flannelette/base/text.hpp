@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+/// Text without a heap: a Writer appends to memory it does not own, a Text<N> owns N bytes.
+namespace flannelette {
+
+/// Appends to a caller's buffer. Overflow is sticky: a piece that does not fit is not written, not even in
+/// part, and neither is anything after it; `overflowed()` stays true until clear().
+class Writer {
+ public:
+  explicit Writer(std::span<char> out) : out_(out) {}
+
+  Writer& put(char c);
+  Writer& put(std::string_view text);
+  Writer& put_unsigned(std::uint64_t value);
+  Writer& put_signed(std::int64_t value);
+  /// Lower-case hexadecimal, at least `width` digits.
+  Writer& put_hex(std::uint64_t value, int width = 1);
+
+  std::string_view view() const { return {out_.data(), size_}; }
+  std::size_t size() const { return size_; }
+  std::size_t room() const { return out_.size() - size_; }
+  bool overflowed() const { return overflowed_; }
+  /// For those who know beforehand that what they would write does not fit.
+  void overflow() { overflowed_ = true; }
+  void clear() {
+    size_ = 0;
+    overflowed_ = false;
+  }
+
+ private:
+  std::span<char> out_;
+  std::size_t size_ = 0;
+  bool overflowed_ = false;
+};
+
+/// A value type holding up to N bytes of text. Assigning more than N bytes fails and leaves the old text.
+template <std::size_t N>
+class Text {
+ public:
+  static constexpr std::size_t kCapacity = N;
+
+  Text() = default;
+  /// For literals and values known to fit; what does not fit is cut (see assign for the checked form).
+  Text(std::string_view text) {  // NOLINT: implicit on purpose
+    size_ = text.size() < N ? text.size() : N;
+    for (std::size_t i = 0; i < size_; ++i) bytes_[i] = text[i];
+    bytes_[size_] = '\0';
+  }
+  Text(const char* text) : Text(std::string_view(text)) {}  // NOLINT
+
+  [[nodiscard]] bool assign(std::string_view text) {
+    if (text.size() > N) return false;
+    *this = Text(text);
+    return true;
+  }
+  std::string_view view() const { return {bytes_.data(), size_}; }
+  operator std::string_view() const { return view(); }  // NOLINT
+  const char* c_str() const { return bytes_.data(); }
+  bool empty() const { return size_ == 0; }
+  std::size_t size() const { return size_; }
+  void clear() {
+    size_ = 0;
+    bytes_[0] = '\0';
+  }
+  friend bool operator==(const Text& a, const Text& b) { return a.view() == b.view(); }
+
+ private:
+  std::array<char, N + 1> bytes_{};
+  std::size_t size_ = 0;
+};
+
+/// `put_*` any writable thing into a fresh Text: `to_text<16>([&](Writer& w) { write(w, ip); })`.
+template <std::size_t N, class Fill>
+Text<N> to_text(Fill fill) {
+  std::array<char, N> bytes;
+  Writer writer(bytes);
+  fill(writer);
+  return Text<N>(writer.view());
+}
+
+/// Decimal only, no sign, no blank, no overflow; the whole text must be the number.
+[[nodiscard]] bool parse_unsigned(std::string_view text, std::uint64_t& value);
+
+/// The value of a hexadecimal digit of either case, or -1.
+int hex_value(char c);
+
+/// ASCII case-insensitive equality.
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+}  // namespace flannelette

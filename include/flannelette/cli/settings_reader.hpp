@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "flannelette/agent/settings.hpp"
+#include "flannelette/base/files.hpp"
+#include "flannelette/io/net_stream.hpp"
+#include "flannelette/registry/etcd.hpp"
+
+namespace flannelette::cli {
+
+/// Everything `run` needs to know, from all sources.
+struct RunSettings {
+  agent::Settings agent;
+  registry::EtcdSettings etcd;
+  io::TlsSettings tls;
+};
+
+/// Collects lines for the person at the terminal: problems (exit 2) and notices (accepted, but...).
+class Reporter {
+ public:
+  virtual void problem(std::string_view text) = 0;
+  virtual void notice(std::string_view text) = 0;
+
+ protected:
+  ~Reporter() = default;
+};
+
+/// What the command line asks for.
+enum class Asked : std::uint8_t { kRun, kHelp, kVersion, kWrong };
+
+/// Reads the INI file (-c, default /etc/flannelette.ini; the default one may be absent), above it FLANNELD_* environment, above that
+/// the flags. `arguments` are those after the verb. kWrong: at least one problem was reported; all problems are, not only the first.
+Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment, Files& files,
+                    RunSettings& settings, Reporter& reporter);
+
+}  // namespace flannelette::cli

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "flannelette/base/clock.hpp"
+#include "flannelette/http/response.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/io/stream.hpp"
+
+namespace flannelette::http {
+
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
+/// An HTTP/1.1 client for one connection: one request at a time, keep-alive. It knows nothing of etcd; endpoint rotation, retries and
+/// back-off are its user's.
+class Client final : private io::Stream::Listener {
+ public:
+  static constexpr std::size_t kMaxRequest = 12 * 1024;  ///< head and body together
+
+  /// Who made the request. on_done or on_error ends it, exactly one of them, and from either the next request may be made.
+  class Handler {
+   public:
+    virtual void on_head(const ResponseHead& head) = 0;
+    virtual void on_body(std::string_view bytes) = 0;  ///< a piece of the decoded body, any size, any split
+    virtual void on_done() = 0;
+    /// The request failed (connection refused or lost, timeout, malformed response). The connection is closed.
+    virtual void on_error(const Error& error) = 0;
+
+   protected:
+    ~Handler() = default;
+  };
+
+  /// The stream must outlive the client; nobody else uses it.
+  Client(io::Loop& loop, io::Stream& stream);
+  ~Client();  ///< as cancel()
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// POSTs a JSON body. Connects first if there is no connection to this endpoint. `timeout` is the longest silence allowed while
+  /// the request is under way: it restarts with each byte received; 0 means none (a watch, once its first line is there:
+  /// set_silence_limit). A request that fails on a kept-alive connection before any byte of a response was received is sent again
+  /// once on a new connection (the server closed it while idle) if `repeatable`. A request under way is cancelled. What is passed is
+  /// copied; `handler` is never called from within post(). A request that is too large (kLimit) or whose path or headers hold
+  /// forbidden bytes (kInvalid) ends in on_error without being sent.
+  void post(const io::Endpoint& endpoint, std::string_view path, std::span<const Header> headers, std::string_view body,
+            Millis timeout, bool repeatable, Handler& handler);
+  /// Changes the allowed silence of the request under way.
+  void set_silence_limit(Millis timeout);
+  /// Ends the request under way without a callback and closes the connection.
+  void cancel();
+  bool busy() const { return handler_ != nullptr; }
+
+ private:
+  void on_open() override;
+  void on_data(std::string_view bytes) override;
+  void on_close(const Error& error) override;
+  void on_silence();
+  Result<void> compose(std::string_view path, std::span<const Header> headers, std::string_view body);
+  void connect();
+  void send();
+  void restart_silence();
+  void fail_later(const Error& error);
+  void end_request();
+  void finish();
+  void fail(const Error& error);
+
+  io::Stream& stream_;
+  io::Timer silence_;
+  ResponseParser parser_;
+  Handler* handler_ = nullptr;
+  io::Endpoint endpoint_;
+  Millis silence_limit_ = 0;
+  std::optional<Error> pending_error_;  ///< to be delivered by the timer
+  unsigned request_number_ = 0;         ///< changes when a request ends: callbacks compare it
+  bool* destroyed_ = nullptr;           ///< told by the destructor, while a callback runs
+  bool connected_ = false;
+  bool repeatable_ = false;
+  bool received_ = false;  ///< a byte of the response
+  bool reused_ = false;    ///< sent on a connection that carried a request before
+  std::size_t request_size_ = 0;
+  char request_[kMaxRequest];  ///< kept for one repetition
+};
+
+}  // namespace flannelette::http

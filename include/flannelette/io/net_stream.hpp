@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "flannelette/base/clock.hpp"
+#include "flannelette/base/files.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/io/stream.hpp"
+
+namespace flannelette::io {
+
+/// TCP timing, one profile for a process.
+struct TcpSettings {
+  Millis connect_timeout = 10'000;       ///< name resolution, TCP connect and TLS handshake of one address
+  int keepalive_idle_seconds = 60;       ///< first probe after this much silence
+  int keepalive_interval_seconds = 10;
+  int keepalive_probes = 3;
+  unsigned user_timeout_ms = 30'000;     ///< TCP_USER_TIMEOUT: unacknowledged data older than this ends the connection
+};
+
+/// What TLS needs. Paths name PEM files; an empty path means "none". A CA file alone is enough.
+struct TlsSettings {
+  Text<Files::kMaxPath> ca_file;    ///< needed for https: there is no built-in trust store
+  Text<Files::kMaxPath> cert_file;  ///< client certificate, with key_file; both or none
+  Text<Files::kMaxPath> key_file;
+};
+
+/// Verified TLS configuration shared by all streams of a process. Only its implementation sees mbedTLS.
+class TlsContext {
+ public:
+  static constexpr std::size_t kMaxPem = 64 * 1024;  ///< larger certificate or key files are refused
+
+  TlsContext();
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+  /// Reads and parses the files; call it before streams use the context, and not again once it succeeded. The error's context says which file and why in static words; the name is in `failed_path` if given.
+  Result<void> load(const TlsSettings& settings, Files& files, Text<Files::kMaxPath>* failed_path = nullptr);
+  bool loaded() const { return loaded_; }
+
+ private:
+  friend class TlsSession;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+  bool loaded_ = false;
+};
+
+/// Resolves names with libc's getaddrinfo in a short-lived forked child, so that the loop never blocks; literal addresses need no child.
+/// All addresses of a name are tried in the order getaddrinfo gives; the last good address is tried first next time, and is used when
+/// resolution fails.
+class NetStream final : public Stream {
+ public:
+  static constexpr std::size_t kWriteBuffer = 16 * 1024;
+
+  NetStream(Loop& loop, const TcpSettings& tcp, TlsContext& tls);
+  ~NetStream() override;
+  void open(const Endpoint& endpoint, Listener& listener) override;
+  Result<void> write(std::string_view bytes) override;
+  void close() override;
+  /// What a TLS failure says beyond Error: "the server's certificate has expired", "the server requires a client certificate", ...
+  /// Static text, empty if the last failure was no TLS failure. Kept until the next open().
+  const char* tls_failure() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flannelette::io

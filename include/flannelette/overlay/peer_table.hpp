@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "flannelette/base/ip.hpp"
+#include "flannelette/base/random.hpp"
+#include "flannelette/overlay/config.hpp"
+#include "flannelette/overlay/entry.hpp"
+#include "flannelette/overlay/lease.hpp"
+
+/// All leases of the cluster, which of them are peers to be programmed, and what must change in the kernel for it. Pure.
+///
+/// Three ways in: a listing (begin_listing, upsert..., end_listing), single events (upsert, remove), and a change of what we are
+/// ourselves (set_local). Two ways out: plan() gives the changes since the last commit(); an audit judges a dump of the kernel's tables
+/// entry by entry and then gives what is missing. There is no second copy of the desired or the actual state.
+namespace flannelette::overlay {
+
+/// What we are, for validation. Until our own subnet is known `subnet` is empty and nothing is programmed.
+struct LocalNode {
+  NetworkConfig config;
+  Ip4 public_ip;
+  std::optional<Net4> subnet;
+  std::optional<Mac> mac;
+};
+
+/// Why a record is not programmed.
+enum class Ignored : std::uint8_t {
+  kNo,               ///< it is a peer
+  kOurs,             ///< our own record
+  kOtherBackend,     ///< another BackendType, or none
+  kUnreadable,       ///< the value is not a lease value
+  kBadSubnet,        ///< outside Network, Network itself, longer than /30, or host bits set
+  kOverlapsOurs,
+  kBadPublicIp,      ///< not unicast, or loopback
+  kOurPublicIp,      ///< another subnet under our own PublicIP
+  kBadMac,           ///< absent, zero, multicast
+  kOurMac,
+  kOtherVni,
+  kConflict,         ///< loses against another record (overlap, same MAC or same PublicIP); promoted when that one goes
+};
+std::string_view name(Ignored reason);  ///< a phrase for the log: "its subnet overlaps ours"
+
+/// Kernel-side counts, for READY and status.
+struct PeerCounts {
+  std::size_t records = 0;
+  std::size_t peers = 0;     ///< winners, programmed or to be
+  std::size_t ignored = 0;   ///< all but kNo, kOurs
+};
+
+class PeerTable {
+ public:
+  /// Records beyond this are refused (counted, reported once by the caller): 40 bytes each.
+  static constexpr std::size_t kMaxRecords = 1'000'000;
+
+  PeerTable();
+  ~PeerTable();
+  PeerTable(const PeerTable&) = delete;
+  PeerTable& operator=(const PeerTable&) = delete;
+
+  /// Validates all records anew. Does not forget what is programmed.
+  void set_local(const LocalNode& local);
+
+  void begin_listing();
+  /// Adds or replaces the record of this key; a record older than what is there (mod_revision) is dropped. Returns why it is not
+  /// a candidate on its own merits (kNo if it is; kConflict is only known after settle()). False in `stored` if the table is full.
+  Ignored upsert(const LeaseRecord& record, bool* stored = nullptr);
+  /// The listing was complete: records not seen in it are removed.
+  void end_listing();
+  /// The listing was cut: nothing is removed.
+  void abort_listing();
+  /// A deletion event. `mod_revision` is the deletion's: a record younger than it stays.
+  void remove(const LeaseKey& key, std::int64_t mod_revision);
+
+  /// Settles conflicts, then hands every change since the last commit to `sink` in an order that never cuts a live peer: neighbours and
+  /// FDB, then routes, then deletions of routes, then of neighbours and FDB. A call without need emits nothing and is cheap.
+  void plan(ChangeSink& sink);
+  /// All changes of the last plan() are in the kernel.
+  void commit();
+  /// They are not, or not all: an audit is needed. plan() emits nothing until one was finished and committed.
+  void invalidate();
+  bool needs_audit() const;
+
+  /// An audit: begin_audit(), every entry of three complete dumps through judge(), then finish_audit(). Entries on our own device only.
+  /// A dump that was interrupted: abort_audit(), nothing follows from it.
+  /// finish_audit emits what is missing or different, then the deletions, in plan()'s order, then commit() says it is done.
+  /// At most kMaxStale deletions are collected a pass; more_stale() says that another audit is needed after this one.
+  static constexpr std::size_t kMaxStale = 16'384;
+  void begin_audit();
+  void judge(const Neighbour& have);
+  void judge(const Fdb& have);
+  void judge(const Route& have);
+  void finish_audit(ChangeSink& sink);
+  void abort_audit();
+  bool more_stale() const;
+
+  /// The newest readable vxlan record with this PublicIP, our own in an earlier life: a subnet of the configured length, within
+  /// SubnetMin..SubnetMax and without IPv6 part is `usable` for adoption.
+  struct Own {
+    LeaseKey key;
+    Mac mac;                   ///< zero if the record has none
+    bool vxlan = false;        ///< it is a vxlan record
+    bool usable = false;
+    std::int64_t create_revision = 0;
+    std::int64_t mod_revision = 0;
+  };
+  std::optional<Own> find_own(Ip4 public_ip) const;
+  /// The record that holds exactly this subnet, if any (also one with an IPv6 part).
+  struct Holder {
+    LeaseKey key;
+    Ip4 public_ip;
+    Mac mac;
+    std::int64_t mod_revision = 0;
+    bool readable = true;
+  };
+  std::optional<Holder> find_holder(Net4 subnet) const;
+  /// Whether any record, of whatever backend, overlaps this subnet.
+  bool taken(Net4 subnet) const;
+  /// A subnet chosen uniformly among all that are free: of the configured length, in SubnetMin..SubnetMax, overlapping no record.
+  /// nullopt: none is free.
+  std::optional<Net4> choose_free(const NetworkConfig& config, Random& random) const;
+
+  PeerCounts counts() const;
+  /// Every ignored record in subnet order, for the log after a listing and for status. The visitor must not change the table.
+  class IgnoredVisitor {
+   public:
+    virtual void ignored(const LeaseKey& key, Ignored reason) = 0;
+
+   protected:
+    ~IgnoredVisitor() = default;
+  };
+  void visit_ignored(IgnoredVisitor& visitor) const;
+  /// Number of records without BackendType (flanneld's udp backend writes such).
+  std::size_t without_backend() const;
+
+ private:
+  struct Record;  ///< <= 40 bytes
+  // Storage, indexes and pending deletions are the implementation's.
+  struct Impl;
+  Impl* impl_;
+};
+
+}  // namespace flannelette::overlay

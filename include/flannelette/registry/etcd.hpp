@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "flannelette/base/random.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/io/stream.hpp"
+#include "flannelette/registry/registry.hpp"
+
+namespace flannelette::registry {
+
+struct EtcdSettings {
+  static constexpr std::size_t kMaxEndpoints = 16;
+  static constexpr std::size_t kMaxPrefix = 128;
+  static constexpr std::size_t kMaxCredential = 128;
+
+  std::array<io::Endpoint, kMaxEndpoints> endpoints;
+  std::size_t endpoint_count = 0;
+  Text<kMaxPrefix> prefix{"/coreos.com/network"};
+  Text<kMaxCredential> username;   ///< empty: no authentication
+  Text<kMaxCredential> password;   ///< secret: in no log, status or error
+  std::int64_t lease_ttl_seconds = 86'400;
+  std::int64_t renew_margin_seconds = 3'600;  ///< the lease is kept alive at the earlier of ttl / 3 and ttl - margin after the last time
+};
+
+/// etcd v3 through its HTTP/JSON gateway: one connection for requests, one for the watch. See flannel's and etcd's documentation
+/// for the schema; paths are /v3/kv/range, /v3/kv/txn, /v3/lease/*, /v3/watch, /v3/auth/authenticate.
+class EtcdRegistry final : public Registry {
+ public:
+  static constexpr std::size_t kMaxKey = 512;          ///< longer keys are skipped as foreign
+  static constexpr std::size_t kMaxValue = 16 * 1024;  ///< longer values make an unreadable record
+  static constexpr int kListPage = 500;
+  static constexpr Millis kRequestTimeout = 10'000;    ///< longest silence while a response is awaited; etcd itself gives up after 7 s
+  static constexpr Millis kBackoffFirst = 100;
+  static constexpr Millis kBackoffMax = 30'000;
+
+  /// The two streams are used by nothing else and outlive this.
+  EtcdRegistry(io::Loop& loop, Random& random, io::Stream& requests, io::Stream& watch, const EtcdSettings& settings);
+  ~EtcdRegistry() override;
+  void start(Listener& listener) override;
+  void read_config() override;
+  void follow() override;
+  void claim(const Claim& claim) override;
+  void stop() override;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flannelette::registry

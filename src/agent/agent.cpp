@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/agent/agent.hpp"
+
+#include "agent/agent_impl.hpp"
+
+namespace flannelette::agent {
+
+std::string_view name(State state) {
+  switch (state) {
+    case State::kInterface:
+      return "waiting for the interface";
+    case State::kConfig:
+      return "waiting for the network config";
+    case State::kListing:
+      return "listing leases";
+    case State::kClaiming:
+      return "claiming a subnet";
+    case State::kRunning:
+      return "running";
+    case State::kStopped:
+      return "stopped";
+  }
+  return "";
+}
+
+Agent::Agent(const Dependencies& needs, const Settings& settings) : impl_(new Impl(needs, settings)) {}
+Agent::~Agent() = default;
+void Agent::start() { impl_->start(); }
+void Agent::stop() { impl_->stop(); }
+State Agent::state() const { return impl_->state_; }
+overlay::PeerCounts Agent::counts() const { return impl_->peers_.counts(); }
+
+Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
+    : loop_(needs.loop),
+      log_(needs.log),
+      kernel_(needs.kernel),
+      registry_(needs.registry),
+      files_(needs.files),
+      random_(needs.random),
+      on_ready_(needs.on_ready),
+      settings_(settings),
+      dataplane_(kernel_, files_, log_, settings_, peers_),
+      look_(loop_, Delegate<void()>::to<&Impl::on_look>(this)),
+      retry_(loop_, Delegate<void()>::to<&Impl::on_retry>(this)),
+      converge_(loop_, Delegate<void()>::to<&Impl::on_converge>(this)),
+      audit_(loop_, Delegate<void()>::to<&Impl::on_audit>(this)) {}
+
+void Agent::Impl::start() {
+  kernel_.set_doorbell(Delegate<void()>::to<&Impl::on_doorbell>(this));
+  registry_.start(*this);
+  seek_interface();
+}
+
+void Agent::Impl::stop() {
+  if (state_ == State::kStopped) return;
+  registry_.stop();
+  kernel_.set_doorbell({});
+  look_.cancel();
+  retry_.cancel();
+  converge_.cancel();
+  audit_.cancel();
+  enter(State::kStopped);
+}
+
+void Agent::Impl::enter(State next) {
+  if (next == state_) return;
+  log_.debug("state", {{"from", name(state_)}, {"to", name(next)}});
+  state_ = next;
+  retry_.cancel();
+  backoff_.reset();
+}
+
+// -- interface and config -------------------------------------------------------------------------------------------------
+
+void Agent::Impl::seek_interface() {
+  auto choice = find_underlay(settings_.interface, kernel_);
+  if (!choice) {
+    log_.error("cannot look at the interfaces", {Field(choice.error())});
+    return retry_later();
+  }
+  if (!choice->underlay) {
+    if (waiting_for_ != choice->missing) {
+      const auto& names = settings_.interface.names;
+      log_.warning("waiting for the interface",
+                   {{"wanted", names.empty() ? std::string_view("(default)") : names.items().front().view()},
+                    {"reason", choice->missing}});
+      waiting_for_ = choice->missing;
+    }
+    return retry_later();  // the doorbell brings links and addresses, but not routes
+  }
+  underlay_ = choice->underlay;
+  log_.info("interface chosen", {{"interface", underlay_->name.view()},
+                                 {"address", underlay_->address},
+                                 {"public_ip", underlay_->public_ip},
+                                 {"mtu", underlay_->mtu}});
+  enter(State::kConfig);
+  registry_.read_config();
+}
+
+void Agent::Impl::on_config(std::string_view text) {
+  if (state_ != State::kConfig) return;
+  overlay::ConfigProblem problem;
+  if (auto parsed = parse_config(text, config_, problem); !parsed) {
+    log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do" : "the network config is wrong",
+               {{"key", problem.key}, {"reason", problem.why}, {"offset", problem.offset}});
+    return retry_later();
+  }
+  log_.info("network config", {{"network", config_.network},
+                               {"subnet_len", unsigned{config_.subnet_len}},
+                               {"vni", config_.vni},
+                               {"port", unsigned{config_.port}}});
+  enter(State::kListing);
+  peers_.set_local({config_, underlay_->public_ip, std::nullopt, std::nullopt});
+  registry_.follow();
+}
+
+void Agent::Impl::on_config_missing() {
+  if (state_ != State::kConfig) return;
+  log_.warning("there is no network config in the registry yet; waiting for it");
+  retry_later();
+}
+
+void Agent::Impl::on_retry() {
+  switch (state_) {
+    case State::kInterface:
+      return seek_interface();
+    case State::kConfig:
+      return registry_.read_config();
+    case State::kClaiming:
+      return claim_subnet();
+    case State::kRunning:
+      if (!own_->held) reclaim();
+      dataplane_.doubt();
+      return soon();
+    case State::kListing:
+    case State::kStopped:
+      return;
+  }
+}
+
+void Agent::Impl::on_look() {
+  if (state_ == State::kInterface) return seek_interface();
+  if (state_ == State::kRunning) follow_underlay();
+}
+
+void Agent::Impl::follow_underlay() {
+  dataplane_.doubt();
+  soon();
+  auto choice = find_underlay(settings_.interface, kernel_);
+  if (!choice) return log_.error("cannot look at the interfaces", {Field(choice.error())});
+  if (!choice->underlay) {
+    // The old address is kept: the data plane outlives its NIC, and the address most often comes back.
+    return log_.warning("the interface is gone; keeping what is there", {{"reason", choice->missing}});
+  }
+  if (*choice->underlay == *underlay_) return;
+  const bool moved = choice->underlay->public_ip != underlay_->public_ip;
+  underlay_ = choice->underlay;
+  log_.info("the underlay changed", {{"interface", underlay_->name.view()},
+                                     {"address", underlay_->address},
+                                     {"public_ip", underlay_->public_ip},
+                                     {"mtu", underlay_->mtu}});
+  auto target = *dataplane_.target();
+  target.underlay = *underlay_;
+  dataplane_.set_target(target);
+  if (moved) reclaim();
+}
+
+// -- records --------------------------------------------------------------------------------------------------------------
+
+void Agent::Impl::on_listing_begin() { peers_.begin_listing(); }
+
+void Agent::Impl::on_listing_abort() { peers_.abort_listing(); }
+
+void Agent::Impl::on_listing_end() {
+  peers_.end_listing();
+  if (config_.backend_absent && peers_.without_backend() > 0) {
+    log_.warning("the network config has no Backend: vxlan here, but flanneld takes udp; say Backend.Type vxlan");
+  }
+  if (state_ == State::kListing) {
+    enter(State::kClaiming);
+    claim_subnet();
+  }
+  on_events_end();
+}
+
+void Agent::Impl::on_record(const overlay::LeaseRecord& record) {
+  bool stored = true;
+  const overlay::Ignored why = peers_.upsert(record, &stored);
+  if (!stored) {
+    log_.error("too many leases; this one is not programmed", {{"subnet", record.key.subnet}});
+  }
+  if (why == overlay::Ignored::kNo || why == overlay::Ignored::kOurs) return;
+  const auto key = to_text<overlay::LeaseKey::kMaxText>([&](Writer& out) { write(out, record.key); });
+  log_.warning("peer ignored", {{"key", key.view()}, {"public_ip", record.value.public_ip}, {"reason", name(why)}});
+}
+
+void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) { peers_.remove(key, mod_revision); }
+
+void Agent::Impl::on_events_end() {
+  if (state_ != State::kRunning) return;
+  check_lease();
+  soon();
+}
+
+void Agent::Impl::on_skipped(std::string_view key, registry::Skipped why) {
+  switch (why) {
+    case registry::Skipped::kForeignKey:
+      return log_.info("a key that is no lease is left alone", {{"key", key}});
+    case registry::Skipped::kTooLarge:
+      return log_.warning("a registry entry is over the size limit and was skipped", {{"key", key}});
+  }
+}
+
+void Agent::Impl::on_trouble(const registry::Trouble& trouble) {
+  trouble_ = true;
+  log_.warning("registry trouble", {{"during", trouble.operation},
+                                    {"endpoint", trouble.endpoint.view()},
+                                    Field(trouble.error),
+                                    {"detail", trouble.detail.view()},
+                                    {"retry_in_ms", trouble.retry_in}});
+}
+
+void Agent::Impl::on_working(std::string_view endpoint) {
+  if (trouble_) log_.info("registry works again", {{"endpoint", endpoint}});
+  trouble_ = false;
+}
+
+// -- convergence ----------------------------------------------------------------------------------------------------------
+
+void Agent::Impl::on_converge() {
+  if (state_ != State::kRunning) return;
+  const auto before = peers_.counts();
+  if (auto done = dataplane_.converge(); !done) {
+    const Millis delay = backoff_.next();
+    log_.warning("the kernel is not as it should be", {Field(done.error()), {"retry_in_ms", delay}});
+    retry_.arm_in(delay);
+  } else {
+    backoff_.reset();
+  }
+  report_peers();
+  if (dataplane_.complete() && !ready_) {
+    ready_ = true;
+    log_.info("ready", {{"subnet", own_->key.subnet}, {"peers", std::uint64_t{before.peers}}});
+    if (on_ready_) on_ready_();
+  }
+  if (!audit_.armed()) audit_.arm_in(kAuditEvery);
+}
+
+void Agent::Impl::on_audit() {
+  peers_.invalidate();
+  dataplane_.doubt();
+  soon();
+}
+
+void Agent::Impl::report_peers() {
+  struct Conflicts final : overlay::PeerTable::IgnoredVisitor {
+    explicit Conflicts(Log& to) : log(to) {}
+    void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override {
+      if (reason == overlay::Ignored::kConflict) log.warning("peer waits", {{"subnet", key.subnet}, {"reason", name(reason)}});
+    }
+    Log& log;
+  };
+  const auto counts = peers_.counts();
+  if (counts.ignored != ignored_reported_) {
+    ignored_reported_ = counts.ignored;
+    Conflicts conflicts(log_);
+    peers_.visit_ignored(conflicts);
+  }
+}
+
+}  // namespace flannelette::agent

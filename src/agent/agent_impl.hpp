@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+
+#include "agent/dataplane.hpp"
+#include "agent/underlay.hpp"
+#include "flannelette/agent/agent.hpp"
+
+namespace flannelette::agent {
+
+/// A delay that doubles from kRetryFirst to kRetryMax until reset.
+class Backoff {
+ public:
+  Millis next() {
+    const Millis now = delay_;
+    delay_ = delay_ * 2 < Agent::kRetryMax ? delay_ * 2 : Agent::kRetryMax;
+    return now;
+  }
+  void reset() { delay_ = Agent::kRetryFirst; }
+
+ private:
+  Millis delay_ = Agent::kRetryFirst;
+};
+
+/// agent.cpp: the way to kRunning and the convergence; lease.cpp: which subnet is ours and whether it still is.
+struct Agent::Impl final : registry::Listener {
+  Impl(const Dependencies& needs, const Settings& settings);
+
+  void start();
+  void stop();
+
+  // -- registry::Listener ------------------------------------------------------------------------------------------------
+  void on_config(std::string_view text) override;
+  void on_config_missing() override;
+  void on_listing_begin() override;
+  void on_listing_end() override;
+  void on_listing_abort() override;
+  void on_record(const overlay::LeaseRecord& record) override;
+  void on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) override;
+  void on_events_end() override;
+  void on_skipped(std::string_view key, registry::Skipped why) override;
+  void on_claim(const registry::ClaimResult& result) override;
+  void on_lease_lost() override;
+  void on_trouble(const registry::Trouble& trouble) override;
+  void on_working(std::string_view endpoint) override;
+
+  // -- the way to kRunning -----------------------------------------------------------------------------------------------
+  void enter(State next);
+  void on_doorbell() { look_.arm_at_latest_in(kDoorbellDelay); }
+  void on_look();           ///< look_: links or addresses may have changed
+  void on_retry();          ///< retry_: try again what could not be done in this state
+  void retry_later() { retry_.arm_in(backoff_.next()); }
+  void seek_interface();
+  void follow_underlay();   ///< kRunning: has our address, interface or MTU changed?
+
+  // -- convergence -------------------------------------------------------------------------------------------------------
+  void soon() { converge_.arm_at_latest_in(0); }
+  void on_converge();
+  void on_audit();
+  void report_peers();
+
+  // -- the lease (lease.cpp) ---------------------------------------------------------------------------------------------
+  /// Decides which subnet to ask for, and asks. From kListing (first time) and kClaiming (again).
+  void claim_subnet();
+  /// Asks for the subnet that we had: the key is gone, or says what is no longer true (our address changed).
+  void reclaim();
+  void send_claim(const overlay::LeaseKey& key, std::int64_t mod_revision, bool always_write);
+  void lease_held(const registry::ClaimResult& result);
+  /// Compares what the table says of our subnet with what we wrote.
+  void check_lease();
+  void adopt_or_choose(std::optional<overlay::LeaseKey>& key, std::int64_t& mod_revision, bool& always_write);
+  std::optional<Net4> previous_subnet();
+  bool in_range(Net4 subnet) const;
+
+  /// The subnet that we hold or are claiming.
+  struct Own {
+    overlay::LeaseKey key;
+    overlay::LeaseValue value;
+    std::int64_t mod_revision = 0;  ///< of our key as we know it; 0: not held
+    bool held = false;
+  };
+
+  io::Loop& loop_;
+  Log& log_;
+  kernel::Kernel& kernel_;
+  registry::Registry& registry_;
+  Files& files_;
+  Random& random_;
+  Delegate<void()> on_ready_;
+  const Settings& settings_;
+
+  overlay::PeerTable peers_;
+  Dataplane dataplane_;
+  io::Timer look_;
+  io::Timer retry_;
+  io::Timer converge_;
+  io::Timer audit_;
+  Backoff backoff_;
+
+  State state_ = State::kInterface;
+  const char* waiting_for_ = "";  ///< last reason logged for having no interface
+  std::optional<Underlay> underlay_;
+  overlay::NetworkConfig config_;
+  std::optional<Mac> mac_;
+  std::optional<Own> own_;
+  bool claiming_ = false;          ///< a claim is under way
+  std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
+  std::size_t ignored_reported_ = 0;
+  bool ready_ = false;
+  bool trouble_ = false;           ///< the registry was last heard failing
+};
+
+}  // namespace flannelette::agent

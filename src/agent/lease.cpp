@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which subnet is ours, and whether it still is.
+#include <array>
+
+#include "agent/agent_impl.hpp"
+#include "flannelette/overlay/subnet_env.hpp"
+
+namespace flannelette::agent {
+
+using overlay::LeaseKey;
+
+namespace {
+
+LeaseKey key_of(Net4 subnet) {
+  LeaseKey key;
+  key.subnet = subnet;
+  return key;
+}
+
+}  // namespace
+
+bool Agent::Impl::in_range(Net4 subnet) const {
+  return subnet.length == config_.subnet_len && subnet.aligned() && subnet.base >= config_.subnet_min &&
+         subnet.base <= config_.subnet_max;
+}
+
+std::optional<Net4> Agent::Impl::previous_subnet() {
+  std::array<char, 4096> buffer;
+  auto text = files_.read(settings_.subnet_file, buffer);
+  if (!text || !*text) return std::nullopt;
+  auto subnet = overlay::previous_subnet(**text);
+  return subnet && in_range(*subnet) ? subnet : std::nullopt;
+}
+
+/// Our own record first, then the subnet of the subnet file, then any that is free; `key` stays empty if there is none.
+void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mod_revision, bool& always_write) {
+  const auto previous = previous_subnet();
+  auto device = kernel_.find_device(overlay::device_name(config_.vni));
+  const std::optional<Mac> device_mac = device && *device ? std::optional<Mac>((*device)->mac) : std::nullopt;
+
+  if (const auto own = peers_.find_own(underlay_->public_ip)) {
+    if (own->usable) {
+      key = own->key;
+      mod_revision = own->mod_revision;
+      const bool mac_known = own->mac.unicast() && !own->mac.zero();
+      if (mac_known) mac_ = own->mac;
+      // Nothing on this machine says that this record is ours but the address in it: it may be another node's that has the same
+      // one. Writing it again, even unchanged, lets that node notice.
+      always_write = !(mac_known && device_mac == own->mac) && previous != own->key.subnet;
+      return;
+    }
+    log_.info("our earlier subnet does not fit the network config any more; taking another",
+              {{"subnet", own->key.subnet}, {"network", config_.network}});
+  }
+  if (!mac_ && device_mac) mac_ = device_mac;
+  if (previous) {
+    if (!peers_.taken(*previous)) {
+      key = key_of(*previous);
+      return;
+    }
+    const auto holder = peers_.find_holder(*previous);
+    if (holder && device_mac && holder->mac == *device_mac && !holder->key.subnet6) {
+      // Ours under an earlier address: the MAC is the proof. Kept, and corrected in place.
+      key = holder->key;
+      mod_revision = holder->mod_revision;
+      return;
+    }
+  }
+  if (const auto free = peers_.choose_free(config_, random_)) key = key_of(*free);
+}
+
+void Agent::Impl::claim_subnet() {
+  if (claiming_) return;
+  std::optional<LeaseKey> key;
+  std::int64_t mod_revision = 0;
+  bool always_write = false;
+  adopt_or_choose(key, mod_revision, always_write);
+  if (!key) {
+    log_.error("no subnet is free; waiting for one", {{"network", config_.network}, {"subnet_len", unsigned{config_.subnet_len}}});
+    return retry_later();
+  }
+  if (!mac_ || mac_->zero() || !mac_->unicast()) mac_ = random_.mac();
+  own_.emplace();
+  send_claim(*key, mod_revision, always_write);
+}
+
+void Agent::Impl::reclaim() {
+  if (claiming_) return;  // on_claim looks again
+  const auto holder = peers_.find_holder(own_->key.subnet);
+  if (holder && (holder->key != own_->key || holder->mac != *mac_)) {
+    own_->held = false;  // reported by check_lease; claimed again when it is gone
+    return;
+  }
+  send_claim(own_->key, holder ? holder->mod_revision : 0, false);
+}
+
+void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, bool always_write) {
+  own_->key = key;
+  own_->value = {};
+  own_->value.public_ip = underlay_->public_ip;
+  own_->value.backend = overlay::Backend::kVxlan;
+  own_->value.has_vxlan = true;
+  own_->value.vni = config_.vni;
+  own_->value.mac = *mac_;
+  const auto value = to_text<overlay::LeaseValue::kMaxText>(
+      [&](Writer& out) { overlay::write_vxlan_value(out, underlay_->public_ip, config_.vni, *mac_); });
+  claiming_ = true;
+  registry_.claim({key, value.view(), mod_revision, always_write});
+}
+
+void Agent::Impl::on_claim(const registry::ClaimResult& result) {
+  claiming_ = false;
+  switch (result.outcome) {
+    case registry::ClaimOutcome::kHeld:
+      return lease_held(result);
+    case registry::ClaimOutcome::kTaken:
+      if (state_ == State::kClaiming) {
+        log_.info("the subnet was taken meanwhile; choosing another", {{"subnet", own_->key.subnet}});
+        retry_.arm_in(0);
+      } else {
+        own_->held = false;
+        check_lease();
+      }
+      return;
+    case registry::ClaimOutcome::kRefused:
+      log_.error("the registry refuses our lease",
+                 {{"subnet", own_->key.subnet}, Field(result.error), {"detail", result.detail.view()}});
+      own_->held = false;
+      return retry_later();
+  }
+}
+
+void Agent::Impl::lease_held(const registry::ClaimResult& result) {
+  own_->held = true;
+  own_->mod_revision = result.mod_revision;
+  log_.info("lease held", {{"subnet", own_->key.subnet},
+                           {"public_ip", own_->value.public_ip},
+                           {"mac", own_->value.mac},
+                           {"ttl_s", result.ttl_seconds},
+                           {"kind", result.reservation ? "reservation" : result.written ? "written" : "kept"}});
+  // The table learns it at once; the watch brings the same revision later, or has brought it already.
+  overlay::LeaseRecord record;
+  record.key = own_->key;
+  record.value = own_->value;
+  record.create_revision = record.mod_revision = result.mod_revision;
+  dataplane_.set_target({config_, *underlay_, own_->key.subnet, *mac_});
+  peers_.upsert(record);
+  enter(State::kRunning);
+  if (own_->value.public_ip != underlay_->public_ip) reclaim();  // it changed while the claim was under way
+  soon();
+}
+
+void Agent::Impl::on_lease_lost() {
+  if (state_ != State::kRunning) return;
+  log_.warning("our lease expired or was revoked; claiming the subnet again", {{"subnet", own_->key.subnet}});
+  own_->held = false;
+  reclaim();
+}
+
+void Agent::Impl::check_lease() {
+  if (claiming_) return;
+  const auto holder = peers_.find_holder(own_->key.subnet);
+  if (!holder) {
+    if (own_->held) log_.warning("our lease was deleted; claiming the subnet again", {{"subnet", own_->key.subnet}});
+    own_->held = false;
+    return reclaim();
+  }
+  const bool ours = holder->key == own_->key && holder->readable && holder->mac == own_->value.mac &&
+                    holder->public_ip == own_->value.public_ip;
+  if (holder->mod_revision == own_->mod_revision && ours) return;
+  if (holder->mod_revision == rival_revision_) return;
+  rival_revision_ = holder->mod_revision;
+  if (ours) {
+    // Our own words, but not our hand: a node with our address (and, having found our record, our MAC).
+    own_->mod_revision = holder->mod_revision;
+    log_.error("another node wrote our lease; two nodes have one public address",
+               {{"subnet", own_->key.subnet}, {"public_ip", own_->value.public_ip}});
+    return;
+  }
+  own_->held = false;
+  log_.error("another node holds our subnet; not fighting over it, give one of the two another subnet",
+             {{"subnet", own_->key.subnet}, {"rival_public_ip", holder->public_ip}, {"rival_mac", holder->mac}});
+}
+
+}  // namespace flannelette::agent

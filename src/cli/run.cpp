@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/cli/run.hpp"
+
+#include <csignal>
+
+#include "cli/notify.hpp"
+#include "flannelette/agent/agent.hpp"
+#include "flannelette/base/files.hpp"
+#include "flannelette/base/log.hpp"
+#include "flannelette/base/random.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/io/net_stream.hpp"
+#include "flannelette/kernel/netlink_kernel.hpp"
+#include "flannelette/registry/etcd.hpp"
+
+namespace flannelette::cli {
+namespace {
+
+constexpr int kExitFailure = 1;
+
+struct StderrSink final : LogSink {
+  void line(Level, std::string_view text) override {
+    std::array<char, Log::kMaxLine + 1> bytes;
+    Writer out(bytes);
+    out.put(text).put('\n');
+    // One write a line, so that lines of several processes do not mix; nobody to tell if it fails.
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, out.view().data(), out.size());
+  }
+};
+
+/// Ends the loop on SIGTERM and SIGINT.
+struct Stopper {
+  void on_signal(int) { loop.stop(); }
+  io::Loop& loop;
+};
+
+struct Notifier {
+  void ready() {
+    if (auto told = notify_ready(); !told) log.warning("cannot tell the service manager that we are ready", {Field(told.error())});
+  }
+  Log& log;
+};
+
+}  // namespace
+
+int run(const RunSettings& settings) {
+  StderrSink sink;
+  SystemClock clock;
+  SystemFiles files;
+  SystemRandom random;
+  Log log(sink, clock, settings.agent.log_level);
+  io::Loop loop(clock);
+
+  std::signal(SIGPIPE, SIG_IGN);
+  Stopper stopper{loop};
+  io::Signals signals(loop, io::Signals::Handler::to<&Stopper::on_signal>(&stopper));
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  if (auto watched = signals.watch(set); !watched) {
+    log.error("cannot watch for signals", {Field(watched.error())});
+    return kExitFailure;
+  }
+
+  kernel::NetlinkKernel kernel(loop, files);
+  if (auto opened = kernel.open(); !opened) {
+    log.error("cannot talk to the kernel (CAP_NET_ADMIN is needed)", {Field(opened.error())});
+    return kExitFailure;
+  }
+
+  io::TlsContext tls;
+  bool any_tls = false;
+  for (std::size_t i = 0; i < settings.etcd.endpoint_count; ++i) any_tls = any_tls || settings.etcd.endpoints[i].tls;
+  if (any_tls) {
+    Text<Files::kMaxPath> failed;
+    if (auto loaded = tls.load(settings.tls, files, &failed); !loaded) {
+      log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});
+      return kExitFailure;
+    }
+  }
+  io::NetStream requests(loop, io::TcpSettings{}, tls);
+  io::NetStream watch(loop, io::TcpSettings{}, tls);
+  registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
+
+  Notifier notifier{log};
+  agent::Agent agent({loop, log, kernel, etcd, files, random, Delegate<void()>::to<&Notifier::ready>(&notifier)},
+                     settings.agent);
+  log.info("flannelette " FLANNELETTE_VERSION " starts");
+  agent.start();
+  auto ran = loop.run();
+  agent.stop();
+  if (!ran) {
+    log.error("the event loop failed", {Field(ran.error())});
+    return kExitFailure;
+  }
+  log.info("stopped; the data plane stays up");
+  return 0;
+}
+
+}  // namespace flannelette::cli
