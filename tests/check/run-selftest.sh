@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tests/run.sh loses no failure: it runs stand-ins for test binaries that fail, skip, die and say nothing.
+. "$(dirname "$0")/lib.sh"
+build=$(mktemp -d) || exit 1
+trap 'rm -rf "$build"' EXIT
+mkdir -p "$build/test/tests" "$build/asan/tests"
+
+stand_in() {  # file: the script comes from stdin
+  { echo '#!/bin/sh'; cat; } >"$build/$1"
+  chmod +x "$build/$1"
+}
+
+stand_in test/tests/unit <<'END'
+echo '[==========] a: Running 3 test(s).'
+for result in '      OK' ' SKIPPED' ' FAILED '; do
+  echo "[ RUN      ] t$result"
+  echo "[ $result ] t$result"
+done
+echo '[==========] a: 3 test(s) run.'
+echo '[  FAILED  ] a: 1 test(s), listed below:'
+echo '[  FAILED  ] t FAILED '
+exit 1
+END
+stand_in test/tests/kernel <<'END'
+echo '[ RUN      ] half way'
+kill -KILL $$
+END
+stand_in asan/tests/unit <<'END'
+echo '[ RUN      ] fine'
+echo '[       OK ] fine'
+exit 99
+END
+stand_in asan/tests/kernel </dev/null
+
+status=0
+expect() {  # CI's value, expected summary
+  local summary
+  FLANNELETTE_BUILD_DIR=$build CI=$1 tests/run.sh unit unit-asan kernel kernel-asan >"$build/log" 2>&1 &&
+    { echo 'exit status 0 in spite of failures'; status=1; }
+  summary=$(sed -n '/^\[==========\] flannelette:/,$p' "$build/log")
+  [ "$summary" = "$2" ] && return
+  diff <(echo "$2") <(echo "$summary")
+  status=1
+}
+
+expect false "[==========] flannelette: 7 test(s) run.
+[  PASSED  ] 2 test(s).
+[  SKIPPED ] flannelette: 1 test(s), listed below:
+[  SKIPPED ] unit: t SKIPPED
+
+ 1 SKIPPED TEST(S)
+[  FAILED  ] flannelette: 4 test(s), listed below:
+[  FAILED  ] unit: t FAILED 
+[  FAILED  ] unit-asan: a memory or undefined-behaviour error (see its output)
+[  FAILED  ] kernel: half way (the run ended in it: over its time limit or killed)
+[  FAILED  ] kernel-asan: ran no test
+
+ 4 FAILED TEST(S)"
+
+expect true "[==========] flannelette: 7 test(s) run.
+[  PASSED  ] 2 test(s).
+[  FAILED  ] flannelette: 5 test(s), listed below:
+[  FAILED  ] unit: t SKIPPED (skipped)
+[  FAILED  ] unit: t FAILED 
+[  FAILED  ] unit-asan: a memory or undefined-behaviour error (see its output)
+[  FAILED  ] kernel: half way (the run ended in it: over its time limit or killed)
+[  FAILED  ] kernel-asan: ran no test
+
+ 5 FAILED TEST(S)"
+
+# And it is content with what is right.
+printf '%s\n' 'echo "[ RUN      ] fine"' 'echo "[       OK ] fine"' | stand_in test/tests/unit
+FLANNELETTE_BUILD_DIR=$build tests/run.sh unit >"$build/log" 2>&1 || { echo 'exit status 1 without a failure'; status=1; }
+[ "$(tail -n 2 "$build/log")" = '[==========] flannelette: 1 test(s) run.
+[  PASSED  ] 1 test(s).' ] || { tail -n 2 "$build/log"; status=1; }
+exit "$status"

@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the parts of the test suite that are named (all of them without a name) on what `make build build-test
+# build-asan` left in build/, and ends with one summary in cmocka's form. Exit status 0 or 1.
+#
+#   tests/run.sh                  # everything
+#   tests/run.sh unit sim         # some parts
+#
+# A part that dies, runs no test, or is over its time limit is one failed test more. With CI=true skipped tests of
+# the parts check, unit, sim, kernel and system count as failed. Output of each part: build/test-results/PART.txt.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+readonly build=${FLANNELETTE_BUILD_DIR:-build}
+readonly results=$build/test-results
+readonly all_parts='check unit unit-valgrind unit-asan sim-asan kernel-asan sim kernel system'
+
+export CMOCKA_MESSAGE_OUTPUT=STDOUT
+unset CMOCKA_XML_FILE
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
+
+# Background jobs of a script do not get the terminal's interrupt.
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; exit 1' INT TERM
+
+command_of() {  # part: one word a line
+  case $1 in
+    check) printf '%s\n' tests/check/run.sh ;;
+    unit-valgrind)
+      printf '%s\n' valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
+        --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes "$build/test/tests/unit" ;;
+    *-asan) printf '%s\n' "$build/asan/tests/${1%-asan}" ;;
+    *) printf '%s\n' "$build/test/tests/$1" ;;
+  esac
+}
+
+limit_of() {  # part: seconds
+  case $1 in
+    check) echo 420 ;;
+    unit | sim) echo 120 ;;
+    unit-valgrind | unit-asan | sim-asan) echo 300 ;;
+    kernel | kernel-asan) echo 240 ;;
+    system) echo 900 ;;
+  esac
+}
+
+# Reads a part's output and prints one line a test: "passed|skipped|failed <tab> PART: test".
+tests_in() {  # part, exit status, file
+  awk -v part="$1" -v status="$2" '
+    function result(word) { print word "\t" part ": " test; open = 0; seen[word]++ }
+    /^\[ RUN      \] / { if (open) result("failed"); test = substr($0, 14); open = 1; next }
+    open && $0 == "[       OK ] " test { result("passed") }
+    open && $0 == "[  SKIPPED ] " test { result("skipped") }
+    open && $0 == "[  FAILED  ] " test { result("failed") }
+    END {
+      if (status == 124 || status == 137) why = "over its time limit or killed"
+      else if (status > 128) why = "died of signal " (status - 128)
+      else if (status == 99) why = "a memory or undefined-behaviour error (see its output)"
+      else why = "exit status " status
+      if (open) { test = test " (the run ended in it: " why ")"; result("failed") }
+      else if (status != 0 && !seen["failed"]) { test = why; result("failed") }
+      else if (status > 1) { test = why; result("failed") }
+      else if (!seen["passed"] && !seen["failed"] && !seen["skipped"]) { test = "ran no test"; result("failed") }
+    }' "$3"
+}
+
+skips_count() {  # part: must none of its tests be skipped here?
+  [ "${CI:-}" = true ] || return 1
+  case $1 in check | unit | sim | kernel | system) return 0 ;; *) return 1 ;; esac
+}
+
+run_part() {  # part
+  local part=$1 output=$results/$1.txt status=0 started=$SECONDS
+  local -a command
+  mapfile -t command < <(command_of "$part")
+  printf '\n### %s\n' "$part"
+  : >"$output"
+  if ! compgen -G "tests/${part%%-*}/*_test.cpp" >/dev/null && [ "$part" != check ]; then
+    printf '[ RUN      ] the tier has tests\n[   LINE   ] --- skipped: no tests/%s/*_test.cpp\n[  SKIPPED ] the tier has tests\n' \
+      "${part%%-*}" | tee -a "$output"
+  elif ! command -v "${command[0]}" >/dev/null || ! [ -x "${command[-1]}" ]; then
+    printf '[ RUN      ] %s can be run\n[  FAILED  ] %s can be run\n' "${command[*]}" "${command[*]}" | tee -a "$output"
+  else
+    # To a file that is followed, not through a pipe: what a killed test leaves behind must not hold the end back.
+    timeout -k 10 "$(limit_of "$part")" "${command[@]}" >"$output" 2>&1 </dev/null &
+    pid=$!
+    tail -n +1 -s 0.2 -f --pid="$pid" "$output"
+    wait "$pid"
+    status=$?
+    pid=
+  fi
+  tests_in "$part" "$status" "$output" >"$results/$part.tests"
+  if skips_count "$part" && grep -q '^skipped' "$results/$part.tests"; then
+    echo "### $part: skipped tests count as failed, since CI=true"
+    sed -i 's/^skipped\t\(.*\)/failed\t\1 (skipped)/' "$results/$part.tests"
+  fi
+  cat "$results/$part.tests" >>"$results/all.tests"
+  printf '### %s: %d s, %d test(s), %d failed\n' "$part" $((SECONDS - started)) \
+    "$(wc -l <"$results/$part.tests")" "$(grep -c '^failed' "$results/$part.tests")"
+}
+
+summary() {
+  local word label count
+  printf '[==========] flannelette: %d test(s) run.\n' "$(wc -l <"$results/all.tests")"
+  printf '[  PASSED  ] %d test(s).\n' "$(grep -c '^passed' "$results/all.tests")"
+  for word in skipped failed; do
+    count=$(grep -c "^$word" "$results/all.tests")
+    [ "$count" -gt 0 ] || continue
+    label=${word^^}
+    printf '[  %-8s] flannelette: %d test(s), listed below:\n' "$label" "$count"
+    sed -n "s/^$word\t/[  $(printf '%-8s' "$label")] /p" "$results/all.tests"
+    printf '\n %d %s TEST(S)\n' "$count" "$label"
+  done
+}
+
+[ $# -gt 0 ] || eval "set -- $all_parts"
+for part in "$@"; do
+  case " $all_parts " in
+    *" $part "*) ;;
+    *) echo "tests/run.sh: no part '$part' (there are: $all_parts)" >&2; exit 1 ;;
+  esac
+done
+
+mkdir -p "$results" || exit 1
+rm -f "$results"/*.txt "$results"/*.tests
+: >"$results/all.tests"
+for part in "$@"; do run_part "$part"; done
+printf '\n### all: %d s\n' "$SECONDS"
+summary | tee "$results/summary.txt"
+! grep -q '^failed' "$results/all.tests"
