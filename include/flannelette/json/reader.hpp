@@ -102,12 +102,11 @@ class Reader {
   std::uint32_t in_object_ = 0;  // bit n: the container at depth n + 1 is an object
   const char* error_ = "";
   int depth_ = 0;
-  int skip_until_ = -1;          // depth at which skip_value() is done; -1: not skipping
-  std::uint32_t codepoint_ = 0;  // of the \u escape being read
-  std::uint32_t high_surrogate_ =
-      0;                        // of the escape just before, if it was one: its U+FFFD is already in the text
-  std::uint8_t utf8_have_ = 0;  // bytes of an unfinished UTF-8 sequence, already in the text
-  std::uint8_t utf8_more_ = 0;  // bytes that it still needs, the next one in [low, high]
+  int skip_until_ = -1;               // depth at which skip_value() is done; -1: not skipping
+  std::uint32_t codepoint_ = 0;       // of the \u escape being read
+  std::uint32_t high_surrogate_ = 0;  // the escape just before, if one; U+FFFD stands for it in the text
+  std::uint8_t utf8_have_ = 0;        // bytes of an unfinished UTF-8 sequence, already in the text
+  std::uint8_t utf8_more_ = 0;        // bytes that it still needs, the next one in [low, high]
   std::uint8_t utf8_low_ = 0;
   std::uint8_t utf8_high_ = 0;
   std::uint8_t hex_digits_ = 0;

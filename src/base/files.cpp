@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/base/files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+
+#include "flannelette/base/random.hpp"
+#include "flannelette/base/text.hpp"
+#include "flannelette/base/unique_fd.hpp"
+
+namespace flannelette {
+namespace {
+
+using Path = Text<Files::kMaxPath>;
+using TemporaryPath = Text<Files::kMaxPath + 16>;
+
+Result<Path> checked(std::string_view path) {
+  if (path.size() > Files::kMaxPath) return Error{Code::kLimit, 0, "path"};
+  if (path.find('\0') != std::string_view::npos) return Error{Code::kInvalid, 0, "path"};
+  return Path(path);
+}
+
+/// open(2) that a signal does not disturb.
+UniqueFd open_file(const char* path, int flags, unsigned mode = 0) {
+  int fd;
+  do {
+    fd = ::open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
+  } while (fd < 0 && errno == EINTR);
+  return UniqueFd(fd);
+}
+
+Result<void> write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(fd, text.data(), text.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return system_error("write", errno);
+    text.remove_prefix(static_cast<std::size_t>(done));
+  }
+  return {};
+}
+
+/// The text of `path` up to and without its last slash; empty for the working directory and for the root.
+std::string_view directory_of(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return {path.data(), slash == std::string_view::npos ? 0 : slash};
+}
+
+Result<void> make_directories(std::string_view directory) {
+  for (std::size_t end = 1; end <= directory.size(); ++end) {
+    if (end < directory.size() && directory[end] != '/') continue;
+    const Path part(std::string_view(directory.data(), end));
+    if (::mkdir(part.c_str(), 0755) < 0 && errno != EEXIST) return system_error("mkdir", errno);
+  }
+  return {};
+}
+
+/// Makes what was written to `fd` the content of `target`, by way of the name `temporary`.
+Result<void> fill_and_rename(UniqueFd fd, std::string_view text, unsigned mode, const char* temporary,
+                             const char* target) {
+  FLT_TRY(write_all(fd.get(), text));
+  if (::fchmod(fd.get(), mode) < 0) return system_error("chmod", errno);  // exact, whatever the umask
+  if (::fsync(fd.get()) < 0) return system_error("fsync", errno);
+  fd.reset();
+  if (::rename(temporary, target) < 0) return system_error("rename", errno);
+  return {};
+}
+
+}  // namespace
+
+Result<std::optional<std::string_view>> SystemFiles::read(std::string_view path, std::span<char> buffer) {
+  const auto name = checked(path);
+  if (!name) return name.error();
+  const UniqueFd fd = open_file(name->c_str(), O_RDONLY);
+  if (!fd && errno == ENOENT) return std::optional<std::string_view>();
+  if (!fd) return system_error("open", errno);
+
+  std::size_t size = 0;
+  for (;;) {
+    char beyond;  // one byte more than fits tells a full buffer from a file that is too large
+    const bool full = size == buffer.size();
+    const ssize_t got =
+        full ? ::read(fd.get(), &beyond, 1) : ::read(fd.get(), &buffer[size], buffer.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error("read", errno);
+    if (got == 0) return std::optional(std::string_view(buffer.data(), size));
+    if (full) return Error{Code::kLimit, 0, "file"};
+    size += static_cast<std::size_t>(got);
+  }
+}
+
+Result<void> SystemFiles::replace(std::string_view path, std::string_view text, unsigned mode) {
+  const auto target = checked(path);
+  if (!target) return target.error();
+  std::array<std::uint8_t, 4> suffix{};
+  SystemRandom().fill(suffix);
+  const auto temporary = to_text<TemporaryPath::kCapacity>([&](Writer& out) {
+    out.put(path).put(".tmp-");
+    for (const std::uint8_t byte : suffix) out.put_hex(byte, 2);
+  });
+
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+  UniqueFd fd = open_file(temporary.c_str(), kFlags, 0600);
+  if (!fd && errno == ENOENT) {
+    FLT_TRY(make_directories(directory_of(path)));
+    fd = open_file(temporary.c_str(), kFlags, 0600);
+  }
+  if (!fd) return system_error("open", errno);
+  if (auto done = fill_and_rename(std::move(fd), text, mode, temporary.c_str(), target->c_str()); !done) {
+    ::unlink(temporary.c_str());
+    return done;
+  }
+
+  // The new name is durable only with its directory; some file systems cannot, and the text is right without.
+  const std::size_t slash = path.rfind('/');
+  const Path directory(slash == std::string_view::npos ? "." : std::string_view(path.data(), slash + 1));
+  if (const UniqueFd handle = open_file(directory.c_str(), O_RDONLY | O_DIRECTORY)) ::fsync(handle.get());
+  return {};
+}
+
+Result<void> SystemFiles::write_in_place(std::string_view path, std::string_view text) {
+  const auto name = checked(path);
+  if (!name) return name.error();
+  const UniqueFd fd = open_file(name->c_str(), O_WRONLY | O_TRUNC);
+  if (!fd) return system_error("open", errno);
+  return write_all(fd.get(), text);
+}
+
+}  // namespace flannelette

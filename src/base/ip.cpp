@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/base/ip.hpp"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace flannelette {
+namespace {
+
+constexpr bool within(Ip4 ip, std::uint32_t base, int length) {
+  return (ip.value ^ base) >> (32 - length) == 0;
+}
+
+/// Consumes 1 to `max_digits` decimal digits without a leading zero; -1 if there are none, or the number is
+/// too long.
+int take_decimal(std::string_view& in, std::size_t max_digits) {
+  int value = 0;
+  std::size_t digits = 0;
+  for (; !in.empty() && in[0] >= '0' && in[0] <= '9'; in.remove_prefix(1)) {
+    if (digits == max_digits || (digits > 0 && value == 0)) return -1;
+    value = value * 10 + (in[0] - '0');
+    ++digits;
+  }
+  return digits == 0 ? -1 : value;
+}
+
+/// Consumes 1 to `max_digits` hex digits; -1 if there are none.
+int take_hex(std::string_view& in, std::size_t max_digits) {
+  int value = -1;
+  for (std::size_t i = 0; i < max_digits && !in.empty() && hex_value(in[0]) >= 0; ++i) {
+    value = std::max(value, 0) << 4 | hex_value(in[0]);
+    in.remove_prefix(1);
+  }
+  return value;
+}
+
+bool take(std::string_view& in, std::string_view prefix) {
+  if (!in.starts_with(prefix)) return false;
+  in.remove_prefix(prefix.size());
+  return true;
+}
+
+std::optional<Ip4> take_ip4(std::string_view& in) {
+  Ip4 ip;
+  for (int i = 0; i < 4; ++i) {
+    if (i > 0 && !take(in, ".")) return std::nullopt;
+    const int octet = take_decimal(in, 3);
+    if (octet < 0 || octet > 255) return std::nullopt;
+    ip.value = ip.value << 8 | static_cast<std::uint32_t>(octet);
+  }
+  return ip;
+}
+
+}  // namespace
+
+bool is_loopback(Ip4 ip) { return within(ip, 0x7f000000, 8); }
+bool is_unicast(Ip4 ip) { return !within(ip, 0, 8) && ip.value < 0xe0000000; }
+bool is_link_local(Ip4 ip) { return within(ip, 0xa9fe0000, 16); }
+
+std::optional<Ip4> parse_ip4(std::string_view text) {
+  const auto ip = take_ip4(text);
+  return text.empty() ? ip : std::nullopt;
+}
+
+std::optional<Net4> parse_net4(std::string_view text) {
+  const auto ip = take_ip4(text);
+  if (!ip || !take(text, "/")) return std::nullopt;
+  const int length = take_decimal(text, 2);
+  if (length < 0 || length > 32 || !text.empty()) return std::nullopt;
+  return Net4{*ip, static_cast<std::uint8_t>(length)};
+}
+
+std::optional<Ip6> parse_ip6(std::string_view text) {
+  Ip6 ip;
+  std::size_t size = 0;                   // bytes filled
+  std::size_t gap = ip.bytes.size() + 1;  // where "::" was; one past the end means nowhere
+  const auto put = [&](std::uint32_t byte) { ip.bytes[size++] = static_cast<std::uint8_t>(byte); };
+  if (take(text, "::")) gap = 0;
+  while (!text.empty()) {
+    const std::string_view piece = text;
+    const int group = take_hex(text, 4);
+    if (group < 0 || size == ip.bytes.size()) return std::nullopt;
+    if (text.starts_with('.')) {  // an embedded IPv4 address, last
+      const auto ip4 = parse_ip4(piece);
+      if (!ip4 || size + 4 > ip.bytes.size()) return std::nullopt;
+      for (int shift = 24; shift >= 0; shift -= 8) put(ip4->value >> shift);
+      text = {};
+      break;
+    }
+    put(static_cast<std::uint32_t>(group) >> 8);
+    put(static_cast<std::uint32_t>(group));
+    if (text.empty()) break;
+    if (take(text, "::")) {
+      if (gap <= ip.bytes.size()) return std::nullopt;
+      gap = size;
+    } else if (!take(text, ":") || text.empty()) {
+      return std::nullopt;
+    }
+  }
+  if (gap > ip.bytes.size()) return size == ip.bytes.size() ? std::optional(ip) : std::nullopt;
+  if (size == ip.bytes.size()) return std::nullopt;  // "::" stands for one group at least
+  const std::size_t after = size - gap;
+  std::copy_backward(ip.bytes.data() + gap, ip.bytes.data() + size, ip.bytes.data() + ip.bytes.size());
+  std::fill(ip.bytes.data() + gap, ip.bytes.data() + ip.bytes.size() - after, std::uint8_t{0});
+  return ip;
+}
+
+std::optional<Mac> parse_mac(std::string_view text) {
+  Mac mac;
+  const std::string_view separator = text.size() > 2 && text[2] == '-' ? "-" : ":";
+  for (std::size_t i = 0; i < mac.bytes.size(); ++i) {
+    if (i > 0 && !take(text, separator)) return std::nullopt;
+    if (text.size() < 2 || hex_value(text[1]) < 0) return std::nullopt;
+    const int byte = take_hex(text, 2);
+    if (byte < 0) return std::nullopt;
+    mac.bytes[i] = static_cast<std::uint8_t>(byte);
+  }
+  return text.empty() ? std::optional(mac) : std::nullopt;
+}
+
+void write(Writer& out, Ip4 ip) {
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    out.put_unsigned(ip.value >> shift & 0xff);
+    if (shift > 0) out.put('.');
+  }
+}
+
+void write(Writer& out, const Ip6& ip) {
+  std::array<std::uint16_t, 8> groups;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i] = static_cast<std::uint16_t>(ip.bytes[2 * i] << 8 | ip.bytes[2 * i + 1]);
+  }
+  // "::" replaces the first of the longest runs of zero groups, if it is longer than one.
+  std::size_t gap = groups.size();
+  std::size_t gap_length = 1;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    std::size_t end = i;
+    while (end < groups.size() && groups[end] == 0) ++end;
+    if (end - i > gap_length) {
+      gap = i;
+      gap_length = end - i;
+    }
+    if (end > i) i = end - 1;
+  }
+  const bool mapped = gap == 0 && gap_length == 5 && groups[5] == 0xffff;  // RFC 5952 section 5
+  for (std::size_t i = 0; i < groups.size();) {
+    if (i == gap) {
+      out.put("::");
+      i += gap_length;
+      continue;
+    }
+    if (i > 0 && i != gap + gap_length) out.put(':');
+    if (mapped && i == 6) {
+      return write(out, Ip4{static_cast<std::uint32_t>(groups[6]) << 16 | groups[7]});
+    }
+    out.put_hex(groups[i++]);
+  }
+}
+
+void write(Writer& out, Net4 net) {
+  write(out, net.base);
+  out.put('/').put_unsigned(net.length);
+}
+
+void write(Writer& out, Mac mac) {
+  for (std::size_t i = 0; i < mac.bytes.size(); ++i) {
+    if (i > 0) out.put(':');
+    out.put_hex(mac.bytes[i], 2);
+  }
+}
+
+}  // namespace flannelette

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/base/log.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace flannelette {
+namespace {
+
+bool printable(char c) { return c >= 0x20 && c < 0x7f; }
+
+/// What must be escaped inside quotes, apart from what cannot be printed.
+bool special(char c) { return c == '"' || c == '\\'; }
+
+bool needs_quotes(std::string_view value) {
+  return std::any_of(value.begin(), value.end(),
+                     [](char c) { return c == ' ' || special(c) || !printable(c); });
+}
+
+/// One call a byte, so that a line is cut at its limit and not before the piece that crosses it.
+void put_escaped(Writer& out, std::string_view value) {
+  for (const char c : value) {
+    if (printable(c)) {
+      if (special(c)) out.put('\\');
+      out.put(c);
+    } else {
+      const auto escape =
+          to_text<4>([&](Writer& w) { w.put("\\x").put_hex(static_cast<unsigned char>(c), 2); });
+      out.put(escape.view());
+    }
+  }
+}
+
+void put_cut(Writer& out, std::string_view text) {
+  out.put({text.data(), std::min(text.size(), out.room())});
+}
+
+}  // namespace
+
+std::string_view name(Level level) {
+  switch (level) {
+    case Level::kDebug: return "debug";
+    case Level::kInfo: return "info";
+    case Level::kWarning: return "warning";
+    case Level::kError: return "error";
+  }
+  return "?";
+}
+
+Field::Field(std::string_view key, std::string_view value) : key_(key), view_(value) {}
+Field::Field(std::string_view key, std::int64_t value)
+    : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_signed(value); })) {}
+Field::Field(std::string_view key, std::uint64_t value)
+    : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_unsigned(value); })) {}
+Field::Field(std::string_view key, Ip4 value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(std::string_view key, Net4 value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(std::string_view key, Mac value) : key_(key), text_(text_of(value).view()) {}
+
+Field::Field(const Error& error) : key_("error"), view_(error.context) {
+  text_ = to_text<kOwned>([&](Writer& out) {
+    if (!view_.empty()) out.put(": ");
+    if (error.sys_errno > 0) {
+      put_cut(out, std::strerror(error.sys_errno));
+    } else {
+      out.put(name(error.code));
+    }
+    // mbedTLS errors are negative and documented in hexadecimal.
+    if (error.sys_errno < 0)
+      out.put(" -0x").put_hex(0 - static_cast<std::uint64_t>(std::int64_t{error.sys_errno}), 4);
+  });
+}
+
+void Field::write(Writer& out) const {
+  put_cut(out, key_);
+  out.put('=');
+  const bool quoted = (view_.empty() && text_.empty()) || needs_quotes(view_) || needs_quotes(text_);
+  if (quoted) out.put('"');
+  put_escaped(out, view_);
+  put_escaped(out, text_);
+  if (quoted) out.put('"');
+}
+
+Log::Cause& Log::cause_of(const char* text) {
+  Cause* oldest = causes_.data();
+  for (Cause& cause : causes_) {
+    if (cause.text == text) return cause;
+    if (cause.text == nullptr || (oldest->text != nullptr && cause.refilled < oldest->refilled))
+      oldest = &cause;
+  }
+  *oldest = {text, clock_.now(), kBurst, 0};
+  return *oldest;
+}
+
+void Log::write(Level level, const char* text, std::initializer_list<Field> fields) {
+  if (!enabled(level)) return;
+  Cause& cause = cause_of(text);
+  const Millis now = clock_.now();
+  const Millis refills = (now - cause.refilled) / kRefill;
+  cause.tokens = static_cast<int>(std::min<Millis>(kBurst, cause.tokens + refills));
+  // A full bucket gains nothing by waiting: the next token is due one period after the first is taken.
+  cause.refilled = cause.tokens == kBurst ? now : cause.refilled + refills * kRefill;
+  if (cause.tokens == 0) {
+    ++cause.held_back;
+    return;
+  }
+  --cause.tokens;
+
+  std::array<char, kMaxLine> buffer;
+  Writer line(buffer);
+  line.put(name(level)).put(": ");
+  put_cut(line, text);
+  // First among the fields, where no cut takes it away.
+  if (cause.held_back > 0) line.put(" suppressed=").put_unsigned(std::exchange(cause.held_back, 0));
+  for (const Field& field : fields) {
+    line.put(' ');
+    field.write(line);
+  }
+  sink_.line(level, line.view());
+}
+
+}  // namespace flannelette

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/base/result.hpp"
+
+namespace flannelette {
+
+std::string_view name(Code code) {
+  switch (code) {
+    case Code::kInvalid: return "invalid";
+    case Code::kLimit: return "limit exceeded";
+    case Code::kNotFound: return "not found";
+    case Code::kExists: return "exists already";
+    case Code::kConflict: return "conflict";
+    case Code::kDenied: return "denied";
+    case Code::kUnsupported: return "unsupported";
+    case Code::kInterrupted: return "interrupted";
+    case Code::kUnavailable: return "unavailable";
+    case Code::kTimeout: return "timeout";
+    case Code::kClosed: return "closed";
+    case Code::kTls: return "tls";
+    case Code::kSystem: return "system";
+  }
+  return "?";
+}
+
+}  // namespace flannelette

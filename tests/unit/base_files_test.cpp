@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/base/files.hpp"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "support/skip.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace flannelette;
+using flannelette::tests::TempDir;
+
+namespace {
+
+std::string content(const std::string& path) {
+  std::array<char, 1024> buffer;
+  auto text = SystemFiles().read(path, buffer);
+  REQUIRE(text);
+  REQUIRE(text->has_value());
+  return std::string(**text);
+}
+
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    names.push_back(entry.path().filename());
+  return names;
+}
+
+unsigned mode_of(const std::string& path) {
+  struct stat info {};
+  REQUIRE(::lstat(path.c_str(), &info) == 0);
+  return info.st_mode & 07777;
+}
+
+/// What `body` returns in a child process, so that it may change what belongs to the whole process.
+template <class Body>
+int in_child(Body body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+constexpr int kCannot = 99;
+
+}  // namespace
+
+TEST_SUITE_BEGIN("base/files");
+
+TEST_CASE("a file is read whole or not at all") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/file";
+  SystemFiles files;
+  REQUIRE(files.replace(path, "12345678", 0644));
+  std::array<char, 8> exact;
+  const auto text = files.read(path, exact);
+  REQUIRE(text);
+  CHECK(**text == "12345678");
+  std::array<char, 7> small;
+  const auto cut = files.read(path, small);
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == Code::kLimit);
+  const auto none = files.read(path, {});
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code == Code::kLimit);
+}
+
+TEST_CASE("a file that does not exist is no error, one that cannot be read is") {
+  const TempDir dir;
+  std::array<char, 8> buffer;
+  SystemFiles files;
+  const auto missing = files.read(dir.path() + "/none/such", buffer);
+  REQUIRE(missing);
+  CHECK_FALSE(missing->has_value());
+  const auto directory = files.read(dir.path(), buffer);
+  REQUIRE_FALSE(directory);
+  CHECK(directory.error().sys_errno == EISDIR);
+}
+
+TEST_CASE("replacing makes the directories, and the file gets exactly its mode whatever the umask") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/a/b/c/file";
+  const mode_t umask_before = ::umask(0022);
+  CHECK(SystemFiles().replace(path, "one", 0600));
+  CHECK(mode_of(path) == 0600);
+  CHECK(mode_of(dir.path() + "/a") == 0755);
+  ::umask(0077);
+  CHECK(SystemFiles().replace(path, "two", 0664));
+  CHECK(mode_of(path) == 0664);
+  CHECK(content(path) == "two");
+  ::umask(umask_before);
+  CHECK(names_in(dir.path() + "/a/b/c").size() == 1);
+}
+
+TEST_CASE("a reader that has the old file open keeps the old text") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/file";
+  REQUIRE(SystemFiles().replace(path, "old", 0644));
+  const int old = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(SystemFiles().replace(path, "new", 0644));
+  char text[4]{};
+  CHECK(::read(old, text, 3) == 3);
+  ::close(old);
+  CHECK(text == std::string("old"));
+  CHECK(content(path) == "new");
+}
+
+TEST_CASE("a symbolic link is replaced, not followed") {
+  const TempDir dir;
+  const std::string target = dir.path() + "/target";
+  const std::string link = dir.path() + "/link";
+  REQUIRE(SystemFiles().replace(target, "untouched", 0644));
+  REQUIRE(::symlink(target.c_str(), link.c_str()) == 0);
+  REQUIRE(SystemFiles().replace(link, "new", 0644));
+  CHECK(content(target) == "untouched");
+  CHECK(content(link) == "new");
+  CHECK_FALSE(std::filesystem::is_symlink(link));
+}
+
+TEST_CASE("a directory in the place of the file is an error that leaves nothing behind") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/taken";
+  REQUIRE(::mkdir(path.c_str(), 0755) == 0);
+  const auto failed = SystemFiles().replace(path, "text", 0644);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().sys_errno == EISDIR);
+  CHECK(failed.error().context == std::string_view("rename"));
+  CHECK(names_in(dir.path()) == std::vector<std::string>{"taken"});
+}
+
+TEST_CASE("a file in the place of the directory is an error") {
+  const TempDir dir;
+  REQUIRE(SystemFiles().replace(dir.path() + "/file", "text", 0644));
+  const auto failed = SystemFiles().replace(dir.path() + "/file/below", "text", 0644);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().sys_errno == ENOTDIR);
+}
+
+TEST_CASE("a directory that may not be written is an error, and the old text stays") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/file";
+  REQUIRE(SystemFiles().replace(path, "old", 0644));
+  REQUIRE(::chmod(dir.path().c_str(), 0555) == 0);
+  const int result = in_child([&] {
+    if (::geteuid() == 0 && ::setuid(65534) != 0) return kCannot;  // root writes everywhere
+    const auto failed = SystemFiles().replace(path, "new", 0644);
+    return failed ? 0 : failed.error().sys_errno;
+  });
+  REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
+  if (result == kCannot) SKIP("cannot give up root here");
+  CHECK(result == EACCES);
+  CHECK(content(path) == "old");
+  CHECK(names_in(dir.path()).size() == 1);
+}
+
+TEST_CASE("a write that is cut short leaves the old text and no temporary file") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/file";
+  REQUIRE(SystemFiles().replace(path, "old", 0644));
+  const int result = in_child([&] {
+    const rlimit limit{4, 4};  // bytes that a file may have: the kernel writes four, then refuses
+    ::signal(SIGXFSZ, SIG_IGN);
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return kCannot;
+    const auto failed = SystemFiles().replace(path, "longer than four", 0644);
+    return failed ? 0 : failed.error().sys_errno;
+  });
+  CHECK(result == EFBIG);
+  CHECK(content(path) == "old");
+  CHECK(names_in(dir.path()).size() == 1);
+}
+
+TEST_CASE("a full file system is an error, and the old text stays") {
+  const TempDir dir;
+  const int result = in_child([&] {
+    // A tmpfs of one page, in a mount namespace of our own. (Not by netns.hpp: no network is wanted here.)
+    SystemFiles files;
+    const std::string uid_map = "0 " + std::to_string(::getuid()) + " 1";
+    const std::string gid_map = "0 " + std::to_string(::getgid()) + " 1";
+    if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return kCannot;
+    if (!files.write_in_place("/proc/self/setgroups", "deny")) return kCannot;
+    if (!files.write_in_place("/proc/self/uid_map", uid_map)) return kCannot;
+    if (!files.write_in_place("/proc/self/gid_map", gid_map)) return kCannot;
+    // Valgrind takes a null type for an error.
+    if (::mount("none", "/", "none", MS_REC | MS_PRIVATE, nullptr) != 0) return kCannot;
+    if (::mount("tmpfs", dir.path().c_str(), "tmpfs", 0, "size=4096") != 0) return kCannot;
+    const std::string path = dir.path() + "/file";
+    if (!files.replace(path, "old", 0644)) return 1;
+    const auto failed = files.replace(path, std::string(8192, 'x'), 0644);
+    if (failed || failed.error().sys_errno != ENOSPC) return 2;
+    if (names_in(dir.path()).size() != 1) return 3;
+    std::array<char, 8> buffer;
+    const auto text = files.read(path, buffer);
+    return text && *text && **text == "old" ? 0 : 4;
+  });
+  if (result == kCannot) SKIP("no user namespace with a tmpfs here");
+  CHECK(result == 0);
+}
+
+TEST_CASE("paths have a limit and hold no NUL") {
+  SystemFiles files;
+  const std::string path(Files::kMaxPath + 1, 'x');
+  const auto too_long = files.replace(path, "", 0644);
+  REQUIRE_FALSE(too_long);
+  CHECK(too_long.error().code == Code::kLimit);
+  std::array<char, 8> buffer;
+  CHECK_FALSE(files.read(path, buffer));
+  CHECK_FALSE(files.write_in_place(path, ""));
+  CHECK_FALSE(files.read(std::string_view("a\0b", 3), buffer));
+}
+
+TEST_CASE("a path of the greatest length works") {
+  const TempDir dir;
+  std::string path = dir.path();
+  while (path.size() + 100 < Files::kMaxPath) path += "/" + std::string(60, 'd');
+  path += "/" + std::string(Files::kMaxPath - path.size() - 1, 'f');
+  REQUIRE(path.size() == Files::kMaxPath);
+  CHECK(SystemFiles().replace(path, "text", 0644));
+  CHECK(content(path) == "text");
+}
+
+TEST_CASE("a bare file name is written in the working directory") {
+  const TempDir dir;
+  const int result = in_child([&] {
+    if (::chdir(dir.path().c_str()) != 0) return kCannot;
+    return SystemFiles().replace("bare", "text", 0644) ? 0 : 1;
+  });
+  CHECK(result == 0);
+  CHECK(content(dir.path() + "/bare") == "text");
+}
+
+TEST_CASE("writing in place keeps the file and makes none") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/file";
+  SystemFiles files;
+  const auto missing = files.write_in_place(path, "text");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().sys_errno == ENOENT);
+  REQUIRE(files.replace(path, "a longer text", 0640));
+  CHECK(files.write_in_place(path, "1\n"));
+  CHECK(content(path) == "1\n");
+  CHECK(mode_of(path) == 0640);
+}
+
+TEST_SUITE_END();

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# install.sh GROUP...: installs the packages of toolchains/packages.txt that are missing. Anybody but root gets the command
+# to run instead, and exit code 1. Quick, and off the network, when nothing is missing.
+set -eu
+list=$(dirname "$0")/packages.txt
+
+missing=
+for group in "$@"; do
+  packages=$(sed -n "s/^$group: //p" "$list")
+  [ -n "$packages" ] || { echo "install: $list has no group $group" >&2; exit 1; }
+  for package in $packages; do
+    state=$(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2>/dev/null) || state=absent
+    [ "$state" = installed ] || missing="$missing $package"
+  done
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ]; then
+  echo "Packages are missing. As root:" >&2
+  echo "  apt-get install --no-install-recommends$missing" >&2
+  exit 1
+fi
+
+# A package must not start its service here (etcd-server's would): 101 is "forbidden by policy".
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap 'rm -f $policy' EXIT
+  trap 'exit 1' INT TERM HUP
+  printf '#!/bin/sh\nexit 101\n' >$policy
+  chmod 755 $policy
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+for attempt in 1 2 3; do
+  echo "Installing:$missing" >&2
+  # A mirror in mid-update makes this fail although the packages can be had.
+  apt-get -qq -o Acquire::Retries=3 update || echo "apt-get update failed, going on" >&2
+  # shellcheck disable=SC2086 # a list of words
+  apt-get -qq -y -o Acquire::Retries=3 --no-install-recommends install $missing >&2 && exit 0
+  sleep $((attempt * 5))
+done
+echo "install: could not install$missing" >&2
+exit 1
