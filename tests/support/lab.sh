@@ -1,5 +1,5 @@
-# shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
 #
 # A lab: machines that are network namespaces on one underlay bridge, with an etcd on the bridge's own address. It lives in
 # network, mount and process namespaces of its own (and, without root, a user namespace), so it touches nothing of the
@@ -30,9 +30,8 @@ lab_need() {
 # lab_open COMMAND...: run it as process 1 of a new lab; returns what it gave to lab_close, or 1 if it died before that.
 # With KEEP set the lab goes on after lab_close, else it has ended when this returns or this shell dies.
 lab_open() {
-  local space=(unshare --net --mount --pid --fork --kill-child) bond=(setpriv --pdeathsig KILL)
+  local space=(unshare --net --mount --pid --fork --kill-child)
   local out verdict pid result
-  [[ -n ${KEEP-} ]] && bond=(setsid)
   if ((EUID != 0)); then
     space+=(--map-root-user)
     if ! "${space[@]}" true 2>/dev/null; then
@@ -42,7 +41,12 @@ lab_open() {
   fi
   # The verdict comes through a pipe: when process 1 dies, so does every holder of its other end, and read() returns.
   exec {out}>&1
-  exec {verdict}< <(exec "${bond[@]}" "${space[@]}" "$@" 3>&1 >&"$out" {out}>&-)
+  exec {verdict}< <(
+    exec 3>&1 >&"$out" {out}>&-
+    # The parent may have died before the signal was asked for.
+    # shellcheck disable=SC2016 # expanded by that shell
+    exec setpriv --pdeathsig KILL bash -c '[[ $PPID == "$0" ]] && exec setsid "$@"' $$ "${space[@]}" "$@"
+  )
   pid=$!
   exec {out}>&-
   # shellcheck disable=SC2064 # the pid of now
@@ -51,7 +55,6 @@ lab_open() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   read -r result <&"$verdict" || result=1
-  [[ -n ${KEEP-} && $result == 0 ]] && trap - EXIT
   return "$result"
 }
 
@@ -70,17 +73,21 @@ lab_enter() {
   ip link set underlay up
 }
 
-# lab_close STATUS: hand the verdict out. With KEEP the lab then waits for a SIGTERM, unless it failed.
+# lab_close STATUS: hand the verdict out and end. With KEEP, unless it failed, process 1 cuts the bond to the outer half
+# and goes on, holding none of its files, until a SIGTERM.
 lab_close() {
-  echo "$1" >&3
-  exec 3>&-
-  [[ -n ${KEEP-} && $1 == 0 ]] || exit "$1"
-  trap 'exit 0' INT TERM
-  exec </dev/null >/dev/null 2>&1
-  while :; do
-    sleep 3600 &
-    wait $!
-  done
+  if [[ -z ${KEEP-} || $1 != 0 ]]; then
+    echo "$1" >&3
+    exit "$1"
+  fi
+  trap - EXIT
+  # shellcheck disable=SC2016 # expanded by that shell
+  exec setpriv --pdeathsig clear bash -c '
+    trap "exit 0" TERM
+    exec </dev/null >/dev/null 2>&1
+    echo 0 >&3 || exit
+    exec 3>&-
+    while :; do sleep 3600 & wait $!; done' lab
 }
 
 # lab_poll SECONDS COMMAND...: try it until it succeeds; fails at the deadline.

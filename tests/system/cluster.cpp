@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "system/cluster.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "support/means.hpp"
+#include "support/poll.hpp"
+
+namespace flannelette::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string kSubnets = "/coreos.com/network/subnets/";
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string sorted_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  std::sort(lines.begin(), lines.end());
+  std::string out;
+  for (const auto& line : lines) out += line + "\n";
+  return out;
+}
+
+}  // namespace
+
+std::string binary() {
+  const char* given = std::getenv("FLANNELETTE");
+  return given != nullptr ? given : "build/flannelette";
+}
+
+std::string cluster_means() {
+  if (access(binary().c_str(), X_OK) != 0) return binary() + " is not built";
+  for (const std::string& missing : {means::namespaces(), means::program("etcd"), means::program("etcdctl"),
+                                     means::program("ping"), means::link_kind("type vxlan id 77 dstport 9999")}) {
+    if (!missing.empty()) return missing;
+  }
+  return "";
+}
+
+Etcd::Etcd(Options options) : options_(std::move(options)), node_("etcd") {
+  add_bridge(node_, "br0");
+  node_.ip("addr add 172.30.0.1/24 dev br0");
+  start();
+}
+
+void Etcd::start() {
+  Command command{.args = {"etcd", "--data-dir", data_.file("etcd"), "--listen-client-urls", options_.client_url,
+                           "--advertise-client-urls", options_.client_url, "--listen-peer-urls", "http://127.0.0.1:2380",
+                           "--log-level", "error", "--unsafe-no-fsync"},
+                  .netns = node_.name(),
+                  .output_file = data_.file("etcd.log")};
+  if (run({.args = {"etcd", "--help"}}).output.find("unsafe-no-fsync") == std::string::npos) command.args.pop_back();
+  command.args.insert(command.args.end(), options_.arguments.begin(), options_.arguments.end());
+  process_ = std::make_unique<Process>(command);
+  const bool up = wait_until(20s, [&] {
+    if (!process_->running()) return true;
+    try {
+      ctl({"get", "x"});
+      return true;
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  });
+  if (!up || !process_->running()) throw std::runtime_error("etcd does not start: " + read_file(data_.file("etcd.log")));
+}
+
+void Etcd::stop() { process_.reset(); }
+
+std::string Etcd::ctl(std::vector<std::string> arguments) const {
+  Command command{.args = {"etcdctl", "--endpoints", options_.client_url, "--dial-timeout", "1s"},
+                  .env = {"ETCDCTL_API=3"},
+                  .netns = node_.name()};
+  command.args.insert(command.args.end(), options_.ctl.begin(), options_.ctl.end());
+  command.args.insert(command.args.end(), arguments.begin(), arguments.end());
+  return must_run(command, 60s);
+}
+
+std::string Etcd::lease(const std::string& name) const {
+  std::string value = ctl({"get", "--print-value-only", kSubnets + name});
+  while (!value.empty() && value.back() == '\n') value.pop_back();
+  return value;
+}
+
+std::vector<std::string> Etcd::leases() const {
+  std::vector<std::string> names;
+  std::istringstream in(ctl({"get", "--prefix", "--keys-only", kSubnets}));
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind(kSubnets, 0) == 0) names.push_back(line.substr(kSubnets.size()));
+  }
+  return names;
+}
+
+Machine::Machine(const Etcd& etcd, int number)
+    : etcd_(etcd), address_("172.30.0." + std::to_string(10 + number)), node_("n" + std::to_string(number)) {
+  connect_to_bridge(etcd.node(), "br0", "p" + std::to_string(number), node_, "eth0");
+  node_.ip("addr add " + address_ + "/24 dev eth0");
+  node_.ip("route add default via 172.30.0.1");
+}
+
+void Machine::start(std::vector<std::string> more, const std::string& program) {
+  Command command{.args = {program, "--etcd-endpoints=" + etcd_.url(), "--iface=eth0", "--subnet-file=" + subnet_file()},
+                  .netns = node_.name()};
+  command.args.insert(command.args.end(), more.begin(), more.end());
+  agent_ = std::make_unique<Process>(command);
+}
+
+int Machine::stop() {
+  agent_->signal(SIGTERM);
+  return agent_->wait(5s).value_or(-1);
+}
+
+std::string Machine::subnet() const {
+  const std::string text = read_file(subnet_file());
+  const std::string key = "FLANNEL_SUBNET=";
+  const auto at = text.find(key);
+  if (at == std::string::npos) return "";
+  std::string subnet = text.substr(at + key.size(), text.find('\n', at) - at - key.size());
+  const auto slash = subnet.find('/');
+  return host_in(subnet.substr(0, slash), 0) + subnet.substr(slash);
+}
+
+bool Machine::joined(int peers) const {
+  return wait_until(20s, [&] {
+    if (subnet().empty()) return false;
+    const Outcome routes = run({.args = words("ip route show dev flannel.1"), .netns = node_.name()});
+    return routes.status == 0 && count_lines(routes.output) == peers;
+  });
+}
+
+std::string Machine::fdb() const {
+  return sorted_lines(must_run({.args = words("bridge fdb show dev flannel.1"), .netns = node_.name()}));
+}
+
+std::string Machine::device(const std::string& name) const {
+  std::istringstream in(node_.ip("-d link show flannel.1"));
+  for (std::string word; in >> word;) {
+    if (word == name && in >> word) return word;
+  }
+  return "";
+}
+
+long Machine::memory_kib(const std::string& field) const {
+  std::istringstream in(read_file("/proc/" + std::to_string(agent_->pid()) + "/status"));
+  for (std::string word; in >> word;) {
+    if (word != field + ":") continue;
+    long kib = -1;
+    in >> kib;
+    return kib;
+  }
+  return -1;
+}
+
+std::string Machine::add_pod() {
+  pod_ = std::make_unique<Node>(node_.name() + "pod");
+  connect(node_, "veth0", *pod_, "eth0");
+  const std::string gateway = host_in(subnet(), 1);
+  const std::string pod = host_in(subnet(), 2);
+  node_.ip("addr add " + gateway + "/24 dev veth0");
+  node_.ip("link set veth0 mtu 1450");
+  pod_->ip("link set eth0 mtu 1450");
+  pod_->ip("addr add " + pod + "/24 dev eth0");
+  pod_->ip("route add default via " + gateway);
+  must_run({.args = {"sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"}, .netns = node_.name()});
+  return pod;
+}
+
+std::string lease_name(const std::string& subnet) {
+  std::string name = subnet;
+  std::replace(name.begin(), name.end(), '/', '-');
+  return name;
+}
+
+std::string host_in(const std::string& subnet, int number) {
+  return subnet.substr(0, subnet.rfind('.') + 1) + std::to_string(number);
+}
+
+bool pings(const Node& node, const std::string& address) {
+  return wait_until(5s, [&] {
+    return run({.args = {"ping", "-c", "1", "-W", "1", "-n", address}, .netns = node.name()}).status == 0;
+  });
+}
+
+int count_lines(const std::string& text) { return static_cast<int>(std::count(text.begin(), text.end(), '\n')); }
+
+}  // namespace flannelette::tests

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// A cluster on one machine: a bridge as the underlay, a real etcd on it, nodes as network namespaces that run the shipped binary.
+// Everything lives in namespaces of this test binary and ends with them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/netns.hpp"
+#include "support/process.hpp"
+#include "support/temp_dir.hpp"
+
+namespace flannelette::tests {
+
+/// The binary under test: $FLANNELETTE, or build/flannelette.
+std::string binary();
+
+/// Skips the test (REQUIRE_MEANS) where namespaces, vxlan, etcd or the binary are missing; give its result to REQUIRE_MEANS.
+std::string cluster_means();
+
+/// etcd with the underlay bridge, at 172.30.0.1 in a namespace of its own.
+class Etcd {
+ public:
+  struct Options {
+    std::vector<std::string> arguments{};                     ///< more flags
+    std::string client_url = "http://172.30.0.1:2379";
+    std::vector<std::string> ctl{};                           ///< more flags for etcdctl
+  };
+  Etcd() : Etcd(Options{}) {}
+  explicit Etcd(Options options);
+
+  const Node& node() const { return node_; }
+  const std::string& url() const { return options_.client_url; }
+  /// Standard output of `etcdctl ARGS...`; throws if it fails.
+  std::string ctl(std::vector<std::string> arguments) const;
+  void put(const std::string& key, const std::string& value) const { ctl({"put", key, value}); }
+  /// The network config.
+  void configure(const std::string& json) const { put("/coreos.com/network/config", json); }
+  /// Value of `<prefix>/subnets/<name>`, empty if absent.
+  std::string lease(const std::string& name) const;
+  /// Names of all keys below `<prefix>/subnets/`.
+  std::vector<std::string> leases() const;
+  void stop();
+  void start();  ///< again, with the same data
+
+ private:
+  Options options_;
+  TempDir data_;
+  Node node_;
+  std::unique_ptr<Process> process_;
+};
+
+/// One machine on the underlay: eth0 at 172.30.0.<10 + number>/24.
+class Machine {
+ public:
+  Machine(const Etcd& etcd, int number);
+
+  const Node& node() const { return node_; }
+  std::string address() const { return address_; }
+  std::string subnet_file() const { return files_.file("subnet.env"); }
+
+  /// Starts the agent with `--iface=eth0`, the etcd's URL and this machine's subnet file, and what else is given.
+  void start(std::vector<std::string> more = {}, const std::string& program = binary());
+  /// SIGTERM; the exit status.
+  int stop();
+  bool running() { return agent_ && agent_->running(); }
+  Process& agent() { return *agent_; }
+  std::string log() const { return agent_ ? agent_->output() : ""; }
+
+  /// "10.64.7.0/24" as subnet.env says, empty until it does.
+  std::string subnet() const;
+  /// Waits until subnet.env is there and `peers` routes stand on flannel.1.
+  [[nodiscard]] bool joined(int peers) const;
+
+  /// Text of the device's tables as the tools print them, sorted lines.
+  std::string routes() const { return node_.ip("route show dev flannel.1"); }
+  std::string neighbours() const { return node_.ip("neigh show dev flannel.1 nud permanent"); }
+  std::string fdb() const;
+  /// One field of `ip -d link show flannel.1`, the word after `name`.
+  std::string device(const std::string& name) const;
+  /// VmRSS or VmHWM of the agent in KiB.
+  long memory_kib(const std::string& field) const;
+
+  /// A pod in this machine's subnet at .2, with the node as gateway at .1. Returns the address.
+  std::string add_pod();
+  const Node& pod() const { return *pod_; }
+
+ private:
+  const Etcd& etcd_;
+  TempDir files_;
+  std::string address_;
+  Node node_;
+  std::unique_ptr<Node> pod_;
+  std::unique_ptr<Process> agent_;
+};
+
+/// "10.64.7.0/24" -> "10.64.7.0-24"
+std::string lease_name(const std::string& subnet);
+/// "10.64.7.0/24", 2 -> "10.64.7.2"
+std::string host_in(const std::string& subnet, int number);
+/// One ping reaches `address` from inside `node`.
+bool pings(const Node& node, const std::string& address);
+int count_lines(const std::string& text);
+
+}  // namespace flannelette::tests
