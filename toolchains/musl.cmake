@@ -13,14 +13,14 @@ set(prefix ${CMAKE_SYSTEM_PROCESSOR}-linux-gnu-)
 find_program(CMAKE_C_COMPILER ${prefix}gcc REQUIRED)
 find_program(CMAKE_CXX_COMPILER ${prefix}g++ REQUIRED)
 
-# Headers: GCC's C++ ones, then musl's instead of glibc's, then GCC's own.
+# Headers: GCC's C++ ones with our corrections, then musl's instead of glibc's, then GCC's own.
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include OUTPUT_VARIABLE gcc_include
   OUTPUT_STRIP_TRAILING_WHITESPACE)
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-libgcc-file-name OUTPUT_VARIABLE libgcc
   OUTPUT_STRIP_TRAILING_WHITESPACE)
 execute_process(COMMAND ${CMAKE_CXX_COMPILER} -E -x c++ -v /dev/null OUTPUT_QUIET ERROR_VARIABLE search)
 string(REGEX MATCHALL "\n [^\n]*/c\\+\\+/[^\n]*" directories "${search}")
-set(cxx_include)
+set(cxx_include "-isystem ${CMAKE_CURRENT_LIST_DIR}/cxx_on_musl")
 foreach(directory IN LISTS directories)
   string(STRIP "${directory}" directory)
   string(APPEND cxx_include " -isystem ${directory}")
@@ -41,8 +41,7 @@ endif()
 set(common "${pie} -fstack-protector-strong -nostdinc")
 set(c_include "-isystem ${MUSL_SYSROOT}/include -isystem ${gcc_include}")
 set(CMAKE_C_FLAGS_INIT "${common} ${c_include}")
-# Debian's C++ headers ask for the glibc version with a macro that musl does not have.
-set(CMAKE_CXX_FLAGS_INIT "${common} -nostdinc++ -D'__GLIBC_PREREQ(a,b)=0' ${cxx_include} ${c_include}")
+set(CMAKE_CXX_FLAGS_INIT "${common} -nostdinc++ ${cxx_include} ${c_include}")
 
 # Padding between segments is dead weight in a small file, and there is most of it where pages may have 64 KiB.
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,--build-id=none,-z,noseparate-code,-z,max-page-size=${MUSL_PAGE_SIZE}")

@@ -42,6 +42,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       dataplane_(kernel_, files_, log_, settings_, peers_),
       look_(loop_, Delegate<void()>::to<&Impl::on_look>(this)),
       retry_(loop_, Delegate<void()>::to<&Impl::on_retry>(this)),
+      claim_retry_(loop_, Delegate<void()>::to<&Impl::on_claim_retry>(this)),
       converge_(loop_, Delegate<void()>::to<&Impl::on_converge>(this)),
       audit_(loop_, Delegate<void()>::to<&Impl::on_audit>(this)) {}
 
@@ -57,6 +58,7 @@ void Agent::Impl::stop() {
   kernel_.set_doorbell({});
   look_.cancel();
   retry_.cancel();
+  claim_retry_.cancel();
   converge_.cancel();
   audit_.cancel();
   enter(State::kStopped);
@@ -79,15 +81,10 @@ void Agent::Impl::seek_interface() {
     return retry_later();
   }
   if (!choice->underlay) {
-    if (waiting_for_ != choice->missing) {
-      const auto& names = settings_.interface.names;
-      log_.warning("waiting for the interface",
-                   {{"wanted", names.empty() ? std::string_view("(default)") : names.items().front().view()},
-                    {"reason", choice->missing}});
-      waiting_for_ = choice->missing;
-    }
+    report_missing("waiting for the interface", choice->missing);
     return retry_later();  // the doorbell brings links and addresses, but not routes
   }
+  waiting_for_ = "";
   underlay_ = choice->underlay;
   log_.info("interface chosen", {{"interface", underlay_->name.view()},
                                  {"address", underlay_->address},
@@ -97,12 +94,23 @@ void Agent::Impl::seek_interface() {
   registry_.read_config();
 }
 
+void Agent::Impl::report_missing(const char* text, const char* reason) {
+  if (waiting_for_ == reason) return;
+  waiting_for_ = reason;
+  const auto& names = settings_.interface.names;
+  log_.warning(text, {{"wanted", names.empty() ? std::string_view("(default)") : names.items().front().view()}, {"reason", reason}});
+}
+
 void Agent::Impl::on_config(std::string_view text) {
   if (state_ != State::kConfig) return;
   overlay::ConfigProblem problem;
   if (auto parsed = parse_config(text, config_, problem); !parsed) {
-    log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do" : "the network config is wrong",
-               {{"key", problem.key}, {"reason", problem.why}, {"offset", problem.offset}});
+    const overlay::ConfigProblem& known = config_problem_;
+    if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset) {
+      log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do" : "the network config is wrong",
+                 {{"key", problem.key}, {"reason", problem.why}, {"offset", problem.offset}});
+    }
+    config_problem_ = problem;
     return retry_later();
   }
   log_.info("network config", {{"network", config_.network},
@@ -116,7 +124,9 @@ void Agent::Impl::on_config(std::string_view text) {
 
 void Agent::Impl::on_config_missing() {
   if (state_ != State::kConfig) return;
-  log_.warning("there is no network config in the registry yet; waiting for it");
+  static constexpr const char* kMissing = "there is no network config in the registry yet; waiting for it";
+  if (config_problem_.why != kMissing) log_.warning(kMissing);
+  config_problem_ = {"", kMissing};
   retry_later();
 }
 
@@ -126,13 +136,11 @@ void Agent::Impl::on_retry() {
       return seek_interface();
     case State::kConfig:
       return registry_.read_config();
-    case State::kClaiming:
-      return claim_subnet();
     case State::kRunning:
-      if (!own_->held) reclaim();
       dataplane_.doubt();
       return soon();
     case State::kListing:
+    case State::kClaiming:
     case State::kStopped:
       return;
   }
@@ -140,18 +148,28 @@ void Agent::Impl::on_retry() {
 
 void Agent::Impl::on_look() {
   if (state_ == State::kInterface) return seek_interface();
-  if (state_ == State::kRunning) follow_underlay();
+  follow_underlay();
 }
 
 void Agent::Impl::follow_underlay() {
-  dataplane_.doubt();
-  soon();
-  auto choice = find_underlay(settings_.interface, kernel_);
-  if (!choice) return log_.error("cannot look at the interfaces", {Field(choice.error())});
-  if (!choice->underlay) {
-    // The old address is kept: the data plane outlives its NIC, and the address most often comes back.
-    return log_.warning("the interface is gone; keeping what is there", {{"reason", choice->missing}});
+  const bool running = state_ == State::kRunning;
+  if (running) {
+    dataplane_.doubt();
+    soon();
   }
+  auto choice = find_underlay(settings_.interface, kernel_);
+  if (!choice || !choice->underlay) {
+    // The old address is kept: the data plane outlives its NIC, and the address most often comes back. The doorbell does not bring
+    // routes, so that we look by ourselves too.
+    if (!choice) {
+      log_.error("cannot look at the interfaces", {Field(choice.error())});
+    } else {
+      report_missing("the interface is gone; keeping what is there", choice->missing);
+    }
+    return look_.arm_at_latest_in(look_backoff_.next());
+  }
+  look_backoff_.reset();
+  waiting_for_ = "";
   if (*choice->underlay == *underlay_) return;
   const bool moved = choice->underlay->public_ip != underlay_->public_ip;
   underlay_ = choice->underlay;
@@ -159,6 +177,11 @@ void Agent::Impl::follow_underlay() {
                                      {"address", underlay_->address},
                                      {"public_ip", underlay_->public_ip},
                                      {"mtu", underlay_->mtu}});
+  if (!running) {
+    // A claim under way is corrected when it is held.
+    if (state_ != State::kConfig) peers_.set_local({config_, underlay_->public_ip, std::nullopt, std::nullopt});
+    return;
+  }
   auto target = *dataplane_.target();
   target.underlay = *underlay_;
   dataplane_.set_target(target);
@@ -173,7 +196,8 @@ void Agent::Impl::on_listing_abort() { peers_.abort_listing(); }
 
 void Agent::Impl::on_listing_end() {
   peers_.end_listing();
-  if (config_.backend_absent && peers_.without_backend() > 0) {
+  if (config_.backend_absent && !udp_warned_ && peers_.without_backend() > 0) {
+    udp_warned_ = true;
     log_.warning("the network config has no Backend: vxlan here, but flanneld takes udp; say Backend.Type vxlan");
   }
   if (state_ == State::kListing) {
@@ -190,11 +214,16 @@ void Agent::Impl::on_record(const overlay::LeaseRecord& record) {
     log_.error("too many leases; this one is not programmed", {{"subnet", record.key.subnet}});
   }
   if (why == overlay::Ignored::kNo || why == overlay::Ignored::kOurs) return;
+  // As long as we have no subnet, a record under our address is most likely our own of an earlier life.
+  if (why == overlay::Ignored::kOurPublicIp && state_ != State::kRunning) return;
   const auto key = to_text<overlay::LeaseKey::kMaxText>([&](Writer& out) { write(out, record.key); });
   log_.warning("peer ignored", {{"key", key.view()}, {"public_ip", record.value.public_ip}, {"reason", name(why)}});
 }
 
-void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) { peers_.remove(key, mod_revision); }
+void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) {
+  peers_.remove(key, mod_revision);
+  if (state_ == State::kClaiming && claim_retry_.armed()) claim_retry_.arm_in(0);  // a subnet may be free now
+}
 
 void Agent::Impl::on_events_end() {
   if (state_ != State::kRunning) return;
@@ -236,6 +265,7 @@ void Agent::Impl::on_converge() {
     retry_.arm_in(delay);
   } else {
     backoff_.reset();
+    retry_.cancel();
   }
   report_peers();
   if (dataplane_.complete() && !ready_) {
@@ -248,8 +278,7 @@ void Agent::Impl::on_converge() {
 
 void Agent::Impl::on_audit() {
   peers_.invalidate();
-  dataplane_.doubt();
-  soon();
+  follow_underlay();
 }
 
 void Agent::Impl::report_peers() {

@@ -52,7 +52,9 @@ struct Agent::Impl final : registry::Listener {
   void on_retry();          ///< retry_: try again what could not be done in this state
   void retry_later() { retry_.arm_in(backoff_.next()); }
   void seek_interface();
-  void follow_underlay();   ///< kRunning: has our address, interface or MTU changed?
+  void follow_underlay();   ///< there was an interface: has our address, interface or MTU changed?
+  /// Says why there is no interface, once as long as the reason stays the same.
+  void report_missing(const char* text, const char* reason);
 
   // -- convergence -------------------------------------------------------------------------------------------------------
   void soon() { converge_.arm_at_latest_in(0); }
@@ -69,6 +71,9 @@ struct Agent::Impl final : registry::Listener {
   void lease_held(const registry::ClaimResult& result);
   /// Compares what the table says of our subnet with what we wrote.
   void check_lease();
+  void claim_later() { claim_retry_.arm_in(claim_backoff_.next()); }
+  void on_claim_retry();
+  void lost_claim();        ///< somebody was first, or stands in the way
   void adopt_or_choose(std::optional<overlay::LeaseKey>& key, std::int64_t& mod_revision, bool& always_write);
   std::optional<Net4> previous_subnet();
   bool in_range(Net4 subnet) const;
@@ -78,6 +83,7 @@ struct Agent::Impl final : registry::Listener {
     overlay::LeaseKey key;
     overlay::LeaseValue value;
     std::int64_t mod_revision = 0;  ///< of our key as we know it; 0: not held
+    bool creating = false;          ///< the claim under way is of a subnet that nobody holds
     bool held = false;
   };
 
@@ -94,9 +100,12 @@ struct Agent::Impl final : registry::Listener {
   Dataplane dataplane_;
   io::Timer look_;
   io::Timer retry_;
+  io::Timer claim_retry_;
   io::Timer converge_;
   io::Timer audit_;
   Backoff backoff_;
+  Backoff claim_backoff_;  ///< of its own: a kernel that obeys must not hurry a registry that refuses
+  Backoff look_backoff_;
 
   State state_ = State::kInterface;
   const char* waiting_for_ = "";  ///< last reason logged for having no interface
@@ -104,7 +113,11 @@ struct Agent::Impl final : registry::Listener {
   overlay::NetworkConfig config_;
   std::optional<Mac> mac_;
   std::optional<Own> own_;
+  overlay::ConfigProblem config_problem_;  ///< the last one logged
+  bool udp_warned_ = false;
   bool claiming_ = false;          ///< a claim is under way
+  int lost_races_ = 0;             ///< since we last held a lease
+  std::optional<Net4> blocked_;    ///< free by the table, but taken: a foreign key stands in the way
   std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
   std::size_t ignored_reported_ = 0;
   bool ready_ = false;

@@ -11,6 +11,9 @@ using overlay::LeaseKey;
 
 namespace {
 
+/// A lost race is run again at once, but not for ever.
+constexpr int kMaxLostRaces = 20;
+
 LeaseKey key_of(Net4 subnet) {
   LeaseKey key;
   key.subnet = subnet;
@@ -53,7 +56,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
               {{"subnet", own->key.subnet}, {"network", config_.network}});
   }
   if (!mac_ && device_mac) mac_ = device_mac;
-  if (previous) {
+  if (previous && previous != blocked_) {
     if (!peers_.taken(*previous)) {
       key = key_of(*previous);
       return;
@@ -77,7 +80,7 @@ void Agent::Impl::claim_subnet() {
   adopt_or_choose(key, mod_revision, always_write);
   if (!key) {
     log_.error("no subnet is free; waiting for one", {{"network", config_.network}, {"subnet_len", unsigned{config_.subnet_len}}});
-    return retry_later();
+    return claim_later();
   }
   if (!mac_ || mac_->zero() || !mac_->unicast()) mac_ = random_.mac();
   own_.emplace();
@@ -96,6 +99,7 @@ void Agent::Impl::reclaim() {
 
 void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, bool always_write) {
   own_->key = key;
+  own_->creating = mod_revision == 0;
   own_->value = {};
   own_->value.public_ip = underlay_->public_ip;
   own_->value.backend = overlay::Backend::kVxlan;
@@ -114,25 +118,43 @@ void Agent::Impl::on_claim(const registry::ClaimResult& result) {
     case registry::ClaimOutcome::kHeld:
       return lease_held(result);
     case registry::ClaimOutcome::kTaken:
-      if (state_ == State::kClaiming) {
-        log_.info("the subnet was taken meanwhile; choosing another", {{"subnet", own_->key.subnet}});
-        retry_.arm_in(0);
-      } else {
-        own_->held = false;
-        check_lease();
-      }
-      return;
+      return lost_claim();
     case registry::ClaimOutcome::kRefused:
       log_.error("the registry refuses our lease",
                  {{"subnet", own_->key.subnet}, Field(result.error), {"detail", result.detail.view()}});
       own_->held = false;
-      return retry_later();
+      return claim_later();
   }
+}
+
+/// What is there now is in the table, unless it is no lease at all: then asking again at once would go round in a circle.
+void Agent::Impl::lost_claim() {
+  const bool visible = !own_->creating || peers_.taken(own_->key.subnet);
+  if (state_ == State::kClaiming) {
+    log_.info("the subnet was taken meanwhile; choosing another", {{"subnet", own_->key.subnet}});
+    if (!visible) blocked_ = own_->key.subnet;
+    if (++lost_races_ > kMaxLostRaces) return claim_later();
+    return claim_retry_.arm_in(0);
+  }
+  own_->held = false;
+  if (own_->creating && !peers_.find_holder(own_->key.subnet)) {
+    log_.error("another key of the registry stands in the way of our subnet", {{"subnet", own_->key.subnet}});
+    return claim_later();
+  }
+  check_lease();
+}
+
+void Agent::Impl::on_claim_retry() {
+  if (state_ == State::kClaiming) return claim_subnet();
+  if (state_ == State::kRunning && !own_->held) reclaim();
 }
 
 void Agent::Impl::lease_held(const registry::ClaimResult& result) {
   own_->held = true;
   own_->mod_revision = result.mod_revision;
+  lost_races_ = 0;
+  claim_retry_.cancel();
+  claim_backoff_.reset();
   log_.info("lease held", {{"subnet", own_->key.subnet},
                            {"public_ip", own_->value.public_ip},
                            {"mac", own_->value.mac},
@@ -163,7 +185,8 @@ void Agent::Impl::check_lease() {
   if (!holder) {
     if (own_->held) log_.warning("our lease was deleted; claiming the subnet again", {{"subnet", own_->key.subnet}});
     own_->held = false;
-    return reclaim();
+    if (!claim_retry_.armed()) reclaim();
+    return;
   }
   const bool ours = holder->key == own_->key && holder->readable && holder->mac == own_->value.mac &&
                     holder->public_ip == own_->value.public_ip;

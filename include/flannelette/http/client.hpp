@@ -18,19 +18,21 @@ struct Header {
   std::string_view value;
 };
 
-/// An HTTP/1.1 client for one connection: one request at a time, keep-alive. It knows nothing of etcd; endpoint rotation, retries and
-/// back-off are its user's.
+/// An HTTP/1.1 client for one connection: one request at a time, keep-alive. It knows nothing of etcd;
+/// endpoint rotation, retries and back-off are its user's.
 class Client final : private io::Stream::Listener {
  public:
   static constexpr std::size_t kMaxRequest = 12 * 1024;  ///< head and body together
 
-  /// Who made the request. on_done or on_error ends it, exactly one of them, and from either the next request may be made.
+  /// Who made the request. on_done or on_error ends it, exactly one of them, and from either the next request
+  /// may be made.
   class Handler {
    public:
     virtual void on_head(const ResponseHead& head) = 0;
     virtual void on_body(std::string_view bytes) = 0;  ///< a piece of the decoded body, any size, any split
     virtual void on_done() = 0;
-    /// The request failed (connection refused or lost, timeout, malformed response). The connection is closed.
+    /// The request failed (connection refused or lost, timeout, malformed response). The connection is
+    /// closed.
     virtual void on_error(const Error& error) = 0;
 
    protected:
@@ -43,14 +45,15 @@ class Client final : private io::Stream::Listener {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// POSTs a JSON body. Connects first if there is no connection to this endpoint. `timeout` is the longest silence allowed while
-  /// the request is under way: it restarts with each byte received; 0 means none (a watch, once its first line is there:
-  /// set_silence_limit). A request that fails on a kept-alive connection before any byte of a response was received is sent again
-  /// once on a new connection (the server closed it while idle) if `repeatable`. A request under way is cancelled. What is passed is
-  /// copied; `handler` is never called from within post(). A request that is too large (kLimit) or whose path or headers hold
+  /// POSTs a JSON body. Connects first if there is no connection to this endpoint. `timeout` is the longest
+  /// silence allowed while the request is under way: it restarts with each byte received; 0 means none (a
+  /// watch, once its first line is there: set_silence_limit). A request that fails on a kept-alive connection
+  /// before any byte of a response was received is sent again once on a new connection (the server closed it
+  /// while idle) if `repeatable`. A request under way is cancelled. What is passed is copied; `handler` is
+  /// never called from within post(). A request that is too large (kLimit) or whose path or headers hold
   /// forbidden bytes (kInvalid) ends in on_error without being sent.
-  void post(const io::Endpoint& endpoint, std::string_view path, std::span<const Header> headers, std::string_view body,
-            Millis timeout, bool repeatable, Handler& handler);
+  void post(const io::Endpoint& endpoint, std::string_view path, std::span<const Header> headers,
+            std::string_view body, Millis timeout, bool repeatable, Handler& handler);
   /// Changes the allowed silence of the request under way.
   void set_silence_limit(Millis timeout);
   /// Ends the request under way without a callback and closes the connection.

@@ -11,18 +11,19 @@
 namespace flannelette::http {
 
 struct ResponseHead {
-  int status = 0;          ///< 100..999; 1xx heads are skipped, never delivered
+  int status = 0;  ///< 100..999; 1xx heads are skipped, never delivered
   bool chunked = false;
   bool keep_alive = true;  ///< the connection may carry another request
   std::optional<std::uint64_t> content_length;
 };
 
-/// Incremental, byte-split proof. A body is framed by chunks (with extensions and trailers, which are consumed and dropped), by
-/// content-length, by a status without body (204, 304), or by the end of the connection.
+/// Incremental, byte-split proof. A body is framed by chunks (with extensions and trailers, which are
+/// consumed and dropped), by content-length, by a status without body (204, 304), or by the end of the
+/// connection.
 class ResponseParser {
  public:
   static constexpr std::size_t kMaxHeaderLine = 4096;  ///< a longer status or header line is kBad
-  static constexpr int kMaxHeaders = 64;  ///< 1xx heads before the response count too
+  static constexpr int kMaxHeaders = 64;               ///< 1xx heads before the response count too
   static constexpr int kMaxTrailers = 64;
 
   enum class Event : std::uint8_t {
@@ -49,8 +50,8 @@ class ResponseParser {
   enum class State : std::uint8_t {
     kStatusLine,
     kHeaderLine,
-    kSizedBody,     ///< left_ bytes
-    kUnsizedBody,   ///< until the end of the connection
+    kSizedBody,    ///< left_ bytes
+    kUnsizedBody,  ///< until the end of the connection
     kChunkSize,
     kChunkData,     ///< left_ bytes
     kChunkDataEnd,  ///< the line end after a chunk

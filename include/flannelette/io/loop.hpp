@@ -11,8 +11,9 @@
 
 struct epoll_event;
 
-/// One epoll loop on one thread. Sources and Timers are members of whoever uses them; their destructors unregister, which also drops an
-/// event that is pending. After a callback the object that was called may be gone. `now` is sampled once a wake-up.
+/// One epoll loop on one thread. Sources and Timers are members of whoever uses them; their destructors
+/// unregister, which also drops an event that is pending. After a callback the object that was called may be
+/// gone. `now` is sampled once a wake-up.
 namespace flannelette::io {
 
 class Source;
@@ -28,8 +29,9 @@ class Loop {
   /// Runs until stop(). Fails only if epoll itself does.
   Result<void> run();
   void stop() { stopping_ = true; }
-  /// One turn: waits at most max_wait (0: not at all, negative: without limit) for an event or a timer, dispatches what is due,
-  /// events before timers, each timer at most once. Tests drive a fake clock with it: advance the clock, then step(0).
+  /// One turn: waits at most max_wait (0: not at all, negative: without limit) for an event or a timer,
+  /// dispatches what is due, events before timers, each timer at most once. Tests drive a fake clock with it:
+  /// advance the clock, then step(0).
   Result<void> step(Millis max_wait);
 
   Millis now() const { return now_; }  ///< sampled at the last wake-up
@@ -50,9 +52,10 @@ class Loop {
 
   const Clock& clock_;
   UniqueFd epoll_;
-  Timer* timers_ = nullptr;         ///< armed timers, earliest first, same deadline in order of arming
-  Timer* due_ = nullptr;            ///< those of the current turn that were not called yet
-  Source** dispatching_ = nullptr;  ///< events of the current turn, so that a removed Source can be struck out
+  Timer* timers_ = nullptr;  ///< armed timers, earliest first, same deadline in order of arming
+  Timer* due_ = nullptr;     ///< those of the current turn that were not called yet
+  Source** dispatching_ =
+      nullptr;  ///< events of the current turn, so that a removed Source can be struck out
   int dispatching_count_ = 0;
   Millis now_ = 0;
   std::uint64_t wakeups_ = 0;
@@ -89,7 +92,8 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  void arm_in(Millis delay);  ///< from the current time of the clock, not the sampled one; replaces an earlier deadline
+  void arm_in(Millis delay);  ///< from the current time of the clock, not the sampled one; replaces an
+                              ///< earlier deadline
   /// Arms only if not armed, or armed for later.
   void arm_at_latest_in(Millis delay);
   void cancel();
@@ -105,11 +109,13 @@ class Timer {
   bool armed_ = false;
 };
 
-/// Signals as events of the loop (signalfd). They are blocked from construction on and stay blocked: a program has one.
+/// Signals as events of the loop (signalfd). They are blocked from construction on and stay blocked: a
+/// program has one.
 class Signals {
  public:
   using Handler = Delegate<void(int signal)>;
-  Signals(Loop& loop, Handler handler) : source_(loop, Source::Handler::to<&Signals::on_ready>(this)), handler_(handler) {}
+  Signals(Loop& loop, Handler handler)
+      : source_(loop, Source::Handler::to<&Signals::on_ready>(this)), handler_(handler) {}
   Result<void> watch(const sigset_t& set);
 
  private:

@@ -12,11 +12,12 @@ namespace flannelette::io {
 
 /// TCP timing, one profile for a process.
 struct TcpSettings {
-  Millis connect_timeout = 10'000;       ///< name resolution, TCP connect and TLS handshake of one address
-  int keepalive_idle_seconds = 60;       ///< first probe after this much silence
+  Millis connect_timeout = 10'000;  ///< name resolution, TCP connect and TLS handshake of one address
+  int keepalive_idle_seconds = 60;  ///< first probe after this much silence
   int keepalive_interval_seconds = 10;
   int keepalive_probes = 3;
-  unsigned user_timeout_ms = 30'000;     ///< TCP_USER_TIMEOUT: unacknowledged data older than this ends the connection
+  unsigned user_timeout_ms =
+      30'000;  ///< TCP_USER_TIMEOUT: unacknowledged data older than this ends the connection
 };
 
 /// What TLS needs. Paths name PEM files; an empty path means "none". A CA file alone is enough.
@@ -35,7 +36,8 @@ class TlsContext {
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
-  /// Reads and parses the files; call it before streams use the context, and not again once it succeeded. The error's context says which file and why in static words; the name is in `failed_path` if given.
+  /// Reads and parses the files; call it before streams use the context, and not again once it succeeded. The
+  /// error's context says which file and why in static words; the name is in `failed_path` if given.
   Result<void> load(const TlsSettings& settings, Files& files, Text<Files::kMaxPath>* failed_path = nullptr);
   bool loaded() const { return loaded_; }
 
@@ -46,9 +48,9 @@ class TlsContext {
   bool loaded_ = false;
 };
 
-/// Resolves names with libc's getaddrinfo in a short-lived forked child, so that the loop never blocks; literal addresses need no child.
-/// All addresses of a name are tried in the order getaddrinfo gives; the last good address is tried first next time, and is used when
-/// resolution fails.
+/// Resolves names with libc's getaddrinfo in a short-lived forked child, so that the loop never blocks;
+/// literal addresses need no child. All addresses of a name are tried in the order getaddrinfo gives; the
+/// last good address is tried first next time, and is used when resolution fails.
 class NetStream final : public Stream {
  public:
   static constexpr std::size_t kWriteBuffer = 16 * 1024;
@@ -58,8 +60,9 @@ class NetStream final : public Stream {
   void open(const Endpoint& endpoint, Listener& listener) override;
   Result<void> write(std::string_view bytes) override;
   void close() override;
-  /// What a TLS failure says beyond Error: "the server's certificate has expired", "the server requires a client certificate", ...
-  /// Static text, empty if the last failure was no TLS failure. Kept until the next open().
+  /// What a TLS failure says beyond Error: "the server's certificate has expired", "the server requires a
+  /// client certificate", ... Static text, empty if the last failure was no TLS failure. Kept until the next
+  /// open().
   const char* tls_failure() const;
 
  private:

@@ -22,21 +22,23 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
-/// "http://host:port" or "https://[v6]:port", an optional trailing slash; a missing port is 2379 (etcd's). Errors name what is wrong.
+/// "http://host:port" or "https://[v6]:port", an optional trailing slash; a missing port is 2379 (etcd's).
+/// Errors name what is wrong.
 Result<Endpoint> parse_endpoint(std::string_view url);
 /// The form that parse_endpoint reads.
 void write(Writer& out, const Endpoint& endpoint);
 
-/// A byte stream to one peer: the seam between protocols and sockets. Real: NetStream. Tests: scripted and faulty ones.
-/// One stream is used for many connections, one after another.
+/// A byte stream to one peer: the seam between protocols and sockets. Real: NetStream. Tests: scripted and
+/// faulty ones. One stream is used for many connections, one after another.
 class Stream {
  public:
   /// Who uses the stream. From any of these calls it may close() or open() the stream again, or destroy it.
   class Listener {
    public:
-    virtual void on_open() = 0;                         ///< connected, TLS verified: writing may begin
-    virtual void on_data(std::string_view bytes) = 0;   ///< consume all of it; valid during the call only
-    /// The connection is over: kClosed for an orderly end by the peer, else what failed. Not called after close().
+    virtual void on_open() = 0;                        ///< connected, TLS verified: writing may begin
+    virtual void on_data(std::string_view bytes) = 0;  ///< consume all of it; valid during the call only
+    /// The connection is over: kClosed for an orderly end by the peer, else what failed. Not called after
+    /// close().
     virtual void on_close(const Error& error) = 0;
 
    protected:
@@ -44,9 +46,11 @@ class Stream {
   };
 
   virtual ~Stream() = default;
-  /// Starts a connection; the result comes later as on_open or on_close, never from within this call. An open connection is dropped.
+  /// Starts a connection; the result comes later as on_open or on_close, never from within this call. An open
+  /// connection is dropped.
   virtual void open(const Endpoint& endpoint, Listener& listener) = 0;
-  /// Queues bytes; kLimit if more than the stream's buffer would be waiting (nothing is queued then), kClosed if not open.
+  /// Queues bytes; kLimit if more than the stream's buffer would be waiting (nothing is queued then), kClosed
+  /// if not open.
   virtual Result<void> write(std::string_view bytes) = 0;
   /// Ends the connection at once and silently. Idempotent.
   virtual void close() = 0;

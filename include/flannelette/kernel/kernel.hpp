@@ -74,10 +74,11 @@ struct BatchReport {
   overlay::Change first_change{};
 };
 
-/// Things on this machine, not ours, that stop the overlay's traffic. Named to the operator, never touched.
+/// Things on this machine, not ours, that stop the overlay's traffic. Named to the operator, never touched. A chain that drops in the
+/// end may well accept our network in an earlier rule: that is not looked into, so a kForeignDrop is a hint and no proof.
 struct FirewallFinding {
   enum class Kind : std::uint8_t {
-    kForeignDrop,        ///< an nf_tables forward chain of another table with policy drop (or ending in a drop/reject rule)
+    kForeignDrop,        ///< a forward filter chain of another table with policy drop, or whose last rule drops or rejects everything
     kFlanneldNftTable,   ///< `table ip flannel-ipv4`
     kFlanneldIptables,   ///< chains FLANNEL-POSTRTG / FLANNEL-FWD of flanneld's iptables mode
   };
@@ -85,6 +86,7 @@ struct FirewallFinding {
   Text<16> family;       ///< "ip", "inet"
   Text<64> table;
   Text<64> chain;
+  bool legacy = false;   ///< of the kernel's older interface: `iptables-legacy` shows it, `nft` does not
 };
 class FindingVisitor {
  public:

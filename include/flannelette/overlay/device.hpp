@@ -64,7 +64,7 @@ struct DevicePlan {
 
 DevicePlan plan_device(const DeviceSpec& want, const std::optional<Device>& have);
 
-/// "flannel.1"
+/// "flannel.1"; without the dot from VNI 10,000,000 on, where flanneld's name is longer than an interface's may be.
 InterfaceName device_name(std::uint32_t vni);
 /// MTU of the device over an underlay MTU (the interface's, or the config's MTU where that is smaller or the interface allows it).
 /// 0 if the underlay is too small to carry anything (less than 68 + overhead).

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/random.hpp"
@@ -18,20 +17,35 @@
 /// Three ways in: a listing (begin_listing, upsert..., end_listing), single events (upsert, remove), and a change of what we are
 /// ourselves (set_local). Two ways out: plan() gives the changes since the last commit(); an audit judges a dump of the kernel's tables
 /// entry by entry and then gives what is missing. There is no second copy of the desired or the actual state.
+///
+/// THE CONFLICT RULE. Records that are valid on their own may contradict each other: overlapping subnets, one VTEP MAC, one PublicIP.
+/// Who wins depends on the set of records alone, never on the order in which they came:
+///
+///   0. A record's identity is its key: subnet and IPv6 part. "a is before b" by subnet means: lower address, then shorter prefix, then the
+///      record without IPv6 part, then the lower hash of the IPv6 part.
+///   1. One node has one lease. Among valid records with the same PublicIP one goes on: a subnet of the configured length before another,
+///      then the newer mod_revision, then the one before by subnet.
+///   2. Those that went on are ordered: subnets of the configured length before others, then the older create_revision, then the one before
+///      by subnet. In this order each is accepted, unless its subnet overlaps an accepted one or its MAC is that of an accepted one.
+///
+/// Both orders are total, because their last criterion is the identity, and no two records share one. So phase 1 has one survivor a
+/// PublicIP, phase 2 is one pass over one sequence, and the outcome is a function of the set. A loser stays in the table and is judged again
+/// when a record that it shares something with goes or changes. What no valid record shares anything with is never touched by the rule.
 namespace flannelette::overlay {
 
-/// What we are, for validation. Until our own subnet is known `subnet` is empty and nothing is programmed.
+/// What we are, for validation. Until our own subnet is known `subnet` is empty and nothing is programmed, nor removed.
 struct LocalNode {
   NetworkConfig config;
   Ip4 public_ip;
   std::optional<Net4> subnet;
   std::optional<Mac> mac;
+  bool operator==(const LocalNode&) const = default;
 };
 
 /// Why a record is not programmed.
 enum class Ignored : std::uint8_t {
   kNo,               ///< it is a peer
-  kOurs,             ///< our own record
+  kOurs,             ///< our own record: our subnet, under our PublicIP or with our MAC
   kOtherBackend,     ///< another BackendType, or none
   kUnreadable,       ///< the value is not a lease value
   kBadSubnet,        ///< outside Network, Network itself, longer than /30, or host bits set
@@ -40,12 +54,12 @@ enum class Ignored : std::uint8_t {
   kOurPublicIp,      ///< another subnet under our own PublicIP
   kBadMac,           ///< absent, zero, multicast
   kOurMac,
-  kOtherVni,
+  kOtherVni,         ///< an absent VNI is taken for ours, as flanneld takes any
   kConflict,         ///< loses against another record (overlap, same MAC or same PublicIP); promoted when that one goes
 };
 std::string_view name(Ignored reason);  ///< a phrase for the log: "its subnet overlaps ours"
 
-/// Kernel-side counts, for READY and status.
+/// Counts for READY and status.
 struct PeerCounts {
   std::size_t records = 0;
   std::size_t peers = 0;     ///< winners, programmed or to be
@@ -56,6 +70,8 @@ class PeerTable {
  public:
   /// Records beyond this are refused (counted, reported once by the caller): 40 bytes each.
   static constexpr std::size_t kMaxRecords = 1'000'000;
+  /// Keys that the table gives back have ::/0 for any IPv6 part: of that part it keeps a hash, which tells keys apart.
+  static constexpr Net6 kSomeNet6{};
 
   PeerTable();
   ~PeerTable();
@@ -77,7 +93,9 @@ class PeerTable {
   void remove(const LeaseKey& key, std::int64_t mod_revision);
 
   /// Settles conflicts, then hands every change since the last commit to `sink` in an order that never cuts a live peer: neighbours and
-  /// FDB, then routes, then deletions of routes, then of neighbours and FDB. A call without need emits nothing and is cheap.
+  /// FDB, then routes, then deletions of routes, then of neighbours and FDB. A key that a peer still needs is never deleted.
+  /// Emits nothing before the first audit is committed, after invalidate(), during an audit, and while our subnet is unknown.
+  /// A call without need emits nothing and is cheap.
   void plan(ChangeSink& sink);
   /// All changes of the last plan() are in the kernel.
   void commit();
@@ -88,8 +106,10 @@ class PeerTable {
   /// An audit: begin_audit(), every entry of three complete dumps through judge(), then finish_audit(). Entries on our own device only.
   /// A dump that was interrupted: abort_audit(), nothing follows from it.
   /// finish_audit emits what is missing or different, then the deletions, in plan()'s order, then commit() says it is done.
-  /// At most kMaxStale deletions are collected a pass; more_stale() says that another audit is needed after this one.
-  static constexpr std::size_t kMaxStale = 16'384;
+  /// Left alone: neighbours and FDB entries that are not permanent and in nobody's place (the kernel's own).
+  /// At most kMaxStale deletions (16 bytes each) are collected a pass; more_stale() says that another audit is needed after this one.
+  /// Without our subnet finish_audit emits nothing, and the audit does not count.
+  static constexpr std::size_t kMaxStale = 4'000;
   void begin_audit();
   void judge(const Neighbour& have);
   void judge(const Fdb& have);
@@ -98,8 +118,9 @@ class PeerTable {
   void abort_audit();
   bool more_stale() const;
 
-  /// The newest readable vxlan record with this PublicIP, our own in an earlier life: a subnet of the configured length, within
-  /// SubnetMin..SubnetMax and without IPv6 part is `usable` for adoption.
+  /// The readable record with this PublicIP that is best to take over, our own in an earlier life: a usable one before another, vxlan before
+  /// another backend, then the newer mod_revision, then the one before by subnet. `usable` is a subnet of the configured length, within
+  /// SubnetMin..SubnetMax (of set_local's config), without IPv6 part. None for 0.0.0.0, which IPv6-only nodes write.
   struct Own {
     LeaseKey key;
     Mac mac;                   ///< zero if the record has none
@@ -109,7 +130,7 @@ class PeerTable {
     std::int64_t mod_revision = 0;
   };
   std::optional<Own> find_own(Ip4 public_ip) const;
-  /// The record that holds exactly this subnet, if any (also one with an IPv6 part).
+  /// The record that holds exactly this subnet, if any; one with an IPv6 part only if there is none without.
   struct Holder {
     LeaseKey key;
     Ip4 public_ip;
@@ -118,7 +139,8 @@ class PeerTable {
     bool readable = true;
   };
   std::optional<Holder> find_holder(Net4 subnet) const;
-  /// Whether any record, of whatever backend, overlaps this subnet.
+  /// Whether any record, readable or not, of whatever backend, overlaps this subnet. A record that covers the whole Network (the 0.0.0.0-0 of
+  /// IPv6-only nodes) holds no subnet of it and takes nothing, here and in choose_free.
   bool taken(Net4 subnet) const;
   /// A subnet chosen uniformly among all that are free: of the configured length, in SubnetMin..SubnetMax, overlapping no record.
   /// nullopt: none is free.
@@ -138,9 +160,7 @@ class PeerTable {
   std::size_t without_backend() const;
 
  private:
-  struct Record;  ///< <= 40 bytes
-  // Storage, indexes and pending deletions are the implementation's.
-  struct Impl;
+  struct Impl;  // src/overlay/peer_table_impl.hpp
   Impl* impl_;
 };
 

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "flannelette/cli/settings_reader.hpp"
+
+namespace flannelette::cli {
+
+/// The agent in the foreground until SIGTERM or SIGINT. The result is the exit code: 0 after a signal, 1 if
+/// it could not start.
+int run(const RunSettings& settings);
+
+}  // namespace flannelette::cli

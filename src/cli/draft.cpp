@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "cli/options.hpp"
+
+namespace flannelette::cli {
+namespace {
+
+using std::string_view;
+
+/// FLANNELD_ and the flag in upper case with underscores.
+void put_variable(Writer& out, string_view flag) {
+  out.put("FLANNELD_");
+  for (const char c : flag) {
+    if (c >= 'a' && c <= 'z') {
+      out.put(static_cast<char>(c - 'a' + 'A'));
+    } else {
+      out.put(c == '-' ? '_' : c);
+    }
+  }
+}
+
+void put_origin(Writer& out, const Origin& origin) {
+  switch (origin.source) {
+    case Source::kNone: break;
+    case Source::kFile:
+      out.put(origin.file);
+      if (origin.line > 0) out.put(':').put_unsigned(static_cast<std::uint64_t>(origin.line));
+      if (!origin.name.empty()) out.put(": ").put(origin.name);
+      break;
+    case Source::kEnvironment: put_variable(out, origin.name); break;
+    case Source::kFlag: out.put("--").put(origin.name); break;
+  }
+}
+
+/// One line, without what a terminal would obey.
+Text<Draft::kMaxMessage> message(const Origin& origin, std::initializer_list<string_view> parts) {
+  constexpr std::size_t kMaxPart = 160;
+  std::array<char, Draft::kMaxMessage> bytes;
+  Writer out(bytes);
+  put_origin(out, origin);
+  if (out.size() > 0) out.put(": ");
+  for (const string_view part : parts) {
+    out.put(part.substr(0, kMaxPart));
+    if (part.size() > kMaxPart) out.put("...");
+  }
+  for (char& c : std::span(bytes).first(out.size())) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return out.view();
+}
+
+bool same_value(const Option& option, string_view a, string_view b) {
+  return option.boolean() ? parse_bool(a) == parse_bool(b) : a == b;
+}
+
+}  // namespace
+
+void Draft::problem(const Origin& origin, std::initializer_list<string_view> parts) {
+  wrong_ = true;
+  reporter_.problem(message(origin, parts));
+}
+
+void Draft::notice(const Origin& origin, std::initializer_list<string_view> parts) {
+  reporter_.notice(message(origin, parts));
+}
+
+void Draft::apply(const Option& option, const Origin& origin, string_view value) {
+  given_[index(option)] = {origin, origin.source == Source::kFile ? string_view{} : value};
+  source = origin.source;
+  blamed = value;
+  const string_view complaint =
+      value.find('\0') == string_view::npos ? option.set(*this, value) : "a NUL byte";
+  if (complaint.empty()) return;
+  if (option.secret || (blamed.empty() && !value.empty())) return problem(origin, {complaint});
+  problem(origin, {"\"", blamed, "\": ", complaint});
+}
+
+void Draft::finish() {
+  judge_fates();
+  if (settings.etcd.endpoint_count == 0 && !wrong_) {
+    const Option& option = *find_key("etcd", "endpoint");
+    option.set(*this, option.fallback);
+  }
+  check_tls();
+  check_renew_margin();
+  check_credentials();
+}
+
+void Draft::judge_fates() {
+  for (const Option& option : options()) {
+    const Given& given = given_[index(option)];
+    if (given.origin.source == Source::kNone || same_value(option, given.value, option.fallback)) continue;
+    switch (option.fate) {
+      case Fate::kUsed:
+      case Fate::kControl: break;
+      case Fate::kIgnored: notice(given.origin, {"accepted without effect: ", option.help}); break;
+      case Fate::kUnbuilt: problem(given.origin, {"\"", given.value, "\": ", option.help}); break;
+    }
+  }
+}
+
+void Draft::check_tls() {
+  const io::TlsSettings& tls = settings.tls;
+  if (!tls.cert_file.empty() && tls.key_file.empty()) {
+    problem(origin_of_key("etcd", "cert-file"),
+            {"a client certificate needs its key: key-file (--etcd-keyfile)"});
+  }
+  if (tls.cert_file.empty() && !tls.key_file.empty()) {
+    problem(origin_of_key("etcd", "key-file"),
+            {"a client key needs its certificate: cert-file (--etcd-certfile)"});
+  }
+  const auto endpoints = std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
+  const bool https =
+      std::any_of(endpoints.begin(), endpoints.end(), [](const io::Endpoint& e) { return e.tls; });
+  if (https && tls.ca_file.empty()) {
+    problem(origin_of_key("etcd", "endpoint"),
+            {"https needs ca-file (--etcd-cafile): no certificate authority is trusted by itself"});
+  }
+}
+
+void Draft::check_renew_margin() {
+  auto& etcd = settings.etcd;
+  if (etcd.renew_margin_seconds < etcd.lease_ttl_seconds) return;
+  const Origin& flag = origin_of(*find_flag("subnet-lease-renew-margin"));
+  const Origin& given = flag.source == Source::kNone ? origin_of_key("etcd", "renew-margin") : flag;
+  if (given.source != Source::kNone) return problem(given, {"the margin must be shorter than lease-ttl"});
+  // Only the default does not suit a short lease: a third of the lease, by which it is renewed anyhow, is
+  // what counts then.
+  etcd.renew_margin_seconds = etcd.lease_ttl_seconds / 3;
+}
+
+void Draft::check_credentials() {
+  auto& etcd = settings.etcd;
+  const Origin& password = origin_of_key("etcd", "password");
+  const Origin& file = origin_of_key("etcd", "password-file");
+  if (password.source == Source::kFlag && !etcd.password.empty()) {
+    notice(password, {"everybody on this machine can read it in the list of processes; use password-file"});
+  }
+  if (password.source == Source::kFile && !etcd.password.empty())
+    warn_if_readable_by_all(password, password.file);
+  if (!password_file.empty()) {
+    if (password.source == Source::kFile) {
+      problem(file, {"there is a password too: give one of the two"});
+    } else if (password.source == Source::kNone) {
+      read_password_file();
+    }
+  }
+  // flanneld logs in only if it has both, and so an existing command line may have one.
+  if (wrong_ || etcd.username.empty() == etcd.password.empty()) return;
+  if (etcd.password.empty()) {
+    notice(origin_of_key("etcd", "username"),
+           {"there is no password: not used, etcd is asked without authentication"});
+  } else {
+    notice(password.source == Source::kNone ? file : password,
+           {"there is no username: not used, etcd is asked without authentication"});
+  }
+  etcd.username.clear();
+  etcd.password.clear();
+}
+
+void Draft::read_password_file() {
+  const Origin& origin = origin_of_key("etcd", "password-file");
+  std::array<char, 1024> buffer;
+  auto read = files_.read(password_file, buffer);
+  if (!read) {
+    const Error& error = read.error();
+    problem(origin, {"\"", password_file, "\": cannot be read: ",
+                     error.sys_errno > 0 ? string_view(::strerror(error.sys_errno)) : name(error.code)});
+  } else if (!*read) {
+    problem(origin, {"\"", password_file, "\": there is no such file"});
+  } else {
+    string_view line = (*read)->substr(0, (*read)->find('\n'));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.empty()) {
+      problem(origin, {"\"", password_file, "\": its first line is empty"});
+    } else if (!settings.etcd.password.assign(line)) {
+      problem(origin, {"\"", password_file, "\": its first line has more than 128 bytes"});
+    }
+    warn_if_readable_by_all(origin, password_file);
+  }
+  ::explicit_bzero(buffer.data(), buffer.size());
+}
+
+void Draft::warn_if_readable_by_all(const Origin& origin, string_view path) {
+  struct stat info {};
+  if (::stat(Text<Files::kMaxPath>(path).c_str(), &info) != 0 || (info.st_mode & S_IROTH) == 0) return;
+  notice(origin, {"everybody on this machine can read the password in ", path, "; chmod 600 ", path});
+}
+
+}  // namespace flannelette::cli

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/options.hpp"
+
+#include <regex.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace flannelette::cli {
+namespace {
+
+using std::string_view;
+
+constexpr string_view kOk;
+constexpr string_view kNumber = "a number is expected";
+constexpr string_view kBool = "true or false is expected";
+
+constexpr std::int64_t kMinute = 60;
+constexpr std::int64_t kDay = 86'400;
+constexpr std::int64_t kMinTtl = 5;  // etcd's own minimum is about twice its election timeout
+constexpr std::int64_t kMaxTtl = 365 * kDay;
+constexpr std::int64_t kMinMargin = kMinute;  // flanneld's range of minutes
+constexpr std::int64_t kMaxMargin = 1439 * kMinute;
+
+string_view set_bool(bool& out, string_view value, bool inverted = false) {
+  const auto parsed = parse_bool(value);
+  if (!parsed) return kBool;
+  out = *parsed != inverted;
+  return kOk;
+}
+
+template <std::size_t N>
+string_view set_text(Text<N>& out, string_view value, string_view complaint) {
+  return out.assign(value) ? kOk : complaint;
+}
+
+string_view set_path(Text<Files::kMaxPath>& out, string_view value) {
+  return set_text(out, value, "a path of at most 255 bytes is expected");
+}
+
+string_view set_credential(Text<registry::EtcdSettings::kMaxCredential>& out, string_view value) {
+  return set_text(out, value, "at most 128 bytes are expected");
+}
+
+/// A number of seconds, or with the unit s, m, h or d; -1 if it is none or too large to mean anything.
+std::int64_t parse_duration(string_view text, bool unit_needed) {
+  constexpr std::uint64_t kMax = 1'000'000'000;
+  std::uint64_t unit = 1;
+  const char last = text.empty() ? '\0' : text.back();
+  if (last == 'm') unit = 60;
+  if (last == 'h') unit = 3600;
+  if (last == 'd') unit = kDay;
+  if (unit != 1 || last == 's') {
+    text.remove_suffix(1);
+  } else if (unit_needed) {
+    return -1;
+  }
+  std::uint64_t number = 0;
+  if (!parse_unsigned(text, number) || number > kMax / unit) return -1;
+  return static_cast<std::int64_t>(number * unit);
+}
+
+/// True if the list holds elements of a lower source, which the new ones replace.
+bool replaces(Source& from, Source source) { return std::exchange(from, source) != source; }
+
+string_view set_endpoints(Draft& draft, string_view value) {
+  constexpr string_view kPrefix = "endpoint: ";
+  auto& etcd = draft.settings.etcd;
+  // flanneld's flag is one comma list, the last of several counts.
+  if (replaces(draft.endpoints_from, draft.source) || draft.source == Source::kFlag) etcd.endpoint_count = 0;
+  while (!value.empty()) {
+    const std::size_t comma = std::min(value.find(','), value.size());
+    const string_view url = value.substr(0, comma);
+    value.remove_prefix(std::min(comma + 1, value.size()));
+    // A URL with a user in it may hold a password.
+    draft.blamed = url.find('@') == string_view::npos ? url : string_view{};
+    auto endpoint = io::parse_endpoint(url);
+    if (!endpoint) {
+      const string_view why = endpoint.error().context;
+      return why.starts_with(kPrefix) ? why.substr(kPrefix.size()) : why;
+    }
+    if (etcd.endpoint_count == etcd.endpoints.size()) return "more than 16 endpoints";
+    etcd.endpoints[etcd.endpoint_count++] = *endpoint;
+  }
+  return kOk;
+}
+
+string_view set_prefix(Draft& draft, string_view value) {
+  return set_text(draft.settings.etcd.prefix, value, "at most 128 bytes are expected");
+}
+
+string_view set_margin(Draft& draft, std::int64_t seconds, string_view expected) {
+  if (seconds < kMinMargin || seconds > kMaxMargin) return expected;
+  draft.settings.etcd.renew_margin_seconds = seconds;
+  return kOk;
+}
+
+string_view set_margin_minutes(Draft& draft, string_view value) {
+  std::uint64_t minutes = 0;
+  const bool good = parse_unsigned(value, minutes) && minutes <= kMaxMargin / kMinute;
+  return set_margin(draft, good ? static_cast<std::int64_t>(minutes) * kMinute : -1,
+                    "a number of minutes from 1 to 1439 is expected");
+}
+
+string_view set_margin_duration(Draft& draft, string_view value) {
+  return set_margin(draft, parse_duration(value, true),
+                    "a time from 1m to 1439m is expected, with a unit: s, m, h or d");
+}
+
+string_view set_ttl(Draft& draft, string_view value) {
+  const std::int64_t seconds = parse_duration(value, false);
+  if (seconds < kMinTtl || seconds > kMaxTtl) return "a time from 5s to 365d is expected";
+  draft.settings.etcd.lease_ttl_seconds = seconds;
+  return kOk;
+}
+
+/// What the kernel takes for a name, less the double quote: there it would be a misunderstanding.
+bool interface_name(string_view text) {
+  const auto good = [](char c) { return c > ' ' && c != '/' && c != ':' && c != '"' && c != '\x7f'; };
+  return !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
+         std::all_of(text.begin(), text.end(), good);
+}
+
+string_view set_interface(Draft& draft, string_view value) {
+  auto& names = draft.settings.agent.interface.names;
+  if (replaces(draft.names_from, draft.source)) names.clear();
+  if (value.empty()) return kOk;
+  if (!parse_ip4(value) && !interface_name(value)) {
+    return "an interface name (at most 15 bytes) or one of its IPv4 addresses is expected";
+  }
+  return names.add(value) ? kOk : "more than 8 interfaces";
+}
+
+/// flanneld's expressions are Go's. What POSIX leaves undefined differs between C libraries, so that it would
+/// match something else.
+string_view regex_complaint(const Text<127>& pattern) {
+  const string_view text = pattern;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, 2) == "(?") return "'(?' is not part of POSIX extended regular expressions";
+    if (text[i] != '\\') continue;
+    ++i;
+    if (i == text.size() || std::isalnum(static_cast<unsigned char>(text[i])) != 0) {
+      return "escapes as \\d are not part of POSIX extended regular expressions; write [0-9]";
+    }
+  }
+  regex_t compiled;
+  if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0) {
+    return "a POSIX extended regular expression is expected";
+  }
+  ::regfree(&compiled);
+  return kOk;
+}
+
+string_view set_regex(Draft& draft, string_view value) {
+  auto& regexes = draft.settings.agent.interface.regexes;
+  if (replaces(draft.regexes_from, draft.source)) regexes.clear();
+  if (value.empty()) return kOk;
+  Text<127> pattern;
+  if (!pattern.assign(value)) return "at most 127 bytes are expected";
+  if (const string_view complaint = regex_complaint(pattern); !complaint.empty()) return complaint;
+  return regexes.add(value) ? kOk : "more than 4 regular expressions";
+}
+
+string_view set_address(std::optional<Ip4>& out, string_view value) {
+  if (value.empty()) {
+    out.reset();
+    return kOk;
+  }
+  const auto ip = parse_ip4(value);
+  if (!ip || !is_unicast(*ip) || is_loopback(*ip)) return "an IPv4 address of a host is expected";
+  out = *ip;
+  return kOk;
+}
+
+string_view set_level(Draft& draft, string_view value) {
+  for (const Level level : {Level::kDebug, Level::kInfo, Level::kWarning, Level::kError}) {
+    if (value != name(level)) continue;
+    draft.settings.agent.log_level = level;
+    return kOk;
+  }
+  return "debug, info, warning or error is expected";
+}
+
+string_view set_verbosity(Draft& draft, string_view value) {
+  std::uint64_t number = 0;
+  if (!parse_unsigned(value, number)) return kNumber;
+  if (number > 0) draft.settings.agent.log_level = Level::kDebug;
+  return kOk;
+}
+
+// Values of what is not used are checked all the same.
+string_view check_bool(Draft&, string_view value) { return parse_bool(value) ? kOk : kBool; }
+string_view check_number(Draft&, string_view value) {
+  std::uint64_t number = 0;
+  return parse_unsigned(value, number) ? kOk : kNumber;
+}
+string_view any(Draft&, string_view) { return kOk; }
+
+constexpr Option kOptions[] = {
+    {"config", "", "", "FILE", kDefaultConfig, "the INI file; the default one may be absent", any,
+     Fate::kControl},
+    {"c", "", "", "FILE", kDefaultConfig, "the same", any, Fate::kControl},
+    {"version", "", "", "", "false", "print the version and exit", check_bool, Fate::kControl},
+
+    {"etcd-endpoints", "etcd", "endpoint", "URL,...", "http://127.0.0.1:4001,http://127.0.0.1:2379",
+     "where etcd's HTTP gateway answers", set_endpoints, Fate::kUsed, false, true},
+    {"etcd-prefix", "etcd", "prefix", "KEY", "/coreos.com/network", "of the network's keys in etcd",
+     set_prefix},
+    {"etcd-cafile", "etcd", "ca-file", "FILE", "", "who signed etcd's certificate (PEM); needed for https",
+     [](Draft& d, string_view v) { return set_path(d.settings.tls.ca_file, v); }},
+    {"etcd-certfile", "etcd", "cert-file", "FILE", "", "client certificate (PEM), with its key",
+     [](Draft& d, string_view v) { return set_path(d.settings.tls.cert_file, v); }},
+    {"etcd-keyfile", "etcd", "key-file", "FILE", "", "key of the client certificate (PEM)",
+     [](Draft& d, string_view v) { return set_path(d.settings.tls.key_file, v); }},
+    {"etcd-username", "etcd", "username", "NAME", "", "etcd user",
+     [](Draft& d, string_view v) { return set_credential(d.settings.etcd.username, v); }},
+    {"etcd-password", "etcd", "password", "TEXT", "", "its password; a password-file is better",
+     [](Draft& d, string_view v) { return set_credential(d.settings.etcd.password, v); }, Fate::kUsed, true},
+    {"", "etcd", "password-file", "FILE", "", "the password is the first line of this file",
+     [](Draft& d, string_view v) { return set_path(d.password_file, v); }},
+    {"", "etcd", "lease-ttl", "TIME", "24h", "how long etcd keeps the lease of a node that is away", set_ttl},
+    {"", "etcd", "renew-margin", "TIME", "60m", "renew the lease this long before its end, if not earlier",
+     set_margin_duration},
+    {"subnet-lease-renew-margin", "", "", "MINUTES", "60", "the same in minutes", set_margin_minutes},
+
+    {"iface", "node", "interface", "NAME|IP", "",
+     "underlay interface, or an address of it; several are tried in order", set_interface, Fate::kUsed, false,
+     true},
+    {"iface-regex", "node", "interface-regex", "REGEX", "", "or by POSIX extended regular expressions",
+     set_regex, Fate::kUsed, false, true},
+    {"iface-can-reach", "node", "interface-can-reach", "IP", "", "or the one that leads to this address",
+     [](Draft& d, string_view v) { return set_address(d.settings.agent.interface.can_reach, v); }},
+    {"public-ip", "node", "public-ip", "IP", "", "the address that the other nodes send to",
+     [](Draft& d, string_view v) { return set_address(d.settings.agent.interface.public_ip, v); }},
+    {"subnet-file", "node", "subnet-file", "FILE", "/run/flannel/subnet.env", "written for the CNI plugin",
+     [](Draft& d, string_view v) {
+       return v.empty() ? string_view("a path is expected") : set_path(d.settings.agent.subnet_file, v);
+     }},
+    {"ip-masq", "node", "ip-masq", "", "false", "masquerade traffic that leaves the overlay network",
+     [](Draft& d, string_view v) { return set_bool(d.settings.agent.ip_masq, v); }},
+    {"", "node", "masq-fully-random", "", "true", "masquerade with random ports",
+     [](Draft& d, string_view v) { return set_bool(d.settings.agent.masq_fully_random, v); }},
+    {"ip-masq-fully-random-disable", "", "", "", "false", "masquerade without random ports",
+     [](Draft& d, string_view v) { return set_bool(d.settings.agent.masq_fully_random, v, true); }},
+    {"iptables-forward-rules", "node", "forward-rules", "", "true",
+     "accept forwarded traffic of the overlay network",
+     [](Draft& d, string_view v) { return set_bool(d.settings.agent.forward_rules, v); }},
+    {"", "node", "ip-forward", "set|warn", "warn", "what to do if net.ipv4.ip_forward is 0",
+     [](Draft& d, string_view v) {
+       d.settings.agent.set_ip_forward = v == "set";
+       return v == "set" || v == "warn" ? kOk : string_view("set or warn is expected");
+     }},
+
+    {"v", "", "", "NUMBER", "0", "1 and more: log level debug", set_verbosity},
+    {"log-level", "log", "level", "LEVEL", "info", "debug, info, warning or error", set_level},
+
+    {"kube-subnet-mgr", "", "", "", "false", "the Kubernetes subnet manager is not built yet", check_bool,
+     Fate::kUnbuilt},
+    {"public-ipv6", "", "", "IP", "", "IPv6 is not built yet", any, Fate::kUnbuilt},
+    {"healthz-port", "", "", "PORT", "0", "the health listener is not built yet", check_number,
+     Fate::kUnbuilt},
+    {"ip-blackhole-route", "", "", "", "false", "the blackhole route is not built yet", check_bool,
+     Fate::kUnbuilt},
+
+    {"healthz-ip", "", "", "IP", "0.0.0.0", "there is no health listener", any, Fate::kIgnored},
+    {"iptables-resync", "", "", "SECONDS", "5", "changes to the rules are noticed as they happen",
+     check_number, Fate::kIgnored},
+    {"kubeconfig-file", "", "", "FILE", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},
+    {"kube-api-url", "", "", "URL", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},
+    {"kube-annotation-prefix", "", "", "TEXT", "flannel.alpha.coreos.com", "only kube-subnet-mgr uses it",
+     any, Fate::kIgnored},
+    {"net-config-path", "", "", "FILE", "/etc/kube-flannel/net-conf.json", "only kube-subnet-mgr uses it",
+     any, Fate::kIgnored},
+    {"set-node-network-unavailable", "", "", "", "true", "only kube-subnet-mgr uses it", check_bool,
+     Fate::kIgnored},
+    {"vmodule", "", "", "PATTERN", "", "the log level holds for the whole program", any, Fate::kIgnored},
+    {"log_backtrace_at", "", "", "FILE:LINE", ":0", "there are no backtraces", any, Fate::kIgnored},
+};
+static_assert(std::size(kOptions) <= Draft::kMaxOptions);
+
+}  // namespace
+
+std::span<const Option> options() { return kOptions; }
+
+const Option* find_flag(string_view name) {
+  for (const Option& option : kOptions) {
+    if (!name.empty() && option.flag == name) return &option;
+  }
+  return nullptr;
+}
+
+const Option* find_key(string_view section, string_view key) {
+  for (const Option& option : kOptions) {
+    if (!key.empty() && option.section == section && option.key == key) return &option;
+  }
+  return nullptr;
+}
+
+std::optional<bool> parse_bool(string_view text) {
+  for (const string_view word : {"1", "t", "T", "TRUE", "true", "True"}) {
+    if (text == word) return true;
+  }
+  for (const string_view word : {"0", "f", "F", "FALSE", "false", "False"}) {
+    if (text == word) return false;
+  }
+  return std::nullopt;
+}
+
+}  // namespace flannelette::cli

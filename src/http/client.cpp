@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/http/client.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "flannelette/base/text.hpp"
+
+namespace flannelette::http {
+namespace {
+
+/// Visible bytes, blanks inside a header value too: nothing that could end a line.
+bool is_clean(std::string_view text, bool blanks) {
+  return std::all_of(text.begin(), text.end(), [blanks](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte == ' ' || byte == '\t' ? blanks : byte > ' ' && byte != 0x7f;
+  });
+}
+
+bool is_clean(const Header& header) {
+  return !header.name.empty() && header.name.find(':') == std::string_view::npos &&
+         is_clean(header.name, false) && is_clean(header.value, true);
+}
+
+/// "host:port", an IPv6 address in brackets: an endpoint's URL without the scheme.
+Text<io::Endpoint::kMaxHost + 8> authority(const io::Endpoint& endpoint) {
+  const auto url = to_text<io::Endpoint::kMaxHost + 16>([&](Writer& out) { write(out, endpoint); });
+  const std::string_view view = url;
+  return view.substr(view.find("//") + 2);
+}
+
+}  // namespace
+
+Client::Client(io::Loop& loop, io::Stream& stream)
+    : stream_(stream), silence_(loop, Delegate<void()>::to<&Client::on_silence>(this)) {}
+
+Client::~Client() {
+  cancel();
+  if (destroyed_ != nullptr) *destroyed_ = true;
+}
+
+void Client::post(const io::Endpoint& endpoint, std::string_view path, std::span<const Header> headers,
+                  std::string_view body, Millis timeout, bool repeatable, Handler& handler) {
+  if (busy()) cancel();
+  const bool same_place = connected_ && endpoint == endpoint_;
+  endpoint_ = endpoint;
+  handler_ = &handler;
+  silence_limit_ = timeout;
+  repeatable_ = repeatable;
+  received_ = false;
+  if (const Result<void> composed = compose(path, headers, body); !composed)
+    return fail_later(composed.error());
+  if (same_place) {
+    reused_ = true;
+    send();
+  } else {
+    connect();
+  }
+}
+
+Result<void> Client::compose(std::string_view path, std::span<const Header> headers, std::string_view body) {
+  if (!path.starts_with('/') || !is_clean(path, false))
+    return Error{Code::kInvalid, 0, "http: forbidden byte in the path"};
+  Writer out(request_);
+  out.put("POST ").put(path).put(" HTTP/1.1\r\n");
+  out.put("Host: ").put(authority(endpoint_)).put("\r\n");
+  out.put("User-Agent: flannelette/" FLANNELETTE_VERSION "\r\n");
+  out.put("Content-Type: application/json\r\n");
+  out.put("Content-Length: ").put_unsigned(body.size()).put("\r\n");
+  for (const Header& header : headers) {
+    if (!is_clean(header)) return Error{Code::kInvalid, 0, "http: forbidden byte in a header"};
+    out.put(header.name).put(": ").put(header.value).put("\r\n");
+  }
+  out.put("\r\n").put(body);
+  request_size_ = out.size();
+  if (out.overflowed()) return Error{Code::kLimit, 0, "http: the request is larger than 12 KiB"};
+  return {};
+}
+
+void Client::set_silence_limit(Millis timeout) {
+  silence_limit_ = timeout;
+  if (busy() && !pending_error_) restart_silence();
+}
+
+void Client::cancel() {
+  end_request();
+  connected_ = false;
+  stream_.close();
+}
+
+void Client::connect() {
+  connected_ = false;
+  reused_ = false;
+  restart_silence();
+  stream_.open(endpoint_, *this);
+}
+
+void Client::send() {
+  parser_.feed({});
+  parser_.reset();
+  restart_silence();
+  const Result<void> written = stream_.write({request_, request_size_});
+  if (written) return;
+  if (reused_ && repeatable_) return connect();
+  fail_later(written.error());
+}
+
+void Client::restart_silence() {
+  if (silence_limit_ > 0) {
+    silence_.arm_in(silence_limit_);
+  } else {
+    silence_.cancel();
+  }
+}
+
+void Client::fail_later(const Error& error) {
+  pending_error_ = error;
+  silence_.arm_in(0);
+}
+
+void Client::on_open() {
+  connected_ = true;
+  send();
+}
+
+void Client::on_data(std::string_view bytes) {
+  if (!busy()) return cancel();  // nobody asked for it: whatever follows could not be trusted either
+  if (pending_error_) return fail(*pending_error_);
+  received_ = true;
+  restart_silence();
+  parser_.feed(bytes);
+
+  bool destroyed = false;
+  destroyed_ = &destroyed;
+  const unsigned number = request_number_;
+  auto event = ResponseParser::Event::kNeedMore;
+  do {
+    event = parser_.next();
+    if (event == ResponseParser::Event::kHead) {
+      handler_->on_head(parser_.head());
+    } else if (event == ResponseParser::Event::kBody) {
+      handler_->on_body(parser_.body());
+    } else {
+      break;
+    }
+    if (destroyed) return;
+  } while (number == request_number_);
+  destroyed_ = nullptr;
+  if (number != request_number_) return;  // the handler cancelled it, or made another one
+
+  if (event == ResponseParser::Event::kDone) finish();
+  if (event == ResponseParser::Event::kBad) fail({Code::kInvalid, 0, parser_.error()});
+}
+
+void Client::on_close(const Error& error) {
+  connected_ = false;
+  if (!busy()) return;
+  if (pending_error_) return fail(*pending_error_);
+  if (!received_ && reused_ && repeatable_) return connect();
+  if (!received_ || error.code != Code::kClosed) return fail(error);
+  if (parser_.finish() == ResponseParser::Event::kDone) return finish();
+  fail({Code::kClosed, 0, parser_.error()});
+}
+
+void Client::on_silence() {
+  fail(pending_error_.value_or(Error{Code::kTimeout, 0, "http: the server is silent"}));
+}
+
+void Client::end_request() {
+  handler_ = nullptr;
+  pending_error_.reset();
+  silence_.cancel();
+  ++request_number_;
+}
+
+void Client::finish() {
+  Handler& handler = *handler_;
+  const bool keep = connected_ && parser_.head().keep_alive && parser_.rest().empty();
+  end_request();
+  if (!keep) cancel();
+  handler.on_done();
+}
+
+void Client::fail(const Error& error) {
+  const Error copy = error;  // it may live in what is reset here
+  Handler& handler = *handler_;
+  cancel();
+  handler.on_error(copy);
+}
+
+}  // namespace flannelette::http

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "flannelette/base/delegate.hpp"
+#include "flannelette/base/result.hpp"
+#include "flannelette/base/unique_fd.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/io/stream.hpp"
+
+namespace flannelette::io {
+
+/// An address without its port, in the form that crosses the pipe from the child.
+struct Address {
+  std::array<std::uint8_t, 16> bytes{};  ///< network byte order; IPv4 in the first four
+  std::uint32_t scope = 0;               ///< interface index of a link-local IPv6 address
+  std::uint8_t v6 = 0;
+  friend bool operator==(const Address&, const Address&) = default;
+};
+
+std::optional<Address> parse_address(std::string_view text);
+
+/// libc's getaddrinfo in a short-lived child, so that the loop never waits for a name server. One name at a
+/// time.
+class Resolver {
+ public:
+  static constexpr std::size_t kMaxAddresses = 16;  ///< what a name has more is not tried
+
+  /// `done` is called once for each start() that is not cancelled, never from within start().
+  Resolver(Loop& loop, Delegate<void()> done);
+  ~Resolver();
+
+  void start(const Text<Endpoint::kMaxHost>& name);
+  void cancel();  ///< kills the child; it is reaped later
+
+  /// After `done`: kNotFound if the name does not exist, kUnavailable if nobody could say.
+  const Result<void>& result() const { return result_; }
+  std::span<const Address> addresses() const { return {addresses_.data(), count_}; }
+
+ private:
+  void launch();
+  bool reap();
+  void on_timer();
+  void on_readable(std::uint32_t events);
+  void finish(Result<void> result);
+
+  Delegate<void()> done_;
+  UniqueFd pipe_;
+  Source source_;
+  Timer timer_;  ///< a child that is not dead yet, or an error to be told
+  Text<Endpoint::kMaxHost> name_;
+  std::array<Address, kMaxAddresses> addresses_;
+  std::size_t count_ = 0;
+  Result<void> result_;
+  pid_t child_ = -1;
+  bool wanted_ = false;  ///< a name waits for the former child to be reaped
+  bool failed_ = false;  ///< `done` has to be called by the timer
+};
+
+}  // namespace flannelette::io

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only file of the program that sees mbedTLS. It is written for 2.28 and for 3.6, static or shared,
+// whatever their configuration.
+#include "io/tls.hpp"
+
+#include <mbedtls/pk.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3) || defined(MBEDTLS_USE_PSA_CRYPTO)
+#include <psa/crypto.h>
+#define FLT_NEEDS_PSA 1
+#endif
+#ifndef MBEDTLS_PRIVATE  // 2.28 has no private members
+#define MBEDTLS_PRIVATE(member) member
+#endif
+
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "flannelette/base/ip.hpp"
+#include "io/resolver.hpp"
+
+namespace flannelette::io {
+namespace {
+
+Error tls_error(const char* context, int code = 0) { return {Code::kTls, code, context}; }
+
+/// Keys are made of this, so it gives nothing while the kernel's pool is not ready (early boot), rather than
+/// block or make do: the handshake fails and is tried again later.
+int random_bytes(void*, unsigned char* out, std::size_t size) {
+  while (size > 0) {
+    const ssize_t got = ::getrandom(out, size, GRND_NONBLOCK);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return MBEDTLS_ERR_SSL_INTERNAL_ERROR;
+    out += got;
+    size -= static_cast<std::size_t>(got);
+  }
+  return 0;
+}
+
+// --- Files ---
+
+/// Memory for a PEM file while it is parsed. Mapped, so that it is surely given back, and wiped, since a key
+/// may be in it.
+class PemBuffer {
+ public:
+  static constexpr std::size_t kSize = TlsContext::kMaxPem + 1;  // mbedTLS wants a NUL after the text
+
+  PemBuffer() : bytes_(::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
+  ~PemBuffer() {
+    if (!valid()) return;
+    mbedtls_platform_zeroize(bytes_, used_);
+    ::munmap(bytes_, kSize);
+  }
+  PemBuffer(const PemBuffer&) = delete;
+  PemBuffer& operator=(const PemBuffer&) = delete;
+
+  bool valid() const { return bytes_ != MAP_FAILED; }
+  /// The file with its NUL; empty if there is no such file.
+  Result<std::span<const unsigned char>> read(Files& files, std::string_view path) {
+    char* text = static_cast<char*>(bytes_);
+    const Result<std::optional<std::string_view>> got = files.read(path, {text, TlsContext::kMaxPem});
+    if (!got) return got.error();
+    if (!*got) return std::span<const unsigned char>{};
+    const std::string_view view = **got;
+    if (view.data() != text && !view.empty()) std::memmove(text, view.data(), view.size());
+    text[view.size()] = '\0';
+    used_ = view.size() + 1;
+    return std::span<const unsigned char>(static_cast<unsigned char*>(bytes_), used_);
+  }
+
+ private:
+  void* bytes_;
+  std::size_t used_ = 0;
+};
+
+/// What can be wrong with a file, in words that name it.
+struct FileTexts {
+  const char* unreadable;
+  const char* missing;
+  const char* too_large;
+  const char* malformed;
+};
+constexpr FileTexts kCaTexts{"ca file: cannot be read", "ca file: does not exist",
+                             "ca file: larger than 64 KiB", "ca file: not a valid PEM certificate"};
+constexpr FileTexts kCertTexts{"cert file: cannot be read", "cert file: does not exist",
+                               "cert file: larger than 64 KiB", "cert file: not a valid PEM certificate"};
+constexpr FileTexts kKeyTexts{"key file: cannot be read", "key file: does not exist",
+                              "key file: larger than 64 KiB", "key file: not a valid PEM private key"};
+
+template <class Parse>
+Result<void> parse_file(Files& files, std::string_view path, const FileTexts& texts, Parse parse) {
+  PemBuffer buffer;
+  if (!buffer.valid()) return system_error(texts.unreadable, ENOMEM);
+  const Result<std::span<const unsigned char>> pem = buffer.read(files, path);
+  if (!pem) {
+    const Error& error = pem.error();
+    return Error{error.code, error.sys_errno,
+                 error.code == Code::kLimit ? texts.too_large : texts.unreadable};
+  }
+  if (pem->empty()) return Error{Code::kNotFound, 0, texts.missing};
+  return parse(*pem);
+}
+
+Result<void> parse_certificates(Files& files, std::string_view path, const FileTexts& texts,
+                                mbedtls_x509_crt* chain) {
+  return parse_file(files, path, texts, [&](std::span<const unsigned char> pem) -> Result<void> {
+    // A positive number counts the certificates of a bundle that this mbedTLS cannot use: the others still
+    // count.
+    const int result = mbedtls_x509_crt_parse(chain, pem.data(), pem.size());
+    if (result < 0 || chain->raw.len == 0) return tls_error(texts.malformed, result);
+    return {};
+  });
+}
+
+Result<void> parse_key(Files& files, std::string_view path, mbedtls_pk_context* key) {
+  return parse_file(files, path, kKeyTexts, [&](std::span<const unsigned char> pem) -> Result<void> {
+    const std::string_view text(reinterpret_cast<const char*>(pem.data()), pem.size());
+    if (text.find("BEGIN ENCRYPTED") != text.npos || text.find("4,ENCRYPTED") != text.npos) {
+      return tls_error("key file: the key is encrypted; store it without a password");
+    }
+#if MBEDTLS_VERSION_MAJOR >= 3
+    const int result = mbedtls_pk_parse_key(key, pem.data(), pem.size(), nullptr, 0, random_bytes, nullptr);
+#else
+    const int result = mbedtls_pk_parse_key(key, pem.data(), pem.size(), nullptr, 0);
+#endif
+    if (result != 0) return tls_error(kKeyTexts.malformed, result);
+    return {};
+  });
+}
+
+bool belong_together(const mbedtls_x509_crt& certificate, const mbedtls_pk_context& key) {
+#if MBEDTLS_VERSION_MAJOR >= 3
+  return mbedtls_pk_check_pair(&certificate.pk, &key, random_bytes, nullptr) == 0;
+#else
+  return mbedtls_pk_check_pair(&certificate.pk, &key) == 0;
+#endif
+}
+
+// --- Words ---
+
+const char* words_for_flags(std::uint32_t flags) {
+  // The first is the one to mend first.
+  struct Words {
+    std::uint32_t flag;
+    const char* text;
+  };
+  static constexpr Words kWords[] = {
+      {MBEDTLS_X509_BADCERT_MISSING, "the server sent no certificate"},
+      {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "the server's certificate is not signed by the configured CA"},
+      {MBEDTLS_X509_BADCERT_REVOKED, "the server's certificate is revoked"},
+      {MBEDTLS_X509_BADCERT_FUTURE, "the server's certificate is not valid yet (is this clock right?)"},
+      {MBEDTLS_X509_BADCERT_EXPIRED, "the server's certificate or its CA has expired (is this clock right?)"},
+      {MBEDTLS_X509_BADCERT_CN_MISMATCH, "the server's certificate is not valid for this name or address"},
+      {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
+           MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
+       "the server's certificate is not meant for servers"},
+      {MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
+       "the server's certificate uses a weak key or hash"},
+  };
+  for (const Words& words : kWords) {
+    if (flags & words.flag) return words.text;
+  }
+  return "the server's certificate was refused";
+}
+
+const char* words_for_alert(unsigned alert, bool have_certificate) {
+  constexpr unsigned kCertificateRequired = 116;  // RFC 8446, 6.2; 2.28 has no name for it
+  switch (alert) {
+    case kCertificateRequired: return "the server requires a client certificate";
+    case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
+    case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
+    case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
+      return have_certificate ? "the server refused our client certificate"
+                              : "the server requires a client certificate";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED: return "the server says that our client certificate is revoked";
+    case MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED: return "the server says that our client certificate has expired";
+    case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA: return "the server does not know the CA of our client certificate";
+    case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED: return "the server denied access";
+    case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION: return "no TLS version in common with the server";
+    case MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY: return "no cipher in common with the server";
+    case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
+      return have_certificate
+                 ? "the server ended the handshake: no cipher in common"
+                 : "the server ended the handshake: no cipher in common, or it requires a client certificate";
+    case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME: return "the server does not serve this name";
+    case MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL: return "the server does not speak HTTP/1.1";
+    default: return "the server ended the session with a TLS alert";
+  }
+}
+
+// --- Names ---
+
+/// mbedTLS compares addresses only since 3.5; this does it for all versions (RFC 9525, 6.4: the octets must
+/// be the same). A certificate without such an entry is not valid for an address, whatever its common name
+/// says.
+bool names_address(const mbedtls_x509_crt& certificate, const Address& address) {
+  constexpr int kIpAddress =
+      MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7;  // RFC 5280, 4.2.1.6: iPAddress [7] OCTET STRING
+  const std::size_t size = address.v6 ? 16 : 4;
+  for (const mbedtls_x509_sequence* entry = &certificate.subject_alt_names; entry != nullptr;
+       entry = entry->next) {
+    if (entry->buf.p == nullptr || entry->buf.tag != kIpAddress || entry->buf.len != size) continue;
+    if (std::memcmp(entry->buf.p, address.bytes.data(), size) == 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+struct TlsContext::Impl {
+  mbedtls_ssl_config config;
+  mbedtls_x509_crt ca;
+  mbedtls_x509_crt certificate;
+  mbedtls_pk_context key;
+
+  Impl() {
+    mbedtls_ssl_config_init(&config);
+    mbedtls_x509_crt_init(&ca);
+    mbedtls_x509_crt_init(&certificate);
+    mbedtls_pk_init(&key);
+  }
+  ~Impl() {
+    mbedtls_ssl_config_free(&config);
+    mbedtls_pk_free(&key);  // wipes it
+    mbedtls_x509_crt_free(&certificate);
+    mbedtls_x509_crt_free(&ca);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  bool has_certificate() const { return certificate.raw.len > 0; }
+  Result<void> load(const TlsSettings& settings, Files& files, std::string_view& path);
+  Result<void> configure();
+};
+
+Result<void> TlsContext::Impl::load(const TlsSettings& settings, Files& files, std::string_view& path) {
+#ifdef FLT_NEEDS_PSA
+  if (const psa_status_t status = psa_crypto_init(); status != PSA_SUCCESS) {
+    return tls_error("tls: the crypto library does not start", static_cast<int>(status));
+  }
+#endif
+  if (settings.ca_file.empty()) return Error{Code::kInvalid, 0, "ca file: https needs one"};
+  path = settings.ca_file;
+  FLT_TRY(parse_certificates(files, path, kCaTexts, &ca));
+
+  if (settings.cert_file.empty() != settings.key_file.empty()) {
+    path = {};
+    return Error{Code::kInvalid, 0, "cert file and key file: both or none"};
+  }
+  if (!settings.cert_file.empty()) {
+    path = settings.cert_file;
+    FLT_TRY(parse_certificates(files, path, kCertTexts, &certificate));
+    path = settings.key_file;
+    FLT_TRY(parse_key(files, path, &key));
+    if (!belong_together(certificate, key)) return tls_error("key file: does not belong to the certificate");
+  }
+  path = {};
+  return configure();
+}
+
+Result<void> TlsContext::Impl::configure() {
+  constexpr const char* kContext = "tls: configuration";
+  if (const int result = mbedtls_ssl_config_defaults(
+          &config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT)) {
+    return tls_error(kContext, result);
+  }
+#if MBEDTLS_VERSION_NUMBER >= 0x03020000
+  mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
+#else
+  mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+#endif
+#if MBEDTLS_VERSION_NUMBER >= 0x03020000
+  // 3.6.6 offers RSA-PSS first, and a server may then use it in TLS 1.2 too, but there 3.6.6 refuses it. So
+  // PKCS #1 comes first: a TLS 1.2 server takes the client's first choice (Go and OpenSSL do), a TLS 1.3
+  // server may not use PKCS #1 here (RFC 8446, 4.2.3).
+  static const std::uint16_t signatures[] = {
+      MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+      MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+      MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+      MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+      MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE};
+  mbedtls_ssl_conf_sig_algs(&config, signatures);
+#endif
+  mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
+  mbedtls_ssl_conf_rng(&config, random_bytes, nullptr);
+  mbedtls_ssl_conf_ca_chain(&config, &ca, nullptr);
+#ifdef MBEDTLS_SSL_SESSION_TICKETS  // a connection lives for days: a ticket is memory for nothing
+  mbedtls_ssl_conf_session_tickets(&config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+#endif
+#ifdef MBEDTLS_SSL_ALPN  // etcd speaks HTTP/2 on its TLS port to those who ask for nothing
+  static const char* protocols[] = {"http/1.1", nullptr};
+  if (const int result = mbedtls_ssl_conf_alpn_protocols(&config, protocols))
+    return tls_error(kContext, result);
+#endif
+  if (has_certificate()) {
+    if (const int result = mbedtls_ssl_conf_own_cert(&config, &certificate, &key))
+      return tls_error(kContext, result);
+  }
+  return {};
+}
+
+TlsContext::TlsContext() = default;
+TlsContext::~TlsContext() = default;
+
+Result<void> TlsContext::load(const TlsSettings& settings, Files& files, Text<Files::kMaxPath>* failed_path) {
+  loaded_ = false;
+  impl_.reset(new Impl);
+  std::string_view path;
+  const Result<void> result = impl_->load(settings, files, path);
+  if (failed_path != nullptr) *failed_path = result ? std::string_view{} : path;
+  loaded_ = static_cast<bool>(result);
+  return result;
+}
+
+struct TlsSession::Impl {
+  TlsContext::Impl& context;
+  mbedtls_ssl_context ssl;
+  int fd = -1;
+  std::optional<Address> address;  ///< the server goes by an address, not by a name
+  std::uint32_t flags = 0;         ///< what verification did not like
+  std::size_t retry_size = 0;      ///< a write that has to be repeated with the same size
+  const char* failure = "";
+  int socket_errno = 0;  ///< what the socket said; codes of mbedTLS and errno overlap
+  bool received = false;
+  bool not_tls = false;  ///< the first byte cannot begin a TLS record
+  bool open = false;     ///< the handshake is done
+
+  explicit Impl(TlsContext::Impl& shared) : context(shared) { mbedtls_ssl_init(&ssl); }
+  ~Impl() {
+    if (open) mbedtls_ssl_close_notify(&ssl);
+    mbedtls_ssl_free(&ssl);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  static int send(void* self, const unsigned char* bytes, std::size_t size);
+  static int receive(void* self, unsigned char* bytes, std::size_t size);
+  static int verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags);
+  Error fail(const char* context, int code);
+  const char* words(int code) const;
+};
+
+int TlsSession::Impl::send(void* self, const unsigned char* bytes, std::size_t size) {
+  const ssize_t sent = ::send(static_cast<Impl*>(self)->fd, bytes, size, MSG_NOSIGNAL);
+  if (sent >= 0) return static_cast<int>(sent);
+  if (errno == EAGAIN || errno == EINTR) return MBEDTLS_ERR_SSL_WANT_WRITE;
+  static_cast<Impl*>(self)->socket_errno = errno;
+  return MBEDTLS_ERR_SSL_CONN_EOF;
+}
+
+int TlsSession::Impl::receive(void* self, unsigned char* bytes, std::size_t size) {
+  Impl& session = *static_cast<Impl*>(self);
+  const ssize_t got = ::recv(session.fd, bytes, size, 0);
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EINTR) return MBEDTLS_ERR_SSL_WANT_READ;
+    session.socket_errno = errno;
+    return MBEDTLS_ERR_SSL_CONN_EOF;
+  }
+  if (got > 0 && !session.received) {
+    session.received = true;
+    session.not_tls = bytes[0] < 20 || bytes[0] > 24;  // RFC 8446, 5.1: content types
+  }
+  return static_cast<int>(got);
+}
+
+int TlsSession::Impl::verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
+  Impl& session = *static_cast<Impl*>(self);
+  if (depth == 0 && session.address && !names_address(*certificate, *session.address)) {
+    *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+  }
+  session.flags |= *flags;
+  return 0;
+}
+
+Error TlsSession::Impl::fail(const char* context_text, int code) {
+  open = false;
+  if (socket_errno != 0) return system_error(context_text, socket_errno);
+  failure = words(code);
+  return tls_error(context_text, code);
+}
+
+const char* TlsSession::Impl::words(int code) const {
+  if (not_tls) return "the server does not speak TLS on this port";
+  switch (code) {
+    case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED: {
+      // What was found after the callback: the usage of the server's certificate.
+      const std::uint32_t result = mbedtls_ssl_get_verify_result(&ssl);
+      return words_for_flags(result == 0xFFFFFFFF ? flags : flags | result);
+    }
+    case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+      return words_for_alert(ssl.MBEDTLS_PRIVATE(in_msg)[1], context.has_certificate());
+    case MBEDTLS_ERR_SSL_CONN_EOF:
+    case 0: return "the server cut the connection (does it speak TLS on this port?)";
+#if MBEDTLS_VERSION_MAJOR >= 3
+    case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
+#else
+    case MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION:
+#endif
+      return "no TLS version in common with the server";
+    default: return flags != 0 ? words_for_flags(flags) : "the TLS handshake failed";
+  }
+}
+
+TlsSession::TlsSession(TlsContext& context) : impl_(new Impl(*context.impl_)) {}
+TlsSession::~TlsSession() = default;
+
+Result<void> TlsSession::start(int fd, std::string_view host) {
+  impl_->fd = fd;
+  impl_->address = parse_address(host);
+  mbedtls_ssl_context* ssl = &impl_->ssl;
+  if (const int result = mbedtls_ssl_setup(ssl, &impl_->context.config))
+    return impl_->fail("tls: setup", result);
+  // SNI carries no address (RFC 6066, 3), and no final dot.
+  if (host.ends_with('.')) host.remove_suffix(1);
+  const Text<Endpoint::kMaxHost> name(host);
+  if (const int result = mbedtls_ssl_set_hostname(ssl, impl_->address ? nullptr : name.c_str())) {
+    return impl_->fail("tls: server name", result);
+  }
+  mbedtls_ssl_set_verify(ssl, &Impl::verify, impl_.get());
+  mbedtls_ssl_set_bio(ssl, impl_.get(), &Impl::send, &Impl::receive, nullptr);
+  return {};
+}
+
+Result<Wait> TlsSession::handshake() {
+  const int result = mbedtls_ssl_handshake(&impl_->ssl);
+  if (result == MBEDTLS_ERR_SSL_WANT_READ) return Wait::kReadable;
+  if (result == MBEDTLS_ERR_SSL_WANT_WRITE) return Wait::kWritable;
+  if (result != 0) return impl_->fail("tls: handshake", result);
+  impl_->open = true;
+  return Wait::kNothing;
+}
+
+Result<Transfer> TlsSession::read(std::span<char> buffer) {
+  while (true) {
+    const int result =
+        mbedtls_ssl_read(&impl_->ssl, reinterpret_cast<unsigned char*>(buffer.data()), buffer.size());
+    if (result > 0) return Transfer{static_cast<std::size_t>(result), Wait::kNothing};
+    if (result == MBEDTLS_ERR_SSL_WANT_READ) return Transfer{0, Wait::kReadable};
+    if (result == MBEDTLS_ERR_SSL_WANT_WRITE) return Transfer{0, Wait::kWritable};
+#ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
+    if (result == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) continue;
+#endif
+    if (result == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+      return Error{Code::kClosed, 0, "tls: the server ended the connection"};
+    if (result == 0 || result == MBEDTLS_ERR_SSL_CONN_EOF) {
+      impl_->open = false;
+      return system_error("tls: the connection was cut",
+                          impl_->socket_errno != 0 ? impl_->socket_errno : ECONNRESET);
+    }
+    return impl_->fail("tls: read", result);
+  }
+}
+
+Result<Transfer> TlsSession::write(std::string_view bytes) {
+  // mbedTLS may have sealed the bytes already when it asks to wait: it takes the same ones as written then,
+  // no others.
+  const std::size_t size = impl_->retry_size > 0 ? impl_->retry_size : bytes.size();
+  const int result =
+      mbedtls_ssl_write(&impl_->ssl, reinterpret_cast<const unsigned char*>(bytes.data()), size);
+  impl_->retry_size = 0;
+  if (result >= 0) return Transfer{static_cast<std::size_t>(result), Wait::kNothing};
+  const bool want_read = result == MBEDTLS_ERR_SSL_WANT_READ;
+  if (!want_read && result != MBEDTLS_ERR_SSL_WANT_WRITE) return impl_->fail("tls: write", result);
+  impl_->retry_size = size;
+  return Transfer{0, want_read ? Wait::kReadable : Wait::kWritable};
+}
+
+bool TlsSession::pending() const { return mbedtls_ssl_get_bytes_avail(&impl_->ssl) > 0; }
+
+const char* TlsSession::failure() const { return impl_->failure; }
+
+}  // namespace flannelette::io

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "flannelette/base/result.hpp"
+#include "flannelette/io/net_stream.hpp"
+
+namespace flannelette::io {
+
+/// What to wait for before the same call is made again.
+enum class Wait : unsigned char { kNothing, kReadable, kWritable };
+
+/// Bytes moved, or what to wait for if there are none.
+struct Transfer {
+  std::size_t bytes = 0;
+  Wait wait = Wait::kNothing;
+};
+
+/// TLS over one connected, non-blocking socket, which it does not own. The server is verified against the
+/// context's CA, and its name or address against the certificate, always. An error ends the session;
+/// failure() then says more.
+class TlsSession {
+ public:
+  explicit TlsSession(TlsContext& context);
+  ~TlsSession();  ///< tells the peer if it can be told at once
+  TlsSession(const TlsSession&) = delete;
+  TlsSession& operator=(const TlsSession&) = delete;
+
+  Result<void> start(int fd, std::string_view host);
+  /// kNothing: done, the peer is verified.
+  Result<Wait> handshake();
+  /// kClosed: the peer said goodbye. A connection that ends without that is an error, since anybody could
+  /// have cut it.
+  Result<Transfer> read(std::span<char> buffer);
+  /// Takes a part at least. After a wait the next call must begin with the same bytes; more may follow them.
+  Result<Transfer> write(std::string_view bytes);
+  /// Decrypted bytes are waiting that the socket knows nothing of.
+  bool pending() const;
+  const char* failure() const;  ///< static, "" if there was none
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace flannelette::io

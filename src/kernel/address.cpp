@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "address.hpp"
+
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+
+#include <array>
+#include <cerrno>
+
+namespace flannelette::kernel {
+namespace {
+
+constexpr int kMaxRounds = 8;
+
+Address read_address(const ifaddrmsg& header, const Attributes& attributes) {
+  Address address;
+  address.link_index = static_cast<int>(header.ifa_index);
+  // IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL is ours always.
+  const Ip4 peer = attributes.ip4(IFA_ADDRESS).value_or(Ip4{});
+  address.net = {attributes.ip4(IFA_LOCAL).value_or(peer), header.ifa_prefixlen};
+  const std::uint32_t flags = attributes.u32(IFA_FLAGS).value_or(header.ifa_flags);
+  address.permanent = (flags & IFA_F_PERMANENT) != 0;
+  address.secondary = (flags & IFA_F_SECONDARY) != 0;
+  address.deprecated = (flags & IFA_F_DEPRECATED) != 0;
+  address.link_scope = header.ifa_scope >= RT_SCOPE_LINK;
+  return address;
+}
+
+/// `visit(const Address&, Ip4 peer)`; peer is the address itself unless the link is point-to-point.
+template <class Visit>
+Result<void> each_address(Netlink& netlink, int index, Visit visit) {
+  auto& request = netlink.request<ifaddrmsg>(RTM_GETADDR);
+  request.ifa_family = AF_INET;
+  request.ifa_index = static_cast<std::uint32_t>(index);
+  return netlink.dump("list addresses", [&](const nlmsghdr& message) {
+    const auto* header = header_of<ifaddrmsg>(message);
+    if (message.nlmsg_type != RTM_NEWADDR || header == nullptr || header->ifa_family != AF_INET) return;
+    const auto attributes = attributes_of<ifaddrmsg>(message);
+    const Address address = read_address(*header, attributes);
+    if (index != 0 && address.link_index != index) return;
+    visit(address, attributes.ip4(IFA_ADDRESS).value_or(address.net.base));
+  });
+}
+
+/// What names an address in a request. The kernel compares the length only where the peer is given too.
+struct Named {
+  Net4 net;
+  Ip4 peer;
+};
+
+Result<void> write_address(Netlink& netlink, std::uint16_t type, std::uint16_t flags, int index, const Named& address) {
+  auto& request = netlink.request<ifaddrmsg>(type, flags);
+  request.ifa_family = AF_INET;
+  request.ifa_prefixlen = address.net.length;
+  request.ifa_scope = RT_SCOPE_UNIVERSE;
+  request.ifa_index = static_cast<std::uint32_t>(index);
+  netlink.out().put_ip4(IFA_LOCAL, address.net.base);
+  netlink.out().put_ip4(IFA_ADDRESS, address.peer);
+  return netlink.run(type == RTM_NEWADDR ? "add the device's address" : "delete an address of the device");
+}
+
+}  // namespace
+
+Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor) {
+  return each_address(netlink, index, [&](const Address& address, Ip4) { visitor.address(address); });
+}
+
+Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network) {
+  const Named wanted{{address, 32}, address};
+  // Deleting a primary address takes its secondaries along, and ours can be one (of `X peer address/32`): look again after it.
+  for (int round = 0; round < kMaxRounds; ++round) {
+    bool present = false;
+    std::array<Named, 16> wrong;  // should there be more, the next round takes them
+    std::size_t count = 0;
+    FLT_TRY(each_address(netlink, index, [&](const Address& found, Ip4 peer) {
+      if (found.net == wanted.net && peer == wanted.peer) {
+        present = true;
+      } else if (network.contains(found.net.base) && count < wrong.size()) {
+        wrong[count++] = {found.net, peer};
+      }
+    }));
+    if (!present) FLT_TRY(write_address(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, wanted));
+    if (count == 0) return {};
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto deleted = write_address(netlink, RTM_DELADDR, 0, index, wrong[i]);
+      if (!deleted && deleted.error().sys_errno != EADDRNOTAVAIL) return deleted.error();
+    }
+  }
+  return Error{Code::kConflict, 0, "another program keeps adding addresses to the device"};
+}
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device.hpp"
+
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <cerrno>
+
+namespace flannelette::kernel {
+namespace {
+
+constexpr std::string_view kKind = "vxlan";
+
+overlay::Device read_device(const ifinfomsg& header, const Attributes& attributes) {
+  overlay::Device device;
+  device.index = header.ifi_index;
+  device.name = InterfaceName(attributes.text(IFLA_IFNAME));
+  device.up = (header.ifi_flags & IFF_UP) != 0;
+  device.mtu = attributes.u32(IFLA_MTU).value_or(0);
+  device.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
+  const Attributes info = attributes.nested(IFLA_LINKINFO);
+  device.is_vxlan = info.text(IFLA_INFO_KIND) == kKind;
+  if (!device.is_vxlan) return device;
+  const Attributes data = info.nested(IFLA_INFO_DATA);
+  device.external = data.u8(IFLA_VXLAN_COLLECT_METADATA).value_or(0) != 0;
+  device.vni = data.u32(IFLA_VXLAN_ID).value_or(0);
+  device.port = data.be16(IFLA_VXLAN_PORT).value_or(0);
+  device.local = data.ip4(IFLA_VXLAN_LOCAL).value_or(Ip4{});
+  device.lower_index = static_cast<int>(data.u32(IFLA_VXLAN_LINK).value_or(0));
+  device.group = data.ip4(IFLA_VXLAN_GROUP).value_or(Ip4{});
+  device.learning = data.u8(IFLA_VXLAN_LEARNING).value_or(0) != 0;
+  device.gbp = data.has(IFLA_VXLAN_GBP);
+  return device;
+}
+
+/// Begins RTM_NEWLINK for a link that exists.
+ifinfomsg& request_change(Netlink& netlink, int index) {
+  auto& request = netlink.request<ifinfomsg>(RTM_NEWLINK);
+  request.ifi_index = index;
+  return request;
+}
+
+Result<void> change_vxlan(Netlink& netlink, int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) {
+  request_change(netlink, index);
+  MessageWriter& out = netlink.out();
+  const auto info = out.nest(IFLA_LINKINFO);
+  out.put_text(IFLA_INFO_KIND, kKind);
+  const auto data = out.nest(IFLA_INFO_DATA);
+  // Only what changes: the kernel refuses the port and the MTU here, even if they stay the same.
+  out.put_u32(IFLA_VXLAN_ID, spec.vni);
+  if (plan.set_local) out.put_ip4(IFLA_VXLAN_LOCAL, spec.local);
+  if (plan.set_learning) out.put_u8(IFLA_VXLAN_LEARNING, spec.learning ? 1 : 0);
+  out.end(data);
+  out.end(info);
+  return netlink.run("change the vxlan device");
+}
+
+}  // namespace
+
+Result<std::optional<overlay::Device>> find_device(Netlink& netlink, std::string_view name) {
+  netlink.request<ifinfomsg>(RTM_GETLINK);
+  netlink.out().put_text(IFLA_IFNAME, name);
+  netlink.out().put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  std::optional<overlay::Device> found;
+  const auto asked = netlink.get("find the device", [&](const nlmsghdr& message) {
+    const auto* header = header_of<ifinfomsg>(message);
+    if (message.nlmsg_type == RTM_NEWLINK && header != nullptr) {
+      found = read_device(*header, attributes_of<ifinfomsg>(message));
+    }
+  });
+  if (!asked && asked.error().sys_errno != ENODEV) return asked.error();
+  return found;
+}
+
+Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec) {
+  netlink.request<ifinfomsg>(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  MessageWriter& out = netlink.out();
+  out.put_text(IFLA_IFNAME, spec.name);
+  out.put_mac(IFLA_ADDRESS, spec.mac);
+  out.put_u32(IFLA_MTU, spec.mtu);
+  out.put_u32(IFLA_TXQLEN, 0);
+  const auto info = out.nest(IFLA_LINKINFO);
+  out.put_text(IFLA_INFO_KIND, kKind);
+  const auto data = out.nest(IFLA_INFO_DATA);
+  out.put_u32(IFLA_VXLAN_ID, spec.vni);
+  if (spec.local != Ip4{}) out.put_ip4(IFLA_VXLAN_LOCAL, spec.local);
+  out.put_u8(IFLA_VXLAN_TTL, 0);
+  out.put_u8(IFLA_VXLAN_TOS, 0);
+  out.put_u8(IFLA_VXLAN_LEARNING, spec.learning ? 1 : 0);
+  out.put_u8(IFLA_VXLAN_PROXY, 0);
+  out.put_u8(IFLA_VXLAN_RSC, 0);
+  out.put_u8(IFLA_VXLAN_L2MISS, 0);
+  out.put_u8(IFLA_VXLAN_L3MISS, 0);
+  out.put_be16(IFLA_VXLAN_PORT, spec.port);
+  if (spec.gbp) out.put_flag(IFLA_VXLAN_GBP);
+  out.end(data);
+  out.end(info);
+  const auto created = netlink.run("create the vxlan device");
+  if (created) return {};
+  Error error = created.error();
+  if (error.code == Code::kUnsupported) {
+    error.context = "no vxlan in this kernel: load the vxlan module (kmod-vxlan, linux-modules-extra-raspi)";
+  } else if (error.code == Code::kExists) {
+    error.context = "create the vxlan device: its name, or its VNI and port, are in use by another device";
+  }
+  return error;
+}
+
+Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) {
+  if (plan.set_local || plan.set_learning) FLT_TRY(change_vxlan(netlink, index, spec, plan));
+  if (!plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
+  ifinfomsg& request = request_change(netlink, index);
+  if (plan.set_up) {
+    request.ifi_flags = IFF_UP;
+    request.ifi_change = IFF_UP;
+  }
+  if (plan.set_mtu) netlink.out().put_u32(IFLA_MTU, spec.mtu);
+  if (plan.set_mac) netlink.out().put_mac(IFLA_ADDRESS, spec.mac);
+  const auto changed = netlink.run("set the device's MTU, MAC or state");
+  if (!changed && changed.error().sys_errno == EADDRINUSE) {
+    return Error{Code::kExists, EADDRINUSE, "set the device up: another program's socket holds its UDP port"};
+  }
+  return changed;
+}
+
+Result<void> delete_device(Netlink& netlink, int index) {
+  auto& request = netlink.request<ifinfomsg>(RTM_DELLINK);
+  request.ifi_index = index;
+  const auto deleted = netlink.run("delete the device");
+  if (!deleted && deleted.error().sys_errno == ENODEV) return {};
+  return deleted;
+}
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "link.hpp"
+
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <cerrno>
+
+#include "route.hpp"
+
+namespace flannelette::kernel {
+Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
+  netlink.request<ifinfomsg>(RTM_GETLINK);
+  netlink.out().put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  return netlink.dump("list links", [&](const nlmsghdr& message) {
+    const auto* header = header_of<ifinfomsg>(message);
+    if (message.nlmsg_type != RTM_NEWLINK || header == nullptr) return;
+    const auto attributes = attributes_of<ifinfomsg>(message);
+    Link link;
+    link.index = header->ifi_index;
+    if (!link.name.assign(attributes.text(IFLA_IFNAME))) return;
+    link.mtu = attributes.u32(IFLA_MTU).value_or(0);
+    link.up = (header->ifi_flags & IFF_UP) != 0;
+    link.running = (header->ifi_flags & IFF_RUNNING) != 0;
+    link.loopback = (header->ifi_flags & IFF_LOOPBACK) != 0;
+    visitor.link(link);
+  });
+}
+
+Result<std::optional<int>> default_route_link(Netlink& netlink) {
+  std::optional<int> best;
+  std::uint32_t best_metric = 0;
+  FLT_TRY(dump_main_routes(netlink, 0, [&](const MainRoute& route) {
+    if (route.destination.length != 0 || route.type != RTN_UNICAST || route.dead || route.first_link == 0) return;
+    if (best && best_metric <= route.metric) return;
+    best = route.first_link;
+    best_metric = route.metric;
+  }));
+  return best;
+}
+
+Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, Ip4 destination) {
+  auto& request = netlink.request<rtmsg>(RTM_GETROUTE);
+  request.rtm_family = AF_INET;
+  request.rtm_dst_len = 32;
+  netlink.out().put_ip4(RTA_DST, destination);
+  std::optional<RouteAnswer> answer;
+  const auto asked = netlink.get("look up a route", [&](const nlmsghdr& message) {
+    const auto* header = header_of<rtmsg>(message);
+    if (message.nlmsg_type != RTM_NEWROUTE || header == nullptr) return;
+    const auto attributes = attributes_of<rtmsg>(message);
+    const auto link = attributes.u32(RTA_OIF);
+    if (!link) return;
+    answer = RouteAnswer{static_cast<int>(*link), attributes.ip4(RTA_PREFSRC).value_or(Ip4{}),
+                         attributes.ip4(RTA_GATEWAY).value_or(Ip4{})};
+  });
+  if (!asked) {
+    switch (asked.error().sys_errno) {
+      case ENETUNREACH:   // no route, or an unreachable one
+      case EHOSTUNREACH:
+      case EACCES:        // prohibit
+      case EINVAL:        // blackhole
+        return std::optional<RouteAnswer>{};
+      default: return asked.error();
+    }
+  }
+  return answer;
+}
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "monitor.hpp"
+
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "message.hpp"
+
+namespace flannelette::kernel {
+namespace {
+
+/// Notifications read in one wake-up; what is left makes the next one.
+constexpr int kMaxReads = 256;
+
+/// Wi-Fi drivers announce each scan as a link change; nothing that we look at changes with it.
+bool is_scan(const nlmsghdr& message) {
+  return message.nlmsg_type == RTM_NEWLINK && attributes_of<ifinfomsg>(message).has(IFLA_WIRELESS);
+}
+
+}  // namespace
+
+Result<void> Monitor::open() {
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+  if (!fd) return system_error("netlink monitor socket", errno);
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return system_error("netlink monitor bind", errno);
+  }
+  source_.unwatch();
+  socket_ = std::move(fd);
+  return source_.watch(socket_.get(), EPOLLIN);
+}
+
+void Monitor::on_ready(std::uint32_t) {
+  if (drain() && doorbell_) doorbell_();
+}
+
+bool Monitor::drain() {
+  bool rings = false;
+  for (int i = 0; i < kMaxReads; ++i) {
+    alignas(nlmsghdr) std::byte bytes[4096];
+    sockaddr_nl from{};
+    socklen_t from_size = sizeof from;
+    const ssize_t got =
+        ::recvfrom(socket_.get(), bytes, sizeof bytes, MSG_TRUNC, reinterpret_cast<sockaddr*>(&from), &from_size);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno == ENOBUFS) {
+        rings = true;
+        continue;
+      }
+      break;
+    }
+    if (from.nl_pid != 0) continue;
+    if (static_cast<std::size_t>(got) > sizeof bytes) {
+      rings = true;
+      continue;
+    }
+    int length = static_cast<int>(got);
+    for (const auto* message = reinterpret_cast<const nlmsghdr*>(bytes); mnl_nlmsg_ok(message, length);
+         message = mnl_nlmsg_next(message, &length)) {
+      if (!is_scan(*message)) rings = true;
+    }
+  }
+  return rings;
+}
+
+}  // namespace flannelette::kernel

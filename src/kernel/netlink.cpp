@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "netlink.hpp"
+
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <cerrno>
+
+namespace flannelette::kernel {
+namespace {
+
+constexpr timeval kReceiveTimeout{5, 0};
+constexpr int kReceiveQueue = 512 * 1024;  ///< asked for; the kernel gives what net.core.rmem_max allows
+
+void set_option(int fd, int level, int option, int value) {
+  // Best effort: an older kernel does without.
+  (void)::setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/// The code an NLMSG_ERROR or NLMSG_DONE carries, as a positive errno; 0 is an acknowledgement.
+int carried_errno(const nlmsghdr& message) {
+  const int* code = header_of<int>(message);
+  return code == nullptr || *code >= 0 ? 0 : -*code;
+}
+
+}  // namespace
+
+Error netlink_error(const char* context, int sys_errno) {
+  Error error = system_error(context, sys_errno);
+  switch (sys_errno) {
+    case EPERM:
+    case EACCES: error.code = Code::kDenied; break;
+    case EEXIST: error.code = Code::kExists; break;
+    case ENOENT:
+    case ESRCH:
+    case ENODEV: error.code = Code::kNotFound; break;
+    case EOPNOTSUPP:
+    case EPROTONOSUPPORT:
+    case EAFNOSUPPORT: error.code = Code::kUnsupported; break;
+    default: break;
+  }
+  return error;
+}
+
+Result<void> Netlink::open() {
+  if (socket_) return {};
+  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol_));
+  if (!fd) return netlink_error("netlink socket", errno);
+  // Lets the kernel filter dumps (4.20 and later); we filter again ourselves.
+  set_option(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+  set_option(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  // Errors need not repeat the request: hundreds of them must fit the receive queue.
+  set_option(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, kReceiveQueue);
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kReceiveTimeout, sizeof kReceiveTimeout) != 0) {
+    return system_error("netlink receive timeout", errno);
+  }
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return system_error("netlink bind", errno);
+  }
+  socket_ = std::move(fd);
+  return {};
+}
+
+Result<void> Netlink::run(const char* context) {
+  return get(context, [](const nlmsghdr&) {});
+}
+
+Result<void> Netlink::exchange(const char* context, Reader& reader) {
+  const std::uint32_t sequence = sequence_;
+  FLT_TRY(send(context));
+  return receive(context, sequence, sequence, reader);
+}
+
+Result<void> Netlink::outcome(const char* context, int sys_errno) {
+  if (sys_errno == 0) return {};
+  return netlink_error(context, sys_errno);
+}
+
+Result<void> Netlink::send(const char* context) {
+  FLT_TRY(open());
+  if (out_.overflowed()) return Error{Code::kLimit, 0, context};
+  sockaddr_nl kernel{};
+  kernel.nl_family = AF_NETLINK;
+  const std::span<const std::byte> bytes = out_.bytes();
+  for (;;) {
+    const ssize_t sent = ::sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&kernel),
+                                  sizeof kernel);
+    if (sent >= 0) return {};  // datagrams go whole
+    if (errno != EINTR) return netlink_error(context, errno);
+  }
+}
+
+Result<void> Netlink::receive(const char* context, std::uint32_t first, std::uint32_t last, Reader& reader) {
+  bool lost = false;
+  for (;;) {
+    iovec piece{in_, sizeof in_};
+    sockaddr_nl from{};
+    msghdr wrapper{};
+    wrapper.msg_name = &from;
+    wrapper.msg_namelen = sizeof from;
+    wrapper.msg_iov = &piece;
+    wrapper.msg_iovlen = 1;
+    // After a loss the end of the answer may be what was lost: take what is there, wait for nothing.
+    const ssize_t got = ::recvmsg(socket_.get(), &wrapper, lost ? MSG_DONTWAIT : 0);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno == ENOBUFS) {
+        lost = true;
+        continue;
+      }
+      const int why = errno;
+      socket_.reset();  // whatever is still under way ends with it
+      if (why != EAGAIN && why != EWOULDBLOCK) return system_error(context, why);
+      return Error{lost ? Code::kInterrupted : Code::kTimeout, 0, context};
+    }
+    if (from.nl_pid != 0) continue;  // not from the kernel
+    if ((wrapper.msg_flags & MSG_TRUNC) != 0) lost = true;
+
+    bool ended = false;
+    int length = static_cast<int>(got);
+    for (const auto* message = reinterpret_cast<const nlmsghdr*>(in_); mnl_nlmsg_ok(message, length);
+         message = mnl_nlmsg_next(message, &length)) {
+      if (message->nlmsg_seq - first > last - first) continue;
+      if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) lost = true;
+      switch (message->nlmsg_type) {
+        case NLMSG_NOOP: break;
+        case NLMSG_OVERRUN: lost = true; break;
+        case NLMSG_DONE:
+        case NLMSG_ERROR:
+          if (const int refusal = carried_errno(*message); refusal == EINTR) {
+            lost = true;
+          } else if (refusal != 0) {
+            reader.refused(message->nlmsg_seq, refusal);
+          }
+          ended = ended || message->nlmsg_seq == last;
+          break;
+        default: reader.message(*message); break;
+      }
+    }
+    if (!ended) continue;
+    if (lost) return Error{Code::kInterrupted, 0, context};
+    return {};
+  }
+}
+
+}  // namespace flannelette::kernel

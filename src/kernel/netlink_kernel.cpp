@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/kernel/netlink_kernel.hpp"
+
+#include <linux/netlink.h>
+
+#include "address.hpp"
+#include "batch.hpp"
+#include "device.hpp"
+#include "entries.hpp"
+#include "firewall.hpp"
+#include "link.hpp"
+#include "monitor.hpp"
+#include "rules.hpp"
+#include "sysctl.hpp"
+
+namespace flannelette::kernel {
+
+struct NetlinkKernel::Impl {
+  Impl(io::Loop& loop, Files& the_files) : files(the_files), monitor(loop) {}
+
+  Files& files;
+  alignas(8) Netlink::Buffer out;
+  alignas(8) Netlink::Buffer in;
+  Netlink route{NETLINK_ROUTE, out, in};
+  Netlink netfilter{NETLINK_NETFILTER, out, in};  ///< opened when first needed: many kernels have none
+  Batch batch{route};
+  Monitor monitor;
+};
+
+NetlinkKernel::NetlinkKernel(io::Loop& loop, Files& files) : impl_(new Impl(loop, files)) {}
+NetlinkKernel::~NetlinkKernel() = default;
+
+Result<void> NetlinkKernel::open() {
+  FLT_TRY(impl_->route.open());
+  return impl_->monitor.open();
+}
+
+Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) { return kernel::dump_links(impl_->route, visitor); }
+Result<void> NetlinkKernel::dump_addresses(AddressVisitor& visitor) {
+  return kernel::dump_addresses(impl_->route, 0, visitor);
+}
+Result<std::optional<int>> NetlinkKernel::default_route_link() { return kernel::default_route_link(impl_->route); }
+Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(Ip4 destination) {
+  return kernel::route_to(impl_->route, destination);
+}
+
+Result<std::optional<overlay::Device>> NetlinkKernel::find_device(std::string_view name) {
+  return kernel::find_device(impl_->route, name);
+}
+Result<void> NetlinkKernel::create_device(const overlay::DeviceSpec& spec) {
+  return kernel::create_device(impl_->route, spec);
+}
+Result<void> NetlinkKernel::change_device(int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) {
+  return kernel::change_device(impl_->route, index, spec, plan);
+}
+Result<void> NetlinkKernel::delete_device(int index) { return kernel::delete_device(impl_->route, index); }
+Result<void> NetlinkKernel::set_device_address(int index, Ip4 address, Net4 network) {
+  return kernel::set_device_address(impl_->route, index, address, network);
+}
+
+Result<void> NetlinkKernel::dump_entries(int index, EntryVisitor& visitor) {
+  return kernel::dump_entries(impl_->route, index, visitor);
+}
+void NetlinkKernel::begin(int index) { impl_->batch.begin(index); }
+void NetlinkKernel::queue(const overlay::Change& change) { impl_->batch.queue(change); }
+Result<BatchReport> NetlinkKernel::finish() { return impl_->batch.finish(); }
+
+Result<bool> NetlinkKernel::apply_rules(const overlay::RuleSpec& spec) {
+  return kernel::apply_rules(impl_->netfilter, spec);
+}
+Result<void> NetlinkKernel::inspect_firewall(const overlay::RuleSpec&, FindingVisitor& visitor) {
+  return kernel::inspect_firewall(impl_->netfilter, impl_->files, visitor);
+}
+
+Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
+Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }
+Result<void> NetlinkKernel::quiet_device(std::string_view name) { return kernel::quiet_device(impl_->files, name); }
+
+void NetlinkKernel::set_doorbell(Delegate<void()> doorbell) { impl_->monitor.set_doorbell(doorbell); }
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rule_writer.hpp"
+
+#include "nftables.hpp"
+
+namespace flannelette::kernel {
+namespace {
+
+/// To be counted up whenever the rules made from a specification change.
+constexpr std::uint8_t kRulesVersion = 1;
+
+/// User data type of our mark; nft's own types begin at 0.
+constexpr std::byte kMarkType{0x46};
+
+class Fnv1a {
+ public:
+  void add(std::uint64_t value, int bytes) {
+    for (int i = 0; i < bytes; ++i) {
+      hash_ = (hash_ ^ (value >> (8 * i) & 0xff)) * 0x100000001b3;
+    }
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325;
+};
+
+}  // namespace
+
+std::uint64_t digest_of(const overlay::RuleSpec& spec) {
+  Fnv1a hash;
+  hash.add(kRulesVersion, 1);
+  hash.add((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u), 1);
+  for (const Net4& net : {spec.network, spec.subnet}) {
+    hash.add(net.base.value, 4);
+    hash.add(net.length, 1);
+  }
+  return hash.value();
+}
+
+RuleMark rule_mark(std::uint64_t digest, std::uint8_t chain, std::size_t place) {
+  RuleMark mark;
+  mark[0] = kMarkType;
+  mark[1] = std::byte(mark.size() - 2);
+  for (int i = 0; i < 8; ++i) mark[static_cast<std::size_t>(2 + i)] = std::byte(digest >> (8 * i) & 0xff);
+  mark[10] = std::byte(chain);
+  mark[11] = std::byte(place & 0xff);
+  return mark;
+}
+
+void RuleWriter::message(int type, std::uint16_t flags) {
+  last_ = netlink_.next_sequence();
+  out_.start<nfgenmsg>(nft::type(type), flags, last_).nfgen_family = nft::kFamilyIpv4;
+}
+
+void RuleWriter::begin_batch() {
+  out_.clear();
+  first_ = netlink_.next_sequence();
+  out_.start<nfgenmsg>(NFNL_MSG_BATCH_BEGIN, 0, first_).res_id = htons(NFNL_SUBSYS_NFTABLES);
+}
+
+void RuleWriter::delete_table() {
+  message(NFT_MSG_DELTABLE, 0);
+  out_.put_text(NFTA_TABLE_NAME, table_);
+}
+
+void RuleWriter::table() {
+  message(NFT_MSG_NEWTABLE, NLM_F_CREATE);
+  out_.put_text(NFTA_TABLE_NAME, table_);
+  out_.put_be32(NFTA_TABLE_FLAGS, 0);
+}
+
+void RuleWriter::chain(std::uint8_t id, std::string_view name, std::string_view type, std::uint32_t hook, std::int32_t priority) {
+  chain_ = name;
+  chain_id_ = id;
+  place_ = 0;
+  message(NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+  out_.put_text(NFTA_CHAIN_TABLE, table_);
+  out_.put_text(NFTA_CHAIN_NAME, name);
+  const auto where = out_.nest(NFTA_CHAIN_HOOK);
+  out_.put_be32(NFTA_HOOK_HOOKNUM, hook);
+  out_.put_be32(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(priority));
+  out_.end(where);
+  out_.put_be32(NFTA_CHAIN_POLICY, nft::kAccept);
+  out_.put_text(NFTA_CHAIN_TYPE, type);
+}
+
+RuleWriter& RuleWriter::begin_rule() {
+  message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+  out_.put_text(NFTA_RULE_TABLE, table_);
+  out_.put_text(NFTA_RULE_CHAIN, chain_);
+  const RuleMark mark = rule_mark(digest_, chain_id_, place_++);
+  out_.put(NFTA_RULE_USERDATA, mark.data(), mark.size());
+  expressions_ = out_.nest(NFTA_RULE_EXPRESSIONS);
+  return *this;
+}
+
+void RuleWriter::end_rule() { out_.end(expressions_); }
+
+RuleWriter::Expression RuleWriter::begin_expression(std::string_view name) {
+  Expression expression;
+  expression.element = out_.nest(NFTA_LIST_ELEM);
+  out_.put_text(NFTA_EXPR_NAME, name);
+  expression.data = out_.nest(NFTA_EXPR_DATA);
+  return expression;
+}
+
+void RuleWriter::end_expression(Expression expression) {
+  out_.end(expression.data);
+  out_.end(expression.element);
+}
+
+void RuleWriter::put_value(std::uint16_t type, std::uint32_t wire) {
+  const auto nest = out_.nest(type);
+  out_.put_u32(NFTA_DATA_VALUE, wire);
+  out_.end(nest);
+}
+
+/// Register 1 &= mask. The bytes of mask are those of the register: network order for an address, our own for a mark.
+void RuleWriter::bitwise(std::uint32_t wire_mask) {
+  const auto expression = begin_expression("bitwise");
+  out_.put_be32(NFTA_BITWISE_SREG, NFT_REG_1);
+  out_.put_be32(NFTA_BITWISE_DREG, NFT_REG_1);
+  out_.put_be32(NFTA_BITWISE_LEN, 4);
+  put_value(NFTA_BITWISE_MASK, wire_mask);
+  put_value(NFTA_BITWISE_XOR, 0);
+  end_expression(expression);
+}
+
+void RuleWriter::compare(Match match, std::uint32_t wire) {
+  const auto expression = begin_expression("cmp");
+  out_.put_be32(NFTA_CMP_SREG, NFT_REG_1);
+  out_.put_be32(NFTA_CMP_OP, match == Match::kIn ? NFT_CMP_EQ : NFT_CMP_NEQ);
+  put_value(NFTA_CMP_DATA, wire);
+  end_expression(expression);
+}
+
+RuleWriter& RuleWriter::mark_bit(std::uint32_t bit) {
+  const auto expression = begin_expression("meta");
+  out_.put_be32(NFTA_META_DREG, NFT_REG_1);
+  out_.put_be32(NFTA_META_KEY, NFT_META_MARK);
+  end_expression(expression);
+  bitwise(bit);
+  compare(Match::kIn, bit);
+  return *this;
+}
+
+RuleWriter& RuleWriter::address(std::uint32_t offset, Net4 net, Match match) {
+  const auto expression = begin_expression("payload");
+  out_.put_be32(NFTA_PAYLOAD_DREG, NFT_REG_1);
+  out_.put_be32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+  out_.put_be32(NFTA_PAYLOAD_OFFSET, offset);
+  out_.put_be32(NFTA_PAYLOAD_LEN, 4);
+  end_expression(expression);
+  if (net.length < 32) bitwise(htonl(net.mask()));
+  compare(match, htonl(net.masked().base.value));
+  return *this;
+}
+
+RuleWriter& RuleWriter::verdict(std::int32_t code) {
+  const auto expression = begin_expression("immediate");
+  out_.put_be32(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+  const auto data = out_.nest(NFTA_IMMEDIATE_DATA);
+  const auto nest = out_.nest(NFTA_DATA_VERDICT);
+  out_.put_be32(NFTA_VERDICT_CODE, static_cast<std::uint32_t>(code));
+  out_.end(nest);
+  out_.end(data);
+  end_expression(expression);
+  return *this;
+}
+
+RuleWriter& RuleWriter::masquerade(bool fully_random) {
+  const auto expression = begin_expression("masq");
+  if (fully_random) out_.put_be32(NFTA_MASQ_FLAGS, nft::kRandomFully);
+  end_expression(expression);
+  return *this;
+}
+
+Result<void> RuleWriter::end_batch() {
+  // The last request of the transaction is acknowledged after the commit; END itself only by newer kernels.
+  out_.add_flags(NLM_F_ACK);
+  const std::uint32_t last = last_;
+  out_.start<nfgenmsg>(NFNL_MSG_BATCH_END, 0, netlink_.next_sequence()).res_id = htons(NFNL_SUBSYS_NFTABLES);
+
+  struct Outcome final : Netlink::Reader {
+    void message(const nlmsghdr&) override {}
+    void refused(std::uint32_t, int sys_errno) override {
+      if (failure == 0) failure = sys_errno;
+    }
+    int failure = 0;
+  } outcome;
+  constexpr const char* kContext = "change the nf_tables table";
+  FLT_TRY(netlink_.send(kContext));
+  const auto received = netlink_.receive(kContext, first_, last, outcome);
+  // A batch that is refused whole (no right, commit failed) may be answered for its first message alone.
+  if (outcome.failure != 0) return netlink_error(kContext, outcome.failure);
+  return received;
+}
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rules.hpp"
+
+#include <array>
+
+#include "nftables.hpp"
+#include "rule_writer.hpp"
+
+namespace flannelette::kernel {
+namespace {
+
+using overlay::RuleSpec;
+
+constexpr std::string_view kTable = "flannelette";
+constexpr std::string_view kPostrouting = "postrouting";
+constexpr std::string_view kForward = "forward";
+
+/// What is in the kernel under our table's name.
+struct Present {
+  bool table = false;
+  bool dormant = false;
+  std::size_t chains = 0;
+  std::size_t rules = 0;
+  std::size_t right = 0;  ///< rules that carry the mark of their place among the wanted ones
+};
+
+/// Counts a dump of our rules against the wanted marks. Chains come in any order, rules of a chain in theirs.
+class Comparison {
+ public:
+  explicit Comparison(const RuleSpec& spec) : digest_(digest_of(spec)) {}
+
+  void rule(const Attributes& rule, Present& present) {
+    ++present.rules;
+    const bool forward = rule.text(NFTA_RULE_CHAIN) == kForward;
+    std::size_t& place = forward ? forward_ : postrouting_;
+    const RuleMark mark = rule_mark(digest_, forward ? kForwardChain : kPostroutingChain, place++);
+    const std::span<const std::byte> found = rule.bytes(NFTA_RULE_USERDATA);
+    if (std::equal(found.begin(), found.end(), mark.begin(), mark.end())) ++present.right;
+  }
+
+ private:
+  const std::uint64_t digest_;
+  std::size_t postrouting_ = 0;
+  std::size_t forward_ = 0;
+};
+
+Result<Present> look(Netlink& netlink, const RuleSpec& spec) {
+  Present present;
+  nft::request(netlink, NFT_MSG_GETTABLE, nft::kFamilyIpv4);
+  netlink.out().put_text(NFTA_TABLE_NAME, kTable);
+  const auto table = netlink.get("look for the nf_tables table", [&](const nlmsghdr& message) {
+    if (message.nlmsg_type != nft::type(NFT_MSG_NEWTABLE)) return;
+    present.table = true;
+    present.dormant = attributes_of<nfgenmsg>(message).be32(NFTA_TABLE_FLAGS).value_or(0) != 0;
+  });
+  if (!table && table.error().sys_errno != ENOENT) return table.error();
+  if (!present.table) return present;
+
+  nft::request(netlink, NFT_MSG_GETCHAIN, nft::kFamilyIpv4);
+  FLT_TRY(netlink.dump("list nf_tables chains", [&](const nlmsghdr& message) {
+    if (message.nlmsg_type != nft::type(NFT_MSG_NEWCHAIN)) return;
+    if (attributes_of<nfgenmsg>(message).text(NFTA_CHAIN_TABLE) == kTable) ++present.chains;
+  }));
+
+  Comparison comparison(spec);
+  nft::request(netlink, NFT_MSG_GETRULE, nft::kFamilyIpv4);
+  netlink.out().put_text(NFTA_RULE_TABLE, kTable);
+  FLT_TRY(netlink.dump("list nf_tables rules", [&](const nlmsghdr& message) {
+    if (message.nlmsg_type != nft::type(NFT_MSG_NEWRULE)) return;
+    const auto rule = attributes_of<nfgenmsg>(message);
+    if (rule.text(NFTA_RULE_TABLE) == kTable) comparison.rule(rule, present);
+  }));
+  return present;
+}
+
+bool is_right(const Present& present, const RuleSpec& spec) {
+  if (spec.empty()) return !present.table;
+  const std::size_t chains = (spec.masquerade ? 1u : 0u) + (spec.forward ? 1u : 0u);
+  const std::size_t rules = (spec.masquerade ? kPostroutingRules : 0) + (spec.forward ? kForwardRules : 0);
+  return present.table && !present.dormant && present.chains == chains && present.rules == rules && present.right == rules;
+}
+
+void put_rules(RuleWriter& out, const RuleSpec& spec) {
+  if (spec.masquerade) {
+    out.chain(kPostroutingChain, kPostrouting, "nat", nft::kHookPostrouting, kPrioritySrcNat);
+    out.begin_rule().mark_bit(kMasqueradeMark).verdict(nft::kReturn).end_rule();
+    out.begin_rule().source(spec.subnet, Match::kIn).destination(spec.network, Match::kIn).verdict(nft::kReturn).end_rule();
+    out.begin_rule().source(spec.network, Match::kIn).destination(spec.subnet, Match::kIn).verdict(nft::kReturn).end_rule();
+    out.begin_rule().source(spec.network, Match::kNotIn).destination(spec.subnet, Match::kIn).verdict(nft::kReturn).end_rule();
+    out.begin_rule().source(spec.network, Match::kIn).destination(kMulticast, Match::kNotIn).masquerade(spec.fully_random).end_rule();
+    out.begin_rule().source(spec.network, Match::kNotIn).destination(spec.network, Match::kIn).masquerade(spec.fully_random).end_rule();
+  }
+  if (spec.forward) {
+    out.chain(kForwardChain, kForward, "filter", nft::kHookForward, kPriorityFilter);
+    out.begin_rule().source(spec.network, Match::kIn).verdict(nft::kAccept).end_rule();
+    out.begin_rule().destination(spec.network, Match::kIn).verdict(nft::kAccept).end_rule();
+  }
+}
+
+/// One transaction: all of it or nothing.
+Result<void> replace(Netlink& netlink, const RuleSpec& spec, bool remove) {
+  RuleWriter out(netlink, kTable, digest_of(spec));
+  out.begin_batch();
+  if (remove) out.delete_table();
+  if (!spec.empty()) {
+    out.table();
+    put_rules(out, spec);
+  }
+  return out.end_batch();
+}
+
+}  // namespace
+
+Result<bool> apply_rules(Netlink& netlink, const RuleSpec& spec) {
+  const auto present = look(netlink, spec);
+  if (!present) {
+    if (!nft::absent(present.error())) return present.error();
+    if (spec.empty()) return false;
+    return Error{Code::kUnsupported, present.error().sys_errno,
+                 "no nf_tables in this kernel: load the nf_tables module (kmod-nft-core)"};
+  }
+  if (is_right(*present, spec)) return false;
+  const auto replaced = replace(netlink, spec, present->table);
+  if (replaced) return true;
+  Error error = replaced.error();
+  // ENOENT and EOPNOTSUPP: a chain type or an expression that this kernel does not have.
+  if (error.sys_errno == ENOENT || error.code == Code::kUnsupported) {
+    error.code = Code::kUnsupported;
+    error.context = "no nf_tables NAT in this kernel: load the nft_chain_nat and nft_masq modules (kmod-nft-nat)";
+  }
+  return error;
+}
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "flannelette/overlay/rules.hpp"
+#include "netlink.hpp"
+
+namespace flannelette::kernel {
+
+/// See Kernel::apply_rules. `netlink` is a NETLINK_NETFILTER socket.
+Result<bool> apply_rules(Netlink& netlink, const overlay::RuleSpec& spec);
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sysctl.hpp"
+
+#include <array>
+
+#include "flannelette/base/text.hpp"
+#include "flannelette/overlay/device.hpp"
+
+namespace flannelette::kernel {
+namespace {
+
+constexpr std::string_view kIpForward = "/proc/sys/net/ipv4/ip_forward";
+constexpr std::size_t kMaxValue = 32;
+
+/// Without the line end; nullopt if the kernel does not have it.
+Result<std::optional<Text<kMaxValue>>> read_value(Files& files, std::string_view path) {
+  std::array<char, kMaxValue> buffer;
+  auto text = files.read(path, buffer);
+  if (!text) return text.error();
+  if (!*text) return std::optional<Text<kMaxValue>>{};
+  std::string_view value = **text;
+  if (value.ends_with('\n')) value.remove_suffix(1);
+  return std::optional(Text<kMaxValue>(value));
+}
+
+}  // namespace
+
+Result<bool> ip_forward(Files& files) {
+  auto value = read_value(files, kIpForward);
+  if (!value) return value.error();
+  if (!*value) return Error{Code::kNotFound, 0, kIpForward.data()};
+  return (*value)->view() != "0";
+}
+
+Result<void> set_ip_forward(Files& files) {
+  const auto set = ip_forward(files);
+  if (!set) return set.error();
+  if (*set) return {};
+  return files.write_in_place(kIpForward, "1\n");
+}
+
+Result<void> quiet_device(Files& files, std::string_view name) {
+  // The name becomes part of a path; a link cannot have these names either.
+  if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos) {
+    return Error{Code::kInvalid, 0, "interface name"};
+  }
+  const auto path = to_text<Files::kMaxPath>(
+      [&](Writer& out) { out.put("/proc/sys/net/ipv6/conf/").put(name).put("/accept_ra"); });
+  auto value = read_value(files, path);
+  if (!value) return value.error();
+  if (!*value || (*value)->view() == "0") return {};
+  return files.write_in_place(path, "0\n");
+}
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/overlay/device.hpp"
+
+namespace flannelette::overlay {
+namespace {
+
+/// The smallest MTU that IPv4 allows a link (RFC 791).
+constexpr std::uint32_t kMinIp4Mtu = 68;
+
+/// Why the device cannot be changed into what we want, nullptr if it can. The kernel refuses to change these in place; a lower
+/// link and a default remote it lets change, but not on all kernels that we run on.
+const char* obstacle(const DeviceSpec& want, const Device& have) {
+  if (!have.is_vxlan) return "it is not a VXLAN device";
+  if (have.external) return "it is in external (collect-metadata) mode";
+  if (have.vni != want.vni) return "its VNI differs";
+  if (have.port != want.port) return "its UDP port differs";
+  if (have.gbp != want.gbp) return "its GBP setting differs";
+  if (have.lower_index != 0) return "it is bound to a lower link";
+  if (have.group.value != 0) return "it has a default remote";
+  return nullptr;
+}
+
+}  // namespace
+
+DevicePlan plan_device(const DeviceSpec& want, const std::optional<Device>& have) {
+  DevicePlan plan;
+  const char* reason = have ? obstacle(want, *have) : "it does not exist";
+  if (reason != nullptr) {
+    plan.create = true;
+    plan.remove_first = have.has_value();
+    plan.reason = reason;
+    plan.set_up = true;  // created with all the rest, but down
+    return plan;
+  }
+  plan.set_local = have->local != want.local;
+  plan.set_learning = have->learning != want.learning;
+  plan.set_mtu = have->mtu != want.mtu;
+  plan.set_mac = have->mac != want.mac;
+  plan.set_up = !have->up;
+  return plan;
+}
+
+InterfaceName device_name(std::uint32_t vni) {
+  // flanneld's name, as long as it fits: from 10,000,000 on the dot must go ("flannel16777215" has just the 15 bytes).
+  return to_text<kMaxInterfaceName>([&](Writer& out) { out.put(vni < 10'000'000 ? "flannel." : "flannel").put_unsigned(vni); });
+}
+
+std::uint32_t device_mtu(std::uint32_t interface_mtu, std::uint32_t config_mtu) {
+  const std::uint32_t underlay = config_mtu != 0 && config_mtu < interface_mtu ? config_mtu : interface_mtu;
+  return underlay < kMinIp4Mtu + kVxlanOverhead4 ? 0 : underlay - kVxlanOverhead4;
+}
+
+}  // namespace flannelette::overlay

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/overlay/peer_table.hpp"
+
+namespace flannelette::overlay {
+
+std::string_view name(Ignored reason) {
+  switch (reason) {
+    case Ignored::kNo: return "it is a peer";
+    case Ignored::kOurs: return "it is our own";
+    case Ignored::kOtherBackend: return "its backend is not vxlan";
+    case Ignored::kUnreadable: return "its value is not a lease";
+    case Ignored::kBadSubnet: return "its subnet is not a subnet of the network";
+    case Ignored::kOverlapsOurs: return "its subnet overlaps ours";
+    case Ignored::kBadPublicIp: return "its public IP is not a unicast address";
+    case Ignored::kOurPublicIp: return "its public IP is ours";
+    case Ignored::kBadMac: return "its VTEP MAC is missing or not unicast";
+    case Ignored::kOurMac: return "its VTEP MAC is ours";
+    case Ignored::kOtherVni: return "its VNI is not ours";
+    case Ignored::kConflict: return "it conflicts with another record";
+  }
+  return "";
+}
+
+}  // namespace flannelette::overlay

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "flannelette/json/reader.hpp"
+
+namespace flannelette::overlay {
+
+/// A JSON text that is there as a whole, read token by token. There is no kNeedMore here: a text that ends too early is kBad.
+class JsonDocument {
+ public:
+  /// Keys and values that mean something to us are shorter; longer ones are delivered empty, with overlong().
+  static constexpr std::size_t kMaxToken = 128;
+
+  explicit JsonDocument(std::string_view text) : reader_(scratch_) { reader_.feed(text); }
+
+  json::Token next() {
+    json::Token token = reader_.next();
+    if (token == json::Token::kNeedMore) {
+      reader_.finish();  // a number may stand at the very end
+      token = reader_.next();
+    }
+    return token == json::Token::kNeedMore ? truncated() : token;
+  }
+  /// Skips the value whose key or opening token was the last one; false if the text is broken.
+  bool skip() {
+    const json::Token token = reader_.skip_value();
+    if (token == json::Token::kNeedMore) truncated();
+    return token == json::Token::kEnd;
+  }
+  /// After the top-level value's last token: nothing but white space follows.
+  bool ends() {
+    if (next() != json::Token::kEnd) return false;
+    for (const char c : reader_.rest()) {
+      if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
+        error_ = "something follows the document";
+        return false;
+      }
+    }
+    return true;
+  }
+
+  std::string_view text() const { return reader_.text(); }
+  bool overlong() const { return reader_.overlong(); }
+  std::uint64_t offset() const { return reader_.offset(); }
+  const char* error() const { return error_ != nullptr ? error_ : reader_.error(); }
+
+ private:
+  json::Token truncated() {
+    error_ = "the document ends too early";
+    return json::Token::kBad;
+  }
+
+  std::array<char, kMaxToken> scratch_{};
+  json::Reader reader_;
+  const char* error_ = nullptr;
+};
+
+}  // namespace flannelette::overlay

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's tables against the table: each entry of a dump is judged once, what was not seen is missing.
+#include <algorithm>
+#include <iterator>
+
+#include "peer_table_impl.hpp"
+
+namespace flannelette::overlay {
+namespace {
+
+/// Walks the `scratch` numbers of neighbouring records, so that a permutation of the records is kept in the records themselves:
+/// an index by MAC without memory of its own.
+class ScratchIterator {
+ public:
+  using iterator_category = std::random_access_iterator_tag;
+  using value_type = std::uint32_t;
+  using difference_type = std::ptrdiff_t;
+  using pointer = std::uint32_t*;
+  using reference = std::uint32_t&;
+
+  explicit ScratchIterator(PeerRecord* at) : at_(at) {}
+  reference operator*() const { return at_->scratch; }
+  reference operator[](difference_type n) const { return at_[n].scratch; }
+  ScratchIterator& operator++() { return *this += 1; }
+  ScratchIterator& operator--() { return *this -= 1; }
+  ScratchIterator operator++(int) { return ScratchIterator(at_++); }
+  ScratchIterator operator--(int) { return ScratchIterator(at_--); }
+  ScratchIterator& operator+=(difference_type n) {
+    at_ += n;
+    return *this;
+  }
+  ScratchIterator& operator-=(difference_type n) { return *this += -n; }
+  friend ScratchIterator operator+(ScratchIterator i, difference_type n) { return i += n; }
+  friend ScratchIterator operator-(ScratchIterator i, difference_type n) { return i -= n; }
+  friend difference_type operator-(ScratchIterator a, ScratchIterator b) { return a.at_ - b.at_; }
+  auto operator<=>(const ScratchIterator&) const = default;
+
+ private:
+  PeerRecord* at_;
+};
+
+}  // namespace
+
+void PeerTable::begin_audit() {
+  Impl& t = *impl_;
+  t.settle();
+  if (t.in_audit) t.forget_audit();
+  if (!t.audited) t.unwanted.truncate(t.unwanted_emitted = 0);
+  for (PeerRecord& record : t.records) record.clear_seen();
+  t.unwanted_before_audit = t.unwanted.size();
+  t.dirty_before_audit = t.dirty;
+  t.dirty = false;
+  t.in_audit = true;
+  t.audit_finished = false;
+  t.incomplete = false;
+}
+
+void PeerTable::judge(const Neighbour& have) {
+  Impl& t = *impl_;
+  if (!t.in_audit) return;
+  t.settle();
+  if (PeerRecord* winner = t.winner_at(have.ip)) {
+    if (have.permanent && have.mac == winner->mac) winner->seen_neighbour = 1;
+  } else if (have.permanent) {
+    t.incomplete |= !t.push_unwanted({.ip = have.ip.value, .kind = Unwanted::kNeighbour, .from_audit = 1});
+  }
+}
+
+void PeerTable::judge(const Fdb& have) {
+  Impl& t = *impl_;
+  if (!t.in_audit) return;
+  t.settle();
+  PeerRecord* winner = t.winner_with(have.mac);
+  if (winner != nullptr && have.remote.value == winner->public_ip) {
+    winner->fdb_present = 1;
+    if (have.permanent) winner->seen_fdb = 1;
+  } else if (winner != nullptr || have.permanent) {
+    t.incomplete |=
+        !t.push_unwanted({.ip = have.remote.value, .mac = have.mac, .kind = Unwanted::kFdb, .from_audit = 1});
+  }
+}
+
+void PeerTable::judge(const Route& have) {
+  Impl& t = *impl_;
+  if (!t.in_audit) return;
+  t.settle();
+  PeerRecord* winner = have.metric == 0 ? t.winner_of(have.destination) : nullptr;
+  if (winner != nullptr) {
+    if (have.gateway.value == winner->base && have.onlink) winner->seen_route = 1;
+    return;
+  }
+  t.incomplete |= !t.push_unwanted({.ip = have.destination.base.value,
+                                    .metric = have.metric,
+                                    .length = have.destination.length,
+                                    .kind = Unwanted::kRoute,
+                                    .from_audit = 1});
+}
+
+void PeerTable::finish_audit(ChangeSink& sink) {
+  Impl& t = *impl_;
+  if (!t.in_audit) return;
+  if (!t.local.subnet) return abort_audit();
+  t.settle();
+  // What was retired before the dump was in it, or is not there.
+  t.unwanted.erase(0, t.unwanted_before_audit);
+  for (PeerRecord& record : t.records) {
+    if (record.winner()) continue;
+    if (record.seen_any()) t.retire(record);  // it stopped being a winner during the audit
+    record.programmed = record.planned = 0;
+  }
+  for (PeerRecord& record : t.records) {
+    if (!record.winner()) continue;
+    record.programmed = record.seen_all();
+    record.planned = !record.programmed;
+    if (!record.seen_neighbour) {
+      sink.change({.kind = Change::Kind::kUpsertNeighbour, .subnet = record.subnet(), .mac = record.mac, .remote = {}});
+    }
+    if (!record.seen_fdb) {
+      sink.change({.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
+    }
+  }
+  for (const PeerRecord& record : t.records) {
+    if (record.winner() && !record.seen_route) {
+      sink.change({.kind = Change::Kind::kUpsertRoute, .subnet = record.subnet(), .mac = {}, .remote = {}});
+    }
+  }
+  t.emit_deletions(sink);
+  for (PeerRecord& record : t.records) record.clear_seen();
+  t.in_audit = false;
+  // After a change under way the deletions emitted are right, but what was judged before it may hide one more.
+  t.more_stale = t.incomplete || t.dirty;
+  t.dirty = false;
+  t.audit_finished = t.uncommitted = true;
+}
+
+void PeerTable::abort_audit() {
+  Impl& t = *impl_;
+  if (!t.in_audit) return;
+  t.forget_audit();
+  t.in_audit = false;
+}
+
+bool PeerTable::more_stale() const { return impl_->more_stale; }
+
+// -- inside ------------------------------------------------------------------------------------------------------------
+
+void PeerTable::Impl::forget_audit() {
+  for (PeerRecord& record : records) record.clear_seen();
+  std::size_t kept = 0;
+  for (const Unwanted& u : unwanted) {
+    if (!u.from_audit) unwanted[kept++] = u;
+  }
+  unwanted.truncate(kept);
+  unwanted.shrink(kKeptUnwanted);
+  dirty |= dirty_before_audit;
+  incomplete = false;
+}
+
+void PeerTable::Impl::order_by_mac() {
+  mac_order_size = 0;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (records[i].winner()) records[mac_order_size++].scratch = static_cast<std::uint32_t>(i);
+  }
+  const ScratchIterator first(records.begin());
+  std::sort(first, first + static_cast<std::ptrdiff_t>(mac_order_size),
+            [&](std::uint32_t i, std::uint32_t j) { return records[i].mac < records[j].mac; });
+  mac_ordered = true;
+}
+
+PeerRecord* PeerTable::Impl::winner_with(const Mac& mac) {
+  if (!mac_ordered) order_by_mac();
+  const ScratchIterator first(records.begin());
+  const ScratchIterator last = first + static_cast<std::ptrdiff_t>(mac_order_size);
+  const ScratchIterator found =
+      std::lower_bound(first, last, mac, [&](std::uint32_t i, const Mac& wanted) { return records[i].mac < wanted; });
+  return found != last && records[*found].mac == mac ? &records[*found] : nullptr;
+}
+
+}  // namespace flannelette::overlay

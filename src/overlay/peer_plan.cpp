@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the settled table to changes, and which deletions may be made.
+#include <algorithm>
+#include <tuple>
+
+#include "peer_table_impl.hpp"
+
+namespace flannelette::overlay {
+
+void PeerTable::plan(ChangeSink& sink) {
+  Impl& t = *impl_;
+  if (!t.audited || t.in_audit || t.audit_finished || !t.local.subnet || (!t.dirty && !t.uncommitted)) return;
+  t.settle();
+  for (PeerRecord& record : t.records) {
+    if (!record.winner()) t.retire(record);
+  }
+  if (!t.audited) return;  // more than can be remembered: an audit will find it
+  t.dirty = false;
+
+  bool any = !t.unwanted.empty();
+  for (PeerRecord& record : t.records) {
+    if (!record.winner() || record.programmed) continue;
+    record.planned = 1;
+    any = true;
+    sink.change({.kind = Change::Kind::kUpsertNeighbour, .subnet = record.subnet(), .mac = record.mac, .remote = {}});
+    sink.change({.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
+  }
+  if (!any) return;
+  for (const PeerRecord& record : t.records) {
+    if (record.planned) sink.change({.kind = Change::Kind::kUpsertRoute, .subnet = record.subnet(), .mac = {}, .remote = {}});
+  }
+  t.emit_deletions(sink);
+  t.uncommitted = true;
+}
+
+void PeerTable::commit() {
+  Impl& t = *impl_;
+  if (!t.uncommitted) return;
+  t.uncommitted = false;
+  for (PeerRecord& record : t.records) {
+    record.programmed |= record.planned;
+    record.planned = 0;
+  }
+  t.unwanted.erase(0, t.unwanted_emitted);
+  t.unwanted_emitted = 0;
+  t.unwanted.shrink(Impl::kKeptUnwanted);
+  if (t.audit_finished) t.audited = true;
+  t.audit_finished = false;
+}
+
+void PeerTable::invalidate() {
+  Impl& t = *impl_;
+  t.audited = t.in_audit = t.audit_finished = t.uncommitted = false;
+  t.unwanted.truncate(0);
+  t.unwanted.shrink(Impl::kKeptUnwanted);
+  t.unwanted_emitted = 0;
+}
+
+bool PeerTable::needs_audit() const { return !impl_->audited || impl_->more_stale; }
+
+// -- inside ------------------------------------------------------------------------------------------------------------
+
+/// Winners' subnets do not overlap, so that at most one has this base, whatever its length.
+PeerRecord* PeerTable::Impl::winner_at(Ip4 base) {
+  for (std::size_t i = find_place({base.value, 0, 0, 0}); i < records.size() && records[i].start() == base.value; ++i) {
+    if (records[i].winner()) return &records[i];
+  }
+  return nullptr;
+}
+
+PeerRecord* PeerTable::Impl::winner_of(Net4 subnet) {
+  PeerRecord* winner = subnet.aligned() ? winner_at(subnet.base) : nullptr;
+  return winner != nullptr && winner->length == subnet.length ? winner : nullptr;
+}
+
+/// An FDB upsert replaces by MAC: if a winner has the MAC of a retired entry, that entry is gone or is the winner's own. A dump
+/// may show further remotes beside the winner's; those go by name, except for a single one where the winner's own is missing:
+/// that one is what the upsert has replaced.
+void PeerTable::Impl::keep_fdb_of_winners() {
+  const auto first_fdb =
+      std::find_if(unwanted.begin(), unwanted.end(), [](const Unwanted& u) { return u.kind == Unwanted::kFdb; });
+  if (first_fdb == unwanted.end()) return;
+  for (const PeerRecord& record : records) {
+    if (!record.winner()) continue;
+    auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac, [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
+    const auto first = at;
+    std::size_t others = 0;
+    for (; at != unwanted.end() && at->mac == record.mac; ++at) others += at->from_audit && at->ip != record.public_ip;
+    for (auto u = first; u != at; ++u) {
+      u->keep = !u->from_audit || u->ip == record.public_ip || (others == 1 && !record.fdb_present);
+    }
+  }
+}
+
+void PeerTable::Impl::emit_deletions(ChangeSink& sink) {
+  const auto key = [](const Unwanted& u) {
+    return std::tuple(std::uint8_t{u.kind}, u.mac, u.ip, u.length, u.metric, std::uint8_t{u.from_audit});
+  };
+  std::sort(unwanted.begin(), unwanted.end(), [&](const Unwanted& a, const Unwanted& b) { return key(a) < key(b); });
+  for (Unwanted& u : unwanted) u.keep = 0;
+  unwanted.truncate(static_cast<std::size_t>(std::unique(unwanted.begin(), unwanted.end()) - unwanted.begin()));
+  keep_fdb_of_winners();
+  for (const Unwanted& u : unwanted) {
+    if (u.kind == Unwanted::kRoute) {
+      const Net4 subnet{{u.ip}, u.length};
+      if (u.metric == 0 && winner_of(subnet) != nullptr) continue;
+      sink.change({.kind = Change::Kind::kDeleteRoute, .subnet = subnet, .mac = {}, .remote = {}, .metric = u.metric});
+    } else if (u.kind == Unwanted::kNeighbour) {
+      if (winner_at({u.ip}) != nullptr) continue;
+      sink.change({.kind = Change::Kind::kDeleteNeighbour, .subnet = {{u.ip}, 32}, .mac = {}, .remote = {}});
+    } else if (!u.keep) {
+      sink.change({.kind = Change::Kind::kDeleteFdb, .subnet = {}, .mac = u.mac, .remote = {u.ip}});
+    }
+  }
+  unwanted_emitted = unwanted.size();
+}
+
+}  // namespace flannelette::overlay

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "peer_record.hpp"
+
+namespace flannelette::overlay {
+namespace {
+
+constexpr std::uint32_t kMaxVni = (1u << 24) - 1;
+
+/// FNV-1a. Two IPv6 parts with one hash under one IPv4 subnet would be taken for one record; such a pair must be made on purpose,
+/// by somebody who may write any record anyway.
+std::uint32_t hash_of(const Net6& net) {
+  std::uint32_t hash = 2166136261u;
+  const auto mix = [&](std::uint8_t byte) { hash = (hash ^ byte) * 16777619u; };
+  for (const std::uint8_t byte : net.base.bytes) mix(byte);
+  mix(net.length);
+  return hash != 0 ? hash : 1;
+}
+
+Form form_of(const LeaseRecord& lease) {
+  const LeaseValue& value = lease.value;
+  if (!lease.readable) return Form::kUnreadable;
+  switch (value.backend) {
+    case Backend::kNone: return Form::kNoBackend;
+    case Backend::kOther: return Form::kOtherBackend;
+    case Backend::kVxlan: break;
+  }
+  if (!value.has_vxlan) return Form::kVxlanWithoutData;
+  if (!value.vni) return Form::kVxlanAnyVni;
+  return *value.vni > kMaxVni ? Form::kVxlanWrongVni : Form::kVxlan;
+}
+
+}  // namespace
+
+PeerPlace place_of(const LeaseKey& key) {
+  return {key.subnet.masked().base.value, key.subnet.length, key.subnet.base.value, key.subnet6 ? hash_of(*key.subnet6) : 0};
+}
+
+PeerRecord make_record(const LeaseRecord& lease) {
+  PeerRecord record{};
+  record.base = lease.key.subnet.base.value;
+  record.length = lease.key.subnet.length;
+  record.hash6 = place_of(lease.key).hash6;
+  record.public_ip = lease.value.public_ip.value;
+  record.create_revision = Revision(lease.create_revision);
+  record.mod_revision = Revision(lease.mod_revision);
+  record.mac = lease.value.mac;
+  record.form = static_cast<std::uint16_t>(form_of(lease)) & 7;
+  const std::uint32_t vni = lease.value.vni.value_or(0);
+  for (int i = 0; i < 3; ++i) record.vni[i] = static_cast<std::uint8_t>(vni >> (8 * i));
+  return record;
+}
+
+Ignored judge_record(const PeerRecord& record, const LocalNode& local) {
+  if (!record.readable()) return Ignored::kUnreadable;
+  const Net4 subnet = record.subnet();
+  const Ip4 public_ip{record.public_ip};
+  if (local.subnet && subnet == *local.subnet && record.hash6 == 0 &&
+      (public_ip == local.public_ip || (local.mac && record.mac == *local.mac))) {
+    return Ignored::kOurs;
+  }
+  if (record.value_form() == Form::kNoBackend || record.value_form() == Form::kOtherBackend) return Ignored::kOtherBackend;
+
+  const Net4 network = local.config.network;
+  // A network of length 0 is a config that is not there yet; it must not let anything in.
+  if (network.length == 0 || !network.contains(subnet) || subnet.length <= network.length || subnet.length > 30 ||
+      !subnet.aligned()) {
+    return Ignored::kBadSubnet;
+  }
+  if (local.subnet && subnet.overlaps(*local.subnet)) return Ignored::kOverlapsOurs;
+  if (!is_unicast(public_ip) || is_loopback(public_ip)) return Ignored::kBadPublicIp;
+  if (public_ip == local.public_ip) return Ignored::kOurPublicIp;
+  if (record.value_form() == Form::kVxlanWithoutData || record.mac.zero() || !record.mac.unicast()) return Ignored::kBadMac;
+  if (local.mac && record.mac == *local.mac) return Ignored::kOurMac;
+  if (record.value_form() == Form::kVxlanWrongVni) return Ignored::kOtherVni;
+  if (record.value_form() == Form::kVxlan) {
+    const std::uint32_t vni = record.vni[0] | std::uint32_t{record.vni[1]} << 8 | std::uint32_t{record.vni[2]} << 16;
+    if (vni != local.config.vni) return Ignored::kOtherVni;
+  }
+  return Ignored::kNo;
+}
+
+}  // namespace flannelette::overlay

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The conflict rule, as peer_table.hpp defines it.
+#include <algorithm>
+
+#include "peer_table_impl.hpp"
+
+namespace flannelette::overlay {
+namespace {
+
+constexpr std::uint32_t kNoGroup = UINT32_MAX;
+
+}  // namespace
+
+bool PeerTable::Impl::Touched::conflicts_with(const PeerRecord& other) const {
+  return public_ip == other.public_ip || mac == other.mac || Net4{{place.base}, place.length}.overlaps(other.subnet());
+}
+
+/// A record that shares nothing with any other valid one neither wins nor loses against anybody, before and after its change: then
+/// all other verdicts stand, and one pass over the table has shown it. Else the full rule decides.
+void PeerTable::Impl::settle() {
+  ensure_sorted();
+  if (!settle_all && touched_count == 0) return;
+  if (!settle_all) {
+    const auto begin = touched.begin();
+    const auto end = begin + static_cast<std::ptrdiff_t>(touched_count);
+    settle_all = std::any_of(records.begin(), records.end(), [&](const PeerRecord& r) {
+      return r.valid() && std::any_of(begin, end, [&](const Touched& t) { return t.conflicts_with(r) && t.place != place_of(r); });
+    });
+  }
+  if (settle_all) settle_by_rule();
+  settle_all = false;
+  touched_count = 0;
+  mac_ordered = false;
+}
+
+void PeerTable::Impl::settle_by_rule() {
+  const auto configured = [&](const PeerRecord& r) { return r.length == local.config.subnet_len; };
+  PlainArray<std::uint32_t> order;
+  order.reserve(records.size());
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    PeerRecord& r = records[i];
+    r.shadowed = r.contested = 0;
+    r.scratch = kNoGroup;
+    if (!r.valid()) continue;
+    r.set_ignored(Ignored::kNo);
+    order.append(static_cast<std::uint32_t>(i));
+  }
+
+  // Phase 1. The place in the table is the order by subnet, so that indices are the last criterion.
+  std::sort(order.begin(), order.end(), [&](std::uint32_t i, std::uint32_t j) {
+    const PeerRecord& a = records[i];
+    const PeerRecord& b = records[j];
+    if (a.public_ip != b.public_ip) return a.public_ip < b.public_ip;
+    if (configured(a) != configured(b)) return configured(a);
+    if (a.mod_revision.value() != b.mod_revision.value()) return a.mod_revision.value() > b.mod_revision.value();
+    return i < j;
+  });
+  std::size_t survivors = 0;
+  for (const std::uint32_t i : order) {
+    if (survivors > 0 && records[order[survivors - 1]].public_ip == records[i].public_ip) {
+      records[i].set_ignored(Ignored::kConflict);
+    } else {
+      order[survivors++] = i;
+    }
+  }
+  order.truncate(survivors);
+
+  // Phase 2. Most records share nothing: only those that do are contested and need the order.
+  std::sort(order.begin(), order.end(), [&](std::uint32_t i, std::uint32_t j) { return records[i].mac < records[j].mac; });
+  std::uint32_t groups = 0;
+  for (std::size_t first = 0; first < order.size();) {
+    std::size_t last = first + 1;
+    while (last < order.size() && records[order[last]].mac == records[order[first]].mac) ++last;
+    for (std::size_t i = first; last - first > 1 && i < last; ++i) {
+      records[order[i]].scratch = groups;
+      records[order[i]].contested = 1;
+    }
+    if (last - first > 1) ++groups;
+    first = last;
+  }
+  // Prefixes are nested or apart, and a prefix stands before what it contains: who overlaps at all overlaps the head of a run.
+  PeerRecord* head = nullptr;
+  for (PeerRecord& r : records) {
+    if (!r.winner()) continue;
+    if (head != nullptr && r.start() <= head->end()) {
+      head->contested = r.contested = 1;
+    } else {
+      head = &r;
+    }
+  }
+  order.truncate(0);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    if (!records[i].winner() || !records[i].contested) continue;
+    records[i].set_ignored(Ignored::kConflict);  // until accepted
+    order.append(static_cast<std::uint32_t>(i));
+  }
+  if (order.empty()) return;
+  std::sort(order.begin(), order.end(), [&](std::uint32_t i, std::uint32_t j) {
+    const PeerRecord& a = records[i];
+    const PeerRecord& b = records[j];
+    if (configured(a) != configured(b)) return configured(a);
+    if (a.create_revision.value() != b.create_revision.value()) return a.create_revision.value() < b.create_revision.value();
+    return i < j;
+  });
+  PlainArray<bool> mac_taken;
+  for (std::uint32_t i = 0; i < groups; ++i) mac_taken.append(false);
+  for (const std::uint32_t i : order) {
+    const std::uint32_t group = records[i].scratch;
+    if (records[i].shadowed || (group != kNoGroup && mac_taken[group])) continue;
+    if (group != kNoGroup) mac_taken[group] = true;
+    accept(i);
+  }
+}
+
+/// The record is a winner; whatever overlaps it is shadowed. Accepted subnets are apart, so each record is shadowed from above at
+/// most once; and the records of one subnet are shadowed together, so that the first of them tells of all.
+void PeerTable::Impl::accept(std::size_t index) {
+  PeerRecord& winner = records[index];
+  winner.set_ignored(Ignored::kNo);
+  for (std::size_t i = index + 1; i < records.size() && records[i].start() <= winner.end(); ++i) records[i].shadowed = 1;
+  for (int length = local.config.network.length + 1; length <= winner.length; ++length) {
+    const Net4 outer = Net4{{winner.base}, static_cast<std::uint8_t>(length)}.masked();
+    for (std::size_t i = find_place({outer.base.value, outer.length, 0, 0}); i < records.size(); ++i) {
+      PeerRecord& r = records[i];
+      if (i == index) continue;
+      if (r.start() != outer.base.value || r.length != length || (r.shadowed && i < index)) break;
+      r.shadowed = 1;
+    }
+  }
+}
+
+}  // namespace flannelette::overlay

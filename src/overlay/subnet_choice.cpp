@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Questions about subnets: ours of an earlier life, somebody's, a free one.
+#include <algorithm>
+
+#include "peer_table_impl.hpp"
+
+namespace flannelette::overlay {
+namespace {
+
+bool usable(const PeerRecord& record, const NetworkConfig& config) {
+  const Ip4 base{record.base};
+  return record.hash6 == 0 && record.length == config.subnet_len && record.subnet().aligned() && base >= config.subnet_min &&
+         base <= config.subnet_max;
+}
+
+bool is_vxlan(const PeerRecord& record) {
+  switch (record.value_form()) {
+    case Form::kUnreadable:
+    case Form::kNoBackend:
+    case Form::kOtherBackend: return false;
+    case Form::kVxlanWithoutData:
+    case Form::kVxlan:
+    case Form::kVxlanAnyVni:
+    case Form::kVxlanWrongVni: return true;
+  }
+  return false;
+}
+
+/// It takes addresses away from the network, and not just all of them at once.
+bool takes(const PeerRecord& record, Net4 network) { return record.length > network.length && network.contains(record.subnet()); }
+
+/// Walks the runs of free subnets in order. Slots are the subnets from SubnetMin on, numbered from 0.
+template <class Visit>
+void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& config, Visit visit) {
+  const int shift = 32 - config.subnet_len;
+  const std::uint32_t min = config.subnet_min.value;
+  const std::uint64_t slots = (std::uint64_t{config.subnet_max.value - min} >> shift) + 1;
+  std::uint64_t next = 0;
+  for (const PeerRecord& record : records) {
+    if (!takes(record, config.network) || record.end() < min) continue;
+    const std::uint64_t first = record.start() <= min ? 0 : (record.start() - min) >> shift;
+    const std::uint64_t last = (record.end() - min) >> shift;
+    if (first >= slots) break;
+    if (first > next && !visit(next, first - next)) return;
+    next = std::max(next, last + 1);
+  }
+  if (next < slots) visit(next, slots - next);
+}
+
+}  // namespace
+
+std::optional<PeerTable::Own> PeerTable::find_own(Ip4 public_ip) const {
+  impl_->ensure_sorted();
+  if (public_ip.value == 0) return std::nullopt;
+  const NetworkConfig& config = impl_->local.config;
+  const PeerRecord* best = nullptr;
+  const auto better = [&](const PeerRecord& a, const PeerRecord& b) {
+    if (usable(a, config) != usable(b, config)) return usable(a, config);
+    if (is_vxlan(a) != is_vxlan(b)) return is_vxlan(a);
+    return a.mod_revision.value() > b.mod_revision.value();
+  };
+  for (const PeerRecord& record : impl_->records) {
+    if (!record.readable() || record.public_ip != public_ip.value) continue;
+    if (best == nullptr || better(record, *best)) best = &record;
+  }
+  if (best == nullptr) return std::nullopt;
+  return Own{best->key(),         best->mac, is_vxlan(*best), usable(*best, config), best->create_revision.value(),
+             best->mod_revision.value()};
+}
+
+std::optional<PeerTable::Holder> PeerTable::find_holder(Net4 subnet) const {
+  impl_->ensure_sorted();
+  const std::size_t index = impl_->find_place({subnet.masked().base.value, subnet.length, subnet.base.value, 0});
+  if (index == impl_->records.size() || impl_->records[index].subnet() != subnet) return std::nullopt;
+  const PeerRecord& record = impl_->records[index];
+  return Holder{record.key(), {record.public_ip}, record.mac, record.mod_revision.value(), record.readable()};
+}
+
+bool PeerTable::taken(Net4 subnet) const {
+  impl_->ensure_sorted();
+  return std::any_of(impl_->records.begin(), impl_->records.end(), [&](const PeerRecord& record) {
+    return takes(record, impl_->local.config.network) && record.subnet().overlaps(subnet);
+  });
+}
+
+std::optional<Net4> PeerTable::choose_free(const NetworkConfig& config, Random& random) const {
+  impl_->ensure_sorted();
+  std::uint64_t free = 0;
+  for_each_gap(impl_->records, config, [&](std::uint64_t, std::uint64_t count) {
+    free += count;
+    return true;
+  });
+  if (free == 0) return std::nullopt;
+  std::uint64_t wanted = random.below(free);
+  std::uint64_t slot = 0;
+  for_each_gap(impl_->records, config, [&](std::uint64_t first, std::uint64_t count) {
+    slot = first + wanted;
+    if (wanted < count) return false;
+    wanted -= count;
+    return true;
+  });
+  const auto offset = static_cast<std::uint32_t>(slot << (32 - config.subnet_len));
+  return Net4{{config.subnet_min.value + offset}, config.subnet_len};
+}
+
+}  // namespace flannelette::overlay

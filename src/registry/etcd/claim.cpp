@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd/claim.hpp"
+
+#include <utility>
+
+namespace flannelette::registry::etcd {
+
+void Claimer::begin(const Claim& claim) {
+  const bool was_putting = requests_.abandon(*this) && step_ == Step::kPut;
+  if ((was_putting || uncertain_) && lease_ && lease_.id == spare_.id) {
+    // A key that nobody will look after may have come to hang on it.
+    revoker_.add(std::exchange(spare_, {}).id);
+  }
+  key_ = claim.key;
+  value_ = claim.value;
+  mod_revision_ = claim.mod_revision;
+  always_write_ = claim.always_write;
+  lease_ = {};
+  old_lease_ = 0;
+  same_value_ = false;
+  uncertain_ = false;
+  looked_silently_ = false;
+  lost_leases_ = 0;
+  if (creating()) {
+    put_with_new_lease();
+  } else {
+    enter(Step::kLook);
+  }
+  requests_.schedule();
+}
+
+void Claimer::enter(Step step) {
+  step_ = step;
+  want(core_.loop.now());
+}
+
+/// With the spare one, if there is one.
+void Claimer::put_with_new_lease() {
+  lease_ = spare_;
+  enter(spare_ ? Step::kPut : Step::kGrant);
+}
+
+Operation::Call Claimer::compose(json::Writer& body) {
+  found_count_ = 0;
+  value_matches_ = false;
+  builder_.reset();
+  const Keys& keys = core_.keys;
+  const Keys::Key key = keys.lease(key_);
+  switch (step_) {
+    case Step::kIdle: break;
+    case Step::kGrant: write_grant(body, core_.settings.lease_ttl_seconds); return {kGrantPath};
+    case Step::kRefresh: write_lease(body, lease_.id); return {kKeepalivePath};
+    case Step::kLook:
+      if (creating()) {
+        write_range(body, keys.subnet_first(key_.subnet.base), keys.subnet_end(key_.subnet.base), kMaxRivals, 0);
+      } else {
+        write_range(body, key, {}, 0, 0);
+      }
+      return {kRangePath};
+    case Step::kPut: {
+      const Put put{key, value_, lease_.id};
+      if (creating()) {
+        write_create(body, keys.subnet_first(key_.subnet.base), keys.subnet_end(key_.subnet.base), put);
+      } else {
+        write_update(body, mod_revision_, put);
+      }
+      return {kTxnPath, false};
+    }
+  }
+  return {kRangePath};
+}
+
+void Claimer::on_value(std::string_view value) {
+  value_matches_ = value == value_.view();
+  builder_.on_value(value);
+}
+
+void Claimer::on_pair(const Pair& pair) {
+  if (core_.stopped) return;
+  const bool matches = std::exchange(value_matches_, false);
+  const auto record = builder_.finish(pair, *core_.listener);
+  if (record && found_count_ < found_.size()) found_[found_count_++] = {*record, matches};
+}
+
+void Claimer::on_answer(const Message& message) {
+  switch (step_) {
+    case Step::kIdle: return done();
+    case Step::kGrant:
+      if (message.id == 0 || message.ttl <= 0) {
+        return requests_.retry_later(*this, describe(Error{Code::kInvalid, 0, "etcd: a grant without a lease"}));
+      }
+      spare_ = {message.id, message.ttl};
+      return put_with_new_lease();
+    case Step::kRefresh: return on_refreshed(message.ttl);
+    case Step::kPut:
+      if (message.succeeded) return held(message.revision, true);
+      return judge(message.revision);
+    case Step::kLook: return judge(message.revision);
+  }
+}
+
+/// found_ is what etcd has at `revision`, after a look or a put whose condition failed.
+void Claimer::judge(std::int64_t revision) {
+  const Found* mine = nullptr;
+  for (std::size_t i = 0; i < found_count_; ++i) {
+    if (found_[i].record.key == key_) mine = &found_[i];
+  }
+  // A put whose answer we never saw. A lease that was granted to us is proof enough; one that the key had before is not.
+  const bool was_put = uncertain_ && mine != nullptr && mine->same_value && mine->record.lease == lease_.id &&
+                       (creating() || mine->record.mod_revision > mod_revision_);
+  if (was_put) return held(mine->record.mod_revision, true);
+
+  if (step_ == Step::kPut) return taken(revision);
+  if (creating()) return found_count_ == 0 ? enter(Step::kPut) : taken(revision);
+  if (mine == nullptr || mine->record.mod_revision != mod_revision_) return taken(revision);
+  if (uncertain_) return enter(Step::kPut);
+  adopt(mine->record, mine->same_value);
+}
+
+void Claimer::adopt(const overlay::LeaseRecord& mine, bool same_value) {
+  same_value_ = same_value && !always_write_;
+  lease_ = {mine.lease, 0};
+  if (lease_) return enter(Step::kRefresh);
+  // A reservation stays one.
+  if (same_value_) return held(mod_revision_, false);
+  enter(Step::kPut);
+}
+
+void Claimer::on_refreshed(std::int64_t ttl) {
+  if (ttl == core_.settings.lease_ttl_seconds) {
+    lease_.ttl = ttl;
+    if (same_value_) return held(mod_revision_, false);
+    return enter(Step::kPut);
+  }
+  if (ttl > 0) old_lease_ = lease_.id;
+  put_with_new_lease();
+}
+
+void Claimer::on_refusal(const Failure& failure) {
+  if (failure.code == grpc::kNotFound && step_ == Step::kRefresh) return on_refreshed(0);
+  if (failure.code == grpc::kNotFound && step_ == Step::kPut) {
+    // The lease is gone: the spare one has grown old, or the key's own has just expired.
+    spare_ = {};
+    lease_ = {};
+    enter(Step::kGrant);
+    if (++lost_leases_ > 2) requests_.retry_later(*this, failure);
+    return;
+  }
+  ClaimResult result;
+  result.outcome = ClaimOutcome::kRefused;
+  result.error = failure.error;
+  result.detail = failure.detail;
+  end(result);
+}
+
+bool Claimer::on_lost(const Failure& failure) {
+  if (step_ != Step::kPut) return false;
+  uncertain_ = true;
+  enter(Step::kLook);
+  // Most often a kept-alive connection that the server closed while it was idle: no trouble yet, the look will tell.
+  const bool closed = failure.error.code == Code::kClosed || failure.error.code == Code::kSystem;
+  return closed && !std::exchange(looked_silently_, true);
+}
+
+void Claimer::held(std::int64_t mod_revision, bool written) {
+  if (lease_.id == spare_.id) spare_ = {};
+  revoker_.add(std::exchange(spare_, {}).id);
+  // Leases that this one replaces: the key's former one, and what we kept alive until now.
+  const std::int64_t kept = keeper_.lease().id;
+  if (old_lease_ != lease_.id) revoker_.add(old_lease_);
+  if (kept != lease_.id && kept != old_lease_) revoker_.add(kept);
+  keeper_.hold(lease_);
+
+  ClaimResult result;
+  result.outcome = ClaimOutcome::kHeld;
+  result.mod_revision = mod_revision;
+  result.reservation = !lease_;
+  result.written = written;
+  result.ttl_seconds = lease_.ttl;
+  end(result);
+}
+
+void Claimer::taken(std::int64_t revision) {
+  // If the watch is ahead of this answer, the listener knows better already, and would not be told again.
+  Listener& listener = *core_.listener;
+  if (revision >= core_.delivered) {
+    for (std::size_t i = 0; i < found_count_ && !core_.stopped; ++i) listener.on_record(found_[i].record);
+    if (found_count_ == 0 && !creating() && !core_.stopped) listener.on_removed(key_, revision);
+    if (!core_.stopped) listener.on_events_end();
+  }
+  ClaimResult result;
+  result.outcome = ClaimOutcome::kTaken;
+  if (!core_.stopped) end(result);
+}
+
+void Claimer::end(const ClaimResult& result) {
+  if (result.outcome != ClaimOutcome::kHeld && uncertain_ && lease_ && lease_.id == spare_.id) {
+    revoker_.add(std::exchange(spare_, {}).id);  // see begin()
+  }
+  step_ = Step::kIdle;
+  uncertain_ = false;
+  done();
+  core_.listener->on_claim(result);
+}
+
+}  // namespace flannelette::registry::etcd

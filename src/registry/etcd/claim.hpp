@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <array>
+
+#include "registry/etcd/lease.hpp"
+#include "registry/etcd/protocol.hpp"
+#include "registry/etcd/records.hpp"
+#include "registry/etcd/requests.hpp"
+
+namespace flannelette::registry::etcd {
+
+/// Carries out one claim after another. A claim of a free subnet:
+///
+///     grant -> put -> held | taken
+///
+/// of a key that is there already:
+///
+///     look -> held | taken | refresh -> held | put | grant -> put
+///
+/// and if the answer to a put is lost: look, then put again if it was not carried out. A granted lease that no key came to use is kept
+/// for the next claim.
+class Claimer final : public Operation {
+ public:
+  Claimer(Core& core, Requests& requests, Keeper& keeper, Revoker& revoker)
+      : core_(core), requests_(requests), keeper_(keeper), revoker_(revoker) {}
+
+  void begin(const Claim& claim);
+  /// The lease that lies ready for a next claim.
+  const Lease& spare() const { return spare_; }
+
+ private:
+  enum class Step : std::uint8_t { kIdle, kGrant, kRefresh, kLook, kPut };
+
+  const char* name() const override { return "claim"; }
+  bool ready() const override { return !core_.listing_open; }
+  Call compose(json::Writer& body) override;
+  void on_value(std::string_view value) override;
+  void on_pair(const Pair& pair) override;
+  void on_answer(const Message& message) override;
+  void on_refusal(const Failure& failure) override;
+  bool on_lost(const Failure& failure) override;
+
+  bool creating() const { return mod_revision_ == 0; }
+  void enter(Step step);
+  void put_with_new_lease();
+  void judge(std::int64_t revision);
+  void adopt(const overlay::LeaseRecord& mine, bool same_value);
+  void on_refreshed(std::int64_t ttl);
+  void held(std::int64_t mod_revision, bool written);
+  void taken(std::int64_t revision);
+  void end(const ClaimResult& result);
+
+  struct Found {
+    overlay::LeaseRecord record;
+    bool same_value = false;
+  };
+
+  Core& core_;
+  Requests& requests_;
+  Keeper& keeper_;
+  Revoker& revoker_;
+  RecordBuilder builder_{core_.keys};
+
+  Step step_ = Step::kIdle;
+  overlay::LeaseKey key_;
+  Text<overlay::LeaseValue::kMaxText> value_;
+  std::int64_t mod_revision_ = 0;
+  bool always_write_ = false;
+
+  Lease lease_;                  // to put the key with; none for a reservation
+  Lease spare_;
+  std::int64_t old_lease_ = 0;   // of the key, to be revoked when the new one holds it
+  bool same_value_ = false;      // adopting: the key has our value already
+  bool uncertain_ = false;       // a put went out that may or may not have been carried out
+  bool looked_silently_ = false; // the first lost put is looked up at once
+  int lost_leases_ = 0;
+  bool value_matches_ = false;   // of the pair that is being read
+  std::array<Found, kMaxRivals> found_;
+  std::size_t found_count_ = 0;
+};
+
+}  // namespace flannelette::registry::etcd

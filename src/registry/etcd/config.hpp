@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "registry/etcd/protocol.hpp"
+#include "registry/etcd/requests.hpp"
+
+namespace flannelette::registry::etcd {
+
+/// One reading of `<prefix>/config`.
+class ConfigReading final : public Operation {
+ public:
+  ConfigReading(Core& core, Requests& requests) : core_(core), requests_(requests) {}
+
+  void begin() {
+    want(core_.loop.now());
+    requests_.schedule();
+  }
+
+ private:
+  const char* name() const override { return "config"; }
+  Call compose(json::Writer& body) override {
+    delivered_ = false;
+    overlong_ = false;
+    write_range(body, core_.keys.config(), {}, 0, 0);
+    return {kRangePath};
+  }
+  void on_value(std::string_view value) override {
+    // The text is in the decoder's scratch, so it is handed on before the answer is complete. The listener may ask again at once.
+    delivered_ = true;
+    done();
+    core_.listener->on_config(value);
+  }
+  void on_pair(const Pair& pair) override { overlong_ = pair.value_overlong; }
+  void on_answer(const Message&) override {
+    if (delivered_) return;
+    if (overlong_) {
+      const Failure failure = describe(Error{Code::kLimit, 0, "etcd: the config is larger than 16 KiB"});
+      return requests_.retry_later(*this, failure);
+    }
+    done();
+    core_.listener->on_config_missing();
+  }
+  void on_refusal(const Failure& failure) override { requests_.retry_later(*this, failure); }
+  bool on_lost(const Failure&) override { return delivered_; }
+
+  Core& core_;
+  Requests& requests_;
+  bool delivered_ = false;
+  bool overlong_ = false;
+};
+
+}  // namespace flannelette::registry::etcd

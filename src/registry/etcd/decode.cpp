@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd/decode.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace flannelette::registry::etcd {
+
+using json::Token;
+
+enum class Decoder::Field : std::uint8_t {
+  kNone,
+  // containers
+  kResult,
+  kHeader,
+  kPairs,
+  kResponses,
+  kRange,
+  kEvents,
+  kPair,
+  // scalars
+  kRevision,
+  kMore,
+  kSucceeded,
+  kCreated,
+  kCanceled,
+  kFragment,
+  kCompactRevision,
+  kText,
+  kCode,
+  kError,  // text of a request's error, an object in a stream
+  kId,
+  kTtl,
+  kToken,
+  kType,
+  kKey,
+  kValue,
+  kCreateRevision,
+  kModRevision,
+  kLease,
+};
+
+struct Decoder::Member {
+  Scope scope;
+  std::string_view name;
+  Field field;
+};
+
+constexpr Decoder::Member Decoder::kMembers[] = {
+    {Scope::kPair, "key", Field::kKey},
+    {Scope::kPair, "create_revision", Field::kCreateRevision},
+    {Scope::kPair, "mod_revision", Field::kModRevision},
+    {Scope::kPair, "value", Field::kValue},
+    {Scope::kPair, "lease", Field::kLease},
+    {Scope::kEvent, "type", Field::kType},
+    {Scope::kEvent, "kv", Field::kPair},
+    {Scope::kHeader, "revision", Field::kRevision},
+    {Scope::kDocument, "result", Field::kResult},
+    {Scope::kDocument, "header", Field::kHeader},
+    {Scope::kDocument, "kvs", Field::kPairs},
+    {Scope::kDocument, "more", Field::kMore},
+    {Scope::kDocument, "events", Field::kEvents},
+    {Scope::kDocument, "fragment", Field::kFragment},
+    {Scope::kDocument, "created", Field::kCreated},
+    {Scope::kDocument, "canceled", Field::kCanceled},
+    {Scope::kDocument, "compact_revision", Field::kCompactRevision},
+    {Scope::kDocument, "cancel_reason", Field::kText},
+    {Scope::kDocument, "succeeded", Field::kSucceeded},
+    {Scope::kDocument, "responses", Field::kResponses},
+    {Scope::kResponse, "response_range", Field::kRange},
+    {Scope::kRange, "kvs", Field::kPairs},
+    {Scope::kDocument, "ID", Field::kId},
+    {Scope::kDocument, "TTL", Field::kTtl},
+    {Scope::kDocument, "token", Field::kToken},
+    // Errors: 3.4 and 3.5 send {"error":text,"message":text,"code":n}, 3.6 no "error"; on a stream the first has
+    // {"error":{"grpc_code":n,"http_code":n,"message":text}}, the later ones {"error":{"code":n,"message":text}}.
+    {Scope::kDocument, "error", Field::kError},
+    {Scope::kDocument, "message", Field::kText},
+    {Scope::kDocument, "code", Field::kCode},
+    {Scope::kErrorBody, "grpc_code", Field::kCode},
+    {Scope::kErrorBody, "code", Field::kCode},
+    {Scope::kErrorBody, "message", Field::kText},
+};
+
+Writer& append_printable(Writer& out, std::string_view text) {
+  for (const char c : text) {
+    if (out.room() > 0 && static_cast<unsigned char>(c) >= ' ' && c != 0x7f) out.put(c);
+  }
+  return out;
+}
+
+void Decoder::reset(Sink& sink) {
+  sink_ = &sink;
+  reader_.reset();
+  message_ = {};
+  depth_ = 0;
+  scopes_[0] = Scope::kTop;
+  skipping_ = false;
+  complete_ = false;
+}
+
+Decoder::Step Decoder::next() {
+  if (complete_) message_ = {};
+  complete_ = false;
+  for (;;) {
+    const Token token = skipping_ ? reader_.skip_value() : reader_.next();
+    switch (token) {
+      case Token::kNeedMore: return Step::kNeedMore;
+      case Token::kBad: return Step::kBad;
+      case Token::kEnd:
+        complete_ = !skipping_;  // what was skipped ends so too
+        skipping_ = false;
+        if (complete_) return Step::kMessage;
+        break;
+      case Token::kBeginObject: skipping_ = !enter(true); break;
+      case Token::kBeginArray: skipping_ = !enter(false); break;
+      case Token::kEndObject:
+      case Token::kEndArray: leave(); break;
+      case Token::kKey: skipping_ = !on_key(reader_.text()); break;
+      case Token::kString:
+      case Token::kNumber:
+      case Token::kTrue:
+      case Token::kFalse:
+      case Token::kNull: on_scalar(token); break;
+    }
+  }
+}
+
+bool Decoder::on_key(std::string_view name) {
+  for (const Member& member : kMembers) {
+    if (member.scope != scope() || member.name != name) continue;
+    field_ = member.field;
+    return true;
+  }
+  return false;
+}
+
+/// An object or an array begins: which scope is it? False: none that we know, or not of the kind that it should be.
+bool Decoder::enter(bool object) {
+  const auto inner = [&]() -> std::optional<Scope> {
+    switch (scope()) {
+      case Scope::kTop: return object ? std::optional(Scope::kDocument) : std::nullopt;
+      case Scope::kPairs: return object ? std::optional(Scope::kPair) : std::nullopt;
+      case Scope::kEvents: return object ? std::optional(Scope::kEvent) : std::nullopt;
+      case Scope::kResponses: return object ? std::optional(Scope::kResponse) : std::nullopt;
+      case Scope::kDocument:
+      case Scope::kHeader:
+      case Scope::kErrorBody:
+      case Scope::kPair:
+      case Scope::kEvent:
+      case Scope::kResponse:
+      case Scope::kRange: break;
+    }
+    if (field_ == Field::kPairs && !object) return Scope::kPairs;
+    if (field_ == Field::kEvents && !object) return Scope::kEvents;
+    if (field_ == Field::kResponses && !object) return Scope::kResponses;
+    if (!object) return std::nullopt;
+    if (field_ == Field::kResult) return Scope::kDocument;
+    if (field_ == Field::kHeader) return Scope::kHeader;
+    if (field_ == Field::kPair) return Scope::kPair;
+    if (field_ == Field::kRange) return Scope::kRange;
+    if (field_ == Field::kError) return Scope::kErrorBody;
+    return std::nullopt;
+  }();
+  field_ = Field::kNone;
+  if (!inner || depth_ + 1 == scopes_.size()) return false;
+  scopes_[++depth_] = *inner;
+  if (*inner == Scope::kErrorBody) message_.failed = true;
+  if (*inner == Scope::kEvent || (*inner == Scope::kPair && scopes_[depth_ - 1] == Scope::kPairs)) {
+    pair_ = {};
+    key_size_ = 0;
+    has_pair_ = false;
+  }
+  if (*inner == Scope::kPair) has_pair_ = true;
+  return true;
+}
+
+void Decoder::leave() {
+  const Scope ended = scope();
+  if (depth_ > 0) --depth_;
+  // A pair of an event waits for the event's end, since "type" may follow it.
+  if (ended == Scope::kEvent || (ended == Scope::kPair && scope() == Scope::kPairs)) deliver();
+}
+
+void Decoder::deliver() {
+  if (!has_pair_) return;
+  pair_.key = {key_.data(), key_size_};
+  ++message_.pairs;
+  sink_->on_pair(pair_);
+}
+
+void Decoder::on_scalar(Token token) {
+  const bool yes = token == Token::kTrue;
+  const std::string_view text = reader_.text();
+  const auto integer = [&] {
+    return token == Token::kString || token == Token::kNumber ? json::to_int64(text).value_or(0) : 0;
+  };
+  switch (std::exchange(field_, Field::kNone)) {
+    case Field::kNone:
+    case Field::kResult:
+    case Field::kHeader:
+    case Field::kPairs:
+    case Field::kResponses:
+    case Field::kRange:
+    case Field::kEvents:
+    case Field::kPair: break;
+    case Field::kRevision: message_.revision = integer(); break;
+    case Field::kMore: message_.more = yes; break;
+    case Field::kSucceeded: message_.succeeded = yes; break;
+    case Field::kCreated: message_.created = yes; break;
+    case Field::kCanceled: message_.canceled = yes; break;
+    case Field::kFragment: message_.fragment = yes; break;
+    case Field::kCompactRevision: message_.compact_revision = integer(); break;
+    case Field::kCode:
+      message_.code = integer();
+      message_.failed = message_.failed || message_.code != 0;
+      break;
+    case Field::kText: on_error_text(); break;
+    case Field::kError:
+      on_error_text();
+      message_.failed = message_.failed || !text.empty() || reader_.overlong();
+      break;
+    case Field::kId: message_.id = integer(); break;
+    case Field::kTtl: message_.ttl = integer(); break;
+    case Field::kToken: message_.token_overlong = reader_.overlong() || !message_.token.assign(text); break;
+    case Field::kType: pair_.removed = text == "DELETE" || text == "1"; break;
+    case Field::kKey: on_pair_key(); break;
+    case Field::kValue: on_pair_value(); break;
+    case Field::kCreateRevision: pair_.create_revision = integer(); break;
+    case Field::kModRevision: pair_.mod_revision = integer(); break;
+    case Field::kLease: pair_.lease = integer(); break;
+  }
+}
+
+void Decoder::on_pair_key() {
+  // A whole number of base64 groups, so that the beginning of an overlong key can be decoded too.
+  constexpr std::size_t kMaxGroups = EtcdRegistry::kMaxKey / 3 * 4;
+  std::string_view text = reader_.text();
+  if (const auto key = json::decode_base64(text, key_)) {
+    key_size_ = key->size();
+    return;
+  }
+  pair_.key_overlong = true;
+  const auto beginning = json::decode_base64(text.substr(0, kMaxGroups), key_);
+  key_size_ = beginning ? beginning->size() : 0;
+}
+
+void Decoder::on_pair_value() {
+  pair_.value_overlong = reader_.overlong();
+  if (pair_.value_overlong) return;
+  const auto value = json::decode_base64(reader_.text(), scratch_);  // in place
+  if (!value) return;
+  pair_.value_overlong = value->size() > EtcdRegistry::kMaxValue;
+  if (!pair_.value_overlong) sink_->on_value(*value);
+}
+
+void Decoder::on_error_text() {
+  message_.text = to_text<160>([&](Writer& out) {
+    append_printable(out, reader_.text());
+  });
+}
+
+}  // namespace flannelette::registry::etcd

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/registry/etcd.hpp"
+
+#include <array>
+
+#include "registry/etcd/claim.hpp"
+#include "registry/etcd/config.hpp"
+#include "registry/etcd/lease.hpp"
+#include "registry/etcd/listing.hpp"
+#include "registry/etcd/protocol.hpp"
+#include "registry/etcd/requests.hpp"
+#include "registry/etcd/watch.hpp"
+
+namespace flannelette::registry {
+
+/// The parts and who tells whom: a listing's end begins the watch, a gap in the watch begins a listing.
+struct EtcdRegistry::Impl {
+  // Not initialised, so that what no value ever fills costs no memory.
+  using Scratch = std::array<char, etcd::Decoder::kScratch>;
+
+  Impl(io::Loop& loop, Random& random, io::Stream& request_stream, io::Stream& watch_stream, const EtcdSettings& settings)
+      : core{.loop = loop, .random = random, .settings = settings, .keys = etcd::Keys(settings.prefix)},
+        requests(core, request_stream, request_scratch),
+        watch(core, requests, watch_stream, watch_scratch, etcd::Watch::OnGap::to<&etcd::Listing::begin_in>(&listing)) {
+    const std::array<etcd::Operation*, etcd::Requests::kMaxOperations> operations{&keeper, &claimer, &config, &listing, &revoker};
+    requests.serve(operations);
+    requests.set_on_token(Delegate<void()>::to<&etcd::Watch::on_token>(&watch));
+  }
+
+  void on_listed(std::int64_t revision) { watch.begin(revision + 1); }
+
+  etcd::Core core;
+  Scratch request_scratch;
+  Scratch watch_scratch;
+  etcd::Requests requests;
+  etcd::Keeper keeper{core, requests};
+  etcd::Revoker revoker{core, requests};
+  etcd::Claimer claimer{core, requests, keeper, revoker};
+  etcd::ConfigReading config{core, requests};
+  etcd::Listing listing{core, requests, etcd::Listing::OnEnd::to<&Impl::on_listed>(this)};
+  etcd::Watch watch;
+};
+
+EtcdRegistry::EtcdRegistry(io::Loop& loop, Random& random, io::Stream& requests, io::Stream& watch,
+                           const EtcdSettings& settings)
+    : impl_(new Impl(loop, random, requests, watch, settings)) {}
+
+EtcdRegistry::~EtcdRegistry() = default;
+
+void EtcdRegistry::start(Listener& listener) {
+  impl_->core.listener = &listener;
+  impl_->requests.schedule();
+}
+
+void EtcdRegistry::read_config() { impl_->config.begin(); }
+
+void EtcdRegistry::follow() {
+  impl_->watch.stop();
+  impl_->listing.begin_in(0);
+}
+
+void EtcdRegistry::claim(const Claim& claim) { impl_->claimer.begin(claim); }
+
+void EtcdRegistry::stop() {
+  if (impl_->core.stopped) return;
+  impl_->core.stopped = true;
+  impl_->watch.stop();
+  const bool claiming = impl_->claimer.wanted();
+  impl_->requests.stop();
+  // A key may hang on it if a claim is under way.
+  if (!impl_->claimer.spare() || claiming) return;
+  std::array<char, 64> memory;
+  json::Writer body(memory);
+  etcd::write_lease(body, impl_->claimer.spare().id);
+  impl_->requests.send_last(etcd::kRevokePath, body.view());
+}
+
+}  // namespace flannelette::registry

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd/failure.hpp"
+
+namespace flannelette::registry::etcd {
+namespace {
+
+/// google.rpc.Code, the numbers of gRPC.
+Error error_of(std::int64_t code) {
+  switch (code) {
+    case 1: return {Code::kUnavailable, 0, "etcd: canceled"};
+    case 2: return {Code::kUnavailable, 0, "etcd: unknown error"};
+    case 3: return {Code::kInvalid, 0, "etcd: invalid argument"};
+    case 4: return {Code::kTimeout, 0, "etcd: deadline exceeded"};
+    case 5: return {Code::kNotFound, 0, "etcd: not found"};
+    case 6: return {Code::kExists, 0, "etcd: already exists"};
+    case 7: return {Code::kDenied, 0, "etcd: permission denied"};
+    case 8: return {Code::kLimit, 0, "etcd: resource exhausted"};
+    case 9: return {Code::kConflict, 0, "etcd: failed precondition"};
+    case 11: return {Code::kInterrupted, 0, "etcd: out of range"};
+    case 12: return {Code::kUnsupported, 0, "etcd: no JSON gateway here"};
+    case 13: return {Code::kUnavailable, 0, "etcd: internal error"};
+    case 14: return {Code::kUnavailable, 0, "etcd: unavailable"};
+    case 16: return {Code::kDenied, 0, "etcd: not authenticated"};
+    default: return {Code::kInvalid, 0, "etcd: unknown error code"};
+  }
+}
+
+/// For answers that are not the gateway's: a proxy's, or etcd's own before the gateway is reached.
+std::int64_t code_of_status(int status) {
+  switch (status) {
+    case 401: return grpc::kUnauthenticated;
+    case 403: return grpc::kPermissionDenied;
+    case 404:
+    case 405: return grpc::kUnimplemented;
+    case 408:
+    case 504: return 4;
+    case 429: return 14;
+    default: return status >= 500 ? 14 : grpc::kInvalidArgument;
+  }
+}
+
+}  // namespace
+
+bool Failure::transient() const {
+  switch (code) {
+    case 0:
+    case 1:
+    case 2:
+    case 4:
+    case grpc::kUnimplemented:
+    case 13:
+    case 14: return true;
+    default: return false;
+  }
+}
+
+bool Failure::wants_token() const {
+  if (code == grpc::kUnauthenticated) return true;
+  if (code != grpc::kInvalidArgument) return false;
+  // Both are etcd's, api/v3rpc/rpctypes/error.go: ErrGRPCUserEmpty and ErrGRPCAuthOldRevision.
+  const std::string_view text = detail;
+  return text.find("user name is empty") != text.npos || text.find("revision of auth store is old") != text.npos;
+}
+
+Failure describe(int http_status, const Message& message) {
+  const std::int64_t code = message.code != 0 ? message.code : code_of_status(http_status);
+  return {error_of(code), code, message.text};
+}
+
+}  // namespace flannelette::registry::etcd

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string_view>
+
+#include "flannelette/base/random.hpp"
+#include "flannelette/base/result.hpp"
+#include "flannelette/base/text.hpp"
+#include "flannelette/registry/etcd.hpp"
+#include "registry/etcd/decode.hpp"
+
+namespace flannelette::registry::etcd {
+
+/// gRPC status codes that mean something to us.
+namespace grpc {
+inline constexpr std::int64_t kInvalidArgument = 3;
+inline constexpr std::int64_t kNotFound = 5;
+inline constexpr std::int64_t kPermissionDenied = 7;
+inline constexpr std::int64_t kFailedPrecondition = 9;
+inline constexpr std::int64_t kOutOfRange = 11;
+inline constexpr std::int64_t kUnimplemented = 12;
+inline constexpr std::int64_t kUnauthenticated = 16;
+}  // namespace grpc
+
+/// What a request came to if not to an answer.
+struct Failure {
+  Error error;
+  std::int64_t code = 0;  ///< gRPC; 0: the transport failed
+  Text<160> detail;       ///< the server's words
+
+  /// Another member, or this one later, may well answer; whether a transaction was carried out is not known.
+  bool transient() const;
+  /// A new token may help.
+  bool wants_token() const;
+};
+
+/// From an error body or an error line. The HTTP status serves only where the body has no gRPC code.
+Failure describe(int http_status, const Message& message);
+/// For a transport error, or a response that is none of etcd's.
+inline Failure describe(const Error& error) { return {error, 0, {}}; }
+/// Doubling delays, the upper half of each left to chance so that nodes do not move in step.
+class Backoff {
+ public:
+  Millis next(Random& random) {
+    const Millis full = std::min(EtcdRegistry::kBackoffFirst << std::min(failures_, 9), EtcdRegistry::kBackoffMax);
+    failures_ = std::min(failures_ + 1, 16);
+    return full / 2 + static_cast<Millis>(random.below(static_cast<std::uint64_t>(full / 2 + 1)));
+  }
+  void reset() { failures_ = 0; }
+  bool failing() const { return failures_ > 0; }
+
+ private:
+  int failures_ = 0;
+};
+
+}  // namespace flannelette::registry::etcd

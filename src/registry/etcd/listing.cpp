@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/etcd/listing.hpp"
+
+#include <array>
+
+#include "registry/etcd/protocol.hpp"
+
+namespace flannelette::registry::etcd {
+namespace {
+
+using NextKey = Text<EtcdRegistry::kMaxKey + 1>;
+
+/// The smallest key after `key`.
+NextKey after(std::string_view key) {
+  return to_text<NextKey::kCapacity>([&](Writer& out) { out.put(key).put('\0'); });
+}
+
+/// The smallest key after all those that begin with `beginning`.
+NextKey after_all(std::string_view beginning) {
+  while (!beginning.empty() && static_cast<unsigned char>(beginning.back()) == 0xff) beginning.remove_suffix(1);
+  if (beginning.empty()) return {};
+  return to_text<NextKey::kCapacity>([&](Writer& out) {
+    out.put(beginning.substr(0, beginning.size() - 1)).put(static_cast<char>(beginning.back() + 1));
+  });
+}
+
+}  // namespace
+
+void Listing::begin_in(Millis delay) {
+  requests_.abandon(*this);
+  abort();
+  core_.delivered = 0;
+  want(core_.loop.now() + delay);
+  requests_.schedule();
+}
+
+Operation::Call Listing::compose(json::Writer& body) {
+  if (revision_ == 0) next_ = core_.keys.subnets().view();
+  advanced_ = false;
+  builder_.reset();
+  write_range(body, next_, core_.keys.subnets_end(), EtcdRegistry::kListPage, revision_);
+  return {kRangePath};
+}
+
+void Listing::open() {
+  if (core_.listing_open) return;
+  core_.listing_open = true;
+  core_.listener->on_listing_begin();
+}
+
+void Listing::abort() {
+  revision_ = 0;
+  if (!core_.listing_open) return;
+  core_.listing_open = false;
+  core_.listener->on_listing_abort();
+}
+
+void Listing::on_pair(const Pair& pair) {
+  if (core_.stopped) return;
+  open();
+  // Behind an overlong key the page after goes on behind all that begin like it: those are as long, and no lease either. Of one so long
+  // that not even its beginning was kept there is nothing to go by; it is listed again with the next page.
+  const NextKey next = pair.key_overlong ? after_all(pair.key) : after(pair.key);
+  if (next.view() > next_.view()) {
+    next_ = next;
+    advanced_ = true;
+  }
+  if (const auto record = builder_.finish(pair, *core_.listener); record && !core_.stopped) core_.listener->on_record(*record);
+}
+
+void Listing::on_answer(const Message& message) {
+  if (message.revision == 0 || (message.more && !advanced_)) {
+    return on_refusal(describe(Error{Code::kInvalid, 0, "etcd: a page of the list that leads nowhere"}));
+  }
+  open();
+  if (core_.stopped) return;
+  if (revision_ == 0) revision_ = message.revision;
+  if (message.more) return want(core_.loop.now());
+  const std::int64_t revision = revision_;
+  done();
+  revision_ = 0;
+  core_.listing_open = false;
+  core_.delivered = revision;
+  core_.listener->on_listing_end();
+  if (!core_.stopped) on_end_(revision);
+}
+
+void Listing::on_refusal(const Failure& failure) {
+  abort();
+  if (!core_.stopped) requests_.retry_later(*this, failure);
+}
+
+bool Listing::on_lost(const Failure&) {
+  abort();
+  return false;
+}
+
+}  // namespace flannelette::registry::etcd

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "flannelette/base/delegate.hpp"
+#include "registry/etcd/records.hpp"
+#include "registry/etcd/requests.hpp"
+
+namespace flannelette::registry::etcd {
+
+/// Lists `<prefix>/subnets/` in pages of kListPage, all of one revision. What cannot be finished is aborted and begun anew.
+class Listing final : public Operation {
+ public:
+  using OnEnd = Delegate<void(std::int64_t revision)>;
+  Listing(Core& core, Requests& requests, OnEnd on_end) : core_(core), requests_(requests), on_end_(on_end) {}
+
+  void begin_in(Millis delay);
+
+ private:
+  const char* name() const override { return "list"; }
+  Call compose(json::Writer& body) override;
+  void on_value(std::string_view value) override { builder_.on_value(value); }
+  void on_pair(const Pair& pair) override;
+  void on_answer(const Message& message) override;
+  void on_refusal(const Failure& failure) override;
+  bool on_lost(const Failure& failure) override;
+  void open();
+  void abort();
+
+  Core& core_;
+  Requests& requests_;
+  OnEnd on_end_;
+  RecordBuilder builder_{core_.keys};
+  std::int64_t revision_ = 0;  // of the first page; 0: this is the first
+  bool advanced_ = false;      // this page has moved next_
+  Text<EtcdRegistry::kMaxKey + 1> next_;
+};
+
+}  // namespace flannelette::registry::etcd

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "flannelette/base/delegate.hpp"
+#include "flannelette/http/client.hpp"
+#include "registry/etcd/records.hpp"
+#include "registry/etcd/requests.hpp"
+
+namespace flannelette::registry::etcd {
+
+/// Follows `<prefix>/subnets/` from a revision on, for ever. After a cut it goes on where it stood; where that cannot be without a gap
+/// (compaction, a store that went back) it stops and asks for a listing.
+class Watch final : private http::Client::Handler, private Decoder::Sink {
+ public:
+  using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
+  Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch, OnGap on_gap);
+
+  void begin(std::int64_t from);  ///< the first revision that is wanted
+  void stop();
+  /// There is a token (again).
+  void on_token();
+
+ private:
+  /// kOff -> kOpening -> kStreaming -> kWaiting -> kOpening ..., from each to kOff.
+  enum class State : std::uint8_t {
+    kOff,
+    kWaiting,    ///< for the back-off, or for a token
+    kOpening,    ///< asked; the first line is due within kRequestTimeout
+    kStreaming,  ///< may be silent for as long as it likes
+  };
+  /// A stream that lived that long was a good one: the back-off begins anew. A shorter one is no success, else a server that ends
+  /// each stream at once would be asked ten times a second for ever.
+  static constexpr Millis kSettled = 5'000;
+
+  void open();
+  void on_head(const http::ResponseHead& head) override;
+  void on_body(std::string_view bytes) override;
+  void on_done() override;
+  void on_error(const Error& error) override;
+  void on_value(std::string_view value) override { builder_.on_value(value); }
+  void on_pair(const Pair& pair) override;
+  void on_message(const Message& message);
+  void on_canceled(const Message& message);
+  void on_created(const Message& message);
+  void retry(const Failure& failure);
+  void gap(const Error& error, const Message& message);
+  Millis close();
+  const io::Endpoint& endpoint() const { return core_.settings.endpoints[endpoint_]; }
+
+  Core& core_;
+  Requests& requests_;
+  http::Client client_;
+  io::Timer timer_;
+  Decoder decoder_;
+  RecordBuilder builder_{core_.keys};
+  OnGap on_gap_;
+  Backoff backoff_;
+  State state_ = State::kOff;
+  std::int64_t next_ = 0;  // where to go on: everything before was delivered
+  std::int64_t last_ = 0;  // mod_revision of the last event of the message being read
+  Millis opened_ = 0;
+  std::size_t endpoint_ = 0;
+  int status_ = 0;
+  bool troubled_ = false;
+  bool malformed_ = false;
+  Text<160> foreign_;
+};
+
+}  // namespace flannelette::registry::etcd

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/kernel_node.hpp"
+#include "support/poll.hpp"
+
+using namespace flannelette;
+using namespace flannelette::tests;
+
+TEST_SUITE("kernel/device") {
+  TEST_CASE("a device is created whole: MAC, MTU, port, local, no learning, no lower link, down") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev1");
+    auto absent = n.kernel.find_device("flannel.1");
+    REQUIRE(absent);
+    CHECK_FALSE(*absent);
+
+    REQUIRE(n.kernel.create_device(device_spec()));
+    const std::string shown = ip("-d link show flannel.1");
+    CHECK(has(shown, "vxlan id 1 local 192.0.2.1 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum"));
+    CHECK(has(shown, "link/ether 02:00:00:00:00:01"));
+    CHECK(has(shown, "mtu 1450"));
+    CHECK(has(shown, "state DOWN"));
+    CHECK_FALSE(has(shown, " dev "));
+
+    auto found = n.kernel.find_device("flannel.1");
+    REQUIRE(found);
+    REQUIRE(*found);
+    const overlay::Device& device = **found;
+    CHECK(device.name.view() == "flannel.1");
+    CHECK(device.is_vxlan);
+    CHECK_FALSE(device.external);
+    CHECK_FALSE(device.up);
+    CHECK(device.vni == 1);
+    CHECK(device.port == 8472);
+    CHECK(device.local == ip4("192.0.2.1"));
+    CHECK(device.lower_index == 0);
+    CHECK(device.group == Ip4{});
+    CHECK(device.mtu == 1450);
+    CHECK(device.mac == mac("02:00:00:00:00:01"));
+    CHECK_FALSE(device.learning);
+    CHECK_FALSE(device.gbp);
+  }
+
+  TEST_CASE("learning, GBP and an unknown local address are created as asked, an MTU beyond any NIC too") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev2");
+    auto spec = device_spec();
+    spec.local = {};
+    spec.learning = true;
+    spec.gbp = true;
+    spec.mtu = 8950;
+    REQUIRE(n.kernel.create_device(spec));
+    auto found = n.kernel.find_device("flannel.1");
+    REQUIRE((found && *found));
+    CHECK((*found)->local == Ip4{});
+    CHECK((*found)->learning);
+    CHECK((*found)->gbp);
+    CHECK((*found)->mtu == 8950);
+  }
+
+  TEST_CASE("a device that others made is read as it is") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev3");
+    ip("link add eth0 type bridge");
+    ip("link add flannel.1 type vxlan id 7 dev eth0 group 239.1.1.1 dstport 4789");
+    ip("link add flannel.2 type vxlan external dstport 4790");
+    ip("link add flannel.3 type bridge");
+    auto bound = n.kernel.find_device("flannel.1");
+    REQUIRE((bound && *bound));
+    CHECK((*bound)->lower_index != 0);
+    CHECK((*bound)->group == ip4("239.1.1.1"));
+    CHECK((*bound)->vni == 7);
+    CHECK((*bound)->port == 4789);
+    CHECK((*bound)->learning);
+    auto external = n.kernel.find_device("flannel.2");
+    REQUIRE((external && *external));
+    CHECK((*external)->is_vxlan);
+    CHECK((*external)->external);
+    auto bridge = n.kernel.find_device("flannel.3");
+    REQUIRE((bridge && *bridge));
+    CHECK_FALSE((*bridge)->is_vxlan);
+  }
+
+  TEST_CASE("a name, or a VNI and port, that another device has is kExists") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev4");
+    ip("link add other type vxlan id 1 dstport 8472");
+    auto taken = n.kernel.create_device(device_spec());
+    REQUIRE_FALSE(taken);
+    CHECK(taken.error().code == Code::kExists);
+    ip("link delete other");
+    ip("link add flannel.1 type bridge");
+    auto named = n.kernel.create_device(device_spec());
+    REQUIRE_FALSE(named);
+    CHECK(named.error().code == Code::kExists);
+  }
+
+  TEST_CASE("a socket on the UDP port is named when the device is set up") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("python3"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev5");
+    Process holder({.args = {"python3", "-c",
+                             "import socket,time; s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+                             "s.bind(('',8472)); print('bound', flush=True); time.sleep(60)"}});
+    REQUIRE(wait_until(std::chrono::seconds(10), [&] { return has(holder.output(), "bound"); }));
+    REQUIRE(n.kernel.create_device(device_spec()));
+    auto found = n.kernel.find_device("flannel.1");
+    REQUIRE((found && *found));
+    overlay::DevicePlan plan;
+    plan.set_up = true;
+    auto up = n.kernel.change_device((*found)->index, device_spec(), plan);
+    REQUIRE_FALSE(up);
+    CHECK(up.error().code == Code::kExists);
+    CHECK(has(up.error().context, "UDP port"));
+  }
+
+  TEST_CASE("local, learning, MTU, MAC and state change in place, each only if planned") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev6");
+    const int index = make_device(n);
+    auto spec = device_spec();
+    spec.local = ip4("192.0.2.9");
+    spec.learning = true;
+    spec.mtu = 1400;
+    spec.mac = mac("02:00:00:00:00:99");
+    const std::string before = ip("-d link show flannel.1");
+    REQUIRE(n.kernel.change_device(index, spec, {}));
+    CHECK(ip("-d link show flannel.1") == before);
+
+    overlay::DevicePlan plan;
+    plan.set_local = true;
+    REQUIRE(n.kernel.change_device(index, spec, plan));
+    CHECK(has(ip("-d link show flannel.1"), "local 192.0.2.9 srcport 0 0 dstport 8472 nolearning"));
+    plan = {};
+    plan.set_learning = true;
+    REQUIRE(n.kernel.change_device(index, spec, plan));
+    CHECK((*n.kernel.find_device("flannel.1"))->learning);
+    spec.learning = false;
+    REQUIRE(n.kernel.change_device(index, spec, plan));
+    CHECK_FALSE((*n.kernel.find_device("flannel.1"))->learning);
+    plan = {};
+    plan.set_mtu = true;
+    plan.set_mac = true;
+    REQUIRE(n.kernel.change_device(index, spec, plan));
+    auto device = n.kernel.find_device("flannel.1");
+    REQUIRE((device && *device));
+    CHECK((*device)->mtu == 1400);
+    CHECK((*device)->mac == spec.mac);
+    CHECK((*device)->up);
+    CHECK((*device)->index == index);
+    CHECK((*device)->local == spec.local);
+  }
+
+  TEST_CASE("a local address is cleared in place") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev7");
+    const int index = make_device(n);
+    auto spec = device_spec();
+    spec.local = {};
+    overlay::DevicePlan plan;
+    plan.set_local = true;
+    REQUIRE(n.kernel.change_device(index, spec, plan));
+    CHECK((*n.kernel.find_device("flannel.1"))->local == Ip4{});
+  }
+
+  TEST_CASE("a deleted device is gone, and deleting it again is no error") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev8");
+    const int index = make_device(n);
+    REQUIRE(n.kernel.delete_device(index));
+    auto found = n.kernel.find_device("flannel.1");
+    REQUIRE(found);
+    CHECK_FALSE(*found);
+    CHECK(n.kernel.delete_device(index));
+    Entries nothing;
+    auto dumped = n.kernel.dump_entries(index, nothing);
+    if (!dumped) CHECK(dumped.error().code == Code::kNotFound);
+    CHECK(nothing.routes.empty());
+  }
+}
+
+TEST_SUITE("kernel/address") {
+  TEST_CASE("the device gets the one /32 inside the network, others inside go, others outside stay") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kaddr1");
+    REQUIRE(n.kernel.create_device(device_spec()));
+    const int index = (*n.kernel.find_device("flannel.1"))->index;
+    ip("address add 10.42.3.0/32 dev flannel.1");
+    ip("address add 10.42.0.0/24 dev flannel.1");
+    ip("address add 10.42.0.7/24 dev flannel.1");  // a secondary one: it goes with its primary
+    ip("address add 10.42.9.0 peer 10.42.0.0/32 dev flannel.1");
+    ip("address add 172.16.0.1/24 dev flannel.1");
+    ip("link add decoy type bridge");
+    ip("address add 10.42.77.1/24 dev decoy");
+
+    REQUIRE(n.kernel.set_device_address(index, ip4("10.42.0.0"), net4("10.42.0.0/16")));
+    const std::string shown = ip("-o -4 address show dev flannel.1");
+    CHECK(has(shown, "inet 10.42.0.0/32 scope global flannel.1"));
+    CHECK(has(shown, "172.16.0.1/24"));
+    CHECK(count_of(shown, "inet ") == 2);
+    CHECK(has(ip("-o -4 address show dev decoy"), "10.42.77.1/24"));
+    CHECK(has(ip("route show table local dev flannel.1"), "local 10.42.0.0"));
+  }
+
+  TEST_CASE("an address that is right already is not written") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kaddr2");
+    const int index = make_device(n);
+    Process monitor({.args = words("ip -4 monitor address")});
+    REQUIRE(n.kernel.set_device_address(index, ip4("10.42.0.0"), net4("10.42.0.0/16")));
+    ip("link add decoy type bridge");
+    // The decoy's address is the fence: what came before it has been printed too. Asked again, as the monitor may not listen yet.
+    int i = 0;
+    REQUIRE(wait_until(std::chrono::seconds(10), [&] {
+      REQUIRE(n.kernel.set_device_address(index, ip4("10.42.0.0"), net4("10.42.0.0/16")));
+      ip("address add 198.51.100." + std::to_string(++i) + "/32 dev decoy");
+      return has(monitor.output(), "decoy");
+    }));
+    CHECK_FALSE(has(monitor.output(), "flannel.1"));
+  }
+
+  TEST_CASE("addresses are listed with length, host bits and flags") {
+    REQUIRE_MEANS(namespaces(), program("ip"));
+    KernelNode n("kaddr3");
+    ip("link add eth0 type bridge");
+    ip("link set eth0 up");
+    ip("address add 192.0.2.5/24 dev eth0");
+    ip("address add 192.0.2.6/24 dev eth0 valid_lft 3600 preferred_lft 0");
+    ip("address add 169.254.1.1/16 dev eth0 scope link");
+    struct Collect final : kernel::AddressVisitor {
+      void address(const kernel::Address& a) override { all.push_back(a); }
+      std::vector<kernel::Address> all;
+    } c;
+    REQUIRE(n.kernel.dump_addresses(c));
+    REQUIRE(c.all.size() == 4);  // lo's too
+    const auto find = [&](Net4 net) {
+      auto at = std::find_if(c.all.begin(), c.all.end(), [&](const auto& a) { return a.net == net; });
+      REQUIRE(at != c.all.end());
+      return *at;
+    };
+    const auto first = find(net4("192.0.2.5/24"));
+    CHECK(first.permanent);
+    CHECK_FALSE(first.secondary);
+    CHECK_FALSE(first.deprecated);
+    CHECK_FALSE(first.link_scope);
+    const auto second = find(net4("192.0.2.6/24"));
+    CHECK_FALSE(second.permanent);
+    CHECK(second.secondary);
+    CHECK(second.deprecated);
+    CHECK(find(net4("169.254.1.1/16")).link_scope);
+    CHECK(find(net4("127.0.0.1/8")).link_scope);
+  }
+}

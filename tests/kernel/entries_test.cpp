@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+
+#include "kernel/kernel_node.hpp"
+#include "support/poll.hpp"
+
+using namespace flannelette;
+using namespace flannelette::tests;
+
+namespace {
+
+const Net4 kPeer = {{0x0a2a0500}, 24};  // 10.42.5.0/24
+const Mac kMac = {{2, 0, 0, 0, 0, 5}};
+const Ip4 kRemote = {0xc0000205};  // 192.0.2.5
+
+std::string everything_else() {
+  // IPv4 only: IPv6 has a life of its own on any device that is up.
+  return ip("link show") + ip("-4 address show") + ip("-4 route show table all") + ip("-4 neighbour show") +
+         ip("rule show") + output_of("bridge fdb show dev other");
+}
+
+}  // namespace
+
+TEST_SUITE("kernel/entries") {
+  TEST_CASE("a peer is one onlink route, one permanent neighbour and one permanent self FDB entry") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent1");
+    const int index = make_device(n);
+    const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
+    CHECK(report.done == 3);
+    CHECK(report.failed == 0);
+    CHECK(has(ip("-d route show dev flannel.1"), "unicast 10.42.5.0/24 via 10.42.5.0 proto 70 scope global onlink"));
+    CHECK(has(ip("neighbour show dev flannel.1"), "10.42.5.0 lladdr 02:00:00:00:00:05 PERMANENT"));
+    CHECK(has(output_of("bridge fdb show dev flannel.1"), "02:00:00:00:00:05 dst 192.0.2.5 self permanent"));
+
+    const Entries found = entries(n, index);
+    REQUIRE(found.neighbours.size() == 1);
+    CHECK(found.neighbours[0].ip == kPeer.base);
+    CHECK(found.neighbours[0].mac == kMac);
+    CHECK(found.neighbours[0].permanent);
+    REQUIRE(found.fdb.size() == 1);
+    CHECK(found.fdb[0].mac == kMac);
+    CHECK(found.fdb[0].remote == kRemote);
+    CHECK(found.fdb[0].permanent);
+    REQUIRE(found.routes.size() == 1);
+    CHECK(found.routes[0].destination == kPeer);
+    CHECK(found.routes[0].gateway == kPeer.base);
+    CHECK(found.routes[0].onlink);
+    CHECK(found.routes[0].metric == 0);
+
+    CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);  // again: nothing changes
+    CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);
+    CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);  // what is not there is deleted
+    const Entries after = entries(n, index);
+    CHECK(after.neighbours.empty());
+    CHECK(after.fdb.empty());
+    CHECK(after.routes.empty());
+  }
+
+  TEST_CASE("a peer's new MAC and address replace the old ones in place") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent2");
+    const int index = make_device(n);
+    apply(n, index, upserts(kPeer, kMac, kRemote));
+    const Mac fresh = mac("02:00:00:00:00:06");
+    apply(n, index, upserts(kPeer, kMac, ip4("192.0.2.6")));
+    CHECK(has(output_of("bridge fdb show dev flannel.1"), "02:00:00:00:00:05 dst 192.0.2.6 self permanent"));
+    CHECK(entries(n, index).fdb.size() == 1);
+    apply(n, index, upserts(kPeer, fresh, ip4("192.0.2.6")));
+    CHECK(entries(n, index).neighbours.at(0).mac == fresh);
+    CHECK(entries(n, index).fdb.size() == 2);
+    apply(n, index, {change(Kind::kDeleteFdb, kPeer, kMac, ip4("192.0.2.6"))});
+    CHECK(entries(n, index).fdb.at(0).mac == fresh);
+  }
+
+  TEST_CASE("what is in the way on our device is shown: neighbours in other states, other routes, odd FDB entries") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent3");
+    const int index = make_device(n);
+    ip("neighbour add 10.42.5.0 lladdr 02:00:00:00:00:05 nud reachable dev flannel.1");
+    ip("neighbour add proxy 10.42.6.0 dev flannel.1");
+    ip("neighbour add 224.0.0.9 lladdr 01:00:5e:00:00:09 nud noarp dev flannel.1");
+    ip("route add 10.42.5.0/24 dev flannel.1 metric 5");
+    ip("route add 10.42.6.0/24 via 10.42.6.1 dev flannel.1 onlink");
+    ip("route add 10.42.7.0/24 via 10.42.7.1 dev flannel.1 onlink table 100");
+    output_of("bridge fdb add 02:00:00:00:00:05 dev flannel.1 dst 192.0.2.5 port 4789 self");
+    const Entries found = entries(n, index);
+    REQUIRE(found.neighbours.size() == 1);
+    CHECK_FALSE(found.neighbours[0].permanent);
+    REQUIRE(found.routes.size() == 2);
+    CHECK(found.routes[0].gateway == Ip4{});
+    CHECK(found.routes[0].metric == 5);
+    CHECK(found.routes[1].gateway == ip4("10.42.6.1"));
+    REQUIRE(found.fdb.size() == 1);
+    CHECK_FALSE(found.fdb[0].permanent);
+  }
+
+  TEST_CASE("routes of our device are replaced whatever they look like") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent4");
+    const int index = make_device(n);
+    std::string made;
+    SUBCASE("of another protocol") { made = "route add 10.42.5.0/24 via 10.42.5.9 dev flannel.1 onlink"; }
+    SUBCASE("without gateway") { made = "route add 10.42.5.0/24 dev flannel.1"; }
+    SUBCASE("with a nexthop object") {
+      ip("nexthop add id 7 via 10.42.5.0 dev flannel.1 onlink");
+      made = "route add 10.42.5.0/24 nhid 7";
+    }
+    SUBCASE("with two next hops on it") {
+      made = "route add 10.42.5.0/24 nexthop via 10.42.5.7 dev flannel.1 onlink nexthop via 10.42.5.8 dev flannel.1 onlink";
+    }
+    ip(made);
+    Entries found = entries(n, index);
+    REQUIRE(found.routes.size() == 1);
+    CHECK(found.routes[0].gateway != kPeer.base);
+    const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
+    CHECK(report.failed == 0);
+    found = entries(n, index);
+    REQUIRE(found.routes.size() == 1);
+    CHECK(found.routes[0].gateway == kPeer.base);
+    CHECK(found.routes[0].onlink);
+    ip("route delete 10.42.5.0/24 dev flannel.1");
+    ip(made);
+    CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);
+    CHECK(entries(n, index).routes.empty());
+  }
+
+  TEST_CASE("a second route of ours beside the right one goes") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent5");
+    const int index = make_device(n);
+    for (const char* how : {"append", "prepend"}) {
+      for (const char* what : {"via 10.42.5.9 dev flannel.1 onlink", "dev flannel.1"}) {
+        apply(n, index, upserts(kPeer, kMac, kRemote));
+        ip(std::string("route ") + how + " 10.42.5.0/24 " + what);
+        REQUIRE(entries(n, index).routes.size() == 2);
+        CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);
+        const Entries found = entries(n, index);
+        REQUIRE(found.routes.size() == 1);
+        CHECK(found.routes[0].gateway == kPeer.base);
+      }
+    }
+  }
+
+  TEST_CASE("another program's route to a peer's subnet stays, is reported as a conflict, and stops nothing else") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent6");
+    const int index = make_device(n);
+    ip("link add eth0 type bridge");
+    ip("link set eth0 up");
+    ip("address add 192.0.2.1/24 dev eth0");
+    std::string made;
+    SUBCASE("on another device") { made = "10.42.5.0/24 via 192.0.2.77 dev eth0"; }
+    SUBCASE("a blackhole") { made = "blackhole 10.42.5.0/24"; }
+    SUBCASE("over several devices, one of them ours") {
+      made = "10.42.5.0/24 nexthop via 192.0.2.77 dev eth0 nexthop via 10.42.5.7 dev flannel.1 onlink";
+    }
+    ip("route add " + made);
+    const std::string before = ip("route show 10.42.5.0/24");
+    auto changes = upserts(kPeer, kMac, kRemote);
+    for (const auto& c : upserts(net4("10.42.6.0/24"), mac("02:00:00:00:00:06"), ip4("192.0.2.6"))) changes.push_back(c);
+    const auto report = apply(n, index, changes);
+    CHECK(report.done == 5);
+    CHECK(report.failed == 1);
+    CHECK(report.first.code == Code::kConflict);
+    CHECK(report.first_change.subnet == kPeer);
+    CHECK(ip("route show 10.42.5.0/24") == before);
+    const Entries found = entries(n, index);
+    REQUIRE(found.routes.size() == 1);
+    CHECK(found.routes[0].destination == net4("10.42.6.0/24"));
+    CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);
+    CHECK(ip("route show 10.42.5.0/24") == before);
+  }
+
+  TEST_CASE("errors name the change that failed, wherever in the batch it stands") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent7");
+    const int index = make_device(n);
+    std::vector<overlay::Change> changes;
+    for (std::uint32_t i = 1; i <= 1000; ++i) {
+      changes.push_back(change(Kind::kUpsertRoute, {{0x0a2a0000 + (i << 4)}, 28}, {}, {}));
+    }
+    SUBCASE("first") { changes.front().subnet.base.value |= 1; }
+    SUBCASE("at the end of a message") { changes[199].subnet.base.value |= 1; }
+    SUBCASE("in the middle") { changes[500].subnet.base.value |= 1; }
+    SUBCASE("last") { changes.back().subnet.base.value |= 1; }
+    const auto report = apply(n, index, changes);
+    CHECK(report.done == 999);
+    CHECK(report.failed == 1);
+    CHECK(report.first.sys_errno == EINVAL);
+    CHECK(report.first_change.subnet.base.value % 16 == 1);
+    CHECK(entries(n, index).routes.size() == 999);
+  }
+
+  TEST_CASE("thousands of refusals fit, each counted") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent8");
+    const int index = make_device(n);
+    std::vector<overlay::Change> changes;
+    for (std::uint32_t i = 0; i < 5000; ++i) changes.push_back(change(Kind::kUpsertRoute, {{0x0a2a0001 + (i << 4)}, 28}, {}, {}));
+    CHECK(apply(n, index, changes).failed == 5000);
+    CHECK(entries(n, index).routes.empty());
+    changes.clear();
+    for (std::uint32_t i = 0; i < 5000; ++i) {
+      for (const auto& c : deletions({{0x0a2a0000 + (i << 4)}, 28}, kMac, {i})) changes.push_back(c);
+    }
+    const auto report = apply(n, index, changes);
+    CHECK(report.failed == 0);
+    CHECK(report.done == 15000);
+  }
+
+  TEST_CASE("a device that is gone fails every change, and the report says what it is") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent9");
+    const int index = make_device(n);
+    ip("link delete flannel.1");
+    const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
+    CHECK(report.failed == 3);
+    CHECK(report.first.code == Code::kNotFound);
+  }
+
+  TEST_CASE("nothing outside the device is touched") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent10");
+    ip("link add eth0 type bridge");
+    ip("link set eth0 up");
+    ip("address add 192.0.2.1/24 dev eth0");
+    ip("route add default via 192.0.2.254");
+    ip("link add other type vxlan id 2 local 192.0.2.1 dstport 8472");
+    ip("link set other up");
+    ip("route add 10.42.5.0/24 via 10.42.5.0 dev other onlink metric 9");
+    ip("route add 10.42.5.0/24 via 10.42.5.0 dev other onlink table 77");
+    ip("neighbour add 10.42.5.0 lladdr 02:00:00:00:00:05 dev other");
+    output_of("bridge fdb add 02:00:00:00:00:05 dev other dst 192.0.2.5 self");
+    const std::string before = everything_else();
+    const int index = make_device(n);
+    apply(n, index, upserts(kPeer, kMac, kRemote));
+    const Entries found = entries(n, index);
+    CHECK(found.neighbours.size() == 1);
+    CHECK(found.fdb.size() == 1);
+    CHECK(found.routes.size() == 1);
+    apply(n, index, deletions(kPeer, kMac, kRemote));
+    REQUIRE(n.kernel.delete_device(index));
+    CHECK(everything_else() == before);
+  }
+
+  TEST_CASE("ten thousand peers are made, listed and removed") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent11");
+    const int index = make_device(n);
+    constexpr std::uint32_t kPeers = 10'000;
+    using std::chrono::steady_clock;
+    const auto ms = [](steady_clock::duration d) { return std::chrono::duration_cast<std::chrono::milliseconds>(d).count(); };
+    const auto each = [&](auto&& kinds) {
+      n.kernel.begin(index);
+      for (Kind kind : kinds) {
+        for (std::uint32_t i = 0; i < kPeers; ++i) {
+          Mac m{{2, 1, 0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
+          n.kernel.queue(change(kind, {{0x0a000000 + (i << 8)}, 24}, m, {0xc0a80000 + i}));
+        }
+      }
+      const auto report = n.kernel.finish();
+      REQUIRE(report);
+      CHECK(report->failed == 0);
+      CHECK(report->done == 3 * kPeers);
+    };
+    const auto start = steady_clock::now();
+    each(std::initializer_list<Kind>{Kind::kUpsertNeighbour, Kind::kUpsertFdb, Kind::kUpsertRoute});
+    const auto made = steady_clock::now();
+    const Entries found = entries(n, index);
+    const auto listed = steady_clock::now();
+    CHECK(found.neighbours.size() == kPeers);
+    CHECK(found.fdb.size() == kPeers);
+    CHECK(found.routes.size() == kPeers);
+    each(std::initializer_list<Kind>{Kind::kDeleteRoute, Kind::kDeleteNeighbour, Kind::kDeleteFdb});
+    const auto removed = steady_clock::now();
+    MESSAGE("made in ", ms(made - start), " ms, listed in ", ms(listed - made), " ms, removed in ", ms(removed - listed), " ms");
+    const Entries rest = entries(n, index);
+    CHECK(rest.neighbours.size() + rest.fdb.size() + rest.routes.size() == 0);
+  }
+
+  TEST_CASE("a dump during which the table changes is either whole or kInterrupted") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent12");
+    for (int i = 0; i < 300; ++i) ip("link add v" + std::to_string(i) + " type bridge");
+    struct Meddler final : kernel::LinkVisitor {
+      void link(const kernel::Link&) override {
+        if (count++ == 0) ip("link add meddler type bridge");
+      }
+      int count = 0;
+    } meddler;
+    const auto dumped = n.kernel.dump_links(meddler);
+    REQUIRE_FALSE(dumped);
+    CHECK(dumped.error().code == Code::kInterrupted);
+    meddler.count = 1;
+    CHECK(n.kernel.dump_links(meddler));  // the socket is clean again
+  }
+}

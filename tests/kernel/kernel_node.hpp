@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real Kernel in a network namespace of its own, and collectors for what it visits.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "flannelette/base/clock.hpp"
+#include "flannelette/kernel/netlink_kernel.hpp"
+#include "support/means.hpp"
+#include "support/netns.hpp"
+#include "support/process.hpp"
+
+namespace flannelette::tests {
+
+/// The test runs inside the node for as long as this lives, so that ip() and the kernel see the same.
+struct KernelNode {
+  explicit KernelNode(const std::string& name) : node(name), here(name) { REQUIRE(kernel.open()); }
+
+  Node node;
+  InNetns here;
+  SystemClock clock;
+  SystemFiles files;
+  io::Loop loop{clock};
+  kernel::NetlinkKernel kernel{loop, files};
+};
+
+inline Ip4 ip4(const char* text) { return parse_ip4(text).value(); }
+inline Net4 net4(const char* text) { return parse_net4(text).value(); }
+inline Mac mac(const char* text) { return parse_mac(text).value(); }
+
+/// Output of a command line, which must succeed; split at spaces.
+inline std::string output_of(const std::string& command) { return must_run({.args = words(command)}); }
+inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++count;
+  return count;
+}
+
+inline overlay::DeviceSpec device_spec() {
+  overlay::DeviceSpec spec;
+  spec.name = "flannel.1";
+  spec.vni = 1;
+  spec.port = 8472;
+  spec.local = ip4("192.0.2.1");
+  spec.mtu = 1450;
+  spec.mac = mac("02:00:00:00:00:01");
+  return spec;
+}
+
+/// The device, created, up, with an address.
+inline int make_device(KernelNode& n) {
+  const overlay::DeviceSpec spec = device_spec();
+  REQUIRE(n.kernel.create_device(spec));
+  auto found = n.kernel.find_device("flannel.1");
+  REQUIRE(found);
+  REQUIRE(*found);
+  const int index = (*found)->index;
+  REQUIRE(n.kernel.set_device_address(index, ip4("10.42.0.0"), net4("10.42.0.0/16")));
+  overlay::DevicePlan plan;
+  plan.set_up = true;
+  REQUIRE(n.kernel.change_device(index, spec, plan));
+  return index;
+}
+
+struct Entries final : kernel::EntryVisitor {
+  void entry(const overlay::Neighbour& n) override { neighbours.push_back(n); }
+  void entry(const overlay::Fdb& f) override { fdb.push_back(f); }
+  void entry(const overlay::Route& r) override { routes.push_back(r); }
+  std::vector<overlay::Neighbour> neighbours;
+  std::vector<overlay::Fdb> fdb;
+  std::vector<overlay::Route> routes;
+};
+
+inline Entries entries(KernelNode& n, int index) {
+  Entries found;
+  REQUIRE(n.kernel.dump_entries(index, found));
+  return found;
+}
+
+/// The six changes of one peer, in the order in which they are made and unmade.
+using Kind = overlay::Change::Kind;
+inline overlay::Change change(Kind kind, Net4 subnet, Mac mac, Ip4 remote) {
+  overlay::Change c{};
+  c.kind = kind;
+  c.subnet = subnet;
+  c.mac = mac;
+  c.remote = remote;
+  return c;
+}
+
+inline kernel::BatchReport apply(KernelNode& n, int index, const std::vector<overlay::Change>& changes) {
+  n.kernel.begin(index);
+  for (const auto& c : changes) n.kernel.queue(c);
+  auto report = n.kernel.finish();
+  REQUIRE(report);
+  return *report;
+}
+
+inline std::vector<overlay::Change> upserts(Net4 subnet, Mac m, Ip4 remote) {
+  return {change(Kind::kUpsertNeighbour, subnet, m, remote), change(Kind::kUpsertFdb, subnet, m, remote),
+          change(Kind::kUpsertRoute, subnet, m, remote)};
+}
+inline std::vector<overlay::Change> deletions(Net4 subnet, Mac m, Ip4 remote) {
+  return {change(Kind::kDeleteRoute, subnet, m, remote), change(Kind::kDeleteNeighbour, subnet, m, remote),
+          change(Kind::kDeleteFdb, subnet, m, remote)};
+}
+
+}  // namespace flannelette::tests

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/kernel_node.hpp"
+#include "support/poll.hpp"
+
+using namespace flannelette;
+using namespace flannelette::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Bell {
+  void ring() { ++rings; }
+  int rings = 0;
+};
+
+/// Turns the loop until nothing is left to do; true if the bell rang.
+bool rang(KernelNode& n, Bell& bell) {
+  bell.rings = 0;
+  return wait_until(5s, [&] {
+    REQUIRE(n.loop.step(0));
+    return bell.rings != 0;
+  });
+}
+void settle(KernelNode& n) {
+  for (std::uint64_t before = ~0ull; before != n.loop.wakeups();) {
+    before = n.loop.wakeups();
+    REQUIRE(n.loop.step(50));
+    if (before + 1 == n.loop.wakeups()) break;
+  }
+}
+
+}  // namespace
+
+TEST_SUITE("kernel/monitor") {
+  TEST_CASE("links and IPv4 addresses ring the doorbell, IPv6 and routes do not") {
+    REQUIRE_MEANS(namespaces(), program("ip"));
+    KernelNode n("kmon1");
+    Bell bell;
+    n.kernel.set_doorbell(Delegate<void()>::to<&Bell::ring>(&bell));
+    ip("link add eth0 type bridge");
+    CHECK(rang(n, bell));
+    ip("link set eth0 up");
+    CHECK(rang(n, bell));
+    ip("address add 192.0.2.1/24 dev eth0");
+    CHECK(rang(n, bell));
+    ip("address delete 192.0.2.1/24 dev eth0");
+    CHECK(rang(n, bell));
+    settle(n);
+    bell.rings = 0;
+    ip("address add 2001:db8::1/64 dev lo");
+    ip("route add blackhole 198.51.100.0/24");
+    REQUIRE(n.loop.step(100));
+    CHECK(bell.rings == 0);
+    ip("link delete eth0");
+    CHECK(rang(n, bell));
+  }
+
+  TEST_CASE("a burst that overruns the socket rings, and the bell works after it") {
+    REQUIRE_MEANS(namespaces(), program("ip"));
+    KernelNode n("kmon2");
+    Bell bell;
+    n.kernel.set_doorbell(Delegate<void()>::to<&Bell::ring>(&bell));
+    ip("link add eth0 type bridge");
+    std::string batch;
+    for (int i = 0; i < 3000; ++i) {
+      batch += "address add 10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + "/32 dev eth0\n";
+    }
+    must_run({.args = {"sh", "-c", "printf '" + batch + "' | ip -batch -"}}, 30s);
+    REQUIRE(n.loop.step(0));
+    CHECK(bell.rings == 1);  // one ring a wake-up
+    settle(n);
+    ip("link set eth0 up");
+    CHECK(rang(n, bell));
+  }
+}
+
+TEST_SUITE("kernel/sysctl") {
+  TEST_CASE("accept_ra of the device is switched off, and a device without IPv6 is no error") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("ksys1");
+    CHECK(n.kernel.quiet_device("flannel.1"));  // none yet
+    CHECK_FALSE(n.kernel.quiet_device("../all"));
+    REQUIRE(n.kernel.create_device(device_spec()));
+    REQUIRE(n.kernel.quiet_device("flannel.1"));
+    CHECK(output_of("cat /proc/sys/net/ipv6/conf/flannel.1/accept_ra") == "0\n");
+  }
+
+  TEST_CASE("ip_forward is read, and set once") {
+    REQUIRE_MEANS(namespaces());
+    KernelNode n("ksys2");
+    struct Counting final : Files {
+      Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override {
+        return real.read(path, buffer);
+      }
+      Result<void> replace(std::string_view, std::string_view, unsigned) override { return Error{}; }
+      Result<void> write_in_place(std::string_view path, std::string_view text) override {
+        ++writes;
+        return real.write_in_place(path, text);
+      }
+      SystemFiles real;
+      int writes = 0;
+    } files;
+    kernel::NetlinkKernel k(n.loop, files);
+    output_of("sysctl -qw net.ipv4.ip_forward=0");
+    CHECK_FALSE(*k.ip_forward());
+    REQUIRE(k.set_ip_forward());
+    CHECK(*k.ip_forward());
+    REQUIRE(k.set_ip_forward());
+    CHECK(files.writes == 1);
+  }
+}

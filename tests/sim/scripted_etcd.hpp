@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// An etcd in the test's own process: a small model of the store behind io::Stream, on the loop and the clock of the test. It speaks
+// the JSON gateway of etcd 3.4 to 3.6 and can be made to misbehave. Many registries share one.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "flannelette/base/clock.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/io/stream.hpp"
+
+namespace flannelette::tests {
+
+class ScriptedStream;
+struct JsonValue;
+
+class ScriptedEtcd {
+ public:
+  enum class Version { k34, k35, k36 };  ///< the shapes of errors
+
+  ScriptedEtcd(io::Loop& loop, const Clock& clock);
+  ~ScriptedEtcd();
+
+  // --- How it speaks. ---
+  Version version = Version::k34;
+  bool blanks = false;                 ///< ", " between members, as Debian's 3.5.16 writes
+  std::size_t piece = 0;               ///< its bytes arrive in pieces of this size; 0: as they are
+  Millis delay = 0;                    ///< of everything that it sends
+  std::int64_t min_ttl = 1;            ///< a shorter lease is not granted
+  std::int64_t catch_up = 1000;        ///< revisions a message when a watch is behind (etcd's watchBatchMaxRevs)
+  std::size_t fragment = 0;            ///< events a message, the parts of one marked; 0: not split
+
+  // --- The truth. ---
+  struct Pair {
+    std::string value;
+    std::int64_t create_revision = 0;
+    std::int64_t mod_revision = 0;
+    std::int64_t version = 0;
+    std::int64_t lease = 0;
+  };
+  std::int64_t put(const std::string& key, const std::string& value, std::int64_t lease = 0);
+  std::int64_t put_all(const std::vector<std::pair<std::string, std::string>>& pairs);  ///< in one transaction
+  std::int64_t remove(const std::string& key);
+  void compact(std::int64_t revision);
+  void go_back_to(std::int64_t revision);  ///< a snapshot is restored; every connection breaks
+  const Pair* find(const std::string& key) const;
+  const std::map<std::string, Pair>& keys() const { return keys_; }
+  std::int64_t revision() const { return revision_; }
+  std::int64_t grant(std::int64_t ttl);
+  void revoke(std::int64_t lease);
+  bool has_lease(std::int64_t lease) const { return leases_.count(lease) != 0; }
+  std::size_t lease_count() const { return leases_.size(); }
+
+  // --- Authentication. ---
+  void add_user(const std::string& name, const std::string& password) { users_[name] = password; }
+  void enable_auth(bool on) { auth_ = on; }
+  void expire_tokens() { tokens_.clear(); }
+
+  // --- Faults. ---
+  void set_down(const std::string& host, bool down);  ///< connections to it are refused, those there are cut
+  void cut_all();
+  void silence(bool on) { silent_ = on; }  ///< takes everything, answers nothing; what was meant for that time is lost
+  /// The connection that receives byte number n from now on is cut before it.
+  void cut_after(std::size_t bytes) { cut_after_ = bytes; }
+  /// The next request for this path: the connection is cut instead of an answer; `executed`: only after it was carried out.
+  void lose_answer(const std::string& path, bool executed) { lost_[path].push_back(executed); }
+  void refuse_next(const std::string& path, int code, const std::string& message);
+  void answer_next(const std::string& path, const std::string& raw);  ///< these bytes, whatever they are
+  void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch
+  /// Runs just before the next request for this path is carried out.
+  void before_next(const std::string& path, void (*action)(ScriptedEtcd&)) { before_[path].push_back(action); }
+
+  // --- Watches. ---
+  void send_progress();
+  void end_watches(int code, const std::string& message);  ///< an error line, then the end of the stream
+  void cancel_watches(const std::string& reason);          ///< the streams stay open, silent
+  std::size_t watch_count() const { return watches_.size(); }
+
+  // --- What was asked. ---
+  std::size_t requests(const std::string& path) const;
+  std::size_t requests() const;
+  std::size_t connections() const { return connections_; }
+  std::size_t bytes_sent() const { return bytes_sent_; }
+  const std::string& last_body(const std::string& path) { return bodies_[path]; }
+  void reset_counts();
+
+  std::unique_ptr<io::Stream> make_stream();
+
+ private:
+  friend class ScriptedStream;
+  struct Event {
+    std::int64_t revision;
+    std::string key;
+    Pair pair;
+    bool removed;
+  };
+  struct Lease {
+    std::int64_t ttl;
+    Millis expires;
+  };
+  struct Watch {
+    ScriptedStream* stream;
+    std::string key, end;
+    std::int64_t next;
+    bool fragment;
+    bool dead = false;
+  };
+  struct Request {
+    std::string path, body, token;
+    bool hasleader = false;
+  };
+
+  void set(const std::string& key, const std::string& value, std::int64_t lease, std::int64_t revision);
+  void unset(const std::string& key, std::int64_t revision);
+  std::map<std::string, Pair> state_at(std::int64_t revision) const;
+  std::string range(const JsonValue& request, const std::map<std::string, Pair>& keys, bool& more, std::string prefix);
+  void serve(ScriptedStream& stream, const Request& request);
+  void serve_range(ScriptedStream& stream, const JsonValue& request);
+  void serve_txn(ScriptedStream& stream, const JsonValue& request);
+  void serve_watch(ScriptedStream& stream, const JsonValue& request);
+  bool holds(const JsonValue& compare) const;
+  void feed_watches();
+  void feed(Watch& watch);
+  void forget(ScriptedStream& stream);
+  void expire();
+  std::string header() const;
+  void answer(ScriptedStream& stream, const std::string& json);
+  void refuse(ScriptedStream& stream, int code, const std::string& message);
+  std::string spaced(const std::string& json) const;
+  void line(ScriptedStream& stream, const std::string& json);
+
+  io::Loop& loop_;
+  const Clock& clock_;
+  io::Timer expiry_;
+  std::map<std::string, Pair> keys_;
+  std::vector<Event> history_;
+  std::int64_t revision_ = 1;
+  std::int64_t compacted_ = 0;
+  std::map<std::int64_t, Lease> leases_;
+  std::int64_t next_lease_ = 7587800000000000001;
+  std::list<Watch> watches_;
+  std::set<ScriptedStream*> streams_;
+  std::set<std::string> down_;
+  std::map<std::string, std::string> users_;
+  std::set<std::string> tokens_;
+  bool auth_ = false;
+  bool silent_ = false;
+  int next_token_ = 0;
+  std::optional<std::size_t> cut_after_;
+  std::map<std::string, std::vector<bool>> lost_;
+  std::map<std::string, std::vector<std::pair<int, std::string>>> refusals_;
+  std::map<std::string, std::vector<std::string>> raw_;
+  std::map<std::string, std::vector<void (*)(ScriptedEtcd&)>> before_;
+  std::map<std::string, std::size_t> counts_;
+  std::map<std::string, std::string> bodies_;
+  std::size_t connections_ = 0;
+  std::size_t bytes_sent_ = 0;
+};
+
+}  // namespace flannelette::tests

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// The connection of one client to a ScriptedEtcd.
+#pragma once
+
+#include <string>
+
+#include "flannelette/io/stream.hpp"
+#include "sim/scripted_etcd.hpp"
+
+namespace flannelette::tests {
+
+class ScriptedStream final : public io::Stream {
+ public:
+  ScriptedStream(ScriptedEtcd& etcd, io::Loop& loop);
+  ~ScriptedStream() override;
+  void open(const io::Endpoint& endpoint, Listener& listener) override;
+  Result<void> write(std::string_view bytes) override;
+  void close() override;
+
+  // The server's side.
+  void send(const std::string& bytes);
+  void cut();  ///< after what was sent before
+  const std::string& host() const { return host_; }
+
+ private:
+  void on_turn();
+  void take_request();
+  void deliver(const std::string& bytes);
+  void end(const Error& error);
+
+  ScriptedEtcd& etcd_;
+  io::Timer timer_;
+  Listener* listener_ = nullptr;
+  std::string host_, in_, out_;
+  bool opened_ = false;
+  bool cut_ = false;
+  unsigned connection_ = 0;     // changes with each open and close
+  bool* destroyed_ = nullptr;
+};
+
+}  // namespace flannelette::tests

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "flannelette/io/stream.hpp"
+
+using namespace flannelette;
+using namespace flannelette::io;
+
+namespace {
+
+std::string round_trip(std::string_view url) {
+  const Result<Endpoint> endpoint = parse_endpoint(url);
+  if (!endpoint) return endpoint.error().context;
+  return std::string(to_text<300>([&](Writer& out) { write(out, *endpoint); }).view());
+}
+
+}  // namespace
+
+TEST_SUITE("io/endpoint") {
+  TEST_CASE("names, addresses and ports are read and written back") {
+    CHECK(round_trip("http://etcd.example:2379") == "http://etcd.example:2379");
+    CHECK(round_trip("https://10.0.0.1:4001/") == "https://10.0.0.1:4001");
+    CHECK(round_trip("http://[fd00::1]:80") == "http://[fd00::1]:80");
+    CHECK(round_trip("HTTPS://[::1]/") == "https://[::1]:2379");
+    CHECK(round_trip("http://node_1") == "http://node_1:2379");
+    const Result<Endpoint> endpoint = parse_endpoint("https://[fd00::1]");
+    REQUIRE(endpoint);
+    CHECK(endpoint->tls);
+    CHECK(endpoint->host.view() == "fd00::1");
+  }
+
+  TEST_CASE("the error names what is wrong") {
+    CHECK(round_trip("") == "endpoint: must begin with http:// or https://");
+    CHECK(round_trip("10.0.0.1:2379") == "endpoint: must begin with http:// or https://");
+    CHECK(round_trip("unix:///run/etcd") == "endpoint: must begin with http:// or https://");
+    CHECK(round_trip("http://") == "endpoint: the host is missing");
+    CHECK(round_trip("http://:2379") == "endpoint: the host is missing");
+    CHECK(round_trip("http://a/b") == "endpoint: a path is not allowed");
+    CHECK(round_trip("http://a//") == "endpoint: a path is not allowed");
+    CHECK(round_trip("http://a?b") == "endpoint: a path is not allowed");
+    CHECK(round_trip("http://root:secret@a:1") == "endpoint: user and password do not belong here");
+    CHECK(round_trip("http://a b") == "endpoint: the host has a forbidden character");
+    CHECK(round_trip("http://a\r\nb") == "endpoint: the host has a forbidden character");
+    CHECK(round_trip("http://10.0.0.256") == "endpoint: not a valid IPv4 address");
+    CHECK(round_trip("http://10.1") == "endpoint: not a valid IPv4 address");
+    CHECK(round_trip("http://fd00::1:2379") == "endpoint: an IPv6 address needs brackets");
+    CHECK(round_trip("http://[fd00::1") == "endpoint: ']' is missing");
+    CHECK(round_trip("http://[10.0.0.1]:1") == "endpoint: no valid IPv6 address between the brackets");
+    CHECK(round_trip("http://[fe80::1%eth0]:1") == "endpoint: no valid IPv6 address between the brackets");
+    CHECK(round_trip("http://[::1]2379") == "endpoint: only a port may follow ']'");
+    for (const char* url :
+         {"http://a:", "http://a:0", "http://a:65536", "http://a:+1", "http://a:1x", "http://[::1]:"}) {
+      CHECK(round_trip(url) == "endpoint: the port must be a number from 1 to 65535");
+    }
+    CHECK(round_trip("http://" + std::string(253, 'a')) == "http://" + std::string(253, 'a') + ":2379");
+    CHECK(round_trip("http://" + std::string(254, 'a')) == "endpoint: the host is longer than 253 bytes");
+  }
+}

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "flannelette/io/net_stream.hpp"
+#include "support/skip.hpp"
+
+using namespace flannelette;
+using namespace flannelette::io;
+
+namespace {
+
+/// The server side, without a thread: the kernel completes connections by itself.
+class Peer {
+ public:
+  explicit Peer(const char* host = "127.0.0.1") : host_(host) {
+    const bool v6 = std::string_view(host).find(':') != std::string_view::npos;
+    listener_ = UniqueFd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in6 in6{};
+    sockaddr_in in4{};
+    in6.sin6_family = AF_INET6;
+    in4.sin_family = AF_INET;
+    ::inet_pton(AF_INET6, host, &in6.sin6_addr);
+    ::inet_pton(AF_INET, host, &in4.sin_addr);
+    sockaddr* any = v6 ? reinterpret_cast<sockaddr*>(&in6) : reinterpret_cast<sockaddr*>(&in4);
+    socklen_t size = v6 ? sizeof in6 : sizeof in4;
+    usable_ = ::bind(listener_.get(), any, size) == 0 && ::listen(listener_.get(), 4) == 0 &&
+              ::getsockname(listener_.get(), any, &size) == 0;
+    port_ = ntohs(v6 ? in6.sin6_port : in4.sin_port);
+  }
+  bool usable() const { return usable_; }
+  Endpoint endpoint(std::string_view name = {}) const {
+    Endpoint to;
+    to.host = name.empty() ? host_ : name;
+    to.port = port_;
+    return to;
+  }
+  bool accept() {
+    connection_ = UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    return static_cast<bool>(connection_);
+  }
+  std::string read() {
+    char buffer[65536];
+    const ssize_t got = ::recv(connection_.get(), buffer, sizeof buffer, 0);
+    return got > 0 ? std::string(buffer, static_cast<std::size_t>(got)) : "";
+  }
+  void write(std::string_view text) {
+    REQUIRE(::send(connection_.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
+            static_cast<ssize_t>(text.size()));
+  }
+  void end() { connection_.reset(); }
+  void reset() {
+    const linger now{1, 0};
+    ::setsockopt(connection_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    connection_.reset();
+  }
+  void stop() { listener_.reset(); }
+
+ private:
+  std::string_view host_;
+  UniqueFd listener_, connection_;
+  std::uint16_t port_ = 0;
+  bool usable_ = false;
+};
+
+struct Collector final : Stream::Listener {
+  void on_open() override {
+    ++opened;
+    if (at_open) at_open(*this);
+  }
+  void on_data(std::string_view bytes) override {
+    data += bytes;
+    if (at_data) at_data(*this);
+  }
+  void on_close(const Error& why) override {
+    ++closed;
+    error = why;
+    if (at_close) at_close(*this);
+  }
+  using Action = void (*)(Collector&);
+  Action at_open = nullptr, at_data = nullptr, at_close = nullptr;
+  int opened = 0, closed = 0;
+  std::string data;
+  Error error;
+  std::unique_ptr<NetStream>* stream = nullptr;
+  Endpoint endpoint;
+};
+
+struct World {
+  World() { collector.stream = &stream; }
+  void open(const Endpoint& endpoint) {
+    collector.endpoint = endpoint;
+    stream->open(endpoint, collector);
+  }
+  template <class Condition>
+  bool until(Condition condition) {
+    const Millis deadline = clock.now() + 10000;
+    while (!condition()) {
+      if (clock.now() > deadline) return false;
+      REQUIRE(loop.step(20));
+    }
+    return true;
+  }
+  bool until_open() {
+    return until([&] { return collector.opened > 0; });
+  }
+  bool until_closed() {
+    return until([&] { return collector.closed > 0; });
+  }
+
+  SystemClock clock;
+  Loop loop{clock};
+  TlsContext tls;
+  TcpSettings settings;
+  std::unique_ptr<NetStream> stream = std::make_unique<NetStream>(loop, settings, tls);
+  Collector collector;
+};
+
+int option(int fd, int level, int name) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  ::getsockopt(fd, level, name, &value, &size);
+  return value;
+}
+
+int highest_socket() {
+  for (int fd = 255; fd > 2; --fd) {
+    if (option(fd, SOL_SOCKET, SO_TYPE) == SOCK_STREAM && option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 0 &&
+        option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1) {
+      return fd;
+    }
+  }
+  return -1;
+}
+
+bool no_child_left() { return ::waitpid(-1, nullptr, WNOHANG | __WALL) < 0 && errno == ECHILD; }
+
+/// A port of 127.0.0.1 that nobody listens on.
+Endpoint nobody() {
+  Peer peer;
+  const Endpoint endpoint = peer.endpoint();
+  peer.stop();
+  return endpoint;
+}
+
+}  // namespace
+
+TEST_SUITE("io/net_stream") {
+  TEST_CASE("bytes go both ways over IPv4 and IPv6") {
+    for (const char* host : {"127.0.0.1", "::1"}) {
+      Peer peer(host);
+      if (!peer.usable()) SKIP("no ::1 here");
+      World w;
+      w.open(peer.endpoint());
+      CHECK(w.collector.opened == 0);
+      REQUIRE(w.until_open());
+      CHECK(w.stream->write("hello "));
+      CHECK(w.stream->write("there"));
+      REQUIRE(w.until([&] { return peer.accept(); }));
+      std::string got;
+      REQUIRE(w.until([&] { return (got += peer.read()) == "hello there"; }));
+      peer.write("and back");
+      REQUIRE(w.until([&] { return w.collector.data == "and back"; }));
+      peer.end();
+      REQUIRE(w.until_closed());
+      CHECK(w.collector.error.code == Code::kClosed);
+      CHECK(w.stream->write("x").error().code == Code::kClosed);
+      CHECK(std::string(w.stream->tls_failure()).empty());
+    }
+  }
+
+  TEST_CASE("a connection watches over itself") {
+    Peer peer;
+    World w;
+    w.open(peer.endpoint());
+    REQUIRE(w.until_open());
+    const int fd = highest_socket();
+    REQUIRE(fd > 2);
+    CHECK(option(fd, IPPROTO_TCP, TCP_NODELAY) == 1);
+    CHECK(option(fd, SOL_SOCKET, SO_KEEPALIVE) == 1);
+    CHECK(option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 60);
+    CHECK(option(fd, IPPROTO_TCP, TCP_KEEPINTVL) == 10);
+    CHECK(option(fd, IPPROTO_TCP, TCP_KEEPCNT) == 3);
+    CHECK(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT) == 30000);
+    CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    CHECK(w.loop.next_deadline() == -1);
+  }
+
+  TEST_CASE("a refused connection is told later, never from within open") {
+    World w;
+    w.open(nobody());
+    CHECK(w.collector.closed == 0);
+    REQUIRE(w.until_closed());
+    CHECK(w.collector.error.sys_errno == ECONNREFUSED);
+    CHECK(w.collector.opened == 0);
+  }
+
+  TEST_CASE("an unreachable address is told later, never from within open") {
+    World w;
+    Endpoint to;
+    to.host = "255.255.255.255";
+    to.port = 1;
+    w.open(to);
+    CHECK(w.collector.closed == 0);
+    REQUIRE(w.until_closed());
+    CHECK(w.collector.error.code == Code::kSystem);
+  }
+
+  TEST_CASE("a connection attempt ends at its time limit") {
+    Peer peer;
+    World w;
+    w.settings.connect_timeout = 100;
+    // A full backlog: the kernel leaves further connections unanswered.
+    std::vector<std::unique_ptr<NetStream>> crowd;
+    Collector crowd_collector;
+    for (int i = 0; i < 12; ++i) {
+      crowd.push_back(std::make_unique<NetStream>(w.loop, w.settings, w.tls));
+      crowd.back()->open(peer.endpoint(), crowd_collector);
+    }
+    REQUIRE(w.until([&] { return crowd_collector.closed > 0; }));
+    CHECK(crowd_collector.error.code == Code::kTimeout);
+  }
+
+  TEST_CASE("a reset connection is an error with its number") {
+    Peer peer;
+    World w;
+    w.open(peer.endpoint());
+    REQUIRE(w.until_open());
+    REQUIRE(w.until([&] { return peer.accept(); }));
+    peer.reset();
+    REQUIRE(w.until_closed());
+    CHECK(w.collector.error.sys_errno == ECONNRESET);
+  }
+
+  TEST_CASE("what the socket does not take waits, up to the limit") {
+    Peer peer;
+    World w;
+    w.open(peer.endpoint());
+    REQUIRE(w.until_open());
+    REQUIRE(w.until([&] { return peer.accept(); }));
+    const std::string piece(1000, 'x');
+    std::size_t queued = 0;
+    bool full = false;
+    while (!full && queued < 64u << 20) {
+      const Result<void> written = w.stream->write(piece);
+      full = !written;
+      if (written) {
+        queued += piece.size();
+      } else {
+        CHECK(written.error().code == Code::kLimit);
+      }
+    }
+    REQUIRE(full);
+    std::size_t received = 0;
+    CHECK(w.until([&] { return (received += peer.read().size()) == queued; }));
+    CHECK(w.stream->write(piece));
+    CHECK(w.collector.closed == 0);
+    CHECK(w.stream->write(std::string(NetStream::kWriteBuffer + 1, 'x')).error().code == Code::kLimit);
+  }
+
+  TEST_CASE("close is silent, at any time") {
+    Peer peer;
+    World w;
+    w.open(peer.endpoint());
+    w.stream->close();
+    w.stream->close();
+    w.open(peer.endpoint());
+    REQUIRE(w.until_open());
+    w.stream->close();
+    w.open(nobody());
+    w.stream->close();
+    Endpoint name = peer.endpoint("localhost");
+    w.open(name);
+    w.stream->close();
+    for (int i = 0; i < 5; ++i) CHECK(w.loop.step(20));
+    CHECK(w.collector.opened == 1);
+    CHECK(w.collector.closed == 0);
+    CHECK(w.until(no_child_left));
+    CHECK(w.loop.next_deadline() == -1);
+  }
+
+  TEST_CASE("from any callback the stream may be closed, opened again or destroyed") {
+    const Collector::Action actions[] = {
+        [](Collector& c) { (*c.stream)->close(); },
+        [](Collector& c) {
+          if (c.opened < 2) (*c.stream)->open(c.endpoint, c);
+        },
+        [](Collector& c) { c.stream->reset(); },
+    };
+    for (auto slot : {&Collector::at_open, &Collector::at_data, &Collector::at_close}) {
+      for (Collector::Action action : actions) {
+        Peer peer;
+        World w;
+        w.collector.*slot = action;
+        w.open(peer.endpoint());
+        REQUIRE(w.until_open());
+        if (slot != &Collector::at_open) {
+          REQUIRE(w.until([&] { return peer.accept(); }));
+          peer.write("data");
+          REQUIRE(w.until([&] { return !w.collector.data.empty(); }));
+        }
+        if (slot == &Collector::at_close) {
+          peer.end();
+          REQUIRE(w.until_closed());
+        }
+        if (action == actions[1]) CHECK(w.until([&] { return w.collector.opened == 2; }));
+      }
+    }
+  }
+
+  TEST_CASE("a name is resolved in a child that leaves nothing behind") {
+    Peer peer;
+    World w;
+    w.open(peer.endpoint("localhost"));
+    CHECK(w.collector.opened == 0);
+    REQUIRE(w.until_open());  // ::1 may come first: nobody listens there, so the next address is tried
+    CHECK(w.until(no_child_left));
+    w.open(peer.endpoint("localhost"));
+    REQUIRE(w.until([&] { return w.collector.opened == 2; }));
+    CHECK(w.until(no_child_left));
+  }
+
+  TEST_CASE("a name that does not exist is an error, in time") {
+    World w;
+    w.settings.connect_timeout = 2000;
+    w.stream = std::make_unique<NetStream>(w.loop, w.settings, w.tls);
+    Endpoint to;
+    to.host = "no-such-host.invalid";
+    to.port = 1;
+    w.open(to);
+    REQUIRE(w.until_closed());
+    const Code code = w.collector.error.code;
+    CHECK((code == Code::kNotFound || code == Code::kUnavailable || code == Code::kTimeout));
+    CHECK(std::string_view(w.collector.error.context).starts_with("resolver: "));
+    CHECK(w.until(no_child_left));
+  }
+
+  TEST_CASE("the last good address serves when resolution fails") {
+    Peer peer;
+    World w;
+    w.open(peer.endpoint("localhost"));
+    REQUIRE(w.until_open());
+    w.stream->close();
+    REQUIRE(w.until(no_child_left));
+    REQUIRE(w.until([&] { return peer.accept(); }));
+    // One descriptor left: enough for a socket, too few for the pipe to a child.
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const int next = ::dup(0);
+    REQUIRE(next >= 0);
+    ::close(next);
+    const rlimit tight{static_cast<rlim_t>(next) + 1, before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &tight);
+    w.open(peer.endpoint("localhost"));
+    const bool opened = w.until([&] { return w.collector.opened == 2; });
+    Collector other_collector;
+    NetStream other(w.loop, w.settings, w.tls);
+    w.stream->close();
+    other.open(peer.endpoint("localhost"), other_collector);
+    const bool failed = w.until([&] { return other_collector.closed == 1; });
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(opened);
+    CHECK(failed);
+    CHECK(other_collector.error.sys_errno == EMFILE);
+  }
+
+  TEST_CASE("https without a loaded CA is refused") {
+    Peer peer;
+    World w;
+    Endpoint to = peer.endpoint();
+    to.tls = true;
+    w.open(to);
+    CHECK(w.collector.closed == 0);
+    REQUIRE(w.until_closed());
+    CHECK(w.collector.error.code == Code::kTls);
+  }
+}

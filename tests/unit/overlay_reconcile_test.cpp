@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table against a naive model: who wins, and what a kernel looks like after every single change.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "support/rng.hpp"
+#include "unit/overlay_peers.hpp"
+
+using namespace flannelette;
+using namespace flannelette::overlay;
+using namespace flannelette::tests;
+
+namespace {
+
+using Truth = std::map<LeaseKey, LeaseRecord>;
+
+struct Peer {
+  Net4 subnet;
+  Mac mac;
+  Ip4 remote;
+  auto operator<=>(const Peer&) const = default;
+};
+
+/// The rule of peer_table.hpp, read aloud: compare everybody with everybody.
+std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
+  std::vector<const LeaseRecord*> valid;
+  for (const auto& [key, record] : truth) {
+    PeerTable alone;
+    alone.set_local(local);
+    if (alone.upsert(record) == Ignored::kNo) valid.push_back(&record);
+  }
+  const auto subnet_order = [](const LeaseRecord& r) {
+    return std::tuple(r.key.subnet.base, r.key.subnet.length, r.key.subnet6.has_value());
+  };
+  const auto other_length = [&](const LeaseRecord& r) { return r.key.subnet.length != local.config.subnet_len; };
+  const auto before1 = [&](const LeaseRecord& a, const LeaseRecord& b) {
+    return std::tuple(other_length(a), -a.mod_revision, subnet_order(a)) < std::tuple(other_length(b), -b.mod_revision, subnet_order(b));
+  };
+  const auto before2 = [&](const LeaseRecord* a, const LeaseRecord* b) {
+    return std::tuple(other_length(*a), a->create_revision, subnet_order(*a)) <
+           std::tuple(other_length(*b), b->create_revision, subnet_order(*b));
+  };
+  std::vector<const LeaseRecord*> survivors;
+  for (const LeaseRecord* r : valid) {
+    if (std::none_of(valid.begin(), valid.end(), [&](const LeaseRecord* s) {
+          return s != r && s->value.public_ip == r->value.public_ip && before1(*s, *r);
+        })) {
+      survivors.push_back(r);
+    }
+  }
+  std::sort(survivors.begin(), survivors.end(), before2);
+  std::vector<const LeaseRecord*> accepted;
+  for (const LeaseRecord* r : survivors) {
+    if (std::none_of(accepted.begin(), accepted.end(), [&](const LeaseRecord* a) {
+          return a->key.subnet.overlaps(r->key.subnet) || a->value.mac == r->value.mac;
+        })) {
+      accepted.push_back(r);
+    }
+  }
+  std::set<LeaseKey> keys;
+  for (const LeaseRecord* r : accepted) keys.insert(r->key);
+  return keys;
+}
+
+/// A kernel's three tables, with its own way of replacing: an FDB upsert of a MAC with several remotes exchanges the first.
+class ModelKernel {
+ public:
+  struct Lladdr {
+    Mac mac;
+    bool permanent;
+  };
+  struct Remotes {
+    std::vector<Ip4> list;
+    bool permanent;
+  };
+  struct Path {
+    Ip4 gateway;
+    bool onlink;
+  };
+  std::map<Ip4, Lladdr> neighbours;
+  std::map<Mac, Remotes> fdb;
+  std::map<std::pair<Net4, std::uint32_t>, Path> routes;
+
+  void apply(const Change& c) {
+    switch (c.kind) {
+      case Change::Kind::kUpsertNeighbour: neighbours[c.subnet.base] = {c.mac, true}; break;
+      case Change::Kind::kUpsertFdb: {
+        Remotes& remotes = fdb[c.mac];
+        remotes.permanent = true;
+        if (std::find(remotes.list.begin(), remotes.list.end(), c.remote) != remotes.list.end()) break;
+        if (remotes.list.empty()) remotes.list.push_back(c.remote);
+        remotes.list[0] = c.remote;
+        break;
+      }
+      case Change::Kind::kUpsertRoute: routes[{c.subnet, 0}] = {c.subnet.base, true}; break;
+      case Change::Kind::kDeleteRoute: routes.erase({c.subnet, c.metric}); break;
+      case Change::Kind::kDeleteNeighbour: neighbours.erase(c.subnet.base); break;
+      case Change::Kind::kDeleteFdb: {
+        const auto at = fdb.find(c.mac);
+        if (at == fdb.end()) break;
+        std::erase(at->second.list, c.remote);
+        if (at->second.list.empty()) fdb.erase(at);
+        break;
+      }
+    }
+  }
+  bool has(const Peer& p) const {
+    const auto n = neighbours.find(p.subnet.base);
+    const auto f = fdb.find(p.mac);
+    const auto r = routes.find({p.subnet, 0});
+    return n != neighbours.end() && n->second.permanent && n->second.mac == p.mac && f != fdb.end() && f->second.permanent &&
+           std::find(f->second.list.begin(), f->second.list.end(), p.remote) != f->second.list.end() && r != routes.end() &&
+           r->second.gateway == p.subnet.base && r->second.onlink;
+  }
+  /// All of these, and nothing else but what is the kernel's own.
+  bool is_exactly(const std::set<Peer>& peers) const {
+    std::set<Ip4> bases;
+    std::set<Mac> macs;
+    for (const Peer& p : peers) {
+      if (!has(p)) return false;
+      bases.insert(p.subnet.base);
+      macs.insert(p.mac);
+    }
+    for (const auto& [ip, lladdr] : neighbours) {
+      if (lladdr.permanent && !bases.contains(ip)) return false;
+    }
+    for (const auto& [mac, remotes] : fdb) {
+      if (macs.contains(mac) ? remotes.list.size() != 1 : remotes.permanent) return false;
+    }
+    return routes.size() == peers.size();
+  }
+};
+
+int phase(const Change& c) {
+  switch (c.kind) {
+    case Change::Kind::kUpsertNeighbour:
+    case Change::Kind::kUpsertFdb: return 0;
+    case Change::Kind::kUpsertRoute: return 1;
+    case Change::Kind::kDeleteRoute: return 2;
+    case Change::Kind::kDeleteNeighbour:
+    case Change::Kind::kDeleteFdb: return 3;
+  }
+  return -1;
+}
+
+/// Applies each change at once and looks whether somebody lost his path; drops every change from `fail_from` on.
+class Applier final : public ChangeSink {
+ public:
+  Applier(ModelKernel& kernel, std::vector<Peer> protected_peers, std::size_t fail_from = SIZE_MAX)
+      : kernel_(kernel), protected_(std::move(protected_peers)), fail_from_(fail_from) {}
+  void change(const Change& c) override {
+    if (phase(c) < phase_) ordered = false;
+    phase_ = phase(c);
+    if (count++ >= fail_from_) return;
+    kernel_.apply(c);
+    for (const Peer& p : protected_) unharmed &= kernel_.has(p);
+  }
+  std::size_t count = 0;
+  bool ordered = true;
+  bool unharmed = true;
+
+ private:
+  ModelKernel& kernel_;
+  std::vector<Peer> protected_;
+  std::size_t fail_from_;
+  int phase_ = 0;
+};
+
+class World {
+ public:
+  explicit World(Rng& rng) : rng_(rng) {
+    local = local_node();
+    table.set_local(local);
+  }
+  PeerTable table;
+  Truth truth;
+  ModelKernel kernel;
+  LocalNode local;
+
+  /// One transaction: several records, one revision.
+  void put_some() {
+    ++revision_;
+    std::set<Net4> subnets;
+    for (std::uint64_t i = rng_.below(4) + 1; i > 0; --i) {
+      LeaseRecord record = random_record();
+      if (!subnets.insert(record.key.subnet).second) continue;
+      const auto have = truth.find(record.key);
+      if (have != truth.end()) record.create_revision = have->second.create_revision;
+      truth[record.key] = record;
+      if (!blind_) table.upsert(record);
+    }
+  }
+  void remove_one() {
+    if (truth.empty()) return;
+    auto at = truth.begin();
+    std::advance(at, static_cast<std::ptrdiff_t>(rng_.below(truth.size())));
+    ++revision_;
+    if (!blind_) table.remove(at->first, revision_);
+    truth.erase(at);
+  }
+  void replay_old_event() {
+    if (truth.empty()) return;
+    LeaseRecord record = truth.begin()->second;
+    if (rng_.one_in(2)) {
+      table.remove(record.key, record.mod_revision - 1);
+    } else {
+      record.mod_revision -= 1;
+      record.value.mac = mac(99);
+      table.upsert(record);
+    }
+  }
+  void list_again() {
+    blind_ = true;
+    for (std::uint64_t i = rng_.below(6); i > 0; --i) rng_.one_in(2) ? put_some() : remove_one();
+    blind_ = false;
+    list_into(table);
+  }
+  void list_into(PeerTable& into) {
+    std::vector<LeaseRecord> records;
+    for (const auto& [key, record] : truth) records.push_back(record);
+    if (rng_.one_in(2)) rng_.shuffle(records);
+    if (!records.empty() && rng_.one_in(4)) records.push_back(records[0]);
+    into.begin_listing();
+    for (const LeaseRecord& record : records) into.upsert(record);
+    into.end_listing();
+  }
+  void become_another() {
+    local = local_node();
+    if (rng_.one_in(3)) local.subnet = random_record().key.subnet.masked();
+    if (rng_.one_in(3)) local.mac = mac(static_cast<unsigned>(rng_.below(12)));
+    if (rng_.one_in(3)) local.public_ip = {0xac1e0000u + static_cast<std::uint32_t>(rng_.below(12))};
+    if (rng_.one_in(3)) local.config.subnet_len = 25;
+    if (rng_.one_in(5)) local.config.vni = 2;
+    table.set_local(local);
+  }
+  void meddle() {
+    corrupted = true;
+    const Ip4 base{0x0a400000u + static_cast<std::uint32_t>(rng_.below(32) << 7)};
+    const Mac m = mac(static_cast<unsigned>(rng_.below(12)));
+    const Ip4 remote{0xac1e0000u + static_cast<std::uint32_t>(rng_.below(12))};
+    switch (rng_.below(8)) {
+      case 0: kernel.neighbours[base] = {m, rng_.one_in(2)}; break;
+      case 1: kernel.neighbours.erase(base); break;
+      case 2: kernel.fdb[m] = {{remote}, rng_.one_in(2)}; break;
+      case 3: {
+        auto& list = kernel.fdb[m].list;
+        if (std::find(list.begin(), list.end(), remote) == list.end()) list.insert(list.begin() + (rng_.one_in(2) ? 0 : static_cast<std::ptrdiff_t>(list.size())), remote);
+        break;
+      }
+      case 4: kernel.fdb.erase(m); break;
+      case 5: kernel.routes[{{base, static_cast<std::uint8_t>(24 + rng_.below(2))}, static_cast<std::uint32_t>(rng_.below(2) * 100)}] = {rng_.one_in(2) ? base : remote, rng_.one_in(2)}; break;
+      case 6: kernel.routes.erase({{base, 24}, 0}); break;
+      case 7: kernel.routes.clear(); break;
+    }
+  }
+  bool corrupted = false;
+
+  std::set<Peer> desired() const {
+    std::set<Peer> peers;
+    for (const LeaseKey& key : naive_winners(truth, local)) {
+      const LeaseRecord& r = truth.at(key);
+      peers.insert({key.subnet, r.value.mac, r.value.public_ip});
+    }
+    return peers;
+  }
+  std::vector<Peer> intact() const {
+    std::vector<Peer> peers;
+    for (const Peer& p : desired()) {
+      if (kernel.has(p)) peers.push_back(p);
+    }
+    return peers;
+  }
+
+  /// Shows a snapshot of the kernel to the audit. `between` runs somewhere in the middle.
+  template <class Between>
+  void dump(Between between) {
+    const ModelKernel snapshot = kernel;
+    for (const auto& [ip, lladdr] : snapshot.neighbours) table.judge(Neighbour{ip, lladdr.mac, lladdr.permanent});
+    if (rng_.one_in(2)) between();
+    for (const auto& [m, remotes] : snapshot.fdb) {
+      for (const Ip4 remote : remotes.list) table.judge(Fdb{m, remote, remotes.permanent});
+    }
+    if (rng_.one_in(2)) between();
+    for (const auto& [key, path] : snapshot.routes) table.judge(Route{key.first, path.gateway, path.onlink, key.second});
+  }
+  /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut, events come between.
+  bool reconcile(bool luck) {
+    const bool audit = table.needs_audit() || corrupted;
+    if (audit) {
+      table.begin_audit();
+      if (luck && rng_.one_in(4)) {
+        dump([] {});
+        table.abort_audit();
+        return false;
+      }
+      dump([&] {
+        if (luck) rng_.one_in(2) ? put_some() : remove_one();
+      });
+    }
+    Applier applier(kernel, intact(), luck && rng_.one_in(4) ? rng_.below(20) : SIZE_MAX);
+    const bool fails = luck && rng_.one_in(5);
+    Applier failing(kernel, intact(), fails ? rng_.below(20) : SIZE_MAX);
+    audit ? table.finish_audit(failing) : table.plan(failing);
+    CHECK(failing.ordered);
+    CHECK(failing.unharmed);
+    if (fails && failing.count > 0) {
+      table.invalidate();
+      return false;
+    }
+    if (audit) corrupted = false;
+    if (luck && rng_.one_in(5)) rng_.one_in(2) ? put_some() : remove_one();  // between plan and commit
+    table.commit();
+    return failing.count == 0;
+  }
+
+ private:
+  LeaseRecord random_record() {
+    LeaseRecord record;
+    const std::uint8_t length = rng_.one_in(3) ? static_cast<std::uint8_t>(21 + rng_.below(6)) : 24;
+    const Net4 subnet{{0x0a400000u + static_cast<std::uint32_t>(rng_.below(16) << 8) + (rng_.one_in(4) ? 128u : 0u)}, length};
+    record.key.subnet = rng_.one_in(20) ? subnet : subnet.masked();
+    if (rng_.one_in(5)) {
+      record.key.subnet6 = Net6{};
+      record.key.subnet6->base.bytes[0] = static_cast<std::uint8_t>(0xfd + rng_.below(2));
+      record.key.subnet6->length = 64;
+    }
+    const unsigned node = static_cast<unsigned>(2 + rng_.below(14));
+    record.value = {{0xac1e0000u + node}, Backend::kVxlan, true, 1u, mac(rng_.one_in(3) ? static_cast<unsigned>(rng_.below(12)) : node)};
+    if (rng_.one_in(15)) record.value.backend = Backend::kOther;
+    if (rng_.one_in(15)) record.value.vni = 2;
+    if (rng_.one_in(15)) record.readable = false;
+    if (!record.readable) record.value = {};
+    record.create_revision = record.mod_revision = revision_;
+    return record;
+  }
+
+  Rng& rng_;
+  std::int64_t revision_ = 100;
+  bool blind_ = false;
+};
+
+std::multiset<std::pair<LeaseKey, Ignored>> verdicts(const PeerTable& table) {
+  const auto all = ignored_of(table);
+  return {all.begin(), all.end()};
+}
+
+std::multiset<LeaseKey> losers(const World& world) {
+  const std::set<LeaseKey> winners = naive_winners(world.truth, world.local);
+  std::multiset<LeaseKey> keys;
+  for (const auto& [key, record] : world.truth) {
+    PeerTable alone;
+    alone.set_local(world.local);
+    if (!winners.contains(key) && alone.upsert(record) != Ignored::kOurs) keys.insert(seen_key(key));
+  }
+  return keys;
+}
+
+void step(World& world, Rng& rng) {
+  switch (rng.below(12)) {
+    case 0: world.list_again(); break;
+    case 1: world.become_another(); break;
+    case 2: world.meddle(); break;
+    case 3: world.replay_old_event(); break;
+    case 4:
+    case 5:
+    case 6: world.remove_one(); break;
+    default: world.put_some(); break;
+  }
+}
+
+void settle_down(World& world) {
+  for (int i = 0; i < 4; ++i) world.reconcile(false);
+}
+
+}  // namespace
+
+TEST_SUITE("overlay/reconcile") {
+  TEST_CASE("any order of arrival, by events or in a listing, gives the same winners: those of the rule") {
+    Rng rng;
+    for (int round = 0; round < 60; ++round) {
+      World world(rng);
+      for (int i = 0; i < 60; ++i) {
+        step(world, rng);
+        if (rng.one_in(2)) continue;  // several events before anybody looks
+        std::multiset<LeaseKey> ignored;
+        for (const auto& [key, reason] : ignored_of(world.table)) ignored.insert(key);
+        REQUIRE(ignored == losers(world));
+        PeerTable listed;
+        listed.set_local(world.local);
+        world.list_into(listed);
+        REQUIRE(verdicts(listed) == verdicts(world.table));
+        REQUIRE(listed.counts().peers == world.table.counts().peers);
+      }
+    }
+  }
+
+  TEST_CASE("the kernel always ends as desired, and no live peer loses its path on the way, whatever fails") {
+    Rng rng;
+    for (int round = 0; round < 60; ++round) {
+      World world(rng);
+      for (int i = 0; i < 50; ++i) {
+        step(world, rng);
+        if (rng.one_in(2)) world.reconcile(true);
+        if (rng.one_in(8)) {
+          settle_down(world);
+          REQUIRE(world.kernel.is_exactly(world.desired()));
+        }
+      }
+      settle_down(world);
+      REQUIRE(world.kernel.is_exactly(world.desired()));
+      CHECK_FALSE(world.table.needs_audit());
+    }
+  }
+
+  TEST_CASE("without failures and meddlers the first audit is the last, and plans alone keep the kernel right") {
+    Rng rng;
+    for (int round = 0; round < 60; ++round) {
+      World world(rng);
+      world.reconcile(false);
+      for (int i = 0; i < 60; ++i) {
+        do step(world, rng);
+        while (world.corrupted && (world.corrupted = false, world.kernel = {}, world.table.invalidate(), world.reconcile(false), true));
+        if (rng.one_in(3)) continue;
+        REQUIRE_FALSE(world.table.needs_audit());
+        world.reconcile(false);
+        REQUIRE(world.kernel.is_exactly(world.desired()));
+      }
+    }
+  }
+
+  TEST_CASE("reconcile twice in a row: the second changes nothing") {
+    Rng rng;
+    for (int round = 0; round < 100; ++round) {
+      World world(rng);
+      for (int i = 0; i < 30; ++i) step(world, rng);
+      world.reconcile(false);
+      CHECK(world.reconcile(false));
+      world.table.invalidate();
+      CHECK(world.reconcile(false));
+      world.corrupted = true;  // a periodic audit
+      CHECK(world.reconcile(false));
+      world.list_into(world.table);
+      CHECK(world.reconcile(false));
+      // A renewal by flanneld: same value, new revision.
+      for (auto& [key, record] : world.truth) {
+        if (record.readable) ++record.mod_revision;
+        world.table.upsert(record);
+        break;
+      }
+      for (int i = 0; i < 2; ++i) world.reconcile(false);
+      CHECK(world.reconcile(false));
+    }
+  }
+}
