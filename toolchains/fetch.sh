@@ -29,6 +29,7 @@ apt() {
 wanted | grep -q '\.deb ' || { say "toolchains/pins has no line for the architecture $architecture"; exit 1; }
 all_right && exit 0
 
+# shellcheck disable=SC2016 # $(REPO_URI) is for apt to expand
 mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
   awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
 [ -n "$mirror" ] || { say "apt knows no Debian mirror here; run apt-get update, or see /etc/apt"; exit 1; }
@@ -62,7 +63,7 @@ wanted | while read -r package kind file sum; do
     continue
   fi
   [ "$kind" = source ] && show=showsrc || show=show
-  now=$(apt apt-cache $show "$package" 2>/dev/null | sed -n 's/^Version: //p' | sort -uV | tail -n 1)
+  now=$(apt apt-cache "$show" "$package" 2>/dev/null | sed -n 's/^Version: //p' | sort -uV | tail -n 1)
   say "$file is not to be had; $suite now has $package ${now:-in no version that apt can see}."
   say "If it has moved on: in toolchains/pins change the line of $package ($kind): file name and SHA-256."
 done

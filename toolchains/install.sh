@@ -24,9 +24,11 @@ fi
 
 # A package must not start its service here (etcd-server's would): 101 is "forbidden by policy".
 policy=/usr/sbin/policy-rc.d
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+trap 'exit 1' INT TERM HUP
 if [ ! -e $policy ]; then
-  trap 'rm -f $policy' EXIT
-  trap 'exit 1' INT TERM HUP
+  trap 'rm -f "$log" $policy' EXIT
   printf '#!/bin/sh\nexit 101\n' >$policy
   chmod 755 $policy
 fi
@@ -37,7 +39,8 @@ for attempt in 1 2 3; do
   # A mirror in mid-update makes this fail although the packages can be had.
   apt-get -qq -o Acquire::Retries=3 update || echo "apt-get update failed, going on" >&2
   # shellcheck disable=SC2086 # a list of words
-  apt-get -qq -y -o Acquire::Retries=3 --no-install-recommends install $missing >&2 && exit 0
+  apt-get -qq -y -o Acquire::Retries=3 --no-install-recommends install $missing >"$log" 2>&1 && exit 0
+  tail -n 20 "$log" >&2
   sleep $((attempt * 5))
 done
 echo "install: could not install$missing" >&2

@@ -76,7 +76,7 @@ mv "$sysroot/lib/libmnl.a.new" "$sysroot/lib/libmnl.a"
 unpack mbedtls "$downloads"/mbedtls_*.orig.tar.*
 cp -r "$work/mbedtls/include/mbedtls" "$work/mbedtls/include/psa" "$sysroot/include/"
 cp "$here/mbedtls_config.h" "$sysroot/include/mbedtls/mbedtls_config.h"
-ls "$work"/mbedtls/library/*.c "$here/mbedtls_random.c" | compile libmbedcrypto.a -flto $protect -I"$work/mbedtls/library"
+printf '%s\n' "$work"/mbedtls/library/*.c "$here/mbedtls_random.c" | compile libmbedcrypto.a -flto $protect -I"$work/mbedtls/library"
 for library in mbedtls mbedx509; do # all is in libmbedcrypto.a; others look for three files
   "$gnu-ar" rcs "$sysroot/lib/lib$library.a"
 done

@@ -260,10 +260,16 @@ void Agent::Impl::on_converge() {
   if (state_ != State::kRunning) return;
   const auto before = peers_.counts();
   if (auto done = dataplane_.converge(); !done) {
+    const Error& error = done.error();
     const Millis delay = backoff_.next();
-    log_.warning("the kernel is not as it should be", {Field(done.error()), {"retry_in_ms", delay}});
+    if (!kernel_trouble_ || kernel_trouble_->code != error.code || kernel_trouble_->sys_errno != error.sys_errno) {
+      log_.warning("the kernel is not as it should be; trying again and again", {Field(error), {"retry_in_ms", delay}});
+    }
+    kernel_trouble_ = error;
     retry_.arm_in(delay);
   } else {
+    if (kernel_trouble_) log_.info("the kernel is as it should be");
+    kernel_trouble_.reset();
     backoff_.reset();
     retry_.cancel();
   }

@@ -33,20 +33,26 @@ struct Judge final : kernel::EntryVisitor {
 
 /// Names each obstacle once, with the command that mends it.
 struct FindingLogger final : kernel::FindingVisitor {
-  explicit FindingLogger(Log& to) : log(to) {}
+  FindingLogger(Log& to, Net4 net) : log(to), network(net) {}
+  void put_accept(Writer& out, const kernel::FirewallFinding& finding, std::string_view match) const {
+    out.put("nft insert rule ").put(finding.family).put(" ").put(finding.table).put(" ").put(finding.chain).put(match);
+    write(out, network);
+    out.put(" accept");
+  }
   void finding(const kernel::FirewallFinding& finding) override {
     using Kind = kernel::FirewallFinding::Kind;
-    const auto fix = to_text<200>([&](Writer& out) {
+    const auto fix = to_text<400>([&](Writer& out) {
       switch (finding.kind) {
         case Kind::kForeignDrop:
-          out.put("nft insert rule ").put(finding.family).put(" ").put(finding.table).put(" ").put(finding.chain);
-          out.put(" iifname \"flannel.*\" accept (and oifname)");
+          put_accept(out, finding, " ip saddr ");
+          put_accept(out.put("; "), finding, " ip daddr ");
           break;
         case Kind::kFlanneldNftTable:
           out.put("nft delete table ").put(finding.family).put(" ").put(finding.table);
           break;
         case Kind::kFlanneldIptables:
-          out.put("iptables-save | grep -v FLANNEL- | iptables-restore");
+          out.put(finding.legacy ? "iptables-legacy-save | grep -v FLANNEL- | iptables-legacy-restore"
+                                 : "iptables-nft-save | grep -v FLANNEL- | iptables-nft-restore");
           break;
       }
     });
@@ -63,6 +69,7 @@ struct FindingLogger final : kernel::FindingVisitor {
     }
   }
   Log& log;
+  Net4 network;
 };
 
 }  // namespace
@@ -75,13 +82,16 @@ void Dataplane::set_target(const Target& target) {
 
 Result<void> Dataplane::converge() {
   if (!target_) return {};
+  std::optional<Error> rules_failed;
   if (doubted_) {
     FLT_TRY(converge_device());
-    FLT_TRY(converge_rules());
-    doubted_ = false;
+    auto rules = converge_rules();
+    if (!rules) rules_failed = rules.error();
+    doubted_ = !rules;
   }
   auto entries = converge_entries();
   complete_ = true;  // an entry that the kernel refuses must not keep the pods of this node waiting
+  if (entries && rules_failed) return *rules_failed;
   return entries;
 }
 
@@ -146,9 +156,13 @@ Result<void> Dataplane::converge_rules() {
   spec.subnet = target_->subnet;
   auto written = kernel_.apply_rules(spec);
   if (!written) {
-    // Without NAT support the overlay itself still works: say so and go on.
-    log_.error("cannot install the traffic rules", {Field(written.error())});
-  } else if (*written && !spec.empty()) {
+    // Without NAT support the overlay itself still works: say so once and go on.
+    const Error& error = written.error();
+    if (!rules_error_ || rules_error_->code != error.code || rules_error_->sys_errno != error.sys_errno) {
+      log_.error("cannot install the traffic rules", {Field(error)});
+    }
+    rules_error_ = error;
+  } else if (rules_error_.reset(); *written && !spec.empty()) {
     log_.info("traffic rules installed", {{"table", "ip flannelette"}, {"network", spec.network}, {"subnet", spec.subnet}});
   }
   if (!inspected_) {
@@ -156,6 +170,7 @@ Result<void> Dataplane::converge_rules() {
     check_forwarding();
     inspect_firewall(spec);
   }
+  if (!written) return written.error();
   return {};
 }
 
@@ -174,7 +189,7 @@ void Dataplane::check_forwarding() {
 }
 
 void Dataplane::inspect_firewall(const overlay::RuleSpec& spec) {
-  FindingLogger logger(log_);
+  FindingLogger logger(log_, target_->config.network);
   if (auto done = kernel_.inspect_firewall(spec, logger); !done) {
     log_.debug("firewall not inspected", {Field(done.error())});
   }

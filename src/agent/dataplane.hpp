@@ -57,6 +57,7 @@ class Dataplane {
   bool doubted_ = true;
   bool complete_ = false;
   bool inspected_ = false;
+  std::optional<Error> rules_error_;  ///< the last one, logged
 };
 
 }  // namespace flannelette::agent

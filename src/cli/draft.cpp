@@ -75,6 +75,7 @@ void Draft::apply(const Option& option, const Origin& origin, string_view value)
   const string_view complaint =
       value.find('\0') == string_view::npos ? option.set(*this, value) : "a NUL byte";
   if (complaint.empty()) return;
+  given_[index(option)].value = option.fallback;  // one problem is enough
   if (option.secret || (blamed.empty() && !value.empty())) return problem(origin, {complaint});
   problem(origin, {"\"", blamed, "\": ", complaint});
 }

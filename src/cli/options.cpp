@@ -263,7 +263,7 @@ constexpr Option kOptions[] = {
      Fate::kUnbuilt},
 
     {"healthz-ip", "", "", "IP", "0.0.0.0", "there is no health listener", any, Fate::kIgnored},
-    {"iptables-resync", "", "", "SECONDS", "5", "changes to the rules are noticed as they happen",
+    {"iptables-resync", "", "", "SECONDS", "5", "the rules are compared every five minutes",
      check_number, Fate::kIgnored},
     {"kubeconfig-file", "", "", "FILE", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},
     {"kube-api-url", "", "", "URL", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},

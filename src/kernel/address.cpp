@@ -48,7 +48,8 @@ struct Named {
   Ip4 peer;
 };
 
-Result<void> write_address(Netlink& netlink, std::uint16_t type, std::uint16_t flags, int index, const Named& address) {
+Result<void> write_address(Netlink& netlink, std::uint16_t type, std::uint16_t flags, int index,
+                           const Named& address) {
   auto& request = netlink.request<ifaddrmsg>(type, flags);
   request.ifa_family = AF_INET;
   request.ifa_prefixlen = address.net.length;
@@ -67,7 +68,8 @@ Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor
 
 Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network) {
   const Named wanted{{address, 32}, address};
-  // Deleting a primary address takes its secondaries along, and ours can be one (of `X peer address/32`): look again after it.
+  // Deleting a primary address takes its secondaries along, and ours can be one (of `X peer address/32`):
+  // look again after it.
   for (int round = 0; round < kMaxRounds; ++round) {
     bool present = false;
     std::array<Named, 16> wrong;  // should there be more, the next round takes them

@@ -101,7 +101,8 @@ void Batch::judge(std::uint16_t index, int sys_errno) {
   }
   if (deletes(change.kind) && absent(sys_errno)) return;
   if (change.kind == Kind::kUpsertNeighbour && sys_errno == ENOBUFS) {
-    return fail(change, {Code::kLimit, ENOBUFS, "the neighbour table is full (sysctl net.ipv4.neigh.default.gc_thresh3)"});
+    return fail(change, {Code::kLimit, ENOBUFS,
+                         "the neighbour table is full (sysctl net.ipv4.neigh.default.gc_thresh3)"});
   }
   fail(change, netlink_error(context_of(change.kind), sys_errno));
 }
@@ -113,9 +114,10 @@ void Batch::fail(const Change& change, const Error& error) {
 }
 
 Result<void> Batch::look() {
-  std::sort(contested_.begin(), contested_.begin() + contested_count_, [this](const Contested& a, const Contested& b) {
-    return changes_[a.change].subnet < changes_[b.change].subnet;
-  });
+  std::sort(contested_.begin(), contested_.begin() + contested_count_,
+            [this](const Contested& a, const Contested& b) {
+              return changes_[a.change].subnet < changes_[b.change].subnet;
+            });
   for (int attempt = 1;; ++attempt) {
     for (std::size_t i = 0; i < contested_count_; ++i) contested_[i] = Contested(contested_[i].change);
     const auto seen = dump_main_routes(netlink_, 0, [this](const MainRoute& route) { look_at(route); });
@@ -125,9 +127,10 @@ Result<void> Batch::look() {
 
 void Batch::look_at(const MainRoute& route) {
   const auto end = contested_.begin() + contested_count_;
-  auto at = std::lower_bound(contested_.begin(), end, route.destination, [this](const Contested& a, const Net4& destination) {
-    return changes_[a.change].subnet < destination;
-  });
+  auto at = std::lower_bound(contested_.begin(), end, route.destination,
+                             [this](const Contested& a, const Net4& destination) {
+                               return changes_[a.change].subnet < destination;
+                             });
   for (; at != end && changes_[at->change].subnet == route.destination; ++at) compare(route, *at);
 }
 
@@ -158,7 +161,8 @@ void Batch::settle(const Contested& contested) {
   const Change& change = changes_[contested.change];
   if (change.kind == Kind::kUpsertRoute && !contested.right) {
     if (contested.foreign) {
-      return fail(change, {Code::kConflict, EEXIST, "set a route: another program's route to this subnet is in the way"});
+      return fail(change, {Code::kConflict, EEXIST,
+                           "set a route: another program's route to this subnet is in the way"});
     }
     netlink_.out().clear();
     put_change(netlink_.out(), netlink_.next_sequence(), index_, change, RouteMode::kReplace);

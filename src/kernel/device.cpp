@@ -41,7 +41,8 @@ ifinfomsg& request_change(Netlink& netlink, int index) {
   return request;
 }
 
-Result<void> change_vxlan(Netlink& netlink, int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) {
+Result<void> change_vxlan(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
+                          const overlay::DevicePlan& plan) {
   request_change(netlink, index);
   MessageWriter& out = netlink.out();
   const auto info = out.nest(IFLA_LINKINFO);
@@ -107,7 +108,8 @@ Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec) {
   return error;
 }
 
-Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) {
+Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
+                           const overlay::DevicePlan& plan) {
   if (plan.set_local || plan.set_learning) FLT_TRY(change_vxlan(netlink, index, spec, plan));
   if (!plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
   ifinfomsg& request = request_change(netlink, index);

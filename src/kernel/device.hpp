@@ -9,7 +9,8 @@ namespace flannelette::kernel {
 
 Result<std::optional<overlay::Device>> find_device(Netlink& netlink, std::string_view name);
 Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec);
-Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan);
+Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
+                           const overlay::DevicePlan& plan);
 Result<void> delete_device(Netlink& netlink, int index);
 
 }  // namespace flannelette::kernel

@@ -36,7 +36,8 @@ Result<void> dump_neighbours(Netlink& netlink, int index, EntryVisitor& visitor)
 Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
   auto& request = netlink.request<ndmsg>(RTM_GETNEIGH);
   request.ndm_family = AF_BRIDGE;
-  request.ndm_ifindex = index;  // also where a kernel without strict checking looks for it (it reads an ifinfomsg)
+  request.ndm_ifindex =
+      index;  // also where a kernel without strict checking looks for it (it reads an ifinfomsg)
   return netlink.dump("list FDB entries", [&](const nlmsghdr& message) {
     const auto* header = header_of<ndmsg>(message);
     if (message.nlmsg_type != RTM_NEWNEIGH || header == nullptr || header->ndm_family != AF_BRIDGE ||
@@ -56,12 +57,14 @@ Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
 Result<void> dump_routes(Netlink& netlink, int index, EntryVisitor& visitor) {
   return dump_main_routes(netlink, index, [&](const MainRoute& route) {
     if (route.first_link != index || !route.one_link) return;
-    visitor.entry(overlay::Route{route.destination, route.gateway, route.onlink && route.plain, route.metric});
+    visitor.entry(
+        overlay::Route{route.destination, route.gateway, route.onlink && route.plain, route.metric});
   });
 }
 
 void put_neighbour(MessageWriter& out, std::uint32_t sequence, int index, const Change& change, bool remove) {
-  auto& request = out.start<ndmsg>(remove ? RTM_DELNEIGH : RTM_NEWNEIGH, remove ? 0 : NLM_F_CREATE | NLM_F_REPLACE, sequence);
+  auto& request = out.start<ndmsg>(remove ? RTM_DELNEIGH : RTM_NEWNEIGH,
+                                   remove ? 0 : NLM_F_CREATE | NLM_F_REPLACE, sequence);
   request.ndm_family = AF_INET;
   request.ndm_ifindex = index;
   request.ndm_state = NUD_PERMANENT;
@@ -71,7 +74,8 @@ void put_neighbour(MessageWriter& out, std::uint32_t sequence, int index, const 
 }
 
 void put_fdb(MessageWriter& out, std::uint32_t sequence, int index, const Change& change, bool remove) {
-  auto& request = out.start<ndmsg>(remove ? RTM_DELNEIGH : RTM_NEWNEIGH, remove ? 0 : NLM_F_CREATE | NLM_F_REPLACE, sequence);
+  auto& request = out.start<ndmsg>(remove ? RTM_DELNEIGH : RTM_NEWNEIGH,
+                                   remove ? 0 : NLM_F_CREATE | NLM_F_REPLACE, sequence);
   request.ndm_family = AF_BRIDGE;
   request.ndm_ifindex = index;
   request.ndm_state = NUD_PERMANENT;
@@ -95,7 +99,8 @@ void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Chan
   out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
 }
 
-rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 destination, std::uint32_t metric) {
+rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 destination,
+                          std::uint32_t metric) {
   auto& request = out.start<rtmsg>(RTM_DELROUTE, 0, sequence);
   request.rtm_family = AF_INET;
   request.rtm_dst_len = destination.length;

@@ -35,8 +35,10 @@ bool drops_everything(const Attributes& rule) {
     } else if (name == "reject") {
       drops = true;
     } else if (name == "immediate") {
-      const auto verdict =
-          expression.nested(NFTA_EXPR_DATA).nested(NFTA_IMMEDIATE_DATA).nested(NFTA_DATA_VERDICT).be32(NFTA_VERDICT_CODE);
+      const auto verdict = expression.nested(NFTA_EXPR_DATA)
+                               .nested(NFTA_IMMEDIATE_DATA)
+                               .nested(NFTA_DATA_VERDICT)
+                               .be32(NFTA_VERDICT_CODE);
       if (verdict && static_cast<std::int32_t>(*verdict) == nft::kDrop) drops = true;
     } else {
       matches = true;
@@ -74,7 +76,8 @@ class Inspection {
     }
     if (is_flanneld_chain(found.chain)) report(FirewallFinding::Kind::kFlanneldIptables, found);
     const Attributes hook = attributes.nested(NFTA_CHAIN_HOOK);
-    if (hook.be32(NFTA_HOOK_HOOKNUM) != nft::kHookForward || attributes.text(NFTA_CHAIN_TYPE) != "filter") return;
+    if (hook.be32(NFTA_HOOK_HOOKNUM) != nft::kHookForward || attributes.text(NFTA_CHAIN_TYPE) != "filter")
+      return;
     if (attributes.be32(NFTA_CHAIN_POLICY) == std::uint32_t{nft::kDrop}) {
       report(FirewallFinding::Kind::kForeignDrop, found);
     } else if (count_ < forward_.size()) {
@@ -91,7 +94,9 @@ class Inspection {
       if (message.nlmsg_type != nft::type(NFT_MSG_NEWRULE)) return;
       const auto rule = attributes_of<nfgenmsg>(message);
       // A kernel that does not filter shows the rules of other chains too.
-      if (rule.text(NFTA_RULE_TABLE) != chain.table.view() || rule.text(NFTA_RULE_CHAIN) != chain.chain.view()) return;
+      if (rule.text(NFTA_RULE_TABLE) != chain.table.view() ||
+          rule.text(NFTA_RULE_CHAIN) != chain.chain.view())
+        return;
       last_drops = drops_everything(rule);
     });
     if (!dumped && dumped.error().code != Code::kNotFound) return dumped;  // it may be gone by now

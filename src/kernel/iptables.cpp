@@ -23,7 +23,8 @@ constexpr std::string_view kNames = "/proc/net/ip_tables_names";
 /// How the kernel marks the beginning of a chain: an entry with this target, the chain's name behind it.
 constexpr std::string_view kErrorTarget = "ERROR";
 
-/// Asking for a table that is not listed would load its module. Unreadable or absent: nothing is in use that we could see.
+/// Asking for a table that is not listed would load its module. Unreadable or absent: nothing is in use that
+/// we could see.
 bool in_use(std::string_view names, std::string_view table) {
   while (!names.empty()) {
     const std::size_t end = names.find('\n');
@@ -33,7 +34,9 @@ bool in_use(std::string_view names, std::string_view table) {
   return false;
 }
 
-std::string_view text_in(const char* begin, std::size_t capacity) { return {begin, strnlen(begin, capacity)}; }
+std::string_view text_in(const char* begin, std::size_t capacity) {
+  return {begin, strnlen(begin, capacity)};
+}
 
 /// Reads one entry's part of type T at `offset`; false if it lies outside.
 template <class T>
@@ -43,7 +46,8 @@ bool read_at(std::span<const std::byte> bytes, std::size_t offset, T& value) {
   return true;
 }
 
-void report(FindingVisitor& visitor, FirewallFinding::Kind kind, std::string_view table, std::string_view chain) {
+void report(FindingVisitor& visitor, FirewallFinding::Kind kind, std::string_view table,
+            std::string_view chain) {
   FirewallFinding finding{};
   finding.kind = kind;
   finding.family = "ip";
@@ -80,7 +84,8 @@ Result<void> inspect_table(int fd, std::string_view table, FindingVisitor& visit
   ipt_getinfo info{};
   std::memcpy(info.name, table.data(), table.size());
   socklen_t size = sizeof info;
-  if (::getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) != 0) return system_error("look at the iptables rules", errno);
+  if (::getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) != 0)
+    return system_error("look at the iptables rules", errno);
   if (info.size > kMaxTable) return Error{Code::kLimit, 0, "look at the iptables rules: too many"};
 
   const std::size_t total = sizeof(ipt_get_entries) + info.size;

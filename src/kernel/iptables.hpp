@@ -6,7 +6,8 @@
 
 namespace flannelette::kernel {
 
-/// Looks into the tables nat and filter of the older kernel interface (iptables-legacy), if they are in use. Never loads a module.
+/// Looks into the tables nat and filter of the older kernel interface (iptables-legacy), if they are in use.
+/// Never loads a module.
 Result<void> inspect_legacy_iptables(Files& files, FindingVisitor& visitor);
 
 /// flanneld's chains in its iptables mode.

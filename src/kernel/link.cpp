@@ -32,7 +32,8 @@ Result<std::optional<int>> default_route_link(Netlink& netlink) {
   std::optional<int> best;
   std::uint32_t best_metric = 0;
   FLT_TRY(dump_main_routes(netlink, 0, [&](const MainRoute& route) {
-    if (route.destination.length != 0 || route.type != RTN_UNICAST || route.dead || route.first_link == 0) return;
+    if (route.destination.length != 0 || route.type != RTN_UNICAST || route.dead || route.first_link == 0)
+      return;
     if (best && best_metric <= route.metric) return;
     best = route.first_link;
     best_metric = route.metric;
@@ -57,10 +58,10 @@ Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, Ip4 destination) {
   });
   if (!asked) {
     switch (asked.error().sys_errno) {
-      case ENETUNREACH:   // no route, or an unreachable one
+      case ENETUNREACH:  // no route, or an unreachable one
       case EHOSTUNREACH:
-      case EACCES:        // prohibit
-      case EINVAL:        // blackhole
+      case EACCES:  // prohibit
+      case EINVAL:  // blackhole
         return std::optional<RouteAnswer>{};
       default: return asked.error();
     }

@@ -23,7 +23,8 @@ void* MessageWriter::append(std::size_t size) {
   return place;
 }
 
-void* MessageWriter::start(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence, std::size_t header) {
+void* MessageWriter::start(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence,
+                           std::size_t header) {
   const std::size_t begin = size_;
   auto* place = static_cast<std::byte*>(append(MNL_NLMSG_HDRLEN + header));
   if (place == nullptr) return std::memset(spill_, 0, sizeof spill_);
@@ -97,7 +98,8 @@ const nlattr* Attributes::find(std::uint16_t type) const {
 }
 
 std::span<const std::byte> payload(const nlattr& attribute) {
-  return {static_cast<const std::byte*>(mnl_attr_get_payload(&attribute)), mnl_attr_get_payload_len(&attribute)};
+  return {static_cast<const std::byte*>(mnl_attr_get_payload(&attribute)),
+          mnl_attr_get_payload_len(&attribute)};
 }
 
 std::span<const std::byte> Attributes::bytes(std::uint16_t type) const {

@@ -15,7 +15,8 @@
 /// Netlink bytes, both ways. Nothing here knows a socket or what a message means.
 namespace flannelette::kernel {
 
-/// Writes messages one after another into memory that it does not own. Overflow is sticky: what does not fit is not written.
+/// Writes messages one after another into memory that it does not own. Overflow is sticky: what does not fit
+/// is not written.
 class MessageWriter {
  public:
   /// An attribute under way that holds others. End it with end().
@@ -61,7 +62,8 @@ class MessageWriter {
   alignas(8) std::byte spill_[64];  ///< a family header that did not fit is written here
 };
 
-/// A run of attributes inside a received message: reads by type and checks every length. The bytes stay where they are.
+/// A run of attributes inside a received message: reads by type and checks every length. The bytes stay where
+/// they are.
 class Attributes {
  public:
   Attributes() = default;

@@ -48,8 +48,8 @@ bool Monitor::drain() {
     alignas(nlmsghdr) std::byte bytes[4096];
     sockaddr_nl from{};
     socklen_t from_size = sizeof from;
-    const ssize_t got =
-        ::recvfrom(socket_.get(), bytes, sizeof bytes, MSG_TRUNC, reinterpret_cast<sockaddr*>(&from), &from_size);
+    const ssize_t got = ::recvfrom(socket_.get(), bytes, sizeof bytes, MSG_TRUNC,
+                                   reinterpret_cast<sockaddr*>(&from), &from_size);
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno == ENOBUFS) {

@@ -8,8 +8,8 @@
 
 namespace flannelette::kernel {
 
-/// Rings when links or IPv4 addresses have changed. Notifications are read to empty the socket, not to learn from them: a lost one
-/// (ENOBUFS) rings like any other. One ring a wake-up.
+/// Rings when links or IPv4 addresses have changed. Notifications are read to empty the socket, not to learn
+/// from them: a lost one (ENOBUFS) rings like any other. One ring a wake-up.
 class Monitor {
  public:
   explicit Monitor(io::Loop& loop) : source_(loop, io::Source::Handler::to<&Monitor::on_ready>(this)) {}

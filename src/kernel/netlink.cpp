@@ -87,8 +87,8 @@ Result<void> Netlink::send(const char* context) {
   kernel.nl_family = AF_NETLINK;
   const std::span<const std::byte> bytes = out_.bytes();
   for (;;) {
-    const ssize_t sent = ::sendto(socket_.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&kernel),
-                                  sizeof kernel);
+    const ssize_t sent = ::sendto(socket_.get(), bytes.data(), bytes.size(), 0,
+                                  reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
     if (sent >= 0) return {};  // datagrams go whole
     if (errno != EINTR) return netlink_error(context, errno);
   }

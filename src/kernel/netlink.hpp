@@ -11,11 +11,12 @@
 
 namespace flannelette::kernel {
 
-/// A netlink socket for requests and their answers, one exchange at a time. The kernel works a request off inside sendmsg, so that
-/// nothing here waits for long; a receive timeout sees to it that a bug cannot hang the process.
+/// A netlink socket for requests and their answers, one exchange at a time. The kernel works a request off
+/// inside sendmsg, so that nothing here waits for long; a receive timeout sees to it that a bug cannot hang
+/// the process.
 ///
-/// Whatever ends early still drains the socket: the next exchange begins clean, and answers to an older one are skipped by their
-/// sequence numbers.
+/// Whatever ends early still drains the socket: the next exchange begins clean, and answers to an older one
+/// are skipped by their sequence numbers.
 class Netlink {
  public:
   /// The kernel makes dump answers as large as the reader's buffer, from 8 KiB on.
@@ -33,7 +34,8 @@ class Netlink {
     ~Reader() = default;
   };
 
-  /// `out` and `in` may be shared with other sockets: they hold nothing between exchanges. `protocol` is NETLINK_ROUTE, ...
+  /// `out` and `in` may be shared with other sockets: they hold nothing between exchanges. `protocol` is
+  /// NETLINK_ROUTE, ...
   Netlink(int protocol, Buffer& out, Buffer& in) : protocol_(protocol), in_(in), out_(out) {}
 
   /// Opens the socket if it is not open. Every exchange does this by itself.
@@ -65,8 +67,9 @@ class Netlink {
 
   /// The layer below: sends what out() holds ...
   Result<void> send(const char* context);
-  /// ... and reads until the end of the answer to `last` (an acknowledgement, an error or the end of a dump). Answers to requests
-  /// outside [first, last] are skipped. kInterrupted if answers were lost or a dump was inconsistent; kTimeout closes the socket.
+  /// ... and reads until the end of the answer to `last` (an acknowledgement, an error or the end of a dump).
+  /// Answers to requests outside [first, last] are skipped. kInterrupted if answers were lost or a dump was
+  /// inconsistent; kTimeout closes the socket.
   Result<void> receive(const char* context, std::uint32_t first, std::uint32_t last, Reader& reader);
 
  private:

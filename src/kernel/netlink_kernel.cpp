@@ -35,11 +35,15 @@ Result<void> NetlinkKernel::open() {
   return impl_->monitor.open();
 }
 
-Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) { return kernel::dump_links(impl_->route, visitor); }
+Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) {
+  return kernel::dump_links(impl_->route, visitor);
+}
 Result<void> NetlinkKernel::dump_addresses(AddressVisitor& visitor) {
   return kernel::dump_addresses(impl_->route, 0, visitor);
 }
-Result<std::optional<int>> NetlinkKernel::default_route_link() { return kernel::default_route_link(impl_->route); }
+Result<std::optional<int>> NetlinkKernel::default_route_link() {
+  return kernel::default_route_link(impl_->route);
+}
 Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(Ip4 destination) {
   return kernel::route_to(impl_->route, destination);
 }
@@ -50,7 +54,8 @@ Result<std::optional<overlay::Device>> NetlinkKernel::find_device(std::string_vi
 Result<void> NetlinkKernel::create_device(const overlay::DeviceSpec& spec) {
   return kernel::create_device(impl_->route, spec);
 }
-Result<void> NetlinkKernel::change_device(int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) {
+Result<void> NetlinkKernel::change_device(int index, const overlay::DeviceSpec& spec,
+                                          const overlay::DevicePlan& plan) {
   return kernel::change_device(impl_->route, index, spec, plan);
 }
 Result<void> NetlinkKernel::delete_device(int index) { return kernel::delete_device(impl_->route, index); }
@@ -74,7 +79,9 @@ Result<void> NetlinkKernel::inspect_firewall(const overlay::RuleSpec&, FindingVi
 
 Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
 Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }
-Result<void> NetlinkKernel::quiet_device(std::string_view name) { return kernel::quiet_device(impl_->files, name); }
+Result<void> NetlinkKernel::quiet_device(std::string_view name) {
+  return kernel::quiet_device(impl_->files, name);
+}
 
 void NetlinkKernel::set_doorbell(Delegate<void()> doorbell) { impl_->monitor.set_doorbell(doorbell); }
 

@@ -13,8 +13,8 @@
 namespace flannelette::kernel::nft {
 
 // From linux/netfilter.h and linux/netfilter/nf_nat.h, which cannot stand beside musl's netinet/in.h.
-inline constexpr std::uint8_t kFamilyInet = 1;   ///< NFPROTO_INET
-inline constexpr std::uint8_t kFamilyIpv4 = 2;   ///< NFPROTO_IPV4
+inline constexpr std::uint8_t kFamilyInet = 1;  ///< NFPROTO_INET
+inline constexpr std::uint8_t kFamilyIpv4 = 2;  ///< NFPROTO_IPV4
 inline constexpr std::uint32_t kHookForward = 2;
 inline constexpr std::uint32_t kHookPostrouting = 4;
 inline constexpr std::int32_t kDrop = 0;
@@ -22,7 +22,9 @@ inline constexpr std::int32_t kAccept = 1;
 inline constexpr std::int32_t kReturn = NFT_RETURN;
 inline constexpr std::uint32_t kRandomFully = 1 << 4;  ///< NF_NAT_RANGE_PROTO_RANDOM_FULLY
 
-constexpr std::uint16_t type(int message) { return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message); }
+constexpr std::uint16_t type(int message) {
+  return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
+}
 
 /// Begins the only request of an exchange.
 inline void request(Netlink& netlink, int message, std::uint8_t family) {

@@ -14,20 +14,22 @@ namespace flannelette::kernel {
 struct MainRoute {
   Net4 destination;
   std::uint32_t metric = 0;
-  std::uint8_t type = 0;     ///< RTN_UNICAST, ...
-  Ip4 gateway;               ///< of a plain route with one next hop, else 0.0.0.0
-  bool plain = false;        ///< unicast, one next hop, no nexthop object
+  std::uint8_t type = 0;  ///< RTN_UNICAST, ...
+  Ip4 gateway;            ///< of a plain route with one next hop, else 0.0.0.0
+  bool plain = false;     ///< unicast, one next hop, no nexthop object
   bool onlink = false;
-  bool dead = false;         ///< its link is down
-  int first_link = 0;        ///< of the first next hop, 0 if none (blackhole)
-  bool one_link = false;     ///< all next hops are on first_link
+  bool dead = false;      ///< its link is down
+  int first_link = 0;     ///< of the first next hop, 0 if none (blackhole)
+  bool one_link = false;  ///< all next hops are on first_link
   std::uint32_t nexthop_id = 0;
 };
 
-/// nullopt: not an IPv4 route of table main with TOS 0 (the only kind that we make and can name in a request).
+/// nullopt: not an IPv4 route of table main with TOS 0 (the only kind that we make and can name in a
+/// request).
 std::optional<MainRoute> read_main_route(const nlmsghdr& message);
 
-/// `visit(const MainRoute&)` for each. `link` 0: of all links; else the kernel filters if it can: filter again.
+/// `visit(const MainRoute&)` for each. `link` 0: of all links; else the kernel filters if it can: filter
+/// again.
 template <class Visit>
 Result<void> dump_main_routes(Netlink& netlink, int link, Visit visit) {
   auto& request = netlink.request<rtmsg>(RTM_GETROUTE);

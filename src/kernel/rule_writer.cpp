@@ -70,7 +70,8 @@ void RuleWriter::table() {
   out_.put_be32(NFTA_TABLE_FLAGS, 0);
 }
 
-void RuleWriter::chain(std::uint8_t id, std::string_view name, std::string_view type, std::uint32_t hook, std::int32_t priority) {
+void RuleWriter::chain(std::uint8_t id, std::string_view name, std::string_view type, std::uint32_t hook,
+                       std::int32_t priority) {
   chain_ = name;
   chain_id_ = id;
   place_ = 0;
@@ -116,7 +117,8 @@ void RuleWriter::put_value(std::uint16_t type, std::uint32_t wire) {
   out_.end(nest);
 }
 
-/// Register 1 &= mask. The bytes of mask are those of the register: network order for an address, our own for a mark.
+/// Register 1 &= mask. The bytes of mask are those of the register: network order for an address, our own for
+/// a mark.
 void RuleWriter::bitwise(std::uint32_t wire_mask) {
   const auto expression = begin_expression("bitwise");
   out_.put_be32(NFTA_BITWISE_SREG, NFT_REG_1);

@@ -8,7 +8,7 @@
 
 namespace flannelette::kernel {
 
-inline constexpr std::uint32_t kMasqueradeMark = 0x4000;   ///< kube-proxy's
+inline constexpr std::uint32_t kMasqueradeMark = 0x4000;  ///< kube-proxy's
 inline constexpr Net4 kMulticast{{0xe0000000}, 4};
 inline constexpr std::int32_t kPrioritySrcNat = 100;
 inline constexpr std::int32_t kPriorityFilter = 0;
@@ -18,9 +18,10 @@ inline constexpr std::uint8_t kForwardChain = 2;
 inline constexpr std::size_t kPostroutingRules = 6;
 inline constexpr std::size_t kForwardRules = 2;
 
-/// Each rule carries a mark in its user data, so that a later start knows it again: type and length (as nft has it; nft passes over
-/// types that it does not know), digest of the whole specification, chain and place. Rules have user data in every kernel with
-/// nf_tables, tables only since 5.10; and a rule that is missing, foreign, altered or out of place shows.
+/// Each rule carries a mark in its user data, so that a later start knows it again: type and length (as nft
+/// has it; nft passes over types that it does not know), digest of the whole specification, chain and place.
+/// Rules have user data in every kernel with nf_tables, tables only since 5.10; and a rule that is missing,
+/// foreign, altered or out of place shows.
 using RuleMark = std::array<std::byte, 12>;
 /// Of the specification and of the version of the rules made from it.
 std::uint64_t digest_of(const overlay::RuleSpec& spec);
@@ -38,7 +39,8 @@ class RuleWriter {
   void delete_table();
   void table();
   /// A base chain with policy accept; the rules that follow are its.
-  void chain(std::uint8_t id, std::string_view name, std::string_view type, std::uint32_t hook, std::int32_t priority);
+  void chain(std::uint8_t id, std::string_view name, std::string_view type, std::uint32_t hook,
+             std::int32_t priority);
   RuleWriter& begin_rule();
   RuleWriter& mark_bit(std::uint32_t bit);  ///< packet mark & bit == bit
   RuleWriter& source(Net4 net, Match match) { return address(12, net, match); }

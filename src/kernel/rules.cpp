@@ -77,18 +77,39 @@ bool is_right(const Present& present, const RuleSpec& spec) {
   if (spec.empty()) return !present.table;
   const std::size_t chains = (spec.masquerade ? 1u : 0u) + (spec.forward ? 1u : 0u);
   const std::size_t rules = (spec.masquerade ? kPostroutingRules : 0) + (spec.forward ? kForwardRules : 0);
-  return present.table && !present.dormant && present.chains == chains && present.rules == rules && present.right == rules;
+  return present.table && !present.dormant && present.chains == chains && present.rules == rules &&
+         present.right == rules;
 }
 
 void put_rules(RuleWriter& out, const RuleSpec& spec) {
   if (spec.masquerade) {
     out.chain(kPostroutingChain, kPostrouting, "nat", nft::kHookPostrouting, kPrioritySrcNat);
     out.begin_rule().mark_bit(kMasqueradeMark).verdict(nft::kReturn).end_rule();
-    out.begin_rule().source(spec.subnet, Match::kIn).destination(spec.network, Match::kIn).verdict(nft::kReturn).end_rule();
-    out.begin_rule().source(spec.network, Match::kIn).destination(spec.subnet, Match::kIn).verdict(nft::kReturn).end_rule();
-    out.begin_rule().source(spec.network, Match::kNotIn).destination(spec.subnet, Match::kIn).verdict(nft::kReturn).end_rule();
-    out.begin_rule().source(spec.network, Match::kIn).destination(kMulticast, Match::kNotIn).masquerade(spec.fully_random).end_rule();
-    out.begin_rule().source(spec.network, Match::kNotIn).destination(spec.network, Match::kIn).masquerade(spec.fully_random).end_rule();
+    out.begin_rule()
+        .source(spec.subnet, Match::kIn)
+        .destination(spec.network, Match::kIn)
+        .verdict(nft::kReturn)
+        .end_rule();
+    out.begin_rule()
+        .source(spec.network, Match::kIn)
+        .destination(spec.subnet, Match::kIn)
+        .verdict(nft::kReturn)
+        .end_rule();
+    out.begin_rule()
+        .source(spec.network, Match::kNotIn)
+        .destination(spec.subnet, Match::kIn)
+        .verdict(nft::kReturn)
+        .end_rule();
+    out.begin_rule()
+        .source(spec.network, Match::kIn)
+        .destination(kMulticast, Match::kNotIn)
+        .masquerade(spec.fully_random)
+        .end_rule();
+    out.begin_rule()
+        .source(spec.network, Match::kNotIn)
+        .destination(spec.network, Match::kIn)
+        .masquerade(spec.fully_random)
+        .end_rule();
   }
   if (spec.forward) {
     out.chain(kForwardChain, kForward, "filter", nft::kHookForward, kPriorityFilter);
@@ -126,7 +147,8 @@ Result<bool> apply_rules(Netlink& netlink, const RuleSpec& spec) {
   // ENOENT and EOPNOTSUPP: a chain type or an expression that this kernel does not have.
   if (error.sys_errno == ENOENT || error.code == Code::kUnsupported) {
     error.code = Code::kUnsupported;
-    error.context = "no nf_tables NAT in this kernel: load the nft_chain_nat and nft_masq modules (kmod-nft-nat)";
+    error.context =
+        "no nf_tables NAT in this kernel: load the nft_chain_nat and nft_masq modules (kmod-nft-nat)";
   }
   return error;
 }

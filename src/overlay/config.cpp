@@ -15,7 +15,8 @@ constexpr std::uint64_t kMaxVni = (1u << 24) - 1;
 constexpr std::uint64_t kMinMtu = 118;
 constexpr std::uint64_t kMaxMtu = 65535;
 
-/// The Backend object. A later duplicate replaces an earlier one as a whole, its faults included, as Go's RawMessage does.
+/// The Backend object. A later duplicate replaces an earlier one as a whole, its faults included, as Go's
+/// RawMessage does.
 struct BackendDraft {
   bool absent = true;
   bool is_vxlan = false;
@@ -44,12 +45,12 @@ struct Draft {
 bool is_net6(std::string_view text) {
   const std::size_t slash = text.find('/');
   std::uint64_t length = 0;
-  return slash != text.npos && parse_ip6(text.substr(0, slash)) && parse_unsigned(text.substr(slash + 1), length) &&
-         length <= 128;
+  return slash != text.npos && parse_ip6(text.substr(0, slash)) &&
+         parse_unsigned(text.substr(slash + 1), length) && length <= 128;
 }
 
-/// Walks the document. A value of the wrong type is noted (the first one) and the walk goes on, so that broken JSON is always
-/// named before a wrong value; the functions are false only for broken JSON.
+/// Walks the document. A value of the wrong type is noted (the first one) and the walk goes on, so that
+/// broken JSON is always named before a wrong value; the functions are false only for broken JSON.
 class ConfigReader {
  public:
   explicit ConfigReader(std::string_view text) : document_(text) {}
@@ -73,13 +74,15 @@ class ConfigReader {
     if (is(key, "EnableIPv6")) return boolean("EnableIPv6", draft.enable_ipv6);
     if (is(key, "EnableNFTables")) return boolean("EnableNFTables", draft.nftables);
     if (is(key, "Network")) return network("Network", draft.network);
-    if (is(key, "SubnetLen")) return integer("SubnetLen", UINT64_MAX, "SubnetLen must be a plain integer", draft.subnet_len);
+    if (is(key, "SubnetLen"))
+      return integer("SubnetLen", UINT64_MAX, "SubnetLen must be a plain integer", draft.subnet_len);
     if (is(key, "SubnetMin")) return address("SubnetMin", draft.subnet_min);
     if (is(key, "SubnetMax")) return address("SubnetMax", draft.subnet_max);
     // IPv6 is refused when it is switched on; when it is off its keys must be well-formed all the same.
     std::uint64_t ignored = 0;
     if (is(key, "IPv6Network")) return network6();
-    if (is(key, "IPv6SubnetLen")) return integer("IPv6SubnetLen", UINT64_MAX, "IPv6SubnetLen must be a plain integer", ignored);
+    if (is(key, "IPv6SubnetLen"))
+      return integer("IPv6SubnetLen", UINT64_MAX, "IPv6SubnetLen must be a plain integer", ignored);
     if (is(key, "IPv6SubnetMin")) return address6("IPv6SubnetMin");
     if (is(key, "IPv6SubnetMax")) return address6("IPv6SubnetMax");
     if (is(key, "Backend")) return backend(draft);
@@ -102,8 +105,10 @@ class ConfigReader {
 
   bool backend_member(std::string_view key, BackendDraft& draft) {
     if (is(key, "Type")) return type(draft);
-    if (is(key, "VNI")) return integer("Backend.VNI", kMaxVni, "VNI must be an integer from 0 to 16777215", draft.vni);
-    if (is(key, "Port")) return integer("Backend.Port", 65535, "Port must be an integer from 0 to 65535", draft.port);
+    if (is(key, "VNI"))
+      return integer("Backend.VNI", kMaxVni, "VNI must be an integer from 0 to 16777215", draft.vni);
+    if (is(key, "Port"))
+      return integer("Backend.Port", 65535, "Port must be an integer from 0 to 65535", draft.port);
     if (is(key, "MTU")) return mtu(draft.mtu);
     if (is(key, "Learning")) return boolean("Backend.Learning", draft.learning);
     if (is(key, "GBP")) return boolean("Backend.GBP", draft.gbp);
@@ -178,7 +183,8 @@ class ConfigReader {
     if (const std::optional<Net4> net = parse_net4(document_.text())) {
       out = net->masked();
     } else {
-      note(key, is_net6(document_.text()) ? "invalid IPv4 CIDR format: an IPv6 network belongs in IPv6Network" : kWhy);
+      note(key, is_net6(document_.text()) ? "invalid IPv4 CIDR format: an IPv6 network belongs in IPv6Network"
+                                          : kWhy);
     }
     return true;
   }
@@ -215,10 +221,12 @@ class ConfigReader {
   std::optional<ConfigProblem>* fault_ = nullptr;
 };
 
-/// flanneld's rules for subnets, in its order and with its texts; the last one is ours (flanneld ends as "out of subnets").
+/// flanneld's rules for subnets, in its order and with its texts; the last one is ours (flanneld ends as "out
+/// of subnets").
 std::optional<ConfigProblem> check_subnets(const Draft& draft, NetworkConfig& config) {
   const Net4 network = draft.network;
-  if (network.length == 0) return ConfigProblem{"Network", "please define a correct Network parameter in the flannel config"};
+  if (network.length == 0)
+    return ConfigProblem{"Network", "please define a correct Network parameter in the flannel config"};
   if (draft.subnet_len > 0) {
     if (draft.subnet_len > 30) return ConfigProblem{"SubnetLen", "SubnetLen must be less than /31"};
     if (draft.subnet_len < network.length + 2u) {
@@ -248,7 +256,8 @@ std::optional<ConfigProblem> check_subnets(const Draft& draft, NetworkConfig& co
   if (!Net4{config.subnet_max, config.subnet_len}.aligned()) {
     return ConfigProblem{"SubnetMax", "SubnetMax is not on a SubnetLen boundary"};
   }
-  if (config.subnet_max < config.subnet_min) return ConfigProblem{"SubnetMax", "SubnetMax is less than SubnetMin"};
+  if (config.subnet_max < config.subnet_min)
+    return ConfigProblem{"SubnetMax", "SubnetMax is less than SubnetMin"};
   return std::nullopt;
 }
 
@@ -259,11 +268,13 @@ std::optional<ConfigProblem> check_backend(const BackendDraft& draft, NetworkCon
     // The members of another backend's object mean something else: only its type is named.
     if (draft.fault && std::string_view(draft.fault->key).substr(0, 12) == "Backend.Type") return draft.fault;
     if (draft.fault && std::string_view(draft.fault->key) == "Backend") return draft.fault;
-    if (draft.type_empty) return ConfigProblem{"Backend.Type", "unknown backend type: Type is missing or empty"};
+    if (draft.type_empty)
+      return ConfigProblem{"Backend.Type", "unknown backend type: Type is missing or empty"};
     return ConfigProblem{"Backend.Type", "of the backends only vxlan is built in", 0, true};
   }
   if (draft.fault) return draft.fault;
-  if (draft.direct_routing) return ConfigProblem{"Backend.DirectRouting", "DirectRouting is not built yet", 0, true};
+  if (draft.direct_routing)
+    return ConfigProblem{"Backend.DirectRouting", "DirectRouting is not built yet", 0, true};
   config.vni = static_cast<std::uint32_t>(draft.vni);
   config.port = draft.port == 0 ? NetworkConfig::kDefaultPort : static_cast<std::uint16_t>(draft.port);
   config.mtu = static_cast<std::uint32_t>(draft.mtu);
@@ -275,7 +286,8 @@ std::optional<ConfigProblem> check_backend(const BackendDraft& draft, NetworkCon
 std::optional<ConfigProblem> check(const Draft& draft, NetworkConfig& config) {
   if (draft.fault) return draft.fault;
   if (draft.enable_ipv6) return ConfigProblem{"EnableIPv6", "IPv6 is not built yet", 0, true};
-  if (!draft.enable_ipv4) return ConfigProblem{"EnableIPv4", "a network without IPv4 is not built yet", 0, true};
+  if (!draft.enable_ipv4)
+    return ConfigProblem{"EnableIPv4", "a network without IPv4 is not built yet", 0, true};
   config.nftables = draft.nftables;
   if (auto problem = check_subnets(draft, config)) return problem;
   return check_backend(draft.backend, config);

@@ -7,8 +7,8 @@ namespace {
 /// The smallest MTU that IPv4 allows a link (RFC 791).
 constexpr std::uint32_t kMinIp4Mtu = 68;
 
-/// Why the device cannot be changed into what we want, nullptr if it can. The kernel refuses to change these in place; a lower
-/// link and a default remote it lets change, but not on all kernels that we run on.
+/// Why the device cannot be changed into what we want, nullptr if it can. The kernel refuses to change these
+/// in place; a lower link and a default remote it lets change, but not on all kernels that we run on.
 const char* obstacle(const DeviceSpec& want, const Device& have) {
   if (!have.is_vxlan) return "it is not a VXLAN device";
   if (have.external) return "it is in external (collect-metadata) mode";
@@ -41,8 +41,10 @@ DevicePlan plan_device(const DeviceSpec& want, const std::optional<Device>& have
 }
 
 InterfaceName device_name(std::uint32_t vni) {
-  // flanneld's name, as long as it fits: from 10,000,000 on the dot must go ("flannel16777215" has just the 15 bytes).
-  return to_text<kMaxInterfaceName>([&](Writer& out) { out.put(vni < 10'000'000 ? "flannel." : "flannel").put_unsigned(vni); });
+  // flanneld's name, as long as it fits: from 10,000,000 on the dot must go ("flannel16777215" has just the
+  // 15 bytes).
+  return to_text<kMaxInterfaceName>(
+      [&](Writer& out) { out.put(vni < 10'000'000 ? "flannel." : "flannel").put_unsigned(vni); });
 }
 
 std::uint32_t device_mtu(std::uint32_t interface_mtu, std::uint32_t config_mtu) {

@@ -10,7 +10,8 @@
 
 namespace flannelette::overlay {
 
-/// A JSON text that is there as a whole, read token by token. There is no kNeedMore here: a text that ends too early is kBad.
+/// A JSON text that is there as a whole, read token by token. There is no kNeedMore here: a text that ends
+/// too early is kBad.
 class JsonDocument {
  public:
   /// Keys and values that mean something to us are shorter; longer ones are delivered empty, with overlong().

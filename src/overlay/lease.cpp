@@ -10,7 +10,8 @@ using json::Token;
 
 /// Both halves of a key have the form "<address>-<length>".
 template <class Address, class Parse>
-bool parse_half(std::string_view text, std::uint64_t max_length, Parse parse, Address& base, std::uint8_t& length) {
+bool parse_half(std::string_view text, std::uint64_t max_length, Parse parse, Address& base,
+                std::uint8_t& length) {
   const std::size_t dash = text.rfind('-');
   if (dash == text.npos) return false;
   const std::string_view digits = text.substr(dash + 1);
@@ -24,7 +25,8 @@ bool parse_half(std::string_view text, std::uint64_t max_length, Parse parse, Ad
   return true;
 }
 
-/// Reads the members of an object; `handler` takes a key's name and reads or skips its value. False: broken JSON, or the handler said so.
+/// Reads the members of an object; `handler` takes a key's name and reads or skips its value. False: broken
+/// JSON, or the handler said so.
 template <class Handler>
 bool read_members(JsonDocument& document, Handler handler) {
   for (;;) {
@@ -40,8 +42,8 @@ bool finish_value(JsonDocument& document, Token token) {
   return (token != Token::kBeginObject && token != Token::kBeginArray) || document.skip();
 }
 
-/// BackendData of vxlan. A fault in it makes it no data (flanneld ignores such a peer), not an unreadable value: other backends
-/// write other things here. False: broken JSON.
+/// BackendData of vxlan. A fault in it makes it no data (flanneld ignores such a peer), not an unreadable
+/// value: other backends write other things here. False: broken JSON.
 bool read_backend_data(JsonDocument& document, LeaseValue& out) {
   out.has_vxlan = false;
   out.vni.reset();
@@ -109,7 +111,8 @@ std::optional<LeaseKey> parse_lease_key(std::string_view text) {
   if (text.size() > LeaseKey::kMaxText) return std::nullopt;
   LeaseKey key;
   const std::size_t ampersand = text.find('&');
-  if (!parse_half(text.substr(0, ampersand), 32, parse_ip4, key.subnet.base, key.subnet.length)) return std::nullopt;
+  if (!parse_half(text.substr(0, ampersand), 32, parse_ip4, key.subnet.base, key.subnet.length))
+    return std::nullopt;
   if (ampersand != text.npos) {
     Net6 net;
     if (!parse_half(text.substr(ampersand + 1), 128, parse_ip6, net.base, net.length)) return std::nullopt;
@@ -135,7 +138,8 @@ std::optional<LeaseValue> parse_lease_value(std::string_view json) {
   LeaseValue value;
   const Token first = document.next();
   if (first == Token::kBeginObject) {
-    if (!read_members(document, [&](std::string_view key) { return read_member(document, key, value); })) return std::nullopt;
+    if (!read_members(document, [&](std::string_view key) { return read_member(document, key, value); }))
+      return std::nullopt;
   } else if (first != Token::kNull) {
     return std::nullopt;
   }
@@ -146,7 +150,9 @@ std::optional<LeaseValue> parse_lease_value(std::string_view json) {
 void write_vxlan_value(Writer& out, Ip4 public_ip, std::uint32_t vni, Mac mac) {
   out.put(R"({"PublicIP":")");
   write(out, public_ip);
-  out.put(R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":)").put_unsigned(vni).put(R"(,"VtepMAC":")");
+  out.put(R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":)")
+      .put_unsigned(vni)
+      .put(R"(,"VtepMAC":")");
   write(out, mac);
   out.put(R"("}})");
 }

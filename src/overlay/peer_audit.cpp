@@ -8,8 +8,8 @@
 namespace flannelette::overlay {
 namespace {
 
-/// Walks the `scratch` numbers of neighbouring records, so that a permutation of the records is kept in the records themselves:
-/// an index by MAC without memory of its own.
+/// Walks the `scratch` numbers of neighbouring records, so that a permutation of the records is kept in the
+/// records themselves: an index by MAC without memory of its own.
 class ScratchIterator {
  public:
   using iterator_category = std::random_access_iterator_tag;
@@ -113,10 +113,14 @@ void PeerTable::finish_audit(ChangeSink& sink) {
     record.programmed = record.seen_all();
     record.planned = !record.programmed;
     if (!record.seen_neighbour) {
-      sink.change({.kind = Change::Kind::kUpsertNeighbour, .subnet = record.subnet(), .mac = record.mac, .remote = {}});
+      sink.change({.kind = Change::Kind::kUpsertNeighbour,
+                   .subnet = record.subnet(),
+                   .mac = record.mac,
+                   .remote = {}});
     }
     if (!record.seen_fdb) {
-      sink.change({.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
+      sink.change(
+          {.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
     }
   }
   for (const PeerRecord& record : t.records) {
@@ -127,7 +131,8 @@ void PeerTable::finish_audit(ChangeSink& sink) {
   t.emit_deletions(sink);
   for (PeerRecord& record : t.records) record.clear_seen();
   t.in_audit = false;
-  // After a change under way the deletions emitted are right, but what was judged before it may hide one more.
+  // After a change under way the deletions emitted are right, but what was judged before it may hide one
+  // more.
   t.more_stale = t.incomplete || t.dirty;
   t.dirty = false;
   t.audit_finished = t.uncommitted = true;
@@ -142,7 +147,8 @@ void PeerTable::abort_audit() {
 
 bool PeerTable::more_stale() const { return impl_->more_stale; }
 
-// -- inside ------------------------------------------------------------------------------------------------------------
+// -- inside
+// ------------------------------------------------------------------------------------------------------------
 
 void PeerTable::Impl::forget_audit() {
   for (PeerRecord& record : records) record.clear_seen();
@@ -171,8 +177,8 @@ PeerRecord* PeerTable::Impl::winner_with(const Mac& mac) {
   if (!mac_ordered) order_by_mac();
   const ScratchIterator first(records.begin());
   const ScratchIterator last = first + static_cast<std::ptrdiff_t>(mac_order_size);
-  const ScratchIterator found =
-      std::lower_bound(first, last, mac, [&](std::uint32_t i, const Mac& wanted) { return records[i].mac < wanted; });
+  const ScratchIterator found = std::lower_bound(
+      first, last, mac, [&](std::uint32_t i, const Mac& wanted) { return records[i].mac < wanted; });
   return found != last && records[*found].mac == mac ? &records[*found] : nullptr;
 }
 

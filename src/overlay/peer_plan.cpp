@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From the settled table to changes, and which deletions may be made.
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include "peer_table_impl.hpp"
@@ -11,23 +12,34 @@ void PeerTable::plan(ChangeSink& sink) {
   Impl& t = *impl_;
   if (!t.audited || t.in_audit || t.audit_finished || !t.local.subnet || (!t.dirty && !t.uncommitted)) return;
   t.settle();
-  for (PeerRecord& record : t.records) {
-    if (!record.winner()) t.retire(record);
+  std::size_t first = t.records.size();  // the records that have something to program lie in [first, last)
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < t.records.size(); ++i) {
+    PeerRecord& record = t.records[i];
+    if (!record.winner()) {
+      t.retire(record);
+    } else if (!record.programmed) {
+      first = std::min(first, i);
+      last = i + 1;
+    }
   }
   if (!t.audited) return;  // more than can be remembered: an audit will find it
   t.dirty = false;
 
-  bool any = !t.unwanted.empty();
-  for (PeerRecord& record : t.records) {
+  if (first >= last && t.unwanted.empty()) return;
+  for (std::size_t i = first; i < last; ++i) {
+    PeerRecord& record = t.records[i];
     if (!record.winner() || record.programmed) continue;
     record.planned = 1;
-    any = true;
-    sink.change({.kind = Change::Kind::kUpsertNeighbour, .subnet = record.subnet(), .mac = record.mac, .remote = {}});
-    sink.change({.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
+    sink.change(
+        {.kind = Change::Kind::kUpsertNeighbour, .subnet = record.subnet(), .mac = record.mac, .remote = {}});
+    sink.change(
+        {.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
   }
-  if (!any) return;
-  for (const PeerRecord& record : t.records) {
-    if (record.planned) sink.change({.kind = Change::Kind::kUpsertRoute, .subnet = record.subnet(), .mac = {}, .remote = {}});
+  for (std::size_t i = first; i < last; ++i) {
+    const PeerRecord& record = t.records[i];
+    if (!record.planned) continue;
+    sink.change({.kind = Change::Kind::kUpsertRoute, .subnet = record.subnet(), .mac = {}, .remote = {}});
   }
   t.emit_deletions(sink);
   t.uncommitted = true;
@@ -58,11 +70,13 @@ void PeerTable::invalidate() {
 
 bool PeerTable::needs_audit() const { return !impl_->audited || impl_->more_stale; }
 
-// -- inside ------------------------------------------------------------------------------------------------------------
+// -- inside
+// ------------------------------------------------------------------------------------------------------------
 
 /// Winners' subnets do not overlap, so that at most one has this base, whatever its length.
 PeerRecord* PeerTable::Impl::winner_at(Ip4 base) {
-  for (std::size_t i = find_place({base.value, 0, 0, 0}); i < records.size() && records[i].start() == base.value; ++i) {
+  for (std::size_t i = find_place({base.value, 0, 0, 0});
+       i < records.size() && records[i].start() == base.value; ++i) {
     if (records[i].winner()) return &records[i];
   }
   return nullptr;
@@ -73,19 +87,23 @@ PeerRecord* PeerTable::Impl::winner_of(Net4 subnet) {
   return winner != nullptr && winner->length == subnet.length ? winner : nullptr;
 }
 
-/// An FDB upsert replaces by MAC: if a winner has the MAC of a retired entry, that entry is gone or is the winner's own. A dump
-/// may show further remotes beside the winner's; those go by name, except for a single one where the winner's own is missing:
-/// that one is what the upsert has replaced.
+/// An FDB upsert replaces by MAC: if a winner has the MAC of a retired entry, that entry is gone or is the
+/// winner's own. A dump may show further remotes beside the winner's; those go by name, except for a single
+/// one where the winner's own is missing: that one is what the upsert has replaced.
 void PeerTable::Impl::keep_fdb_of_winners() {
-  const auto first_fdb =
-      std::find_if(unwanted.begin(), unwanted.end(), [](const Unwanted& u) { return u.kind == Unwanted::kFdb; });
+  const auto first_fdb = std::find_if(unwanted.begin(), unwanted.end(),
+                                      [](const Unwanted& u) { return u.kind == Unwanted::kFdb; });
   if (first_fdb == unwanted.end()) return;
+  std::array<bool, 256> last_byte{};  // turns nearly all winners away when few entries are unwanted
+  for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
   for (const PeerRecord& record : records) {
-    if (!record.winner()) continue;
-    auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac, [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
+    if (!last_byte[record.mac.bytes[5]] || !record.winner()) continue;
+    auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac,
+                               [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
     const auto first = at;
     std::size_t others = 0;
-    for (; at != unwanted.end() && at->mac == record.mac; ++at) others += at->from_audit && at->ip != record.public_ip;
+    for (; at != unwanted.end() && at->mac == record.mac; ++at)
+      others += at->from_audit && at->ip != record.public_ip;
     for (auto u = first; u != at; ++u) {
       u->keep = !u->from_audit || u->ip == record.public_ip || (others == 1 && !record.fdb_present);
     }
@@ -96,15 +114,21 @@ void PeerTable::Impl::emit_deletions(ChangeSink& sink) {
   const auto key = [](const Unwanted& u) {
     return std::tuple(std::uint8_t{u.kind}, u.mac, u.ip, u.length, u.metric, std::uint8_t{u.from_audit});
   };
-  std::sort(unwanted.begin(), unwanted.end(), [&](const Unwanted& a, const Unwanted& b) { return key(a) < key(b); });
+  std::sort(unwanted.begin(), unwanted.end(),
+            [&](const Unwanted& a, const Unwanted& b) { return key(a) < key(b); });
   for (Unwanted& u : unwanted) u.keep = 0;
-  unwanted.truncate(static_cast<std::size_t>(std::unique(unwanted.begin(), unwanted.end()) - unwanted.begin()));
+  unwanted.truncate(
+      static_cast<std::size_t>(std::unique(unwanted.begin(), unwanted.end()) - unwanted.begin()));
   keep_fdb_of_winners();
   for (const Unwanted& u : unwanted) {
     if (u.kind == Unwanted::kRoute) {
       const Net4 subnet{{u.ip}, u.length};
       if (u.metric == 0 && winner_of(subnet) != nullptr) continue;
-      sink.change({.kind = Change::Kind::kDeleteRoute, .subnet = subnet, .mac = {}, .remote = {}, .metric = u.metric});
+      sink.change({.kind = Change::Kind::kDeleteRoute,
+                   .subnet = subnet,
+                   .mac = {},
+                   .remote = {},
+                   .metric = u.metric});
     } else if (u.kind == Unwanted::kNeighbour) {
       if (winner_at({u.ip}) != nullptr) continue;
       sink.change({.kind = Change::Kind::kDeleteNeighbour, .subnet = {{u.ip}, 32}, .mac = {}, .remote = {}});

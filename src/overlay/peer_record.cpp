@@ -6,8 +6,8 @@ namespace {
 
 constexpr std::uint32_t kMaxVni = (1u << 24) - 1;
 
-/// FNV-1a. Two IPv6 parts with one hash under one IPv4 subnet would be taken for one record; such a pair must be made on purpose,
-/// by somebody who may write any record anyway.
+/// FNV-1a. Two IPv6 parts with one hash under one IPv4 subnet would be taken for one record; such a pair must
+/// be made on purpose, by somebody who may write any record anyway.
 std::uint32_t hash_of(const Net6& net) {
   std::uint32_t hash = 2166136261u;
   const auto mix = [&](std::uint8_t byte) { hash = (hash ^ byte) * 16777619u; };
@@ -32,7 +32,8 @@ Form form_of(const LeaseRecord& lease) {
 }  // namespace
 
 PeerPlace place_of(const LeaseKey& key) {
-  return {key.subnet.masked().base.value, key.subnet.length, key.subnet.base.value, key.subnet6 ? hash_of(*key.subnet6) : 0};
+  return {key.subnet.masked().base.value, key.subnet.length, key.subnet.base.value,
+          key.subnet6 ? hash_of(*key.subnet6) : 0};
 }
 
 PeerRecord make_record(const LeaseRecord& lease) {
@@ -58,22 +59,25 @@ Ignored judge_record(const PeerRecord& record, const LocalNode& local) {
       (public_ip == local.public_ip || (local.mac && record.mac == *local.mac))) {
     return Ignored::kOurs;
   }
-  if (record.value_form() == Form::kNoBackend || record.value_form() == Form::kOtherBackend) return Ignored::kOtherBackend;
+  if (record.value_form() == Form::kNoBackend || record.value_form() == Form::kOtherBackend)
+    return Ignored::kOtherBackend;
 
   const Net4 network = local.config.network;
   // A network of length 0 is a config that is not there yet; it must not let anything in.
-  if (network.length == 0 || !network.contains(subnet) || subnet.length <= network.length || subnet.length > 30 ||
-      !subnet.aligned()) {
+  if (network.length == 0 || !network.contains(subnet) || subnet.length <= network.length ||
+      subnet.length > 30 || !subnet.aligned()) {
     return Ignored::kBadSubnet;
   }
   if (local.subnet && subnet.overlaps(*local.subnet)) return Ignored::kOverlapsOurs;
   if (!is_unicast(public_ip) || is_loopback(public_ip)) return Ignored::kBadPublicIp;
   if (public_ip == local.public_ip) return Ignored::kOurPublicIp;
-  if (record.value_form() == Form::kVxlanWithoutData || record.mac.zero() || !record.mac.unicast()) return Ignored::kBadMac;
+  if (record.value_form() == Form::kVxlanWithoutData || record.mac.zero() || !record.mac.unicast())
+    return Ignored::kBadMac;
   if (local.mac && record.mac == *local.mac) return Ignored::kOurMac;
   if (record.value_form() == Form::kVxlanWrongVni) return Ignored::kOtherVni;
   if (record.value_form() == Form::kVxlan) {
-    const std::uint32_t vni = record.vni[0] | std::uint32_t{record.vni[1]} << 8 | std::uint32_t{record.vni[2]} << 16;
+    const std::uint32_t vni =
+        record.vni[0] | std::uint32_t{record.vni[1]} << 8 | std::uint32_t{record.vni[2]} << 16;
     if (vni != local.config.vni) return Ignored::kOtherVni;
   }
   return Ignored::kNo;

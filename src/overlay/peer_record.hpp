@@ -20,7 +20,8 @@ class Revision {
     for (int i = 0; i < 3; ++i) part_[i] = static_cast<std::uint16_t>(v >> (16 * i));
   }
   std::int64_t value() const {
-    return static_cast<std::int64_t>(part_[0] | std::uint64_t{part_[1]} << 16 | std::uint64_t{part_[2]} << 32);
+    return static_cast<std::int64_t>(part_[0] | std::uint64_t{part_[1]} << 16 |
+                                     std::uint64_t{part_[2]} << 32);
   }
 
  private:
@@ -40,27 +41,28 @@ enum class Form : std::uint8_t {
 
 /// One lease of the cluster, and what we know about its entries in the kernel.
 struct PeerRecord {
-  std::uint32_t base;       ///< as in the key, host bits kept
-  std::uint32_t hash6;      ///< of the key's IPv6 part; 0: it has none
+  std::uint32_t base;   ///< as in the key, host bits kept
+  std::uint32_t hash6;  ///< of the key's IPv6 part; 0: it has none
   std::uint32_t public_ip;
-  std::uint32_t scratch;    ///< group while settling, permutation in MAC order during an audit; belongs to the place, not to the record
+  std::uint32_t scratch;  ///< group while settling, permutation in MAC order during an audit; belongs to the
+                          ///< place, not to the record
   Revision create_revision;
   Revision mod_revision;
   Mac mac;
   std::uint8_t length;
   std::uint8_t vni[3];
   // All states fit into 16 bits.
-  std::uint16_t form : 3;          ///< Form
-  std::uint16_t reason : 4;        ///< Ignored
-  std::uint16_t listed : 1;        ///< seen in the listing under way
-  std::uint16_t programmed : 1;    ///< its entries are in the kernel
-  std::uint16_t planned : 1;       ///< its entries were emitted and not committed yet
+  std::uint16_t form : 3;        ///< Form
+  std::uint16_t reason : 4;      ///< Ignored
+  std::uint16_t listed : 1;      ///< seen in the listing under way
+  std::uint16_t programmed : 1;  ///< its entries are in the kernel
+  std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
   std::uint16_t seen_neighbour : 1;
   std::uint16_t seen_fdb : 1;
   std::uint16_t seen_route : 1;
-  std::uint16_t fdb_present : 1;   ///< (mac, remote) is there, permanent or not
-  std::uint16_t shadowed : 1;      ///< settling: overlaps an accepted record
-  std::uint16_t contested : 1;     ///< settling: shares a MAC or overlaps
+  std::uint16_t fdb_present : 1;  ///< (mac, remote) is there, permanent or not
+  std::uint16_t shadowed : 1;     ///< settling: overlaps an accepted record
+  std::uint16_t contested : 1;    ///< settling: shares a MAC or overlaps
 
   Net4 subnet() const { return {{base}, length}; }
   std::uint32_t start() const { return subnet().masked().base.value; }
@@ -77,9 +79,7 @@ struct PeerRecord {
   /// Its entries are, or may be, in the kernel.
   bool maybe_in_kernel() const { return programmed || planned || seen_any(); }
   void clear_seen() { seen_neighbour = seen_fdb = seen_route = fdb_present = 0; }
-  LeaseKey key() const {
-    return {subnet(), hash6 != 0 ? std::optional(PeerTable::kSomeNet6) : std::nullopt};
-  }
+  LeaseKey key() const { return {subnet(), hash6 != 0 ? std::optional(PeerTable::kSomeNet6) : std::nullopt}; }
 };
 static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this times their nodes");
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");

@@ -11,21 +11,27 @@ constexpr std::uint32_t kNoGroup = UINT32_MAX;
 
 }  // namespace
 
+/// Runs over the whole table at each event: it compares the MAC's last byte before the whole, and prefixes by
+/// their ends.
 bool PeerTable::Impl::Touched::conflicts_with(const PeerRecord& other) const {
-  return public_ip == other.public_ip || mac == other.mac || Net4{{place.base}, place.length}.overlaps(other.subnet());
+  if (public_ip == other.public_ip || (mac.bytes[5] == other.mac.bytes[5] && mac == other.mac)) return true;
+  if (other.base - place.start <= end - place.start) return true;  // it starts in this subnet
+  return other.length < place.length && other.subnet().contains(Ip4{place.base});
 }
 
-/// A record that shares nothing with any other valid one neither wins nor loses against anybody, before and after its change: then
-/// all other verdicts stand, and one pass over the table has shown it. Else the full rule decides.
+/// A record that shares nothing with any other valid one neither wins nor loses against anybody, before and
+/// after its change: then all other verdicts stand, and one pass over the table has shown it. Else the full
+/// rule decides.
 void PeerTable::Impl::settle() {
   ensure_sorted();
   if (!settle_all && touched_count == 0) return;
   if (!settle_all) {
-    const auto begin = touched.begin();
-    const auto end = begin + static_cast<std::ptrdiff_t>(touched_count);
-    settle_all = std::any_of(records.begin(), records.end(), [&](const PeerRecord& r) {
-      return r.valid() && std::any_of(begin, end, [&](const Touched& t) { return t.conflicts_with(r) && t.place != place_of(r); });
-    });
+    for (std::size_t i = 0; i < touched_count && !settle_all; ++i) {
+      const Touched& t = touched[i];
+      settle_all = std::any_of(records.begin(), records.end(), [&](const PeerRecord& r) {
+        return t.conflicts_with(r) && r.valid() && t.place != place_of(r);
+      });
+    }
   }
   if (settle_all) settle_by_rule();
   settle_all = false;
@@ -52,7 +58,8 @@ void PeerTable::Impl::settle_by_rule() {
     const PeerRecord& b = records[j];
     if (a.public_ip != b.public_ip) return a.public_ip < b.public_ip;
     if (configured(a) != configured(b)) return configured(a);
-    if (a.mod_revision.value() != b.mod_revision.value()) return a.mod_revision.value() > b.mod_revision.value();
+    if (a.mod_revision.value() != b.mod_revision.value())
+      return a.mod_revision.value() > b.mod_revision.value();
     return i < j;
   });
   std::size_t survivors = 0;
@@ -66,7 +73,8 @@ void PeerTable::Impl::settle_by_rule() {
   order.truncate(survivors);
 
   // Phase 2. Most records share nothing: only those that do are contested and need the order.
-  std::sort(order.begin(), order.end(), [&](std::uint32_t i, std::uint32_t j) { return records[i].mac < records[j].mac; });
+  std::sort(order.begin(), order.end(),
+            [&](std::uint32_t i, std::uint32_t j) { return records[i].mac < records[j].mac; });
   std::uint32_t groups = 0;
   for (std::size_t first = 0; first < order.size();) {
     std::size_t last = first + 1;
@@ -78,7 +86,8 @@ void PeerTable::Impl::settle_by_rule() {
     if (last - first > 1) ++groups;
     first = last;
   }
-  // Prefixes are nested or apart, and a prefix stands before what it contains: who overlaps at all overlaps the head of a run.
+  // Prefixes are nested or apart, and a prefix stands before what it contains: who overlaps at all overlaps
+  // the head of a run.
   PeerRecord* head = nullptr;
   for (PeerRecord& r : records) {
     if (!r.winner()) continue;
@@ -99,7 +108,8 @@ void PeerTable::Impl::settle_by_rule() {
     const PeerRecord& a = records[i];
     const PeerRecord& b = records[j];
     if (configured(a) != configured(b)) return configured(a);
-    if (a.create_revision.value() != b.create_revision.value()) return a.create_revision.value() < b.create_revision.value();
+    if (a.create_revision.value() != b.create_revision.value())
+      return a.create_revision.value() < b.create_revision.value();
     return i < j;
   });
   PlainArray<bool> mac_taken;
@@ -112,12 +122,14 @@ void PeerTable::Impl::settle_by_rule() {
   }
 }
 
-/// The record is a winner; whatever overlaps it is shadowed. Accepted subnets are apart, so each record is shadowed from above at
-/// most once; and the records of one subnet are shadowed together, so that the first of them tells of all.
+/// The record is a winner; whatever overlaps it is shadowed. Accepted subnets are apart, so each record is
+/// shadowed from above at most once; and the records of one subnet are shadowed together, so that the first
+/// of them tells of all.
 void PeerTable::Impl::accept(std::size_t index) {
   PeerRecord& winner = records[index];
   winner.set_ignored(Ignored::kNo);
-  for (std::size_t i = index + 1; i < records.size() && records[i].start() <= winner.end(); ++i) records[i].shadowed = 1;
+  for (std::size_t i = index + 1; i < records.size() && records[i].start() <= winner.end(); ++i)
+    records[i].shadowed = 1;
   for (int length = local.config.network.length + 1; length <= winner.length; ++length) {
     const Net4 outer = Net4{{winner.base}, static_cast<std::uint8_t>(length)}.masked();
     for (std::size_t i = find_place({outer.base.value, outer.length, 0, 0}); i < records.size(); ++i) {

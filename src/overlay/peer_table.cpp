@@ -12,11 +12,14 @@ namespace {
 Ignored own_merits(const PeerRecord& record) { return record.valid() ? Ignored::kNo : record.ignored(); }
 
 /// What a record has in the kernel; its subnet it keeps for life.
-bool same_entries(const PeerRecord& a, const PeerRecord& b) { return a.public_ip == b.public_ip && a.mac == b.mac; }
+bool same_entries(const PeerRecord& a, const PeerRecord& b) {
+  return a.public_ip == b.public_ip && a.mac == b.mac;
+}
 
 bool same_value(const PeerRecord& a, const PeerRecord& b) {
   return same_entries(a, b) && a.form == b.form && std::equal(a.vni, a.vni + 3, b.vni) &&
-         a.create_revision.value() == b.create_revision.value() && a.mod_revision.value() == b.mod_revision.value();
+         a.create_revision.value() == b.create_revision.value() &&
+         a.mod_revision.value() == b.mod_revision.value();
 }
 
 }  // namespace
@@ -132,24 +135,27 @@ PeerCounts PeerTable::counts() const {
 void PeerTable::visit_ignored(IgnoredVisitor& visitor) const {
   impl_->settle();
   for (const PeerRecord& record : impl_->records) {
-    if (!record.winner() && record.ignored() != Ignored::kOurs) visitor.ignored(record.key(), record.ignored());
+    if (!record.winner() && record.ignored() != Ignored::kOurs)
+      visitor.ignored(record.key(), record.ignored());
   }
 }
 
 std::size_t PeerTable::without_backend() const {
   impl_->ensure_sorted();
-  return static_cast<std::size_t>(std::count_if(impl_->records.begin(), impl_->records.end(), [](const PeerRecord& r) {
-    return r.value_form() == Form::kNoBackend;
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(impl_->records.begin(), impl_->records.end(),
+                    [](const PeerRecord& r) { return r.value_form() == Form::kNoBackend; }));
 }
 
-// -- inside ------------------------------------------------------------------------------------------------------------
+// -- inside
+// ------------------------------------------------------------------------------------------------------------
 
 std::size_t PeerTable::Impl::find_place(const PeerPlace& place) const {
   const PeerRecord* end = records.begin() + sorted;
-  const PeerRecord* found =
-      std::lower_bound(records.begin(), end, place, [](const PeerRecord& r, const PeerPlace& p) { return place_of(r) < p; });
-  // Beyond the sorted part nothing is known: a place after all of it is the end of the array only if nothing is unsorted.
+  const PeerRecord* found = std::lower_bound(
+      records.begin(), end, place, [](const PeerRecord& r, const PeerPlace& p) { return place_of(r) < p; });
+  // Beyond the sorted part nothing is known: a place after all of it is the end of the array only if nothing
+  // is unsorted.
   return static_cast<std::size_t>(found - records.begin());
 }
 
@@ -175,7 +181,7 @@ void PeerTable::Impl::touch(const PeerRecord& version) {
     settle_all = true;
     return;
   }
-  touched[touched_count++] = {place_of(version), version.public_ip, version.mac};
+  touched[touched_count++] = {place_of(version), version.end(), version.public_ip, version.mac};
 }
 
 void PeerTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
@@ -211,6 +217,7 @@ void PeerTable::Impl::retire(PeerRecord& record) {
 
 bool PeerTable::Impl::push_unwanted(const Unwanted& entry) {
   if (unwanted.size() >= kMaxStale) return false;
+  if (unwanted.size() == Impl::kKeptUnwanted) unwanted.reserve(kMaxStale);  // few, or a flood
   unwanted.append(entry);
   return true;
 }

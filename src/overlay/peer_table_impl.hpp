@@ -11,8 +11,8 @@
 
 namespace flannelette::overlay {
 
-/// A growing array of plain values, moved by realloc (which remaps large blocks instead of copying them). Out of memory ends the
-/// process.
+/// A growing array of plain values, moved by realloc (which remaps large blocks instead of copying them). Out
+/// of memory ends the process.
 template <class T>
 class PlainArray {
  public:
@@ -31,7 +31,7 @@ class PlainArray {
   const T& operator[](std::size_t i) const { return data_[i]; }
 
   void append(const T& value) {
-    if (size_ == capacity_) resize_storage(capacity_ + capacity_ / 2 + 64);
+    if (size_ == capacity_) resize_storage(capacity_ + capacity_ / 2 + kFirst);
     data_[size_++] = value;
   }
   void insert(std::size_t at, const T& value) {
@@ -55,6 +55,8 @@ class PlainArray {
   }
 
  private:
+  static constexpr std::size_t kFirst = 64;
+
   void resize_storage(std::size_t capacity) {
     void* moved = std::realloc(data_, capacity * sizeof(T));
     if (moved == nullptr) std::abort();
@@ -67,8 +69,8 @@ class PlainArray {
   std::size_t capacity_ = 0;
 };
 
-/// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or found by an audit. Whether
-/// a winner needs its key after all is decided when it is emitted.
+/// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or
+/// found by an audit. Whether a winner needs its key after all is decided when it is emitted.
 struct Unwanted {
   enum Kind : std::uint8_t { kRoute, kNeighbour, kFdb };  // in the order of removal
 
@@ -83,10 +85,11 @@ struct Unwanted {
 };
 static_assert(sizeof(Unwanted) == 16);
 
-/// PeerTable's inside. Sources: peer_table.cpp (storage, ways in), peer_settle.cpp (the conflict rule), peer_plan.cpp (plan),
-/// peer_audit.cpp (audit), subnet_choice.cpp (questions about subnets).
+/// PeerTable's inside. Sources: peer_table.cpp (storage, ways in), peer_settle.cpp (the conflict rule),
+/// peer_plan.cpp (plan), peer_audit.cpp (audit), subnet_choice.cpp (questions about subnets).
 struct PeerTable::Impl {
-  /// More changes than these since the last settling are settled by the full rule instead of by comparing each with all.
+  /// More changes than these since the last settling are settled by the full rule instead of by comparing
+  /// each with all.
   static constexpr std::size_t kMaxTouched = 16;
   /// Capacity that the list of unwanted entries keeps, so that single events allocate nothing.
   static constexpr std::size_t kKeptUnwanted = 64;
@@ -94,6 +97,7 @@ struct PeerTable::Impl {
   /// A version of a valid record that came or went since the last settling.
   struct Touched {
     PeerPlace place;
+    std::uint32_t end;  ///< the subnet's last address
     std::uint32_t public_ip;
     Mac mac;
     bool conflicts_with(const PeerRecord& other) const;
@@ -101,30 +105,34 @@ struct PeerTable::Impl {
 
   LocalNode local;
   PlainArray<PeerRecord> records;
-  std::size_t sorted = 0;        ///< records up to here are in order; beyond are those that a listing has just brought
+  std::size_t sorted =
+      0;  ///< records up to here are in order; beyond are those that a listing has just brought
   PlainArray<Unwanted> unwanted;
-  std::size_t unwanted_emitted = 0;    ///< the first ones, which the last plan emitted
+  std::size_t unwanted_emitted = 0;  ///< the first ones, which the last plan emitted
   std::size_t unwanted_before_audit = 0;
   std::array<Touched, kMaxTouched> touched{};
   std::size_t touched_count = 0;
 
   bool in_listing = false;
-  bool settle_all = false;       ///< the full rule is needed
-  bool dirty = false;            ///< something changed that the last plan does not know
-  bool uncommitted = false;      ///< the last plan, or audit, was not committed yet
-  bool audited = false;          ///< the programmed bits are true
+  bool settle_all = false;   ///< the full rule is needed
+  bool dirty = false;        ///< something changed that the last plan does not know
+  bool uncommitted = false;  ///< the last plan, or audit, was not committed yet
+  bool audited = false;      ///< the programmed bits are true
   bool in_audit = false;
-  bool audit_finished = false;   ///< ... and waits for commit()
+  bool audit_finished = false;  ///< ... and waits for commit()
   bool dirty_before_audit = false;
-  bool incomplete = false;       ///< the audit under way found more than can be remembered
-  bool more_stale = false;       ///< the last audit did, or the table changed under it
-  bool mac_ordered = false;        ///< audit: `scratch` of the first records holds the winners in the order of their MACs
+  bool incomplete = false;  ///< the audit under way found more than can be remembered
+  bool more_stale = false;  ///< the last audit did, or the table changed under it
+  bool mac_ordered =
+      false;  ///< audit: `scratch` of the first records holds the winners in the order of their MACs
   std::size_t mac_order_size = 0;  ///< ... that many
 
   // peer_table.cpp
   void ensure_sorted();
   std::size_t find_place(const PeerPlace& place) const;  ///< the first record that is not before it
-  bool holds(std::size_t index, const PeerPlace& place) const { return index < records.size() && place_of(records[index]) == place; }
+  bool holds(std::size_t index, const PeerPlace& place) const {
+    return index < records.size() && place_of(records[index]) == place;
+  }
   void touch(const PeerRecord& version);
   /// The record changes or goes: what it has in the kernel is unwanted.
   void retire(PeerRecord& record);

@@ -9,8 +9,8 @@ namespace {
 
 bool usable(const PeerRecord& record, const NetworkConfig& config) {
   const Ip4 base{record.base};
-  return record.hash6 == 0 && record.length == config.subnet_len && record.subnet().aligned() && base >= config.subnet_min &&
-         base <= config.subnet_max;
+  return record.hash6 == 0 && record.length == config.subnet_len && record.subnet().aligned() &&
+         base >= config.subnet_min && base <= config.subnet_max;
 }
 
 bool is_vxlan(const PeerRecord& record) {
@@ -27,7 +27,9 @@ bool is_vxlan(const PeerRecord& record) {
 }
 
 /// It takes addresses away from the network, and not just all of them at once.
-bool takes(const PeerRecord& record, Net4 network) { return record.length > network.length && network.contains(record.subnet()); }
+bool takes(const PeerRecord& record, Net4 network) {
+  return record.length > network.length && network.contains(record.subnet());
+}
 
 /// Walks the runs of free subnets in order. Slots are the subnets from SubnetMin on, numbered from 0.
 template <class Visit>
@@ -64,13 +66,18 @@ std::optional<PeerTable::Own> PeerTable::find_own(Ip4 public_ip) const {
     if (best == nullptr || better(record, *best)) best = &record;
   }
   if (best == nullptr) return std::nullopt;
-  return Own{best->key(),         best->mac, is_vxlan(*best), usable(*best, config), best->create_revision.value(),
+  return Own{best->key(),
+             best->mac,
+             is_vxlan(*best),
+             usable(*best, config),
+             best->create_revision.value(),
              best->mod_revision.value()};
 }
 
 std::optional<PeerTable::Holder> PeerTable::find_holder(Net4 subnet) const {
   impl_->ensure_sorted();
-  const std::size_t index = impl_->find_place({subnet.masked().base.value, subnet.length, subnet.base.value, 0});
+  const std::size_t index =
+      impl_->find_place({subnet.masked().base.value, subnet.length, subnet.base.value, 0});
   if (index == impl_->records.size() || impl_->records[index].subnet() != subnet) return std::nullopt;
   const PeerRecord& record = impl_->records[index];
   return Holder{record.key(), {record.public_ip}, record.mac, record.mod_revision.value(), record.readable()};

@@ -43,7 +43,8 @@ std::optional<Net4> previous_subnet(std::string_view text) {
     if (line.substr(0, kExport.size()) == kExport) line = trim(line.substr(kExport.size()));
     const std::size_t equals = line.find('=');
     if (equals == line.npos || trim(line.substr(0, equals)) != "FLANNEL_SUBNET") continue;
-    // The last assignment counts. A list of several subnets is no IPv4 prefix, and so counts as none, as for flanneld.
+    // The last assignment counts. A list of several subnets is no IPv4 prefix, and so counts as none, as for
+    // flanneld.
     const std::optional<Net4> net = parse_net4(unquote(trim(line.substr(equals + 1))));
     found = net ? std::optional(net->masked()) : std::nullopt;
   }

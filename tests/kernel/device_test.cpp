@@ -15,7 +15,8 @@ TEST_SUITE("kernel/device") {
 
     REQUIRE(n.kernel.create_device(device_spec()));
     const std::string shown = ip("-d link show flannel.1");
-    CHECK(has(shown, "vxlan id 1 local 192.0.2.1 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum"));
+    CHECK(has(shown,
+              "vxlan id 1 local 192.0.2.1 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300 udpcsum"));
     CHECK(has(shown, "link/ether 02:00:00:00:00:01"));
     CHECK(has(shown, "mtu 1450"));
     CHECK(has(shown, "state DOWN"));
@@ -207,7 +208,8 @@ TEST_SUITE("kernel/address") {
     Process monitor({.args = words("ip -4 monitor address")});
     REQUIRE(n.kernel.set_device_address(index, ip4("10.42.0.0"), net4("10.42.0.0/16")));
     ip("link add decoy type bridge");
-    // The decoy's address is the fence: what came before it has been printed too. Asked again, as the monitor may not listen yet.
+    // The decoy's address is the fence: what came before it has been printed too. Asked again, as the monitor
+    // may not listen yet.
     int i = 0;
     REQUIRE(wait_until(std::chrono::seconds(10), [&] {
       REQUIRE(n.kernel.set_device_address(index, ip4("10.42.0.0"), net4("10.42.0.0/16")));

@@ -29,7 +29,8 @@ TEST_SUITE("kernel/entries") {
     const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
     CHECK(report.done == 3);
     CHECK(report.failed == 0);
-    CHECK(has(ip("-d route show dev flannel.1"), "unicast 10.42.5.0/24 via 10.42.5.0 proto 70 scope global onlink"));
+    CHECK(has(ip("-d route show dev flannel.1"),
+              "unicast 10.42.5.0/24 via 10.42.5.0 proto 70 scope global onlink"));
     CHECK(has(ip("neighbour show dev flannel.1"), "10.42.5.0 lladdr 02:00:00:00:00:05 PERMANENT"));
     CHECK(has(output_of("bridge fdb show dev flannel.1"), "02:00:00:00:00:05 dst 192.0.2.5 self permanent"));
 
@@ -73,7 +74,9 @@ TEST_SUITE("kernel/entries") {
     CHECK(entries(n, index).fdb.at(0).mac == fresh);
   }
 
-  TEST_CASE("what is in the way on our device is shown: neighbours in other states, other routes, odd FDB entries") {
+  TEST_CASE(
+      "what is in the way on our device is shown: neighbours in other states, other routes, odd FDB "
+      "entries") {
     REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
     KernelNode n("kent3");
     const int index = make_device(n);
@@ -107,7 +110,9 @@ TEST_SUITE("kernel/entries") {
       made = "route add 10.42.5.0/24 nhid 7";
     }
     SUBCASE("with two next hops on it") {
-      made = "route add 10.42.5.0/24 nexthop via 10.42.5.7 dev flannel.1 onlink nexthop via 10.42.5.8 dev flannel.1 onlink";
+      made =
+          "route add 10.42.5.0/24 nexthop via 10.42.5.7 dev flannel.1 onlink nexthop via 10.42.5.8 dev "
+          "flannel.1 onlink";
     }
     ip(made);
     Entries found = entries(n, index);
@@ -142,7 +147,8 @@ TEST_SUITE("kernel/entries") {
     }
   }
 
-  TEST_CASE("another program's route to a peer's subnet stays, is reported as a conflict, and stops nothing else") {
+  TEST_CASE(
+      "another program's route to a peer's subnet stays, is reported as a conflict, and stops nothing else") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
     KernelNode n("kent6");
     const int index = make_device(n);
@@ -158,7 +164,8 @@ TEST_SUITE("kernel/entries") {
     ip("route add " + made);
     const std::string before = ip("route show 10.42.5.0/24");
     auto changes = upserts(kPeer, kMac, kRemote);
-    for (const auto& c : upserts(net4("10.42.6.0/24"), mac("02:00:00:00:00:06"), ip4("192.0.2.6"))) changes.push_back(c);
+    for (const auto& c : upserts(net4("10.42.6.0/24"), mac("02:00:00:00:00:06"), ip4("192.0.2.6")))
+      changes.push_back(c);
     const auto report = apply(n, index, changes);
     CHECK(report.done == 5);
     CHECK(report.failed == 1);
@@ -197,7 +204,8 @@ TEST_SUITE("kernel/entries") {
     KernelNode n("kent8");
     const int index = make_device(n);
     std::vector<overlay::Change> changes;
-    for (std::uint32_t i = 0; i < 5000; ++i) changes.push_back(change(Kind::kUpsertRoute, {{0x0a2a0001 + (i << 4)}, 28}, {}, {}));
+    for (std::uint32_t i = 0; i < 5000; ++i)
+      changes.push_back(change(Kind::kUpsertRoute, {{0x0a2a0001 + (i << 4)}, 28}, {}, {}));
     CHECK(apply(n, index, changes).failed == 5000);
     CHECK(entries(n, index).routes.empty());
     changes.clear();
@@ -250,7 +258,9 @@ TEST_SUITE("kernel/entries") {
     const int index = make_device(n);
     constexpr std::uint32_t kPeers = 10'000;
     using std::chrono::steady_clock;
-    const auto ms = [](steady_clock::duration d) { return std::chrono::duration_cast<std::chrono::milliseconds>(d).count(); };
+    const auto ms = [](steady_clock::duration d) {
+      return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
+    };
     const auto each = [&](auto&& kinds) {
       n.kernel.begin(index);
       for (Kind kind : kinds) {
@@ -274,7 +284,8 @@ TEST_SUITE("kernel/entries") {
     CHECK(found.routes.size() == kPeers);
     each(std::initializer_list<Kind>{Kind::kDeleteRoute, Kind::kDeleteNeighbour, Kind::kDeleteFdb});
     const auto removed = steady_clock::now();
-    MESSAGE("made in ", ms(made - start), " ms, listed in ", ms(listed - made), " ms, removed in ", ms(removed - listed), " ms");
+    MESSAGE("made in ", ms(made - start), " ms, listed in ", ms(listed - made), " ms, removed in ",
+            ms(removed - listed), " ms");
     const Entries rest = entries(n, index);
     CHECK(rest.neighbours.size() + rest.fdb.size() + rest.routes.size() == 0);
   }

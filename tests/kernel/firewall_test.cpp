@@ -10,7 +10,8 @@ namespace {
 struct Findings final : kernel::FindingVisitor {
   void finding(const FirewallFinding& f) override { all.push_back(f); }
   std::size_t count(FirewallFinding::Kind kind) const {
-    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const auto& f) { return f.kind == kind; }));
+    return static_cast<std::size_t>(
+        std::count_if(all.begin(), all.end(), [&](const auto& f) { return f.kind == kind; }));
   }
   std::vector<FirewallFinding> all;
 };
@@ -43,7 +44,8 @@ TEST_SUITE("kernel/firewall") {
     KernelNode n("kfw2");
     output_of("nft add table inet fw");
     const auto chain = [](const std::string& policy) {
-      output_of("nft add chain inet fw passing { type filter hook forward priority 10; policy " + policy + "; }");
+      output_of("nft add chain inet fw passing { type filter hook forward priority 10; policy " + policy +
+                "; }");
     };
     const auto rule = [](const std::string& text) { output_of("nft add rule inet fw passing " + text); };
     SUBCASE("policy drop") { chain("drop"); }
@@ -101,8 +103,11 @@ TEST_SUITE("kernel/firewall") {
     KernelNode n(legacy ? "kfw5" : "kfw6");
     // In a fresh namespace no table is in use, and looking must not change that.
     CHECK(inspect(n).all.empty());
-    if (legacy && run({.args = words("iptables-legacy -w -t nat -S")}).status != 0) SKIP("this kernel has no ip_tables");
-    const auto iptables = [&](const std::string& arguments) { return output_of(program_name + " -w " + arguments); };
+    if (legacy && run({.args = words("iptables-legacy -w -t nat -S")}).status != 0)
+      SKIP("this kernel has no ip_tables");
+    const auto iptables = [&](const std::string& arguments) {
+      return output_of(program_name + " -w " + arguments);
+    };
     iptables("-t nat -N FLANNEL-POSTRTG");
     iptables("-t nat -A POSTROUTING -j FLANNEL-POSTRTG");
     iptables("-t filter -N FLANNEL-FWD");

@@ -34,10 +34,13 @@ inline Mac mac(const char* text) { return parse_mac(text).value(); }
 
 /// Output of a command line, which must succeed; split at spaces.
 inline std::string output_of(const std::string& command) { return must_run({.args = words(command)}); }
-inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 inline std::size_t count_of(const std::string& text, const std::string& part) {
   std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++count;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size()))
+    ++count;
   return count;
 }
 

@@ -16,7 +16,8 @@ TEST_SUITE("kernel/link") {
     } c;
     REQUIRE(n.kernel.dump_links(c));
     const auto find = [&](const char* name) {
-      auto at = std::find_if(c.all.begin(), c.all.end(), [&](const auto& l) { return l.name.view() == name; });
+      auto at =
+          std::find_if(c.all.begin(), c.all.end(), [&](const auto& l) { return l.name.view() == name; });
       REQUIRE(at != c.all.end());
       return *at;
     };

@@ -63,7 +63,8 @@ TEST_SUITE("kernel/monitor") {
     ip("link add eth0 type bridge");
     std::string batch;
     for (int i = 0; i < 3000; ++i) {
-      batch += "address add 10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) + "/32 dev eth0\n";
+      batch += "address add 10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250 + 1) +
+               "/32 dev eth0\n";
     }
     must_run({.args = {"sh", "-c", "printf '" + batch + "' | ip -batch -"}}, 30s);
     REQUIRE(n.loop.step(0));

@@ -134,7 +134,8 @@ TEST_SUITE("kernel/rules") {
     REQUIRE_MEANS(namespaces(), program("nft"));
     KernelNode n("krul5");
     output_of("nft add table inet flannelette");
-    output_of("nft add chain inet flannelette forward { type filter hook forward priority 0; policy accept; }");
+    output_of(
+        "nft add chain inet flannelette forward { type filter hook forward priority 0; policy accept; }");
     output_of("nft add table ip nat");
     output_of("nft add chain ip nat postrouting { type nat hook postrouting priority 100; }");
     output_of("nft add rule ip nat postrouting ip saddr 10.42.0.0/16 counter");

@@ -71,11 +71,14 @@ ScriptedEtcd::ScriptedEtcd(io::Loop& loop, const Clock& clock)
 
 ScriptedEtcd::~ScriptedEtcd() = default;
 
-std::unique_ptr<io::Stream> ScriptedEtcd::make_stream() { return std::make_unique<ScriptedStream>(*this, loop_); }
+std::unique_ptr<io::Stream> ScriptedEtcd::make_stream() {
+  return std::make_unique<ScriptedStream>(*this, loop_);
+}
 
 // --- The truth. ---
 
-void ScriptedEtcd::set(const std::string& key, const std::string& value, std::int64_t lease, std::int64_t revision) {
+void ScriptedEtcd::set(const std::string& key, const std::string& value, std::int64_t lease,
+                       std::int64_t revision) {
   Pair& pair = keys_[key];
   if (pair.version == 0) pair.create_revision = revision;
   pair.mod_revision = revision;
@@ -189,7 +192,8 @@ void ScriptedEtcd::cut_all() {
 
 void ScriptedEtcd::cut_idle() {
   for (ScriptedStream* stream : streams_) {
-    if (std::none_of(watches_.begin(), watches_.end(), [&](const Watch& w) { return w.stream == stream; })) stream->cut();
+    if (std::none_of(watches_.begin(), watches_.end(), [&](const Watch& w) { return w.stream == stream; }))
+      stream->cut();
   }
 }
 
@@ -225,7 +229,8 @@ void ScriptedEtcd::reset_counts() {
 // --- The gateway. ---
 
 std::string ScriptedEtcd::header() const {
-  return "\"header\":{\"cluster_id\":\"14841639068965178418\",\"member_id\":\"10276657743932975437\",\"revision\":" +
+  return "\"header\":{\"cluster_id\":\"14841639068965178418\",\"member_id\":\"10276657743932975437\","
+         "\"revision\":" +
          quoted(revision_) + ",\"raft_term\":\"2\"}";
 }
 
@@ -243,12 +248,15 @@ std::string ScriptedEtcd::spaced(const std::string& json) const {
 
 void ScriptedEtcd::answer(ScriptedStream& stream, const std::string& json) {
   const std::string body = spaced(json);
-  stream.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nGrpc-Metadata-Content-Type: application/grpc\r\n"
-              "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  stream.send(
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nGrpc-Metadata-Content-Type: application/grpc\r\n"
+      "Content-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body);
 }
 
 void ScriptedEtcd::refuse(ScriptedStream& stream, int code, const std::string& message) {
-  const std::string status = "HTTP/1.1 " + std::to_string(http_status(code, version)) + " No\r\nContent-Type: application/json\r\n";
+  const std::string status =
+      "HTTP/1.1 " + std::to_string(http_status(code, version)) + " No\r\nContent-Type: application/json\r\n";
   const std::string number = std::to_string(code);
   if (version == Version::k36) {
     const std::string body = spaced("{\"code\":" + number + ",\"message\":\"" + message + "\"}");
@@ -259,11 +267,13 @@ void ScriptedEtcd::refuse(ScriptedStream& stream, int code, const std::string& m
   if (version == Version::k35) {
     return stream.send(status + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   }
-  stream.send(status + "Trailer: Grpc-Trailer-Content-Type\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(body) +
-              "0\r\nGrpc-Trailer-Content-Type: application/grpc\r\n\r\n");
+  stream.send(status + "Trailer: Grpc-Trailer-Content-Type\r\nTransfer-Encoding: chunked\r\n\r\n" +
+              chunk(body) + "0\r\nGrpc-Trailer-Content-Type: application/grpc\r\n\r\n");
 }
 
-void ScriptedEtcd::line(ScriptedStream& stream, const std::string& json) { stream.send(chunk(spaced(json) + "\n")); }
+void ScriptedEtcd::line(ScriptedStream& stream, const std::string& json) {
+  stream.send(chunk(spaced(json) + "\n"));
+}
 
 void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   const std::string& path = request.path;
@@ -288,7 +298,8 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
     return answer(stream, "{" + header() + ",\"token\":\"" + token + "\"}");
   }
   const bool is_watch = path == "/v3/watch";
-  if (!request.token.empty() && tokens_.count(request.token) == 0 && !is_watch && (auth_ || version == Version::k34)) {
+  if (!request.token.empty() && tokens_.count(request.token) == 0 && !is_watch &&
+      (auth_ || version == Version::k34)) {
     return refuse(stream, 16, "etcdserver: invalid auth token");
   }
   if (auth_ && request.token.empty() && !is_watch) return refuse(stream, 3, "etcdserver: user name is empty");
@@ -307,7 +318,8 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
       lease->second.expires = clock_.now() + lease->second.ttl * 1000;
       json += ",\"TTL\":" + quoted(lease->second.ttl);
     }
-    stream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(spaced(json + "}}") + "\n") + "0\r\n\r\n");
+    stream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(spaced(json + "}}") + "\n") +
+                "0\r\n\r\n");
   } else if (path == "/v3/lease/revoke") {
     if (!has_lease(body["ID"].integer())) return refuse(stream, 5, "etcdserver: requested lease not found");
     revoke(body["ID"].integer());
@@ -316,12 +328,15 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
     const std::string& key = body["create_request"]["key"].text;
     stream.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
     if ((auth_ && tokens_.count(request.token) == 0) || key.empty()) {
-      return line(stream, "{\"result\":{" + header() + ",\"watch_id\":\"-1\",\"created\":true,\"canceled\":true,\"cancel_reason\":"
-                          "\"rpc error: code = PermissionDenied desc = etcdserver: permission denied\"}}");
+      return line(stream,
+                  "{\"result\":{" + header() +
+                      ",\"watch_id\":\"-1\",\"created\":true,\"canceled\":true,\"cancel_reason\":"
+                      "\"rpc error: code = PermissionDenied desc = etcdserver: permission denied\"}}");
     }
     serve_watch(stream, body["create_request"]);
   } else {
-    stream.send("HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nNot Found\n");
+    stream.send(
+        "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nNot Found\n");
   }
   if (lost) stream.cut();
 }
@@ -346,10 +361,14 @@ std::string ScriptedEtcd::range(const JsonValue& request, const std::map<std::st
 
 void ScriptedEtcd::serve_range(ScriptedStream& stream, const JsonValue& request) {
   const std::int64_t at = request["revision"].integer();
-  if (at != 0 && at < compacted_) return refuse(stream, 11, "etcdserver: mvcc: required revision has been compacted");
+  if (at != 0 && at < compacted_)
+    return refuse(stream, 11, "etcdserver: mvcc: required revision has been compacted");
   if (at > revision_) return refuse(stream, 11, "etcdserver: mvcc: required revision is a future revision");
   bool more = false;
-  answer(stream, "{" + (at == 0 ? range(request, keys_, more, header()) : range(request, state_at(at), more, header())) + "}");
+  answer(
+      stream,
+      "{" + (at == 0 ? range(request, keys_, more, header()) : range(request, state_at(at), more, header())) +
+          "}");
 }
 
 bool ScriptedEtcd::holds(const JsonValue& compare) const {
@@ -386,7 +405,8 @@ void ScriptedEtcd::serve_txn(ScriptedStream& stream, const JsonValue& request) {
       responses += "{\"response_range\":{" + range(operation["request_range"], keys_, more, head) + "}}";
     }
   }
-  answer(stream, "{" + header() + (succeeded ? ",\"succeeded\":true" : "") + ",\"responses\":[" + responses + "]}");
+  answer(stream,
+         "{" + header() + (succeeded ? ",\"succeeded\":true" : "") + ",\"responses\":[" + responses + "]}");
   feed_watches();
 }
 
@@ -396,11 +416,13 @@ void ScriptedEtcd::serve_watch(ScriptedStream& stream, const JsonValue& request)
   line(stream, "{\"result\":{" + header() + ",\"created\":true}}");
   const std::int64_t start = request["start_revision"].integer();
   if (start != 0 && start <= compacted_ && start <= revision_) {
-    return line(stream, "{\"result\":{\"header\":{\"cluster_id\":\"14841639068965178418\"},\"canceled\":true,\"compact_revision\":" +
-                            quoted(compacted_) + "}}");
+    return line(stream,
+                "{\"result\":{\"header\":{\"cluster_id\":\"14841639068965178418\"},\"canceled\":true,"
+                "\"compact_revision\":" +
+                    quoted(compacted_) + "}}");
   }
-  watches_.push_back({&stream, request["key"].bytes(), request["range_end"].bytes(), start == 0 ? revision_ + 1 : start,
-                      request["fragment"].text == "true"});
+  watches_.push_back({&stream, request["key"].bytes(), request["range_end"].bytes(),
+                      start == 0 ? revision_ + 1 : start, request["fragment"].text == "true"});
   feed(watches_.back());
 }
 
@@ -414,18 +436,20 @@ void ScriptedEtcd::feed(Watch& watch) {
     const std::int64_t until = std::min(revision_, watch.next + catch_up - 1);
     std::vector<std::string> events;
     for (const Event& event : history_) {
-      if (event.revision < watch.next || event.revision > until || !within(event.key, watch.key, watch.end)) continue;
+      if (event.revision < watch.next || event.revision > until || !within(event.key, watch.key, watch.end))
+        continue;
       events.push_back(std::string("{") + (event.removed ? "\"type\":\"DELETE\"," : "") +
                        "\"kv\":" + pair_json(event.key, event.pair) + "}");
     }
     watch.next = until + 1;
-    const std::size_t size = fragment != 0 && watch.fragment ? fragment : std::max<std::size_t>(events.size(), 1);
+    const std::size_t size =
+        fragment != 0 && watch.fragment ? fragment : std::max<std::size_t>(events.size(), 1);
     for (std::size_t at = 0; at < events.size(); at += size) {
       const std::size_t last = std::min(at + size, events.size());
       std::string joined;
       for (std::size_t i = at; i < last; ++i) joined += (i == at ? "" : ",") + events[i];
-      line(*watch.stream, "{\"result\":{" + header() + (last < events.size() ? ",\"fragment\":true" : "") + ",\"events\":[" +
-                              joined + "]}}");
+      line(*watch.stream, "{\"result\":{" + header() + (last < events.size() ? ",\"fragment\":true" : "") +
+                              ",\"events\":[" + joined + "]}}");
     }
   }
 }
@@ -440,8 +464,8 @@ void ScriptedEtcd::end_watches(int code, const std::string& message) {
   for (Watch& watch : watches_) {
     const std::string number = std::to_string(code);
     line(*watch.stream, version == Version::k34
-                            ? "{\"error\":{\"grpc_code\":" + number + ",\"http_code\":503,\"message\":\"" + message +
-                                  "\",\"http_status\":\"Service Unavailable\"}}"
+                            ? "{\"error\":{\"grpc_code\":" + number + ",\"http_code\":503,\"message\":\"" +
+                                  message + "\",\"http_status\":\"Service Unavailable\"}}"
                             : "{\"error\":{\"code\":" + number + ",\"message\":\"" + message + "\"}}");
     watch.stream->send("0\r\n\r\n");
     watch.dead = true;
@@ -450,7 +474,8 @@ void ScriptedEtcd::end_watches(int code, const std::string& message) {
 
 void ScriptedEtcd::cancel_watches(const std::string& reason) {
   for (Watch& watch : watches_) {
-    line(*watch.stream, "{\"result\":{" + header() + ",\"canceled\":true,\"cancel_reason\":\"" + reason + "\"}}");
+    line(*watch.stream,
+         "{\"result\":{" + header() + ",\"canceled\":true,\"cancel_reason\":\"" + reason + "\"}}");
     watch.dead = true;
   }
 }

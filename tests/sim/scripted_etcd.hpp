@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An etcd in the test's own process: a small model of the store behind io::Stream, on the loop and the clock of the test. It speaks
-// the JSON gateway of etcd 3.4 to 3.6 and can be made to misbehave. Many registries share one.
+// An etcd in the test's own process: a small model of the store behind io::Stream, on the loop and the clock
+// of the test. It speaks the JSON gateway of etcd 3.4 to 3.6 and can be made to misbehave. Many registries
+// share one.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +31,12 @@ class ScriptedEtcd {
 
   // --- How it speaks. ---
   Version version = Version::k34;
-  bool blanks = false;                 ///< ", " between members, as Debian's 3.5.16 writes
-  std::size_t piece = 0;               ///< its bytes arrive in pieces of this size; 0: as they are
-  Millis delay = 0;                    ///< of everything that it sends
-  std::int64_t min_ttl = 1;            ///< a shorter lease is not granted
-  std::int64_t catch_up = 1000;        ///< revisions a message when a watch is behind (etcd's watchBatchMaxRevs)
-  std::size_t fragment = 0;            ///< events a message, the parts of one marked; 0: not split
+  bool blanks = false;           ///< ", " between members, as Debian's 3.5.16 writes
+  std::size_t piece = 0;         ///< its bytes arrive in pieces of this size; 0: as they are
+  Millis delay = 0;              ///< of everything that it sends
+  std::int64_t min_ttl = 1;      ///< a shorter lease is not granted
+  std::int64_t catch_up = 1000;  ///< revisions a message when a watch is behind (etcd's watchBatchMaxRevs)
+  std::size_t fragment = 0;      ///< events a message, the parts of one marked; 0: not split
 
   // --- The truth. ---
   struct Pair {
@@ -46,7 +47,8 @@ class ScriptedEtcd {
     std::int64_t lease = 0;
   };
   std::int64_t put(const std::string& key, const std::string& value, std::int64_t lease = 0);
-  std::int64_t put_all(const std::vector<std::pair<std::string, std::string>>& pairs);  ///< in one transaction
+  std::int64_t put_all(
+      const std::vector<std::pair<std::string, std::string>>& pairs);  ///< in one transaction
   std::int64_t remove(const std::string& key);
   void compact(std::int64_t revision);
   void go_back_to(std::int64_t revision);  ///< a snapshot is restored; every connection breaks
@@ -66,16 +68,21 @@ class ScriptedEtcd {
   // --- Faults. ---
   void set_down(const std::string& host, bool down);  ///< connections to it are refused, those there are cut
   void cut_all();
-  void silence(bool on) { silent_ = on; }  ///< takes everything, answers nothing; what was meant for that time is lost
+  void silence(bool on) {
+    silent_ = on;
+  }  ///< takes everything, answers nothing; what was meant for that time is lost
   /// The connection that receives byte number n from now on is cut before it.
   void cut_after(std::size_t bytes) { cut_after_ = bytes; }
-  /// The next request for this path: the connection is cut instead of an answer; `executed`: only after it was carried out.
+  /// The next request for this path: the connection is cut instead of an answer; `executed`: only after it
+  /// was carried out.
   void lose_answer(const std::string& path, bool executed) { lost_[path].push_back(executed); }
   void refuse_next(const std::string& path, int code, const std::string& message);
   void answer_next(const std::string& path, const std::string& raw);  ///< these bytes, whatever they are
   void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch
   /// Runs just before the next request for this path is carried out.
-  void before_next(const std::string& path, void (*action)(ScriptedEtcd&)) { before_[path].push_back(action); }
+  void before_next(const std::string& path, void (*action)(ScriptedEtcd&)) {
+    before_[path].push_back(action);
+  }
 
   // --- Watches. ---
   void send_progress();
@@ -120,7 +127,8 @@ class ScriptedEtcd {
   void set(const std::string& key, const std::string& value, std::int64_t lease, std::int64_t revision);
   void unset(const std::string& key, std::int64_t revision);
   std::map<std::string, Pair> state_at(std::int64_t revision) const;
-  std::string range(const JsonValue& request, const std::map<std::string, Pair>& keys, bool& more, std::string prefix);
+  std::string range(const JsonValue& request, const std::map<std::string, Pair>& keys, bool& more,
+                    std::string prefix);
   void serve(ScriptedStream& stream, const Request& request);
   void serve_range(ScriptedStream& stream, const JsonValue& request);
   void serve_txn(ScriptedStream& stream, const JsonValue& request);

@@ -15,7 +15,7 @@ ScriptedStream::ScriptedStream(ScriptedEtcd& etcd, io::Loop& loop)
 ScriptedStream::~ScriptedStream() {
   close();
   etcd_.streams_.erase(this);
-  if (destroyed_ != nullptr) *destroyed_ = true;
+  *destroyed_ = true;
 }
 
 void ScriptedStream::open(const io::Endpoint& endpoint, Listener& listener) {
@@ -57,10 +57,9 @@ void ScriptedStream::cut() {
 }
 
 void ScriptedStream::on_turn() {
-  bool destroyed = false;
-  destroyed_ = &destroyed;
+  const std::shared_ptr<bool> destroyed = destroyed_;
   const unsigned connection = connection_;
-  const auto over = [&] { return destroyed || connection != connection_; };
+  const auto over = [&] { return *destroyed || connection != connection_; };
 
   if (!opened_ && !etcd_.silent_) {
     if (etcd_.down_.count(host_) != 0 || cut_) {
@@ -75,11 +74,10 @@ void ScriptedStream::on_turn() {
     deliver(bytes);
     if (!over() && cut_) end({Code::kClosed, 0, "cut"});
   }
-  if (!destroyed) destroyed_ = nullptr;
 }
 
 void ScriptedStream::deliver(const std::string& bytes) {
-  bool* const destroyed = destroyed_;
+  const std::shared_ptr<bool> destroyed = destroyed_;
   const unsigned connection = connection_;
   std::size_t at = 0;
   while (at < bytes.size()) {

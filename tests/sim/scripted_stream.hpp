@@ -2,6 +2,7 @@
 // The connection of one client to a ScriptedEtcd.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "flannelette/io/stream.hpp"
@@ -34,8 +35,8 @@ class ScriptedStream final : public io::Stream {
   std::string host_, in_, out_;
   bool opened_ = false;
   bool cut_ = false;
-  unsigned connection_ = 0;     // changes with each open and close
-  bool* destroyed_ = nullptr;
+  unsigned connection_ = 0;  // changes with each open and close
+  std::shared_ptr<bool> destroyed_ = std::make_shared<bool>(false);
 };
 
 }  // namespace flannelette::tests

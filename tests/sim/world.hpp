@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole cluster in one process: a scripted etcd, and nodes that each have a kernel, files, a log and chance of their own, under one
-// clock that the test advances. What is real: agent, registry, http, json, peer table.
+// A whole cluster in one process: a scripted etcd, and nodes that each have a kernel, files, a log and chance
+// of their own, under one clock that the test advances. What is real: agent, registry, http, json, peer
+// table.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -15,7 +16,7 @@
 #include "flannelette/registry/etcd.hpp"
 #include "sim/fake_kernel.hpp"
 #include "sim/scripted_etcd.hpp"
-#include "support/peers.hpp"
+#include "support/rng.hpp"
 
 namespace flannelette::tests {
 
@@ -25,6 +26,24 @@ class SimClock final : public Clock {
   std::int64_t wall_seconds() const override { return 1'700'000'000 + time / 1000; }
   Millis time = 1'000'000;
 };
+
+/// Chance that repeats.
+class SimRandom final : public Random {
+ public:
+  explicit SimRandom(std::uint64_t seed) : rng_(seed) {}
+  void fill(std::span<std::uint8_t> bytes) override {
+    for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(rng_.next() >> 32);
+  }
+
+ private:
+  Rng rng_;
+};
+
+inline Ip4 ip(std::string_view text) { return parse_ip4(text).value(); }
+/// 02:00:00:00:<number>.
+inline Mac mac(unsigned number) {
+  return {{2, 0, 0, 0, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)}};
+}
 
 /// Files in memory.
 class MemoryFiles final : public Files {
@@ -51,7 +70,8 @@ class LogRecorder final : public LogSink {
 
 class World;
 
-/// One machine. It survives its agent: stop() and start() are a restart of the program, reboot() is one of the machine.
+/// One machine. It survives its agent: stop() and start() are a restart of the program, reboot() is one of
+/// the machine.
 class SimNode {
  public:
   static constexpr const char* kSubnetFile = "/run/flannel/subnet.env";
@@ -70,19 +90,24 @@ class SimNode {
   int ready_count() const { return ready_; }
 
   /// What this node has, as its kernel says: the device, and its own subnet from subnet.env.
-  std::optional<overlay::Device> device();
-  Mac mac();
+  const overlay::Device* device() const { return kernel.device("flannel.1"); }
+  Mac mac() const { return device() == nullptr ? Mac{} : device()->mac; }
   Net4 subnet() const;
   std::string subnet_env() const;
   std::string subnet_text() const { return std::string(text_of(subnet()).view()); }
   /// "10.5.0.0-24".
   std::string key() const;
   /// All entries on the device, one a line, sorted.
-  std::string entries();
+  std::string entries() const;
   /// Whether all three entries of this peer are there.
-  bool has_peer(Net4 subnet, Mac mac, Ip4 public_ip);
-  bool has_peer(SimNode& other) { return has_peer(other.subnet(), other.mac(), other.address); }
-  std::size_t routes();
+  bool has_peer(Net4 subnet, Mac mac, Ip4 public_ip) const;
+  bool has_peer(const SimNode& other) const { return has_peer(other.subnet(), other.mac(), other.address); }
+  std::size_t routes() const;
+
+  // What happens to the machine.
+  void change_address(Ip4 to);  ///< eth0 has another address now; `address` follows
+  void set_default_route(bool on);
+  static constexpr int kNic = 2;  ///< eth0, 1500, with `address`/16
   Ip4 address;
   FakeKernel kernel;
   MemoryFiles files;
@@ -96,7 +121,7 @@ class SimNode {
   void on_ready() { ++ready_; }
 
   World& world_;
-  TestRandom random_;
+  SimRandom random_;
   std::unique_ptr<Running> running_;
   int ready_ = 0;
 };
@@ -120,7 +145,7 @@ class World {
   void advance(Millis by);
   /// Until `done`, asked after every event; false when `limit` has passed.
   [[nodiscard]] bool run_until(const std::function<bool()>& done, Millis limit = 10'000);
-  /// Everybody runs and knows everybody.
+  /// Everybody runs, is ready and knows everybody (and maybe peers that are only records).
   bool all_know_all();
   [[nodiscard]] bool run_until_all_know_all(Millis limit = 10'000) {
     return run_until([this] { return all_know_all(); }, limit);

@@ -19,15 +19,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const std::string kSubnets = "/coreos.com/network/subnets/";
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
 std::string sorted_lines(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);
@@ -78,7 +69,7 @@ void Etcd::start() {
       return false;
     }
   });
-  if (!up || !process_->running()) throw std::runtime_error("etcd does not start: " + read_file(data_.file("etcd.log")));
+  if (!up || !process_->running()) throw std::runtime_error("etcd does not start: " + file_text(data_.file("etcd.log")));
 }
 
 void Etcd::stop() { process_.reset(); }
@@ -93,16 +84,16 @@ std::string Etcd::ctl(std::vector<std::string> arguments) const {
 }
 
 std::string Etcd::lease(const std::string& name) const {
-  std::string value = ctl({"get", "--print-value-only", kSubnets + name});
+  std::string value = ctl({"get", "--print-value-only", kSubnetKeys + name});
   while (!value.empty() && value.back() == '\n') value.pop_back();
   return value;
 }
 
 std::vector<std::string> Etcd::leases() const {
   std::vector<std::string> names;
-  std::istringstream in(ctl({"get", "--prefix", "--keys-only", kSubnets}));
+  std::istringstream in(ctl({"get", "--prefix", "--keys-only", kSubnetKeys}));
   for (std::string line; std::getline(in, line);) {
-    if (line.rfind(kSubnets, 0) == 0) names.push_back(line.substr(kSubnets.size()));
+    if (line.rfind(kSubnetKeys, 0) == 0) names.push_back(line.substr(kSubnetKeys.size()));
   }
   return names;
 }
@@ -115,10 +106,18 @@ Machine::Machine(const Etcd& etcd, int number)
 }
 
 void Machine::start(std::vector<std::string> more, const std::string& program) {
-  Command command{.args = {program, "--etcd-endpoints=" + etcd_.url(), "--iface=eth0", "--subnet-file=" + subnet_file()},
-                  .netns = node_.name()};
-  command.args.insert(command.args.end(), more.begin(), more.end());
-  agent_ = std::make_unique<Process>(command);
+  std::vector<std::string> arguments{"--etcd-endpoints=" + etcd_.url(), "--iface=eth0", "--subnet-file=" + subnet_file()};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  start_with(std::move(arguments), {}, program);
+}
+
+void Machine::start_with(std::vector<std::string> arguments, std::vector<std::string> env, const std::string& program) {
+  arguments.insert(arguments.begin(), program);
+  agent_ = std::make_unique<Process>(Command{.args = std::move(arguments), .env = std::move(env), .netns = node_.name()});
+}
+
+bool Machine::logs(const std::string& text, int times) const {
+  return wait_until(20s, [&] { return count_of(log(), text) >= times; });
 }
 
 int Machine::stop() {
@@ -127,7 +126,7 @@ int Machine::stop() {
 }
 
 std::string Machine::subnet() const {
-  const std::string text = read_file(subnet_file());
+  const std::string text = file_text(subnet_file());
   const std::string key = "FLANNEL_SUBNET=";
   const auto at = text.find(key);
   if (at == std::string::npos) return "";
@@ -157,7 +156,7 @@ std::string Machine::device(const std::string& name) const {
 }
 
 long Machine::memory_kib(const std::string& field) const {
-  std::istringstream in(read_file("/proc/" + std::to_string(agent_->pid()) + "/status"));
+  std::istringstream in(file_text("/proc/" + std::to_string(agent_->pid()) + "/status"));
   for (std::string word; in >> word;) {
     if (word != field + ":") continue;
     long kib = -1;
@@ -177,7 +176,7 @@ std::string Machine::add_pod() {
   pod_->ip("link set eth0 mtu 1450");
   pod_->ip("addr add " + pod + "/24 dev eth0");
   pod_->ip("route add default via " + gateway);
-  must_run({.args = {"sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"}, .netns = node_.name()});
+  shell(node_, "echo 1 > /proc/sys/net/ipv4/ip_forward");
   return pod;
 }
 
@@ -195,6 +194,37 @@ bool pings(const Node& node, const std::string& address) {
   return wait_until(5s, [&] {
     return run({.args = {"ping", "-c", "1", "-W", "1", "-n", address}, .netns = node.name()}).status == 0;
   });
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+int count_of(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+std::string file_text(const std::string& path) {
+  std::ifstream in(path);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream out(path);
+  out << text;
+  out.close();
+  if (!out) throw std::runtime_error("cannot write " + path);
+}
+
+std::string shell(const Node& node, const std::string& command) {
+  return must_run({.args = {"sh", "-ec", command}, .netns = node.name()});
+}
+
+std::string peer_value(const std::string& public_ip, const std::string& mac) {
+  return R"({"PublicIP":")" + public_ip + R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":")" + mac +
+         R"("}})";
 }
 
 int count_lines(const std::string& text) { return static_cast<int>(std::count(text.begin(), text.end(), '\n')); }

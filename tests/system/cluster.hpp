@@ -32,6 +32,8 @@ class Etcd {
 
   const Node& node() const { return node_; }
   const std::string& url() const { return options_.client_url; }
+  /// From now on etcdctl gets these flags: how it identifies itself.
+  void use_ctl_flags(std::vector<std::string> flags) { options_.ctl = std::move(flags); }
   /// Standard output of `etcdctl ARGS...`; throws if it fails.
   std::string ctl(std::vector<std::string> arguments) const;
   void put(const std::string& key, const std::string& value) const { ctl({"put", key, value}); }
@@ -62,11 +64,16 @@ class Machine {
 
   /// Starts the agent with `--iface=eth0`, the etcd's URL and this machine's subnet file, and what else is given.
   void start(std::vector<std::string> more = {}, const std::string& program = binary());
+  /// Starts the agent with exactly these arguments.
+  void start_with(std::vector<std::string> arguments, std::vector<std::string> env = {},
+                  const std::string& program = binary());
   /// SIGTERM; the exit status.
   int stop();
   bool running() { return agent_ && agent_->running(); }
   Process& agent() { return *agent_; }
   std::string log() const { return agent_ ? agent_->output() : ""; }
+  /// Waits until the log has `text`, `times` times.
+  [[nodiscard]] bool logs(const std::string& text, int times = 1) const;
 
   /// "10.64.7.0/24" as subnet.env says, empty until it does.
   std::string subnet() const;
@@ -102,5 +109,20 @@ std::string host_in(const std::string& subnet, int number);
 /// One ping reaches `address` from inside `node`.
 bool pings(const Node& node, const std::string& address);
 int count_lines(const std::string& text);
+bool contains(const std::string& text, const std::string& part);
+int count_of(const std::string& text, const std::string& part);
+/// The whole file, empty if it cannot be read.
+std::string file_text(const std::string& path);
+void write_file(const std::string& path, const std::string& text);
+/// A shell command inside `node`; throws if it fails.
+std::string shell(const Node& node, const std::string& command);
+
+/// Where the leases are.
+inline const std::string kSubnetKeys = "/coreos.com/network/subnets/";
+/// Nodes choose from 10.64.30.0 to 10.64.90.0, so that a test can use the rest for peers that it invents.
+inline const char* const kVxlanConfig =
+    R"({"Network":"10.64.0.0/16","SubnetMin":"10.64.30.0","SubnetMax":"10.64.90.0","Backend":{"Type":"vxlan"}})";
+/// The value that a vxlan node with VNI 1 writes.
+std::string peer_value(const std::string& public_ip, const std::string& mac);
 
 }  // namespace flannelette::tests

@@ -11,15 +11,11 @@
 using namespace flannelette::tests;
 using namespace std::chrono_literals;
 
-namespace {
-const char* const kConfig = R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan"}})";
-}
-
 TEST_SUITE("system/join") {
   TEST_CASE("three nodes join, and every pod reaches every other") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
-    etcd.configure(kConfig);
+    etcd.configure(kVxlanConfig);
     Machine a(etcd, 1), b(etcd, 2), c(etcd, 3);
     Machine* all[] = {&a, &b, &c};
     for (Machine* m : all) m->start();
@@ -36,7 +32,7 @@ TEST_SUITE("system/join") {
   TEST_CASE("the device, the entries of a peer and the record are as flanneld makes them") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
-    etcd.configure(kConfig);
+    etcd.configure(kVxlanConfig);
     Machine a(etcd, 1), b(etcd, 2);
     const std::string links_before = b.node().ip("-o link show");
     a.start();
@@ -64,7 +60,7 @@ TEST_SUITE("system/join") {
     CHECK(b.fdb().find(mac + " dst 172.30.0.11 self permanent") != std::string::npos);
     CHECK(count_lines(b.fdb()) == 1);
 
-    CHECK(etcd.lease(lease_name(a.subnet())) == R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":")" + mac + R"("}})");
+    CHECK(etcd.lease(lease_name(a.subnet())) == peer_value("172.30.0.11", mac));
     CHECK(b.node().ip("-o link show type vxlan").find("flannel.1") != std::string::npos);
     CHECK(count_lines(b.node().ip("-o link show")) == count_lines(links_before) + 1);
   }
@@ -72,17 +68,14 @@ TEST_SUITE("system/join") {
   TEST_CASE("a node that leaves is taken out everywhere, one that changes is followed") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
-    etcd.configure(kConfig);
+    etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
     a.start();
     REQUIRE_MESSAGE(a.joined(0), a.log());
-    const std::string key = "/coreos.com/network/subnets/10.64.200.0-24";
-    const auto value = [](const std::string& ip, const std::string& mac) {
-      return R"({"PublicIP":")" + ip + R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":")" + mac + R"("}})";
-    };
-    etcd.put(key, value("172.30.0.90", "02:00:00:00:00:01"));
+    const std::string key = kSubnetKeys + "10.64.200.0-24";
+    etcd.put(key, peer_value("172.30.0.90", "02:00:00:00:00:01"));
     REQUIRE_MESSAGE(a.joined(1), a.log());
-    etcd.put(key, value("172.30.0.91", "02:00:00:00:00:02"));
+    etcd.put(key, peer_value("172.30.0.91", "02:00:00:00:00:02"));
     CHECK(wait_until(5s, [&] { return a.fdb() == "02:00:00:00:00:02 dst 172.30.0.91 self permanent\n"; }));
     CHECK(a.neighbours().find("02:00:00:00:00:02") != std::string::npos);
     etcd.ctl({"del", key});
@@ -92,7 +85,7 @@ TEST_SUITE("system/join") {
   TEST_CASE("SIGTERM ends the agent with 0 within a second and leaves the data plane up") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
-    etcd.configure(kConfig);
+    etcd.configure(kVxlanConfig);
     Machine a(etcd, 1), b(etcd, 2);
     a.start();
     b.start();

@@ -2,7 +2,6 @@
 // Stopping and starting again: what is right is not touched, what went stale meanwhile goes.
 #include <doctest/doctest.h>
 
-#include <fstream>
 #include <sstream>
 
 #include "support/means.hpp"
@@ -13,12 +12,6 @@ using namespace flannelette::tests;
 using namespace std::chrono_literals;
 
 namespace {
-
-std::string peer(const std::string& ip, const std::string& mac) {
-  return R"({"PublicIP":")" + ip + R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":")" + mac + R"("}})";
-}
-
-const std::string kSubnets = "/coreos.com/network/subnets/";
 
 /// Requests in a strace of the socket calls that change the kernel: rtnetlink and nf_tables writes, sysctl writes.
 std::string kernel_writes(const std::string& trace) {
@@ -41,17 +34,17 @@ TEST_SUITE("system/restart") {
   TEST_CASE("the second start sends no kernel write") {
     REQUIRE_MEANS(cluster_means(), means::program("strace"));
     Etcd etcd;
-    etcd.configure(R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan"}})");
+    etcd.configure(kVxlanConfig);
     for (int i = 1; i <= 20; ++i) {
       const std::string n = std::to_string(i);
-      etcd.put(kSubnets + "10.64." + std::to_string(100 + i) + ".0-24", peer("172.30.0.1" + std::to_string(100 + i).substr(1), "02:00:00:00:01:" + std::string(i < 10 ? "0" : "") + n));
+      etcd.put(kSubnetKeys + "10.64." + std::to_string(100 + i) + ".0-24", peer_value("172.30.0.1" + std::to_string(100 + i).substr(1), "02:00:00:00:01:" + std::string(i < 10 ? "0" : "") + n));
     }
     Machine a(etcd, 1);
     a.start({"--ip-masq"});
     REQUIRE_MESSAGE(a.joined(20), a.log());
     REQUIRE(wait_until(5s, [&] { return a.log().find("ready") != std::string::npos; }));
     const std::string subnet = a.subnet(), mac = a.device("link/ether");
-    const std::string record = etcd.ctl({"get", "-w", "json", kSubnets + lease_name(subnet)});
+    const std::string record = etcd.ctl({"get", "-w", "json", kSubnetKeys + lease_name(subnet)});
     CHECK(a.stop() == 0);
 
     const TempDir files;
@@ -62,31 +55,29 @@ TEST_SUITE("system/restart") {
     REQUIRE_MESSAGE(wait_until(20s, [&] { return again.output().find("ready") != std::string::npos; }), again.output());
     must_run({.args = {"pkill", "-TERM", "-P", std::to_string(again.pid())}});
     again.wait(5s);
-    std::ifstream in(trace);
-    std::ostringstream text;
-    text << in.rdbuf();
-    REQUIRE(text.str().find("RTM_GETROUTE") != std::string::npos);  // strace does decode what we look for
-    CHECK(kernel_writes(text.str()) == "");
+    const std::string calls = file_text(trace);
+    REQUIRE(contains(calls, "RTM_GETROUTE"));  // strace does decode what we look for
+    CHECK(kernel_writes(calls) == "");
     CHECK(a.subnet() == subnet);
     CHECK(a.device("link/ether") == mac);
-    CHECK(etcd.ctl({"get", "-w", "json", kSubnets + lease_name(subnet)}).find(record.substr(record.find("mod_revision"), 40)) != std::string::npos);
+    CHECK(etcd.ctl({"get", "-w", "json", kSubnetKeys + lease_name(subnet)}).find(record.substr(record.find("mod_revision"), 40)) != std::string::npos);
   }
 
   TEST_CASE("compat 9.13 and 9.14: peers that left or changed while we were stopped are put right at the start") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
-    etcd.configure(R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan"}})");
-    etcd.put(kSubnets + "10.64.101.0-24", peer("172.30.0.101", "02:00:00:00:01:01"));
-    etcd.put(kSubnets + "10.64.102.0-24", peer("172.30.0.102", "02:00:00:00:01:02"));
-    etcd.put(kSubnets + "10.64.103.0-24", peer("172.30.0.103", "02:00:00:00:01:03"));
+    etcd.configure(kVxlanConfig);
+    etcd.put(kSubnetKeys + "10.64.101.0-24", peer_value("172.30.0.101", "02:00:00:00:01:01"));
+    etcd.put(kSubnetKeys + "10.64.102.0-24", peer_value("172.30.0.102", "02:00:00:00:01:02"));
+    etcd.put(kSubnetKeys + "10.64.103.0-24", peer_value("172.30.0.103", "02:00:00:00:01:03"));
     Machine a(etcd, 1);
     a.start();
     REQUIRE_MESSAGE(a.joined(3), a.log());
     CHECK(a.stop() == 0);
 
-    etcd.ctl({"del", kSubnets + "10.64.101.0-24"});
-    etcd.put(kSubnets + "10.64.102.0-24", peer("172.30.0.102", "02:00:00:00:02:02"));
-    etcd.put(kSubnets + "10.64.103.0-24", peer("172.30.0.113", "02:00:00:00:01:03"));
+    etcd.ctl({"del", kSubnetKeys + "10.64.101.0-24"});
+    etcd.put(kSubnetKeys + "10.64.102.0-24", peer_value("172.30.0.102", "02:00:00:00:02:02"));
+    etcd.put(kSubnetKeys + "10.64.103.0-24", peer_value("172.30.0.113", "02:00:00:00:01:03"));
     a.start();
     CHECK(wait_until(10s, [&] {
       return a.fdb() == "02:00:00:00:01:03 dst 172.30.0.113 self permanent\n02:00:00:00:02:02 dst 172.30.0.102 self permanent\n";

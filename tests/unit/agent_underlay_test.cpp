@@ -5,19 +5,22 @@
 #include <vector>
 
 #include "agent/underlay.hpp"
-#include "support/peers.hpp"
 
 using namespace flannelette;
 using namespace flannelette::agent;
-using flannelette::tests::ip;
 
 namespace {
 
-/// A machine: lo, eth0 (192.168.7.2 and a link-local address), wan (203.0.113.5), wlan0 (no address), old (down).
+Ip4 ip(const char* text) { return parse_ip4(text).value(); }
+
+/// A machine: lo, eth0 (192.168.7.2 and a link-local address), wan (203.0.113.5), wlan0 (no address), old
+/// (down).
 struct Machine {
-  std::vector<kernel::Link> links{link(1, "lo"), link(2, "eth0"), link(3, "wan"), link(4, "wlan0"), link(5, "old")};
-  std::vector<kernel::Address> addresses{address(1, "127.0.0.1/8"), address(2, "169.254.3.4/16"), address(2, "192.168.7.2/24"),
-                                         address(3, "203.0.113.5/24"), address(5, "10.9.9.9/24")};
+  std::vector<kernel::Link> links{link(1, "lo"), link(2, "eth0"), link(3, "wan"), link(4, "wlan0"),
+                                  link(5, "old")};
+  std::vector<kernel::Address> addresses{address(1, "127.0.0.1/8"), address(2, "169.254.3.4/16"),
+                                         address(2, "192.168.7.2/24"), address(3, "203.0.113.5/24"),
+                                         address(5, "10.9.9.9/24")};
   std::optional<int> default_route = 2;
   std::optional<kernel::RouteAnswer> reached;
   InterfaceSettings settings;
@@ -42,7 +45,9 @@ struct Machine {
     made.permanent = true;
     return made;
   }
-  UnderlayChoice choose() const { return choose_underlay(settings, {links, addresses, default_route, reached}); }
+  UnderlayChoice choose() const {
+    return choose_underlay(settings, {links, addresses, default_route, reached});
+  }
   Underlay chosen() const {
     const UnderlayChoice choice = choose();
     INFO(std::string(choice.missing));
@@ -126,10 +131,13 @@ TEST_SUITE("agent/underlay") {
     machine.settings.public_ip = ip("203.0.113.5");
     CHECK(machine.chosen().name.view() == "wan");
     machine.settings.public_ip = ip("198.51.100.1");
-    CHECK(machine.missing() == "no interface has the public address; give the interface too if it is behind NAT");
+    CHECK(machine.missing() ==
+          "no interface has the public address; give the interface too if it is behind NAT");
   }
 
-  TEST_CASE("compat 9.21: a public address that this host does not have is told to peers and never used as source") {
+  TEST_CASE(
+      "compat 9.21: a public address that this host does not have is told to peers and never used as "
+      "source") {
     Machine machine;
     REQUIRE(machine.settings.names.add("eth0"));
     machine.settings.public_ip = ip("198.51.100.1");
@@ -144,7 +152,9 @@ TEST_SUITE("agent/underlay") {
     CHECK(got.local == ip("203.0.113.5"));
   }
 
-  TEST_CASE("of several addresses: not a deprecated one, one for the world before a link-local one, one that stays before a lease") {
+  TEST_CASE(
+      "of several addresses: not a deprecated one, one for the world before a link-local one, one that stays "
+      "before a lease") {
     Machine machine;
     REQUIRE(machine.settings.names.add("wlan0"));
     CHECK(machine.missing() == "the interface has no IPv4 address");

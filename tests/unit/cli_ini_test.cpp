@@ -183,7 +183,7 @@ TEST_CASE("an unknown section or key names file, line and the nearest") {
   check_problem("[etcd]\nendpoint = http://a\n[nod]\nendpoint = x\nfoo = 1\n",
                 ":3: [nod]: unknown section; the nearest is [node]");
   check_problem("[etcd]\n" + std::string(60, 'k') + " = 1\n",
-                ":2: " + std::string(60, 'k') + ": unknown key in [etcd]; the nearest is ca-file");
+                ":2: " + std::string(60, 'k') + ": unknown key in [etcd]; the nearest is key-file");
 }
 
 TEST_CASE("lines that are neither section nor key are refused") {

@@ -23,7 +23,8 @@ class Transcript final : public Decoder::Sink {
   void on_pair(const Pair& pair) override {
     text += pair.removed ? "removed " : "pair ";
     text += pair.key_overlong ? "overlong:" + std::to_string(pair.key.size()) : std::string(pair.key);
-    for (const auto number : {pair.create_revision, pair.mod_revision, pair.lease}) text += " " + std::to_string(number);
+    for (const auto number : {pair.create_revision, pair.mod_revision, pair.lease})
+      text += " " + std::to_string(number);
     text += pair.value_overlong ? " overlong\n" : "\n";
   }
   void on_message(const Message& message) {
@@ -89,7 +90,8 @@ std::string base64(const std::string& bytes) {
 // As recorded from etcd 3.4.23.
 const std::string kHeader =
     R"("header":{"cluster_id":"9151734699010623715","member_id":"3153101805118352275","revision":"2","raft_term":"2"})";
-const std::string kPair = R"({"key":"ay8xLTI0","create_revision":"2","mod_revision":"2","version":"1","value":"aGVsbG8="})";
+const std::string kPair =
+    R"({"key":"ay8xLTI0","create_revision":"2","mod_revision":"2","version":"1","value":"aGVsbG8="})";
 
 }  // namespace
 
@@ -103,28 +105,35 @@ TEST_SUITE("registry/etcd_decode") {
   }
 
   TEST_CASE("blanks between members, as Debian's 3.5.16 writes them, change nothing") {
-    CHECK(decode(R"({"header":{"cluster_id":"1", "revision":"7"}, "kvs":[{"key":"YQ==", "mod_revision":"7", "lease":"9"}], )"
-                 "\"count\":\"1\"}\n") == "pair a 0 7 9\nmessage revision=7\n");
+    CHECK(
+        decode(
+            R"({"header":{"cluster_id":"1", "revision":"7"}, "kvs":[{"key":"YQ==", "mod_revision":"7", "lease":"9"}], )"
+            "\"count\":\"1\"}\n") == "pair a 0 7 9\nmessage revision=7\n");
   }
 
   TEST_CASE("numbers may come as numbers, members in any order, unknown ones of any shape") {
-    CHECK(decode(R"({"new":[1,{"kvs":[{"key":"eA=="}]}],"kvs":[{"lease":9,"value":"Yg==","x":{"key":"eA=="},"key":"YQ=="}],)"
-                 R"("header":{"revision":7,"revisions":[8]}})") == "value b\npair a 0 0 9\nmessage revision=7\n");
+    CHECK(
+        decode(
+            R"({"new":[1,{"kvs":[{"key":"eA=="}]}],"kvs":[{"lease":9,"value":"Yg==","x":{"key":"eA=="},"key":"YQ=="}],)"
+            R"("header":{"revision":7,"revisions":[8]}})") == "value b\npair a 0 0 9\nmessage revision=7\n");
   }
 
   TEST_CASE("a transaction: done, or what stood in its way") {
-    CHECK(decode("{" + kHeader + R"(,"succeeded":true,"responses":[{"response_put":{"header":{"revision":"2"}}}]})") ==
+    CHECK(decode("{" + kHeader +
+                 R"(,"succeeded":true,"responses":[{"response_put":{"header":{"revision":"2"}}}]})") ==
           "message revision=2 succeeded\n");
-    CHECK(decode("{" + kHeader + R"(,"responses":[{"response_range":{"header":{"revision":"9"},"kvs":[)" + kPair +
-                 R"(],"count":"1"}}]})") == "value hello\npair k/1-24 2 2 0\nmessage revision=2\n");
+    CHECK(decode("{" + kHeader + R"(,"responses":[{"response_range":{"header":{"revision":"9"},"kvs":[)" +
+                 kPair + R"(],"count":"1"}}]})") == "value hello\npair k/1-24 2 2 0\nmessage revision=2\n");
   }
 
   TEST_CASE("leases and tokens") {
     CHECK(decode("{" + kHeader + R"(,"ID":"7751717535713413382","TTL":"60"})") ==
           "message revision=2 id=7751717535713413382 ttl=60\n");
     CHECK(decode(R"({"result":{)" + kHeader + R"(,"ID":"4242"}})" + "\n") == "message revision=2 id=4242\n");
-    CHECK(decode(R"({"result":{)" + kHeader + R"(,"ID":"4242","TTL":"59"}})" + "\n") == "message revision=2 id=4242 ttl=59\n");
-    CHECK(decode("{" + kHeader + R"(,"token":"wnEQiNFnOKnkeycF.15"})") == "message revision=2 token=wnEQiNFnOKnkeycF.15\n");
+    CHECK(decode(R"({"result":{)" + kHeader + R"(,"ID":"4242","TTL":"59"}})" + "\n") ==
+          "message revision=2 id=4242 ttl=59\n");
+    CHECK(decode("{" + kHeader + R"(,"token":"wnEQiNFnOKnkeycF.15"})") ==
+          "message revision=2 token=wnEQiNFnOKnkeycF.15\n");
   }
 
   TEST_CASE("errors of requests: 3.4 and 3.5 with three members, 3.6 with two") {
@@ -136,8 +145,10 @@ TEST_SUITE("registry/etcd_decode") {
   }
 
   TEST_CASE("error lines of streams: 3.4 with gRPC and HTTP code, later ones with one") {
-    CHECK(decode(R"({"error":{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader","http_status":"Service Unavailable"}})") ==
-          "message code=14 failed \"etcdserver: no leader\"\n");
+    CHECK(
+        decode(
+            R"({"error":{"grpc_code":14,"http_code":503,"message":"etcdserver: no leader","http_status":"Service Unavailable"}})") ==
+        "message code=14 failed \"etcdserver: no leader\"\n");
     CHECK(decode(R"({"error":{"code":14,"message":"etcdserver: no leader"}})") ==
           "message code=14 failed \"etcdserver: no leader\"\n");
     CHECK(decode(R"({"error":{}})") == "message failed\n");
@@ -155,38 +166,49 @@ TEST_SUITE("registry/etcd_decode") {
   }
 
   TEST_CASE("the type of an event counts wherever it stands") {
-    CHECK(decode(R"({"result":{"events":[{"kv":{"key":"YQ==","mod_revision":"5"},"type":"DELETE"},{"type":"PUT","kv":{"key":"Yg=="}}]}})") ==
-          "removed a 0 5 0\npair b 0 0 0\nmessage\n");
+    CHECK(
+        decode(
+            R"({"result":{"events":[{"kv":{"key":"YQ==","mod_revision":"5"},"type":"DELETE"},{"type":"PUT","kv":{"key":"Yg=="}}]}})") ==
+        "removed a 0 5 0\npair b 0 0 0\nmessage\n");
   }
 
   TEST_CASE("a previous value that nobody asked for is not taken for the value") {
-    CHECK(decode(R"({"result":{"events":[{"kv":{"key":"YQ=="},"prev_kv":{"key":"Yg==","value":"Yg=="}}]}})") ==
-          "pair a 0 0 0\nmessage\n");
+    CHECK(
+        decode(R"({"result":{"events":[{"kv":{"key":"YQ=="},"prev_kv":{"key":"Yg==","value":"Yg=="}}]}})") ==
+        "pair a 0 0 0\nmessage\n");
   }
 
   TEST_CASE("a watch that ends: compacted, refused, in fragments") {
     CHECK(decode(R"({"result":{"header":{"cluster_id":"1"},"canceled":true,"compact_revision":"6"}})") ==
           "message compacted=6 canceled\n");
-    CHECK(decode(R"({"result":{"watch_id":"-1","created":true,"canceled":true,"cancel_reason":"permission denied"}})") ==
-          "message created canceled \"permission denied\"\n");
-    CHECK(decode(R"({"result":{"header":{"revision":"9"},"fragment":true,"events":[]}})") == "message revision=9 fragment\n");
+    CHECK(
+        decode(
+            R"({"result":{"watch_id":"-1","created":true,"canceled":true,"cancel_reason":"permission denied"}})") ==
+        "message created canceled \"permission denied\"\n");
+    CHECK(decode(R"({"result":{"header":{"revision":"9"},"fragment":true,"events":[]}})") ==
+          "message revision=9 fragment\n");
   }
 
   TEST_CASE("a value over its limit is skipped and marked, and the stream goes on") {
     const std::string big = base64(std::string(EtcdRegistry::kMaxValue + 1, 'x'));
     const std::string huge = base64(std::string(100'000, 'x'));
-    CHECK(decode(R"({"kvs":[{"key":"YQ==","value":")" + huge + R"(","lease":"1"},{"key":"Yg==","value":"eA=="}]})") ==
+    CHECK(decode(R"({"kvs":[{"key":"YQ==","value":")" + huge +
+                 R"(","lease":"1"},{"key":"Yg==","value":"eA=="}]})") ==
           "pair a 0 0 1 overlong\nvalue x\npair b 0 0 0\nmessage\n");
-    CHECK(decode(R"({"kvs":[{"key":"YQ==","value":")" + big + R"("}]})") == "pair a 0 0 0 overlong\nmessage\n");
+    CHECK(decode(R"({"kvs":[{"key":"YQ==","value":")" + big + R"("}]})") ==
+          "pair a 0 0 0 overlong\nmessage\n");
     const std::string most = base64(std::string(EtcdRegistry::kMaxValue, 'x'));
-    CHECK(decode(R"({"kvs":[{"key":"YQ==","value":")" + most + R"("}]})") == "value long\npair a 0 0 0\nmessage\n");
+    CHECK(decode(R"({"kvs":[{"key":"YQ==","value":")" + most + R"("}]})") ==
+          "value long\npair a 0 0 0\nmessage\n");
   }
 
   TEST_CASE("a key over its limit is marked, its beginning kept if there is memory for it") {
     CHECK(decode(R"({"kvs":[{"key":")" + base64(std::string(512, 'k')) + R"("}]})") ==
           "pair " + std::string(512, 'k') + " 0 0 0\nmessage\n");
-    CHECK(decode(R"({"kvs":[{"key":")" + base64(std::string(513, 'k')) + R"("}]})") == "pair overlong:510 0 0 0\nmessage\n");
-    CHECK(decode(R"({"kvs":[{"key":")" + base64(std::string(50'000, 'k')) + R"("}]})") == "pair overlong:0 0 0 0\nmessage\n");
+    CHECK(decode(R"({"kvs":[{"key":")" + base64(std::string(513, 'k')) + R"("}]})") ==
+          "pair overlong:510 0 0 0\nmessage\n");
+    CHECK(decode(R"({"kvs":[{"key":")" + base64(std::string(50'000, 'k')) + R"("}]})") ==
+          "pair overlong:0 0 0 0\nmessage\n");
   }
 
   TEST_CASE("a value that is no base64 is none") {
@@ -194,7 +216,10 @@ TEST_SUITE("registry/etcd_decode") {
   }
 
   TEST_CASE("members of the wrong type are ignored") {
-    CHECK(decode(R"({"kvs":{"key":"YQ=="},"header":"x","more":"yes","ID":true,"events":7,"responses":null,"result":[1]})") == "message\n");
+    CHECK(
+        decode(
+            R"({"kvs":{"key":"YQ=="},"header":"x","more":"yes","ID":true,"events":7,"responses":null,"result":[1]})") ==
+        "message\n");
     CHECK(decode(R"([{"kvs":[{"key":"YQ=="}]}])") == "message\n");
     CHECK(decode(R"("text" )") == "message\n");
   }

@@ -60,11 +60,13 @@ TEST_SUITE("registry/etcd_protocol") {
     const Keys keys("/n");
     const std::string first(keys.subnet_first({0x0a050000}).view());
     const std::string end(keys.subnet_end({0x0a050000}).view());
-    for (const std::string key : {"/n/subnets/10.5.0.0-24", "/n/subnets/10.5.0.0-8", "/n/subnets/10.5.0.0-24&fd00::-64"}) {
+    for (const std::string key :
+         {"/n/subnets/10.5.0.0-24", "/n/subnets/10.5.0.0-8", "/n/subnets/10.5.0.0-24&fd00::-64"}) {
       CHECK(first <= key);
       CHECK(key < end);
     }
-    for (const std::string key : {"/n/subnets/10.5.0.1-24", "/n/subnets/10.5.1.0-24", "/n/subnets/110.5.0.0-24"}) {
+    for (const std::string key :
+         {"/n/subnets/10.5.0.1-24", "/n/subnets/10.5.1.0-24", "/n/subnets/110.5.0.0-24"}) {
       CHECK((key < first || key >= end));
     }
   }
@@ -73,25 +75,32 @@ TEST_SUITE("registry/etcd_protocol") {
     CHECK(body([](auto& out) { write_range(out, "a", {}, 0, 0); }) == R"({"key":"YQ=="})");
     CHECK(body([](auto& out) { write_range(out, "a", "b", 500, 7); }) ==
           R"({"key":"YQ==","range_end":"Yg==","limit":"500","revision":"7"})");
-    CHECK(body([](auto& out) { write_watch(out, "a", "b", 8); }) ==
-          R"({"create_request":{"key":"YQ==","range_end":"Yg==","start_revision":"8","progress_notify":true,"fragment":true}})");
+    CHECK(
+        body([](auto& out) { write_watch(out, "a", "b", 8); }) ==
+        R"({"create_request":{"key":"YQ==","range_end":"Yg==","start_revision":"8","progress_notify":true,"fragment":true}})");
     CHECK(body([](auto& out) { write_grant(out, 86400); }) == R"({"TTL":"86400"})");
-    CHECK(body([](auto& out) { write_lease(out, 7587899091531079689); }) == R"({"ID":"7587899091531079689"})");
-    CHECK(body([](auto& out) { write_authenticate(out, "u", "p\"w"); }) == R"({"name":"u","password":"p\"w"})");
+    CHECK(body([](auto& out) { write_lease(out, 7587899091531079689); }) ==
+          R"({"ID":"7587899091531079689"})");
+    CHECK(body([](auto& out) { write_authenticate(out, "u", "p\"w"); }) ==
+          R"({"name":"u","password":"p\"w"})");
   }
 
   TEST_CASE("a new key is put only if the whole range of its subnet is empty") {
-    CHECK(body([](auto& out) { write_create(out, "a", "b", {"ab", "x", 9}); }) ==
-          R"({"compare":[{"key":"YQ==","range_end":"Yg==","target":"VERSION","result":"EQUAL","version":"0"}],)"
-          R"("success":[{"request_put":{"key":"YWI=","value":"eA==","lease":"9"}}],)"
-          R"("failure":[{"request_range":{"key":"YQ==","range_end":"Yg==","limit":"4"}}]})");
+    CHECK(
+        body([](auto& out) {
+          write_create(out, "a", "b", {"ab", "x", 9});
+        }) ==
+        R"({"compare":[{"key":"YQ==","range_end":"Yg==","target":"VERSION","result":"EQUAL","version":"0"}],)"
+        R"("success":[{"request_put":{"key":"YWI=","value":"eA==","lease":"9"}}],)"
+        R"("failure":[{"request_range":{"key":"YQ==","range_end":"Yg==","limit":"4"}}]})");
   }
 
   TEST_CASE("a key that is there is put only at the revision that was seen, a reservation without lease") {
-    CHECK(body([](auto& out) { write_update(out, 5, {"ab", "x", 0}); }) ==
-          R"({"compare":[{"key":"YWI=","target":"MOD","result":"EQUAL","mod_revision":"5"}],)"
-          R"("success":[{"request_put":{"key":"YWI=","value":"eA=="}}],)"
-          R"("failure":[{"request_range":{"key":"YWI=","limit":"4"}}]})");
+    CHECK(body([](auto& out) {
+            write_update(out, 5, {"ab", "x", 0});
+          }) == R"({"compare":[{"key":"YWI=","target":"MOD","result":"EQUAL","mod_revision":"5"}],)"
+                R"("success":[{"request_put":{"key":"YWI=","value":"eA=="}}],)"
+                R"("failure":[{"request_range":{"key":"YWI=","limit":"4"}}]})");
   }
 
   TEST_CASE("a lease is kept alive at the earlier of a third of its life and its life minus the margin") {

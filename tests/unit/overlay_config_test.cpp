@@ -48,10 +48,12 @@ TEST_SUITE("overlay/config") {
         {R"({"Network":"10.0.0.0/23"})", "10.0.0.0/23", 25, "10.0.0.128", "10.0.1.128"},
         {R"({"Network":"10.0.0.0/28"})", "10.0.0.0/28", 30, "10.0.0.4", "10.0.0.12"},
         {R"({"Network":"10.0.0.0/8","SubnetLen":30})", "10.0.0.0/8", 30, "10.0.0.4", "10.255.255.252"},
-        {R"({"Network":"10.5.0.0/16","SubnetLen":28,"SubnetMin":"10.5.10.0","SubnetMax":"10.5.99.240"})", "10.5.0.0/16", 28,
-         "10.5.10.0", "10.5.99.240"},
-        {R"({"Network":"10.5.0.0/16","SubnetLen":0,"SubnetMin":"0.0.0.0"})", "10.5.0.0/16", 24, "10.5.1.0", "10.5.255.0"},
-        {R"({"Network":"10.5.0.0/16","SubnetLen":null,"SubnetMin":"10.5.0.0"})", "10.5.0.0/16", 24, "10.5.0.0", "10.5.255.0"},
+        {R"({"Network":"10.5.0.0/16","SubnetLen":28,"SubnetMin":"10.5.10.0","SubnetMax":"10.5.99.240"})",
+         "10.5.0.0/16", 28, "10.5.10.0", "10.5.99.240"},
+        {R"({"Network":"10.5.0.0/16","SubnetLen":0,"SubnetMin":"0.0.0.0"})", "10.5.0.0/16", 24, "10.5.1.0",
+         "10.5.255.0"},
+        {R"({"Network":"10.5.0.0/16","SubnetLen":null,"SubnetMin":"10.5.0.0"})", "10.5.0.0/16", 24,
+         "10.5.0.0", "10.5.255.0"},
         {"{\"Network\":\"128.0.0.0/1\",\"SubnetLen\":3} \n", "128.0.0.0/1", 3, "160.0.0.0", "224.0.0.0"},
     };
     for (const Row& row : rows) {
@@ -73,8 +75,9 @@ TEST_SUITE("overlay/config") {
   }
 
   TEST_CASE("the vxlan backend's keys are honoured") {
-    const Parsed p = parse(R"({"Network":"10.1.0.0/16","EnableNFTables":true,"Backend":{"Type":"VxLAN","VNI":16777215,)"
-                           R"("Port":4789,"MTU":1400,"GBP":true,"Learning":true,"DirectRouting":false,"Later":[{"a":1}]}})");
+    const Parsed p = parse(
+        R"({"Network":"10.1.0.0/16","EnableNFTables":true,"Backend":{"Type":"VxLAN","VNI":16777215,)"
+        R"("Port":4789,"MTU":1400,"GBP":true,"Learning":true,"DirectRouting":false,"Later":[{"a":1}]}})");
     REQUIRE(p.ok);
     CHECK_FALSE(p.config.backend_absent);
     CHECK(p.config.vni == 16777215);
@@ -94,14 +97,20 @@ TEST_SUITE("overlay/config") {
     const Row rows[] = {
         {R"({"nEtWoRk":"10.1.0.0/16","BACKEND":{"tYPE":"vxlan","vni":7}})", "10.1.0.0/16", 7},
         {R"({"Network":"10.1.0.0/16","network":"10.2.0.0/16"})", "10.2.0.0/16", 1},
-        {R"({"Network":"10.1.0.0/16","Unknown":{"Network":"10.9.0.0/16"},"x":[1,[2]],"y":null})", "10.1.0.0/16", 1},
-        {R"({"Network":"10.1.0.0/16","EnableIPv4":null,"EnableIPv6":null,"EnableNFTables":null,"SubnetLen":null})", "10.1.0.0/16", 1},
-        {R"({"Network":"10.1.0.0/16","IPv6SubnetMin":null,"IPv6SubnetMax":null,"IPv6SubnetLen":64})", "10.1.0.0/16", 1},
+        {R"({"Network":"10.1.0.0/16","Unknown":{"Network":"10.9.0.0/16"},"x":[1,[2]],"y":null})",
+         "10.1.0.0/16", 1},
+        {R"({"Network":"10.1.0.0/16","EnableIPv4":null,"EnableIPv6":null,"EnableNFTables":null,"SubnetLen":null})",
+         "10.1.0.0/16", 1},
+        {R"({"Network":"10.1.0.0/16","IPv6SubnetMin":null,"IPv6SubnetMax":null,"IPv6SubnetLen":64})",
+         "10.1.0.0/16", 1},
         {R"({"Network":"10.1.0.0/16","IPv6Network":"::/0","EnableIPv6":false})", "10.1.0.0/16", 1},
         // A later Backend replaces the earlier one as a whole, its faults too.
-        {R"({"Network":"10.1.0.0/16","Backend":{"Type":"udp","VNI":"x"},"Backend":{"Type":"vxlan"}})", "10.1.0.0/16", 1},
-        {R"({"Network":"10.1.0.0/16","Backend":{"Type":"vxlan","VNI":9},"Backend":{"Type":"vxlan"}})", "10.1.0.0/16", 1},
-        {R"({"Network":"10.1.0.0/16","Backend":{"Type":"vxlan","VNI":null,"Port":null,"MTU":null,"GBP":null}})", "10.1.0.0/16", 1},
+        {R"({"Network":"10.1.0.0/16","Backend":{"Type":"udp","VNI":"x"},"Backend":{"Type":"vxlan"}})",
+         "10.1.0.0/16", 1},
+        {R"({"Network":"10.1.0.0/16","Backend":{"Type":"vxlan","VNI":9},"Backend":{"Type":"vxlan"}})",
+         "10.1.0.0/16", 1},
+        {R"({"Network":"10.1.0.0/16","Backend":{"Type":"vxlan","VNI":null,"Port":null,"MTU":null,"GBP":null}})",
+         "10.1.0.0/16", 1},
         {R"({"Network":"10.1.0.0/16","Backend":{"Type":"vxlan","Port":0,"VNI":0}})", "10.1.0.0/16", 0},
         {R"({"Network":"10.1.0.0\/16"})", "10.1.0.0/16", 1},
     };
@@ -133,37 +142,49 @@ TEST_SUITE("overlay/config") {
         {R"({"Network":"fd00:64::/48"})", "Network", "an IPv6 network belongs in IPv6Network"},
         {R"({"Network":["10.1.0.0/16"]})", "Network", "invalid IPv4 CIDR format"},
         {R"({"Network":"x","Network":"10.1.0.0/16"})", "Network", "invalid IPv4 CIDR format"},
-        {R"({"Network":"10.0.0.0/29"})", "Network", "network is too small. Minimum useful network prefix is /28"},
+        {R"({"Network":"10.0.0.0/29"})", "Network",
+         "network is too small. Minimum useful network prefix is /28"},
         {R"({"Network":"10.0.0.0/16","SubnetLen":31})", "SubnetLen", "SubnetLen must be less than /31"},
-        {R"({"Network":"10.0.0.0/16","SubnetLen":18446744073709551615})", "SubnetLen", "SubnetLen must be less than /31"},
+        {R"({"Network":"10.0.0.0/16","SubnetLen":18446744073709551615})", "SubnetLen",
+         "SubnetLen must be less than /31"},
         {R"({"Network":"10.0.0.0/16","SubnetLen":18446744073709551616})", "SubnetLen", "plain integer"},
-        {R"({"Network":"10.0.0.0/16","SubnetLen":17})", "SubnetLen", "network must be able to accommodate at least four subnets"},
+        {R"({"Network":"10.0.0.0/16","SubnetLen":17})", "SubnetLen",
+         "network must be able to accommodate at least four subnets"},
         {R"({"Network":"10.0.0.0/16","SubnetLen":24.0})", "SubnetLen", "plain integer"},
         {R"({"Network":"10.0.0.0/16","SubnetLen":"24"})", "SubnetLen", "plain integer"},
         {R"({"Network":"10.0.0.0/16","SubnetLen":-1})", "SubnetLen", "plain integer"},
         {R"({"Network":"10.0.0.0/16","SubnetLen":2e1})", "SubnetLen", "plain integer"},
-        {R"({"Network":"10.0.0.0/16","SubnetMin":"10.1.0.0"})", "SubnetMin", "SubnetMin is not in the range of the Network"},
-        {R"({"Network":"10.0.0.0/16","SubnetMax":"10.1.0.0"})", "SubnetMax", "SubnetMax is not in the range of the Network"},
-        {R"({"Network":"10.0.0.0/16","SubnetMin":"10.0.1.1"})", "SubnetMin", "SubnetMin is not on a SubnetLen boundary"},
-        {R"({"Network":"10.0.0.0/16","SubnetMax":"10.0.1.128"})", "SubnetMax", "SubnetMax is not on a SubnetLen boundary"},
-        {R"({"Network":"10.0.0.0/16","SubnetMin":"10.0.9.0","SubnetMax":"10.0.8.0"})", "SubnetMax", "SubnetMax is less than SubnetMin"},
+        {R"({"Network":"10.0.0.0/16","SubnetMin":"10.1.0.0"})", "SubnetMin",
+         "SubnetMin is not in the range of the Network"},
+        {R"({"Network":"10.0.0.0/16","SubnetMax":"10.1.0.0"})", "SubnetMax",
+         "SubnetMax is not in the range of the Network"},
+        {R"({"Network":"10.0.0.0/16","SubnetMin":"10.0.1.1"})", "SubnetMin",
+         "SubnetMin is not on a SubnetLen boundary"},
+        {R"({"Network":"10.0.0.0/16","SubnetMax":"10.0.1.128"})", "SubnetMax",
+         "SubnetMax is not on a SubnetLen boundary"},
+        {R"({"Network":"10.0.0.0/16","SubnetMin":"10.0.9.0","SubnetMax":"10.0.8.0"})", "SubnetMax",
+         "SubnetMax is less than SubnetMin"},
         {R"({"Network":"10.0.0.0/16","SubnetMin":null})", "SubnetMin", "IPv4 address"},
         {R"({"Network":"10.0.0.0/16","SubnetMax":"fd00::1"})", "SubnetMax", "IPv4 address"},
         {R"({"Network":"10.0.0.0/16","EnableIPv4":"true"})", "EnableIPv4", "true or false"},
         {R"({"Network":"10.0.0.0/16","EnableNFTables":1})", "EnableNFTables", "true or false"},
         {R"({"Network":"10.0.0.0/16","IPv6Network":null})", "IPv6Network", "invalid IPv6 CIDR format"},
-        {R"({"Network":"10.0.0.0/16","IPv6Network":"10.0.0.0/16"})", "IPv6Network", "invalid IPv6 CIDR format"},
+        {R"({"Network":"10.0.0.0/16","IPv6Network":"10.0.0.0/16"})", "IPv6Network",
+         "invalid IPv6 CIDR format"},
         {R"({"Network":"10.0.0.0/16","Backend":"vxlan"})", "Backend", "object"},
         {R"({"Network":"10.0.0.0/16","Backend":null})", "Backend.Type", "unknown backend type"},
         {R"({"Network":"10.0.0.0/16","Backend":{}})", "Backend.Type", "unknown backend type"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":5}})", "Backend.Type", "string"},
-        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","VNI":16777216}})", "Backend.VNI", "0 to 16777215"},
+        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","VNI":16777216}})", "Backend.VNI",
+         "0 to 16777215"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","VNI":-1}})", "Backend.VNI", "0 to 16777215"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","VNI":"1"}})", "Backend.VNI", "0 to 16777215"},
-        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","Port":65536}})", "Backend.Port", "0 to 65535"},
+        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","Port":65536}})", "Backend.Port",
+         "0 to 65535"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","MTU":117}})", "Backend.MTU", "118"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","MTU":65536}})", "Backend.MTU", "65535"},
-        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","Learning":{"a":[1]}}})", "Backend.Learning", "true or false"},
+        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","Learning":{"a":[1]}}})", "Backend.Learning",
+         "true or false"},
         {"[]", "", "JSON object"},
         {"\"x\"", "", "JSON object"},
         {"7", "", "JSON object"},
@@ -182,7 +203,8 @@ TEST_SUITE("overlay/config") {
 
   TEST_CASE("what is not built yet is refused by name, and not taken for a fault") {
     const char* rows[][2] = {
-        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})", "Backend.DirectRouting"},
+        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})",
+         "Backend.DirectRouting"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"host-gw"}})", "Backend.Type"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"udp","Port":8285,"MTU":"x"}})", "Backend.Type"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"wireguard","Mode":"auto"}})", "Backend.Type"},
@@ -201,7 +223,8 @@ TEST_SUITE("overlay/config") {
   }
 
   TEST_CASE("broken JSON is refused with the byte where it breaks, before any wrong value") {
-    const std::string good = R"({"Network":"10.1.0.0/16","SubnetLen":"x","Backend":{"Type":"vxlan","VNI":[{"a":7}]}})";
+    const std::string good =
+        R"({"Network":"10.1.0.0/16","SubnetLen":"x","Backend":{"Type":"vxlan","VNI":[{"a":7}]}})";
     for (std::size_t cut = 0; cut < good.size(); ++cut) {
       CAPTURE(cut);
       const Parsed p = parse(good.substr(0, cut));

@@ -108,7 +108,8 @@ TEST_SUITE("overlay/device") {
   TEST_CASE("name and MTU") {
     CHECK(std::string(device_name(1).view()) == "flannel.1");
     CHECK(std::string(device_name(0).view()) == "flannel.0");
-    // The longest VNI would make 16 bytes, one more than an interface's name may have: flanneld cannot run there.
+    // The longest VNI would make 16 bytes, one more than an interface's name may have: flanneld cannot run
+    // there.
     CHECK(std::string(device_name(9'999'999).view()) == "flannel.9999999");
     CHECK(std::string(device_name(10'000'000).view()) == "flannel10000000");
     CHECK(std::string(device_name(16'777'215).view()) == "flannel16777215");

@@ -19,8 +19,9 @@ std::string written(const LeaseKey& key) {
 
 TEST_SUITE("overlay/lease key") {
   TEST_CASE("a key is read and written in exactly one form") {
-    for (const char* text : {"10.126.90.0-24", "0.0.0.0-0", "255.255.255.255-32", "10.70.9.1-24", "10.64.27.0-24&fd00:64:0:4f::-64",
-                             "0.0.0.0-0&fd00::-64", "10.0.0.0-8&::-0", "10.0.0.0-8&ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff-128"}) {
+    for (const char* text : {"10.126.90.0-24", "0.0.0.0-0", "255.255.255.255-32", "10.70.9.1-24",
+                             "10.64.27.0-24&fd00:64:0:4f::-64", "0.0.0.0-0&fd00::-64", "10.0.0.0-8&::-0",
+                             "10.0.0.0-8&ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff-128"}) {
       CAPTURE(text);
       const auto key = parse_lease_key(text);
       REQUIRE(key);
@@ -39,12 +40,35 @@ TEST_SUITE("overlay/lease key") {
   }
 
   TEST_CASE("anything else is a foreign key") {
-    for (const char* text :
-         {"", "-", "&", "readme", "10.1.2.0", "10.1.2.0-", "-24", "10.1.2.0-33", "10.1.2.0-024", "10.1.2.0-+24", "10.1.2.0-24 ",
-          " 10.1.2.0-24", "x10.70.12.0-24", "10.1.2.0-24/sub", "10.1.2.0/24", "10.1.2-24", "10.1.2.256-24", "010.1.2.0-24",
-          "10.1.2.0--24", "10.1.2.0-24&", "10.1.2.0-24&fd00::", "10.1.2.0-24&fd00::-129", "10.1.2.0-24&FD00::-64",
-          "10.1.2.0-24&fd00:0:0:0:0:0:0:0-64", "10.1.2.0-24&fd00::-64&fd01::-64", "10.1.2.0-24&10.1.2.0-24", "fd00::-64",
-          "10.1.2.0-24&fd00::-064", "10.1.2.0-99999999999999999999"}) {
+    for (const char* text : {"",
+                             "-",
+                             "&",
+                             "readme",
+                             "10.1.2.0",
+                             "10.1.2.0-",
+                             "-24",
+                             "10.1.2.0-33",
+                             "10.1.2.0-024",
+                             "10.1.2.0-+24",
+                             "10.1.2.0-24 ",
+                             " 10.1.2.0-24",
+                             "x10.70.12.0-24",
+                             "10.1.2.0-24/sub",
+                             "10.1.2.0/24",
+                             "10.1.2-24",
+                             "10.1.2.256-24",
+                             "010.1.2.0-24",
+                             "10.1.2.0--24",
+                             "10.1.2.0-24&",
+                             "10.1.2.0-24&fd00::",
+                             "10.1.2.0-24&fd00::-129",
+                             "10.1.2.0-24&FD00::-64",
+                             "10.1.2.0-24&fd00:0:0:0:0:0:0:0-64",
+                             "10.1.2.0-24&fd00::-64&fd01::-64",
+                             "10.1.2.0-24&10.1.2.0-24",
+                             "fd00::-64",
+                             "10.1.2.0-24&fd00::-064",
+                             "10.1.2.0-99999999999999999999"}) {
       CAPTURE(text);
       CHECK_FALSE(parse_lease_key(text));
     }
@@ -77,14 +101,16 @@ TEST_SUITE("overlay/lease value") {
     REQUIRE(dual);
     CHECK(dual->mac == Mac{{0xe2, 0x7c, 0xc5, 0x62, 0x6f, 0x74}});
 
-    const auto v6 = parse_lease_value(R"({"PublicIP":"0.0.0.0","PublicIPv6":"fd00:30::11","BackendType":"vxlan",)"
-                                      R"("BackendV6Data":{"VNI":1,"VtepMAC":"ee:fd:31:2f:8c:fc"}})");
+    const auto v6 =
+        parse_lease_value(R"({"PublicIP":"0.0.0.0","PublicIPv6":"fd00:30::11","BackendType":"vxlan",)"
+                          R"("BackendV6Data":{"VNI":1,"VtepMAC":"ee:fd:31:2f:8c:fc"}})");
     REQUIRE(v6);
     CHECK(v6->backend == Backend::kVxlan);
     CHECK_FALSE(v6->has_vxlan);
     CHECK(v6->public_ip == Ip4{});
 
-    const auto host_gw = parse_lease_value(R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"host-gw"})");
+    const auto host_gw =
+        parse_lease_value(R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"host-gw"})");
     REQUIRE(host_gw);
     CHECK(host_gw->backend == Backend::kOther);
 
@@ -113,18 +139,27 @@ TEST_SUITE("overlay/lease value") {
       bool has_vxlan;
     };
     const Row rows[] = {
-        {R"({"publicip":"1.2.3.4","BACKENDTYPE":"vxlan","backenddata":{"vni":1,"vtepmac":"02:00:00:00:00:01"},"x":[1]})", true, true},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VtepMAC":"02-00-00-00-00-01"}})", true, true},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":null,"VtepMAC":"02:00:00:00:00:01"}})", true, true},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":"1","VtepMAC":"02:00:00:00:00:01"}})", true, false},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":1.5,"VtepMAC":"02:00:00:00:00:01"}})", true, false},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":4294967296,"VtepMAC":"02:00:00:00:00:01"}})", true, false},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00"}})", true, false},
+        {R"({"publicip":"1.2.3.4","BACKENDTYPE":"vxlan","backenddata":{"vni":1,"vtepmac":"02:00:00:00:00:01"},"x":[1]})",
+         true, true},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VtepMAC":"02-00-00-00-00-01"}})",
+         true, true},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":null,"VtepMAC":"02:00:00:00:00:01"}})",
+         true, true},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":"1","VtepMAC":"02:00:00:00:00:01"}})",
+         true, false},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":1.5,"VtepMAC":"02:00:00:00:00:01"}})",
+         true, false},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":4294967296,"VtepMAC":"02:00:00:00:00:01"}})",
+         true, false},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00"}})", true,
+         false},
         {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":7}})", true, false},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":{"a":1},"VtepMAC":["x"]}})", true, false},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VNI":{"a":1},"VtepMAC":["x"]}})",
+         true, false},
         {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":"text"})", true, false},
         {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":[1]})", true, false},
-        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:01"},"BackendData":{}})", true, false},
+        {R"({"PublicIP":"1.2.3.4","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:01"},"BackendData":{}})",
+         true, false},
         {R"({"PublicIP":"1.2.3.4","BackendType":null})", true, false},
         {R"({"BackendType":"vxlan"})", true, false},
         {"{}", true, false},
@@ -155,7 +190,8 @@ TEST_SUITE("overlay/lease value") {
   }
 
   TEST_CASE("a value cut at any byte is unreadable") {
-    const std::string whole = R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"f2:09:be:00:30:fd"}})";
+    const std::string whole =
+        R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"f2:09:be:00:30:fd"}})";
     for (std::size_t cut = 0; cut < whole.size(); ++cut) CHECK_FALSE(parse_lease_value(whole.substr(0, cut)));
     CHECK(parse_lease_value(whole));
   }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ways in and the questions: validation, the conflict rule case by case, listings, our own record, free subnets.
+// The ways in and the questions: validation, the conflict rule case by case, listings, our own record, free
+// subnets.
 #include <doctest/doctest.h>
 
 #include <map>
 #include <string>
 #include <vector>
 
-#include "unit/overlay_peers.hpp"
 #include "support/rng.hpp"
+#include "unit/overlay_peers.hpp"
 
 using namespace flannelette;
 using namespace flannelette::overlay;
@@ -31,21 +32,30 @@ TEST_SUITE("overlay/peer validation") {
       const char* value;
       Ignored reason;
     };
-    constexpr const char* kGood = R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})";
+    constexpr const char* kGood =
+        R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:09"}})";
     const Row rows[] = {
         {"10.64.9.0-24", kGood, Ignored::kNo},
         {"10.64.9.0-24&fd00::-64", kGood, Ignored::kNo},
         {"10.64.9.0-30", kGood, Ignored::kNo},
         {"10.64.128.0-17", kGood, Ignored::kNo},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kNo},
-        {"10.64.1.0-24", R"({"PublicIP":"172.30.0.1","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}})", Ignored::kOurs},
-        {"10.64.1.0-24", R"({"PublicIP":"172.30.0.8","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:01"}})", Ignored::kOurs},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kNo},
+        {"10.64.1.0-24",
+         R"({"PublicIP":"172.30.0.1","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:77"}})",
+         Ignored::kOurs},
+        {"10.64.1.0-24",
+         R"({"PublicIP":"172.30.0.8","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:01"}})",
+         Ignored::kOurs},
         {"10.64.1.0-24", kGood, Ignored::kOverlapsOurs},
         {"10.64.1.0-24&fd00::-64", kGood, Ignored::kOverlapsOurs},
         {"10.64.1.128-25", kGood, Ignored::kOverlapsOurs},
         {"10.64.0.0-20", kGood, Ignored::kOverlapsOurs},
         {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"host-gw"})", Ignored::kOtherBackend},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"VXLAN","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kOtherBackend},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"VXLAN","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kOtherBackend},
         {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9"})", Ignored::kOtherBackend},
         {"10.64.9.0-24", "null", Ignored::kOtherBackend},
         {"10.64.9.0-24", "{", Ignored::kUnreadable},
@@ -59,18 +69,39 @@ TEST_SUITE("overlay/peer validation") {
         {"10.64.9.1-24", kGood, Ignored::kBadSubnet},
         {"10.64.9.0-31", kGood, Ignored::kBadSubnet},
         {"10.64.9.0-32", kGood, Ignored::kBadSubnet},
-        {"10.64.9.0-24", R"({"BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kBadPublicIp},
-        {"10.64.9.0-24", R"({"PublicIP":"127.0.0.1","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kBadPublicIp},
-        {"10.64.9.0-24", R"({"PublicIP":"224.0.0.1","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kBadPublicIp},
-        {"10.64.9.0-24", R"({"PublicIP":"255.255.255.255","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kBadPublicIp},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.1","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kOurPublicIp},
+        {"10.64.9.0-24", R"({"BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kBadPublicIp},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"127.0.0.1","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kBadPublicIp},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"224.0.0.1","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kBadPublicIp},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"255.255.255.255","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kBadPublicIp},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.1","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kOurPublicIp},
         {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan"})", Ignored::kBadMac},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"00:00:00:00:00:00"}})", Ignored::kBadMac},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"01:00:5e:00:00:01"}})", Ignored::kBadMac},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"ff:ff:ff:ff:ff:ff"}})", Ignored::kBadMac},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:01"}})", Ignored::kOurMac},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VNI":2,"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kOtherVni},
-        {"10.64.9.0-24", R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VNI":16777217,"VtepMAC":"02:00:00:00:00:09"}})", Ignored::kOtherVni},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"00:00:00:00:00:00"}})",
+         Ignored::kBadMac},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"01:00:5e:00:00:01"}})",
+         Ignored::kBadMac},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"ff:ff:ff:ff:ff:ff"}})",
+         Ignored::kBadMac},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VtepMAC":"02:00:00:00:00:01"}})",
+         Ignored::kOurMac},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VNI":2,"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kOtherVni},
+        {"10.64.9.0-24",
+         R"({"PublicIP":"172.30.0.9","BackendType":"vxlan","BackendData":{"VNI":16777217,"VtepMAC":"02:00:00:00:00:09"}})",
+         Ignored::kOtherVni},
     };
     for (const Row& row : rows) {
       CAPTURE(row.key);
@@ -114,7 +145,8 @@ TEST_SUITE("overlay/peer validation") {
   }
 
   TEST_CASE("every reason has a phrase") {
-    for (int i = 0; i <= static_cast<int>(Ignored::kConflict); ++i) CHECK_FALSE(name(static_cast<Ignored>(i)).empty());
+    for (int i = 0; i <= static_cast<int>(Ignored::kConflict); ++i)
+      CHECK_FALSE(name(static_cast<Ignored>(i)).empty());
   }
 }
 
@@ -145,7 +177,9 @@ TEST_SUITE("overlay/peer conflicts") {
     CHECK(reason_of(table, wrong_length) == Ignored::kNo);
   }
 
-  TEST_CASE("overlap or one MAC: the configured length, then the older record; the loser is promoted when the winner goes") {
+  TEST_CASE(
+      "overlap or one MAC: the configured length, then the older record; the loser is promoted when the "
+      "winner goes") {
     PeerTable table;
     table.set_local(local_node());
     const LeaseRecord wide = lease("10.64.8.0-22", 8, 1);
@@ -322,7 +356,9 @@ TEST_SUITE("overlay/subnet choice") {
     CHECK_FALSE(table.choose_free(config, random));
   }
 
-  TEST_CASE("records of any length, aligned or not, take what they overlap; one over the whole network takes nothing") {
+  TEST_CASE(
+      "records of any length, aligned or not, take what they overlap; one over the whole network takes "
+      "nothing") {
     const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/22","SubnetMin":"10.0.0.0"})");
     LocalNode local;
     local.config = config;
@@ -332,7 +368,8 @@ TEST_SUITE("overlay/subnet choice") {
     };
     const Row rows[] = {
         {{}, {"10.0.0.0", "10.0.1.0", "10.0.2.0", "10.0.3.0"}},
-        {{"0.0.0.0-0&fd00::-64", "10.0.0.0-22", "10.0.0.0-8", "192.168.0.0-24"}, {"10.0.0.0", "10.0.1.0", "10.0.2.0", "10.0.3.0"}},
+        {{"0.0.0.0-0&fd00::-64", "10.0.0.0-22", "10.0.0.0-8", "192.168.0.0-24"},
+         {"10.0.0.0", "10.0.1.0", "10.0.2.0", "10.0.3.0"}},
         {{"10.0.0.0-23"}, {"10.0.2.0", "10.0.3.0"}},
         {{"10.0.1.128-25", "10.0.1.4-30"}, {"10.0.0.0", "10.0.2.0", "10.0.3.0"}},
         {{"10.0.2.7-32"}, {"10.0.0.0", "10.0.1.0", "10.0.3.0"}},
@@ -385,7 +422,8 @@ TEST_SUITE("overlay/subnet choice") {
   TEST_CASE("the choice agrees with walking all subnets, whatever the records") {
     Rng rng;
     for (int round = 0; round < 200; ++round) {
-      const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/20","SubnetLen":25,"SubnetMin":"10.0.1.0","SubnetMax":"10.0.14.128"})");
+      const NetworkConfig config = config_of(
+          R"({"Network":"10.0.0.0/20","SubnetLen":25,"SubnetMin":"10.0.1.0","SubnetMax":"10.0.14.128"})");
       LocalNode local;
       local.config = config;
       PeerTable table;
@@ -393,7 +431,8 @@ TEST_SUITE("overlay/subnet choice") {
       const std::uint64_t count = rng.below(40);
       for (std::uint64_t i = 0; i < count; ++i) {
         LeaseRecord record;
-        record.key.subnet = {{0x0a000000u + static_cast<std::uint32_t>(rng.below(1u << 13))}, static_cast<std::uint8_t>(18 + rng.below(15))};
+        record.key.subnet = {{0x0a000000u + static_cast<std::uint32_t>(rng.below(1u << 13))},
+                             static_cast<std::uint8_t>(18 + rng.below(15))};
         table.upsert(record);
       }
       std::vector<Net4> free;

@@ -55,7 +55,8 @@ inline overlay::LocalNode local_node() {
 }
 
 /// A vxlan record of node `number`: PublicIP 172.30.x.y and MAC made from the number.
-inline overlay::LeaseRecord lease(std::string_view key, unsigned number, std::int64_t create = 5, std::int64_t mod = 0) {
+inline overlay::LeaseRecord lease(std::string_view key, unsigned number, std::int64_t create = 5,
+                                  std::int64_t mod = 0) {
   overlay::LeaseRecord record;
   const auto parsed = overlay::parse_lease_key(key);
   if (!parsed) std::abort();
@@ -72,10 +73,13 @@ inline overlay::LeaseKey seen_key(overlay::LeaseKey key) {
   return key;
 }
 
-inline std::vector<std::pair<overlay::LeaseKey, overlay::Ignored>> ignored_of(const overlay::PeerTable& table) {
+inline std::vector<std::pair<overlay::LeaseKey, overlay::Ignored>> ignored_of(
+    const overlay::PeerTable& table) {
   struct Collector final : overlay::PeerTable::IgnoredVisitor {
     std::vector<std::pair<overlay::LeaseKey, overlay::Ignored>> all;
-    void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override { all.emplace_back(key, reason); }
+    void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override {
+      all.emplace_back(key, reason);
+    }
   } collector;
   table.visit_ignored(collector);
   return collector.all;

@@ -37,9 +37,12 @@ std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
   const auto subnet_order = [](const LeaseRecord& r) {
     return std::tuple(r.key.subnet.base, r.key.subnet.length, r.key.subnet6.has_value());
   };
-  const auto other_length = [&](const LeaseRecord& r) { return r.key.subnet.length != local.config.subnet_len; };
+  const auto other_length = [&](const LeaseRecord& r) {
+    return r.key.subnet.length != local.config.subnet_len;
+  };
   const auto before1 = [&](const LeaseRecord& a, const LeaseRecord& b) {
-    return std::tuple(other_length(a), -a.mod_revision, subnet_order(a)) < std::tuple(other_length(b), -b.mod_revision, subnet_order(b));
+    return std::tuple(other_length(a), -a.mod_revision, subnet_order(a)) <
+           std::tuple(other_length(b), -b.mod_revision, subnet_order(b));
   };
   const auto before2 = [&](const LeaseRecord* a, const LeaseRecord* b) {
     return std::tuple(other_length(*a), a->create_revision, subnet_order(*a)) <
@@ -67,7 +70,8 @@ std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
   return keys;
 }
 
-/// A kernel's three tables, with its own way of replacing: an FDB upsert of a MAC with several remotes exchanges the first.
+/// A kernel's three tables, with its own way of replacing: an FDB upsert of a MAC with several remotes
+/// exchanges the first.
 class ModelKernel {
  public:
   struct Lladdr {
@@ -113,9 +117,10 @@ class ModelKernel {
     const auto n = neighbours.find(p.subnet.base);
     const auto f = fdb.find(p.mac);
     const auto r = routes.find({p.subnet, 0});
-    return n != neighbours.end() && n->second.permanent && n->second.mac == p.mac && f != fdb.end() && f->second.permanent &&
-           std::find(f->second.list.begin(), f->second.list.end(), p.remote) != f->second.list.end() && r != routes.end() &&
-           r->second.gateway == p.subnet.base && r->second.onlink;
+    return n != neighbours.end() && n->second.permanent && n->second.mac == p.mac && f != fdb.end() &&
+           f->second.permanent &&
+           std::find(f->second.list.begin(), f->second.list.end(), p.remote) != f->second.list.end() &&
+           r != routes.end() && r->second.gateway == p.subnet.base && r->second.onlink;
   }
   /// All of these, and nothing else but what is the kernel's own.
   bool is_exactly(const std::set<Peer>& peers) const {
@@ -148,7 +153,8 @@ int phase(const Change& c) {
   return -1;
 }
 
-/// Applies each change at once and looks whether somebody lost his path; drops every change from `fail_from` on.
+/// Applies each change at once and looks whether somebody lost his path; drops every change from `fail_from`
+/// on.
 class Applier final : public ChangeSink {
  public:
   Applier(ModelKernel& kernel, std::vector<Peer> protected_peers, std::size_t fail_from = SIZE_MAX)
@@ -248,12 +254,18 @@ class World {
       case 1: kernel.neighbours.erase(base); break;
       case 2: kernel.fdb[m] = {{remote}, rng_.one_in(2)}; break;
       case 3: {
+        kernel.fdb[m].permanent = true;  // the kernel's own entries have one remote
         auto& list = kernel.fdb[m].list;
-        if (std::find(list.begin(), list.end(), remote) == list.end()) list.insert(list.begin() + (rng_.one_in(2) ? 0 : static_cast<std::ptrdiff_t>(list.size())), remote);
+        if (std::find(list.begin(), list.end(), remote) == list.end())
+          list.insert(list.begin() + (rng_.one_in(2) ? 0 : static_cast<std::ptrdiff_t>(list.size())), remote);
         break;
       }
       case 4: kernel.fdb.erase(m); break;
-      case 5: kernel.routes[{{base, static_cast<std::uint8_t>(24 + rng_.below(2))}, static_cast<std::uint32_t>(rng_.below(2) * 100)}] = {rng_.one_in(2) ? base : remote, rng_.one_in(2)}; break;
+      case 5:
+        kernel.routes[{{base, static_cast<std::uint8_t>(24 + rng_.below(2))},
+                       static_cast<std::uint32_t>(rng_.below(2) * 100)}] = {rng_.one_in(2) ? base : remote,
+                                                                            rng_.one_in(2)};
+        break;
       case 6: kernel.routes.erase({{base, 24}, 0}); break;
       case 7: kernel.routes.clear(); break;
     }
@@ -280,15 +292,18 @@ class World {
   template <class Between>
   void dump(Between between) {
     const ModelKernel snapshot = kernel;
-    for (const auto& [ip, lladdr] : snapshot.neighbours) table.judge(Neighbour{ip, lladdr.mac, lladdr.permanent});
+    for (const auto& [ip, lladdr] : snapshot.neighbours)
+      table.judge(Neighbour{ip, lladdr.mac, lladdr.permanent});
     if (rng_.one_in(2)) between();
     for (const auto& [m, remotes] : snapshot.fdb) {
       for (const Ip4 remote : remotes.list) table.judge(Fdb{m, remote, remotes.permanent});
     }
     if (rng_.one_in(2)) between();
-    for (const auto& [key, path] : snapshot.routes) table.judge(Route{key.first, path.gateway, path.onlink, key.second});
+    for (const auto& [key, path] : snapshot.routes)
+      table.judge(Route{key.first, path.gateway, path.onlink, key.second});
   }
-  /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut, events come between.
+  /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut,
+  /// events come between.
   bool reconcile(bool luck) {
     const bool audit = table.needs_audit() || corrupted;
     if (audit) {
@@ -302,27 +317,28 @@ class World {
         if (luck) rng_.one_in(2) ? put_some() : remove_one();
       });
     }
-    Applier applier(kernel, intact(), luck && rng_.one_in(4) ? rng_.below(20) : SIZE_MAX);
-    const bool fails = luck && rng_.one_in(5);
-    Applier failing(kernel, intact(), fails ? rng_.below(20) : SIZE_MAX);
-    audit ? table.finish_audit(failing) : table.plan(failing);
-    CHECK(failing.ordered);
-    CHECK(failing.unharmed);
-    if (fails && failing.count > 0) {
+    const bool fails = luck && rng_.one_in(4);
+    Applier applier(kernel, intact(), fails ? rng_.below(20) : SIZE_MAX);
+    audit ? table.finish_audit(applier) : table.plan(applier);
+    CHECK(applier.ordered);
+    CHECK(applier.unharmed);
+    if (fails && applier.count > 0) {
       table.invalidate();
       return false;
     }
     if (audit) corrupted = false;
     if (luck && rng_.one_in(5)) rng_.one_in(2) ? put_some() : remove_one();  // between plan and commit
     table.commit();
-    return failing.count == 0;
+    return applier.count == 0;
   }
 
  private:
   LeaseRecord random_record() {
     LeaseRecord record;
     const std::uint8_t length = rng_.one_in(3) ? static_cast<std::uint8_t>(21 + rng_.below(6)) : 24;
-    const Net4 subnet{{0x0a400000u + static_cast<std::uint32_t>(rng_.below(16) << 8) + (rng_.one_in(4) ? 128u : 0u)}, length};
+    const Net4 subnet{
+        {0x0a400000u + static_cast<std::uint32_t>(rng_.below(16) << 8) + (rng_.one_in(4) ? 128u : 0u)},
+        length};
     record.key.subnet = rng_.one_in(20) ? subnet : subnet.masked();
     if (rng_.one_in(5)) {
       record.key.subnet6 = Net6{};
@@ -330,7 +346,11 @@ class World {
       record.key.subnet6->length = 64;
     }
     const unsigned node = static_cast<unsigned>(2 + rng_.below(14));
-    record.value = {{0xac1e0000u + node}, Backend::kVxlan, true, 1u, mac(rng_.one_in(3) ? static_cast<unsigned>(rng_.below(12)) : node)};
+    record.value = {{0xac1e0000u + node},
+                    Backend::kVxlan,
+                    true,
+                    1u,
+                    mac(rng_.one_in(3) ? static_cast<unsigned>(rng_.below(12)) : node)};
     if (rng_.one_in(15)) record.value.backend = Backend::kOther;
     if (rng_.one_in(15)) record.value.vni = 2;
     if (rng_.one_in(15)) record.readable = false;
@@ -417,14 +437,16 @@ TEST_SUITE("overlay/reconcile") {
     }
   }
 
-  TEST_CASE("without failures and meddlers the first audit is the last, and plans alone keep the kernel right") {
+  TEST_CASE(
+      "without failures and meddlers the first audit is the last, and plans alone keep the kernel right") {
     Rng rng;
     for (int round = 0; round < 60; ++round) {
       World world(rng);
       world.reconcile(false);
       for (int i = 0; i < 60; ++i) {
         do step(world, rng);
-        while (world.corrupted && (world.corrupted = false, world.kernel = {}, world.table.invalidate(), world.reconcile(false), true));
+        while (world.corrupted && (world.corrupted = false, world.kernel = {}, world.table.invalidate(),
+                                   world.reconcile(false), true));
         if (rng.one_in(3)) continue;
         REQUIRE_FALSE(world.table.needs_audit());
         world.reconcile(false);
@@ -455,5 +477,60 @@ TEST_SUITE("overlay/reconcile") {
       for (int i = 0; i < 2; ++i) world.reconcile(false);
       CHECK(world.reconcile(false));
     }
+  }
+
+  TEST_CASE("more stale entries than an audit remembers take several audits, and then all are gone") {
+    Rng rng;
+    World world(rng);
+    for (unsigned i = 0; i < 2 * PeerTable::kMaxStale + 10; ++i)
+      world.kernel.neighbours[{0x0a500000u + i}] = {mac(i & 0xfff), true};
+    world.put_some();
+    int audits = 0;
+    for (; world.table.needs_audit() && audits < 10; ++audits) {
+      world.reconcile(false);
+      CHECK(world.table.more_stale() == (audits < 2));
+    }
+    CHECK(audits == 3);
+    CHECK(world.kernel.is_exactly(world.desired()));
+  }
+
+  TEST_CASE("when more peers go at once than can be remembered, an audit finds them") {
+    Rng rng;
+    World world(rng);
+    world.reconcile(false);
+    for (unsigned i = 0; i < 4000; ++i) {
+      LeaseRecord record = lease("10.64.9.0-24", 100 + i);
+      record.key.subnet = {{0x0a402000u + 4 * i}, 30};
+      world.table.upsert(world.truth[record.key] = record);
+    }
+    world.reconcile(false);
+    CHECK(world.kernel.routes.size() == 4000);
+    world.truth.clear();
+    world.list_into(world.table);
+    CHECK(world.table.needs_audit());
+    for (int i = 0; i < 5; ++i) world.reconcile(false);
+    CHECK(world.kernel.is_exactly({}));
+    CHECK_FALSE(world.table.needs_audit());
+  }
+
+  TEST_CASE("while our subnet is unknown nothing is programmed and nothing is removed") {
+    Rng rng;
+    World world(rng);
+    for (int i = 0; i < 10; ++i) world.put_some();
+    world.reconcile(false);
+    const std::size_t routes = world.kernel.routes.size();
+    REQUIRE(routes > 0);
+    const LocalNode with_subnet = world.local;
+    world.local.subnet.reset();
+    world.table.set_local(world.local);
+    world.truth.clear();
+    world.list_into(world.table);
+    CHECK(world.reconcile(false));
+    world.corrupted = true;
+    CHECK(world.reconcile(false));
+    CHECK(world.kernel.routes.size() == routes);
+    world.table.set_local(world.local = with_subnet);
+    for (int i = 0; i < 3; ++i) world.reconcile(false);
+    CHECK(world.kernel.is_exactly({}));
   }
 }

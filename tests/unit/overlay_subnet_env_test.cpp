@@ -14,17 +14,20 @@ TEST_SUITE("overlay/subnet.env") {
     std::array<char, 256> buffer;
     Writer out(buffer);
     write(out, SubnetEnv{{{0x0a2a0000}, 16}, {{0x0a2a0001}, 24}, 1450, true});
-    CHECK(std::string(out.view()) ==
-          "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.0.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n");
+    CHECK(
+        std::string(out.view()) ==
+        "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.0.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n");
     out.clear();
     write(out, SubnetEnv{{{0x0a2a0000}, 16}, {{0x0a2a0001}, 24}, 1280, false});
     CHECK(std::string(out.view()) ==
-          "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.0.1/24\nFLANNEL_MTU=1280\nFLANNEL_IPMASQ=false\n");
+          "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.0.1/"
+          "24\nFLANNEL_MTU=1280\nFLANNEL_IPMASQ=false\n");
   }
 
   TEST_CASE("the previous subnet is found in dotenv syntax") {
     for (const char* text : {
-             "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.7.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n",
+             "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.7.1/"
+             "24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n",
              "FLANNEL_SUBNET=10.42.7.1/24",
              "FLANNEL_SUBNET=10.42.7.1/24\r\n",
              "  export FLANNEL_SUBNET = \"10.42.7.1/24\"  # ours\n",
@@ -39,10 +42,11 @@ TEST_SUITE("overlay/subnet.env") {
   }
 
   TEST_CASE("without one readable subnet there is none") {
-    for (const char* text : {"", "\n", "FLANNEL_NETWORK=10.42.0.0/16\n", "FLANNEL_SUBNET=\n", "FLANNEL_SUBNET", "FLANNEL_SUBNET=10.42.7.1\n",
-                             "FLANNEL_SUBNET=10.42.7.1/24,10.42.8.1/24\n", "FLANNEL_SUBNET=fd00::1/64\n", "FLANNEL_SUBNET=\"10.42.7.1/24\n",
-                             "XFLANNEL_SUBNET=10.42.7.1/24\n", "FLANNEL_SUBNET=10.42.7.1/24x\n",
-                             "FLANNEL_SUBNET=10.42.7.1/24\nFLANNEL_SUBNET=x\n"}) {
+    for (const char* text :
+         {"", "\n", "FLANNEL_NETWORK=10.42.0.0/16\n", "FLANNEL_SUBNET=\n", "FLANNEL_SUBNET",
+          "FLANNEL_SUBNET=10.42.7.1\n", "FLANNEL_SUBNET=10.42.7.1/24,10.42.8.1/24\n",
+          "FLANNEL_SUBNET=fd00::1/64\n", "FLANNEL_SUBNET=\"10.42.7.1/24\n", "XFLANNEL_SUBNET=10.42.7.1/24\n",
+          "FLANNEL_SUBNET=10.42.7.1/24x\n", "FLANNEL_SUBNET=10.42.7.1/24\nFLANNEL_SUBNET=x\n"}) {
       CAPTURE(text);
       CHECK_FALSE(previous_subnet(text));
     }
@@ -52,7 +56,8 @@ TEST_SUITE("overlay/subnet.env") {
     const std::string whole = "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.0.1/24\nFLANNEL_MTU=1450\n";
     for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
       const auto net = previous_subnet(whole.substr(0, cut));
-      // "/2" of "/24" cannot be told from a prefix length; the file is replaced atomically, so nobody sees it cut.
+      // "/2" of "/24" cannot be told from a prefix length; the file is replaced atomically, so nobody sees it
+      // cut.
       if (net && net->length == 24) CHECK(*net == Net4{{0x0a2a0000}, 24});
     }
   }

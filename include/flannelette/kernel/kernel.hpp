@@ -13,7 +13,7 @@
 #include "flannelette/overlay/rules.hpp"
 
 /// The seam to the kernel. Real: NetlinkKernel. Tests: a fake that keeps tables, and a faulty one.
-/// Calls are synchronous and short (local netlink); nothing here knows the registry.
+/// Calls are synchronous and short (local netlink); nothing here knows the registry. A visitor must not call the Kernel from its calls.
 namespace flannelette::kernel {
 
 using overlay::InterfaceName;
@@ -129,8 +129,8 @@ class Kernel {
   virtual Result<BatchReport> finish() = 0;
 
   // -- traffic rules -------------------------------------------------------------------------------------------------
-  /// Makes `table ip flannelette` exactly these rules in one atomic transaction; an empty spec removes the table. No write if the table
-  /// carries the digest of these rules already. True if something was written.
+  /// Makes `table ip flannelette` exactly these rules in one atomic transaction; an empty spec removes the table. No write if the table's
+  /// rules carry the marks of these rules already, all of them and in order. True if something was written.
   virtual Result<bool> apply_rules(const overlay::RuleSpec& spec) = 0;
   virtual Result<void> inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) = 0;
 

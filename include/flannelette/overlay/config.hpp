@@ -7,39 +7,41 @@
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
 
-/// The cluster's network config, `<prefix>/config` in the registry. Keys, defaults and rules as flanneld's documentation and behaviour
-/// give them; where the two differ (an absent Backend) the documentation wins.
+/// The cluster's network config, `<prefix>/config` in the registry. Keys, defaults and rules as flanneld's
+/// documentation and behaviour give them; where the two differ (an absent Backend) the documentation wins.
 namespace flannelette::overlay {
 
 struct NetworkConfig {
   static constexpr std::size_t kMaxText = 16 * 1024;  ///< a longer config is refused
-  static constexpr std::uint16_t kDefaultPort = 8472; ///< the kernel's default, which flanneld relies on; given explicitly by us
+  static constexpr std::uint16_t kDefaultPort =
+      8472;  ///< the kernel's default, which flanneld relies on; given explicitly by us
 
   Net4 network;
   std::uint8_t subnet_len = 24;
-  Ip4 subnet_min;  ///< first subnet's address
-  Ip4 subnet_max;  ///< last subnet's address, inclusive
-  std::uint32_t vni = 1;               ///< 0..2^24-1
+  Ip4 subnet_min;         ///< first subnet's address
+  Ip4 subnet_max;         ///< last subnet's address, inclusive
+  std::uint32_t vni = 1;  ///< 0..2^24-1
   std::uint16_t port = kDefaultPort;
-  std::uint32_t mtu = 0;               ///< of the underlay, as flanneld means it; 0: the interface's
+  std::uint32_t mtu = 0;  ///< of the underlay, as flanneld means it; 0: the interface's
   bool learning = false;
   bool gbp = false;
-  bool backend_absent = false;         ///< no Backend key: vxlan for us, udp for flanneld
-  bool nftables = false;               ///< EnableNFTables, kept for `status`; our rules are nf_tables always
+  bool backend_absent = false;  ///< no Backend key: vxlan for us, udp for flanneld
+  bool nftables = false;        ///< EnableNFTables, kept for `status`; our rules are nf_tables always
   bool operator==(const NetworkConfig&) const = default;
 };
 
-/// Why a config is refused: `key` names the JSON key ("Backend.DirectRouting", "SubnetLen", "" for the document), `why` is what is
-/// wrong and what is expected. Both static.
+/// Why a config is refused: `key` names the JSON key ("Backend.DirectRouting", "SubnetLen", "" for the
+/// document), `why` is what is wrong and what is expected. Both static.
 struct ConfigProblem {
   const char* key = "";
   const char* why = "";
-  std::uint64_t offset = 0;   ///< byte of broken JSON, else 0
-  bool unsupported = false;   ///< well-formed, but something that this program does not build yet
+  std::uint64_t offset = 0;  ///< byte of broken JSON, else 0
+  bool unsupported = false;  ///< well-formed, but something that this program does not build yet
 };
 
-/// Parses and checks. JSON is read as Go reads it: names match in any letter case, later duplicates win, unknown keys are ignored,
-/// integers must be plain. kInvalid or kUnsupported with `problem` filled in; `config` is untouched then.
+/// Parses and checks. JSON is read as Go reads it: names match in any letter case, later duplicates win,
+/// unknown keys are ignored, integers must be plain. kInvalid or kUnsupported with `problem` filled in;
+/// `config` is untouched then.
 Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigProblem& problem);
 
 }  // namespace flannelette::overlay

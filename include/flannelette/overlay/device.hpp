@@ -20,10 +20,10 @@ inline constexpr std::uint32_t kVxlanOverhead4 = 50;
 
 /// What we want the device to be. It has no lower link, so that it outlives its NIC.
 struct DeviceSpec {
-  InterfaceName name;       ///< flannel.<VNI>
+  InterfaceName name;  ///< flannel.<VNI>
   std::uint32_t vni = 0;
-  std::uint16_t port = 0;   ///< UDP destination port
-  Ip4 local;                ///< outer source address; 0.0.0.0: the kernel chooses (PublicIP is not an address of this host)
+  std::uint16_t port = 0;  ///< UDP destination port
+  Ip4 local;  ///< outer source address; 0.0.0.0: the kernel chooses (PublicIP is not an address of this host)
   std::uint32_t mtu = 0;
   Mac mac;
   bool learning = false;
@@ -35,13 +35,13 @@ struct Device {
   int index = 0;
   InterfaceName name;
   bool is_vxlan = false;
-  bool external = false;    ///< collect-metadata mode
+  bool external = false;  ///< collect-metadata mode
   bool up = false;
   std::uint32_t vni = 0;
   std::uint16_t port = 0;
   Ip4 local;
-  int lower_index = 0;      ///< 0: not bound
-  Ip4 group;                ///< default remote, 0.0.0.0 if none
+  int lower_index = 0;  ///< 0: not bound
+  Ip4 group;            ///< default remote, 0.0.0.0 if none
   std::uint32_t mtu = 0;
   Mac mac;
   bool learning = false;
@@ -51,23 +51,24 @@ struct Device {
 /// What to do, in this order: delete and create, or change in place; then set up.
 struct DevicePlan {
   bool create = false;
-  bool remove_first = false;       ///< something of that name exists and cannot be changed into what we want
-  const char* reason = "";         ///< static: why it is made anew ("its UDP port differs"), for the log
+  bool remove_first = false;  ///< something of that name exists and cannot be changed into what we want
+  const char* reason = "";    ///< static: why it is made anew ("its UDP port differs"), for the log
   bool set_local = false;
   bool set_learning = false;
   bool set_mtu = false;
-  bool set_mac = false;            ///< flushes the kernel's permanent neighbours: an audit must follow
-  bool set_up = false;             ///< a device that was down has lost its routes: an audit must follow
+  bool set_mac = false;  ///< flushes the kernel's permanent neighbours: an audit must follow
+  bool set_up = false;   ///< a device that was down has lost its routes: an audit must follow
   bool nothing() const { return !create && !set_local && !set_learning && !set_mtu && !set_mac && !set_up; }
   bool entries_lost() const { return create || set_mac || set_up; }
 };
 
 DevicePlan plan_device(const DeviceSpec& want, const std::optional<Device>& have);
 
-/// "flannel.1"; without the dot from VNI 10,000,000 on, where flanneld's name is longer than an interface's may be.
+/// "flannel.1"; without the dot from VNI 10,000,000 on, where flanneld's name is longer than an interface's
+/// may be.
 InterfaceName device_name(std::uint32_t vni);
-/// MTU of the device over an underlay MTU (the interface's, or the config's MTU where that is smaller or the interface allows it).
-/// 0 if the underlay is too small to carry anything (less than 68 + overhead).
+/// MTU of the device over an underlay MTU (the interface's, or the config's MTU where that is smaller or the
+/// interface allows it). 0 if the underlay is too small to carry anything (less than 68 + overhead).
 std::uint32_t device_mtu(std::uint32_t interface_mtu, std::uint32_t config_mtu);
 
 }  // namespace flannelette::overlay

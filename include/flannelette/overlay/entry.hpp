@@ -5,8 +5,8 @@
 
 #include "flannelette/base/ip.hpp"
 
-/// What a peer is in the kernel, as values: the words in which overlay says what it wants and kernel says what there is.
-/// All entries belong to our own VXLAN device.
+/// What a peer is in the kernel, as values: the words in which overlay says what it wants and kernel says
+/// what there is. All entries belong to our own VXLAN device.
 namespace flannelette::overlay {
 
 struct Neighbour {
@@ -23,13 +23,13 @@ struct Fdb {
 
 struct Route {
   Net4 destination;
-  Ip4 gateway;            ///< 0.0.0.0 if none
+  Ip4 gateway;  ///< 0.0.0.0 if none
   bool onlink = true;
   std::uint32_t metric = 0;
 };
 
-/// One change to make. Upserts replace what has the same key (neighbour: ip; FDB: mac; route: destination); deletions of what is not
-/// there succeed.
+/// One change to make. Upserts replace what has the same key (neighbour: ip; FDB: mac; route: destination);
+/// deletions of what is not there succeed.
 struct Change {
   enum class Kind : std::uint8_t {
     kUpsertNeighbour,
@@ -40,9 +40,9 @@ struct Change {
     kDeleteFdb,
   };
   Kind kind;
-  Net4 subnet;            ///< route: destination (gateway = its base); neighbour: base is the address
-  Mac mac;                ///< neighbour, FDB
-  Ip4 remote;             ///< FDB
+  Net4 subnet;               ///< route: destination (gateway = its base); neighbour: base is the address
+  Mac mac;                   ///< neighbour, FDB
+  Ip4 remote;                ///< FDB
   std::uint32_t metric = 0;  ///< kDeleteRoute only: which of the routes to this destination
 };
 

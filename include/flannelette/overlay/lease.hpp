@@ -11,22 +11,23 @@
 /// A lease as the registry holds it: the key names the subnet, the value says who has it.
 namespace flannelette::overlay {
 
-/// "10.5.52.0-24", or "10.5.52.0-24&fd00:64:0:4f::-64" of a dual-stack node. The text after "<prefix>/subnets/".
+/// "10.5.52.0-24", or "10.5.52.0-24&fd00:64:0:4f::-64" of a dual-stack node. The text after
+/// "<prefix>/subnets/".
 struct LeaseKey {
   static constexpr std::size_t kMaxText = 64;
 
-  Net4 subnet;                 ///< as written: host bits are not cleared (such a record is invalid, but has an identity)
+  Net4 subnet;  ///< as written: host bits are not cleared (such a record is invalid, but has an identity)
   std::optional<Net6> subnet6;
   auto operator<=>(const LeaseKey&) const = default;
 };
 
-/// Exact form only: nothing before or after, decimal length without leading zero, IPv4 length <= 32, IPv6 length <= 128.
-/// nullopt: a foreign key, to be skipped.
+/// Exact form only: nothing before or after, decimal length without leading zero, IPv4 length <= 32, IPv6
+/// length <= 128. nullopt: a foreign key, to be skipped.
 std::optional<LeaseKey> parse_lease_key(std::string_view text);
 void write(Writer& out, const LeaseKey& key);
 
 enum class Backend : std::uint8_t {
-  kNone,   ///< no BackendType: what flanneld's udp and alloc backends write
+  kNone,  ///< no BackendType: what flanneld's udp and alloc backends write
   kVxlan,
   kOther,  ///< host-gw, wireguard, extension, an unknown one
 };
@@ -34,16 +35,17 @@ enum class Backend : std::uint8_t {
 struct LeaseValue {
   static constexpr std::size_t kMaxText = 1024;  ///< of a value that we write
 
-  Ip4 public_ip;                       ///< 0.0.0.0 if absent
+  Ip4 public_ip;  ///< 0.0.0.0 if absent
   Backend backend = Backend::kNone;
-  bool has_vxlan = false;              ///< BackendData was an object with a MAC
+  bool has_vxlan = false;  ///< BackendData was an object with a MAC
   std::optional<std::uint32_t> vni;
   Mac mac;
   bool operator==(const LeaseValue&) const = default;
 };
 
-/// Reads a value as flanneld's JSON decoder does (any letter case, extra keys, MAC with dashes), and stricter where flanneld crashes or
-/// misbehaves: nullopt if it is not JSON, not an object, or a field has the wrong type. `null` and `{}` are a value without data.
+/// Reads a value as flanneld's JSON decoder does (any letter case, extra keys, MAC with dashes), and stricter
+/// where flanneld crashes or misbehaves: nullopt if it is not JSON, not an object, or a field has the wrong
+/// type. `null` and `{}` are a value without data.
 std::optional<LeaseValue> parse_lease_value(std::string_view json);
 /// Byte for byte what flanneld writes for vxlan over IPv4.
 void write_vxlan_value(Writer& out, Ip4 public_ip, std::uint32_t vni, Mac mac);
@@ -52,10 +54,10 @@ void write_vxlan_value(Writer& out, Ip4 public_ip, std::uint32_t vni, Mac mac);
 struct LeaseRecord {
   LeaseKey key;
   LeaseValue value;
-  bool readable = true;              ///< false: the value could not be parsed; the subnet counts as taken all the same
+  bool readable = true;  ///< false: the value could not be parsed; the subnet counts as taken all the same
   std::int64_t create_revision = 0;
   std::int64_t mod_revision = 0;
-  std::int64_t lease = 0;            ///< 0: no lease, a reservation
+  std::int64_t lease = 0;  ///< 0: no lease, a reservation
 };
 
 }  // namespace flannelette::overlay

@@ -12,28 +12,34 @@
 #include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/lease.hpp"
 
-/// All leases of the cluster, which of them are peers to be programmed, and what must change in the kernel for it. Pure.
+/// All leases of the cluster, which of them are peers to be programmed, and what must change in the kernel
+/// for it. Pure.
 ///
-/// Three ways in: a listing (begin_listing, upsert..., end_listing), single events (upsert, remove), and a change of what we are
-/// ourselves (set_local). Two ways out: plan() gives the changes since the last commit(); an audit judges a dump of the kernel's tables
-/// entry by entry and then gives what is missing. There is no second copy of the desired or the actual state.
+/// Three ways in: a listing (begin_listing, upsert..., end_listing), single events (upsert, remove), and a
+/// change of what we are ourselves (set_local). Two ways out: plan() gives the changes since the last
+/// commit(); an audit judges a dump of the kernel's tables entry by entry and then gives what is missing.
+/// There is no second copy of the desired or the actual state.
 ///
-/// THE CONFLICT RULE. Records that are valid on their own may contradict each other: overlapping subnets, one VTEP MAC, one PublicIP.
-/// Who wins depends on the set of records alone, never on the order in which they came:
+/// THE CONFLICT RULE. Records that are valid on their own may contradict each other: overlapping subnets, one
+/// VTEP MAC, one PublicIP. Who wins depends on the set of records alone, never on the order in which they
+/// came:
 ///
-///   0. A record's identity is its key: subnet and IPv6 part. "a is before b" by subnet means: lower address, then shorter prefix, then the
-///      record without IPv6 part, then the lower hash of the IPv6 part.
-///   1. One node has one lease. Among valid records with the same PublicIP one goes on: a subnet of the configured length before another,
-///      then the newer mod_revision, then the one before by subnet.
-///   2. Those that went on are ordered: subnets of the configured length before others, then the older create_revision, then the one before
-///      by subnet. In this order each is accepted, unless its subnet overlaps an accepted one or its MAC is that of an accepted one.
+///  - A record's identity is its key: subnet and IPv6 part. "Before by subnet" means: lower address, then
+///    shorter prefix, then the record without IPv6 part, then the lower hash of the IPv6 part.
+///  - Phase 1: one node has one lease. Among valid records with the same PublicIP one goes on: a subnet of
+///    the configured length before another, then the newer mod_revision, then the one before by subnet.
+///  - Phase 2: those that went on are ordered: subnets of the configured length before others, then the
+///    older create_revision, then the one before by subnet. In this order each is accepted, unless its
+///    subnet overlaps an accepted one or its MAC is that of an accepted one.
 ///
-/// Both orders are total, because their last criterion is the identity, and no two records share one. So phase 1 has one survivor a
-/// PublicIP, phase 2 is one pass over one sequence, and the outcome is a function of the set. A loser stays in the table and is judged again
-/// when a record that it shares something with goes or changes. What no valid record shares anything with is never touched by the rule.
+/// Both orders are total, because their last criterion is the identity, and no two records share one. So
+/// phase 1 has one survivor a PublicIP, phase 2 is one pass over one sequence, and the outcome is a function
+/// of the set. A loser stays in the table and is judged again when a record that it shares something with
+/// goes or changes. What no valid record shares anything with is never touched by the rule.
 namespace flannelette::overlay {
 
-/// What we are, for validation. Until our own subnet is known `subnet` is empty and nothing is programmed, nor removed.
+/// What we are, for validation. Until our own subnet is known `subnet` is empty and nothing is programmed,
+/// nor removed.
 struct LocalNode {
   NetworkConfig config;
   Ip4 public_ip;
@@ -44,33 +50,35 @@ struct LocalNode {
 
 /// Why a record is not programmed.
 enum class Ignored : std::uint8_t {
-  kNo,               ///< it is a peer
-  kOurs,             ///< our own record: our subnet, under our PublicIP or with our MAC
-  kOtherBackend,     ///< another BackendType, or none
-  kUnreadable,       ///< the value is not a lease value
-  kBadSubnet,        ///< outside Network, Network itself, longer than /30, or host bits set
+  kNo,            ///< it is a peer
+  kOurs,          ///< our own record: our subnet, under our PublicIP or with our MAC
+  kOtherBackend,  ///< another BackendType, or none
+  kUnreadable,    ///< the value is not a lease value
+  kBadSubnet,     ///< outside Network, Network itself, longer than /30, or host bits set
   kOverlapsOurs,
-  kBadPublicIp,      ///< not unicast, or loopback
-  kOurPublicIp,      ///< another subnet under our own PublicIP
-  kBadMac,           ///< absent, zero, multicast
+  kBadPublicIp,  ///< not unicast, or loopback
+  kOurPublicIp,  ///< another subnet under our own PublicIP
+  kBadMac,       ///< absent, zero, multicast
   kOurMac,
-  kOtherVni,         ///< an absent VNI is taken for ours, as flanneld takes any
-  kConflict,         ///< loses against another record (overlap, same MAC or same PublicIP); promoted when that one goes
+  kOtherVni,  ///< an absent VNI is taken for ours, as flanneld takes any
+  kConflict,  ///< loses against another record (overlap, same MAC or same PublicIP); promoted when that one
+              ///< goes
 };
 std::string_view name(Ignored reason);  ///< a phrase for the log: "its subnet overlaps ours"
 
 /// Counts for READY and status.
 struct PeerCounts {
   std::size_t records = 0;
-  std::size_t peers = 0;     ///< winners, programmed or to be
-  std::size_t ignored = 0;   ///< all but kNo, kOurs
+  std::size_t peers = 0;    ///< winners, programmed or to be
+  std::size_t ignored = 0;  ///< all but kNo, kOurs
 };
 
 class PeerTable {
  public:
   /// Records beyond this are refused (counted, reported once by the caller): 40 bytes each.
   static constexpr std::size_t kMaxRecords = 1'000'000;
-  /// Keys that the table gives back have ::/0 for any IPv6 part: of that part it keeps a hash, which tells keys apart.
+  /// Keys that the table gives back have ::/0 for any IPv6 part: of that part it keeps a hash, which tells
+  /// keys apart.
   static constexpr Net6 kSomeNet6{};
 
   PeerTable();
@@ -82,8 +90,9 @@ class PeerTable {
   void set_local(const LocalNode& local);
 
   void begin_listing();
-  /// Adds or replaces the record of this key; a record older than what is there (mod_revision) is dropped. Returns why it is not
-  /// a candidate on its own merits (kNo if it is; kConflict is only known after settle()). False in `stored` if the table is full.
+  /// Adds or replaces the record of this key; a record older than what is there (mod_revision) is dropped.
+  /// Returns why it is not a candidate on its own merits (kNo if it is; kConflict is only known after
+  /// settle()). False in `stored` if the table is full.
   Ignored upsert(const LeaseRecord& record, bool* stored = nullptr);
   /// The listing was complete: records not seen in it are removed.
   void end_listing();
@@ -92,10 +101,11 @@ class PeerTable {
   /// A deletion event. `mod_revision` is the deletion's: a record younger than it stays.
   void remove(const LeaseKey& key, std::int64_t mod_revision);
 
-  /// Settles conflicts, then hands every change since the last commit to `sink` in an order that never cuts a live peer: neighbours and
-  /// FDB, then routes, then deletions of routes, then of neighbours and FDB. A key that a peer still needs is never deleted.
-  /// Emits nothing before the first audit is committed, after invalidate(), during an audit, and while our subnet is unknown.
-  /// A call without need emits nothing and is cheap.
+  /// Settles conflicts, then hands every change since the last commit to `sink` in an order that never cuts a
+  /// live peer: neighbours and FDB, then routes, then deletions of routes, then of neighbours and FDB. A key
+  /// that a peer still needs is never deleted. Emits nothing before the first audit is committed, after
+  /// invalidate(), during an audit, and while our subnet is unknown. A call without need emits nothing and is
+  /// cheap.
   void plan(ChangeSink& sink);
   /// All changes of the last plan() are in the kernel.
   void commit();
@@ -103,12 +113,13 @@ class PeerTable {
   void invalidate();
   bool needs_audit() const;
 
-  /// An audit: begin_audit(), every entry of three complete dumps through judge(), then finish_audit(). Entries on our own device only.
-  /// A dump that was interrupted: abort_audit(), nothing follows from it.
-  /// finish_audit emits what is missing or different, then the deletions, in plan()'s order, then commit() says it is done.
-  /// Left alone: neighbours and FDB entries that are not permanent and in nobody's place (the kernel's own).
-  /// At most kMaxStale deletions (16 bytes each) are collected a pass; more_stale() says that another audit is needed after this one.
-  /// Without our subnet finish_audit emits nothing, and the audit does not count.
+  /// An audit: begin_audit(), every entry of three complete dumps through judge(), then finish_audit().
+  /// Entries on our own device only. A dump that was interrupted: abort_audit(), nothing follows from it.
+  /// finish_audit emits what is missing or different, then the deletions, in plan()'s order, then commit()
+  /// says it is done. Left alone: neighbours and FDB entries that are not permanent and in nobody's place
+  /// (the kernel's own). At most kMaxStale deletions (16 bytes each) are collected a pass; more_stale() says
+  /// that another audit is needed after this one. Without our subnet finish_audit emits nothing, and the
+  /// audit does not count.
   static constexpr std::size_t kMaxStale = 4'000;
   void begin_audit();
   void judge(const Neighbour& have);
@@ -118,13 +129,14 @@ class PeerTable {
   void abort_audit();
   bool more_stale() const;
 
-  /// The readable record with this PublicIP that is best to take over, our own in an earlier life: a usable one before another, vxlan before
-  /// another backend, then the newer mod_revision, then the one before by subnet. `usable` is a subnet of the configured length, within
-  /// SubnetMin..SubnetMax (of set_local's config), without IPv6 part. None for 0.0.0.0, which IPv6-only nodes write.
+  /// The readable record with this PublicIP that is best to take over, our own in an earlier life: a usable
+  /// one before another, vxlan before another backend, then the newer mod_revision, then the one before by
+  /// subnet. `usable` is a subnet of the configured length, within SubnetMin..SubnetMax (of set_local's
+  /// config), without IPv6 part. None for 0.0.0.0, which IPv6-only nodes write.
   struct Own {
     LeaseKey key;
-    Mac mac;                   ///< zero if the record has none
-    bool vxlan = false;        ///< it is a vxlan record
+    Mac mac;             ///< zero if the record has none
+    bool vxlan = false;  ///< it is a vxlan record
     bool usable = false;
     std::int64_t create_revision = 0;
     std::int64_t mod_revision = 0;
@@ -139,15 +151,17 @@ class PeerTable {
     bool readable = true;
   };
   std::optional<Holder> find_holder(Net4 subnet) const;
-  /// Whether any record, readable or not, of whatever backend, overlaps this subnet. A record that covers the whole Network (the 0.0.0.0-0 of
-  /// IPv6-only nodes) holds no subnet of it and takes nothing, here and in choose_free.
+  /// Whether any record, readable or not, of whatever backend, overlaps this subnet. A record that covers the
+  /// whole Network (the 0.0.0.0-0 of IPv6-only nodes) holds no subnet of it and takes nothing, here and in
+  /// choose_free.
   bool taken(Net4 subnet) const;
-  /// A subnet chosen uniformly among all that are free: of the configured length, in SubnetMin..SubnetMax, overlapping no record.
-  /// nullopt: none is free.
+  /// A subnet chosen uniformly among all that are free: of the configured length, in SubnetMin..SubnetMax,
+  /// overlapping no record. nullopt: none is free.
   std::optional<Net4> choose_free(const NetworkConfig& config, Random& random) const;
 
   PeerCounts counts() const;
-  /// Every ignored record in subnet order, for the log after a listing and for status. The visitor must not change the table.
+  /// Every ignored record in subnet order, for the log after a listing and for status. The visitor must not
+  /// change the table.
   class IgnoredVisitor {
    public:
     virtual void ignored(const LeaseKey& key, Ignored reason) = 0;

@@ -13,14 +13,15 @@ namespace flannelette::overlay {
 
 struct SubnetEnv {
   Net4 network;
-  Net4 subnet;              ///< base is the subnet's address + 1
+  Net4 subnet;  ///< base is the subnet's address + 1
   std::uint32_t mtu = 0;
   bool ip_masq = false;
   bool operator==(const SubnetEnv&) const = default;
 };
 
 void write(Writer& out, const SubnetEnv& env);
-/// The subnet (masked) that an earlier run, ours or flanneld's, wrote: dotenv syntax, quotes allowed. nullopt: none readable.
+/// The subnet (masked) that an earlier run, ours or flanneld's, wrote: dotenv syntax, quotes allowed.
+/// nullopt: none readable.
 std::optional<Net4> previous_subnet(std::string_view text);
 
 }  // namespace flannelette::overlay

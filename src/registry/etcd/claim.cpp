@@ -20,6 +20,7 @@ void Claimer::begin(const Claim& claim) {
   same_value_ = false;
   uncertain_ = false;
   looked_silently_ = false;
+  lost_puts_.reset();
   lost_leases_ = 0;
   if (creating()) {
     put_with_new_lease();
@@ -52,7 +53,8 @@ Operation::Call Claimer::compose(json::Writer& body) {
     case Step::kRefresh: write_lease(body, lease_.id); return {kKeepalivePath};
     case Step::kLook:
       if (creating()) {
-        write_range(body, keys.subnet_first(key_.subnet.base), keys.subnet_end(key_.subnet.base), kMaxRivals, 0);
+        write_range(body, keys.subnet_first(key_.subnet.base), keys.subnet_end(key_.subnet.base), kMaxRivals,
+                    0);
       } else {
         write_range(body, key, {}, 0, 0);
       }
@@ -87,7 +89,8 @@ void Claimer::on_answer(const Message& message) {
     case Step::kIdle: return done();
     case Step::kGrant:
       if (message.id == 0 || message.ttl <= 0) {
-        return requests_.retry_later(*this, describe(Error{Code::kInvalid, 0, "etcd: a grant without a lease"}));
+        return requests_.retry_later(*this,
+                                     describe(Error{Code::kInvalid, 0, "etcd: a grant without a lease"}));
       }
       spare_ = {message.id, message.ttl};
       return put_with_new_lease();
@@ -105,7 +108,8 @@ void Claimer::judge(std::int64_t revision) {
   for (std::size_t i = 0; i < found_count_; ++i) {
     if (found_[i].record.key == key_) mine = &found_[i];
   }
-  // A put whose answer we never saw. A lease that was granted to us is proof enough; one that the key had before is not.
+  // A put whose answer we never saw. A lease that was granted to us is proof enough; one that the key had
+  // before is not.
   const bool was_put = uncertain_ && mine != nullptr && mine->same_value && mine->record.lease == lease_.id &&
                        (creating() || mine->record.mod_revision > mod_revision_);
   if (was_put) return held(mine->record.mod_revision, true);
@@ -157,9 +161,13 @@ bool Claimer::on_lost(const Failure& failure) {
   if (step_ != Step::kPut) return false;
   uncertain_ = true;
   enter(Step::kLook);
-  // Most often a kept-alive connection that the server closed while it was idle: no trouble yet, the look will tell.
+  // Most often a kept-alive connection that the server closed while it was idle: no trouble yet, the look
+  // will tell.
   const bool closed = failure.error.code == Code::kClosed || failure.error.code == Code::kSystem;
-  return closed && !std::exchange(looked_silently_, true);
+  if (closed && !std::exchange(looked_silently_, true)) return true;
+  // A back-off of its own, since a look that succeeds resets the connection's.
+  want(core_.loop.now() + lost_puts_.next(core_.random));
+  return false;
 }
 
 void Claimer::held(std::int64_t mod_revision, bool written) {

@@ -18,8 +18,8 @@ namespace flannelette::registry::etcd {
 ///
 ///     look -> held | taken | refresh -> held | put | grant -> put
 ///
-/// and if the answer to a put is lost: look, then put again if it was not carried out. A granted lease that no key came to use is kept
-/// for the next claim.
+/// and if the answer to a put is lost: look, then put again if it was not carried out. A granted lease that
+/// no key came to use is kept for the next claim.
 class Claimer final : public Operation {
  public:
   Claimer(Core& core, Requests& requests, Keeper& keeper, Revoker& revoker)
@@ -68,14 +68,15 @@ class Claimer final : public Operation {
   std::int64_t mod_revision_ = 0;
   bool always_write_ = false;
 
-  Lease lease_;                  // to put the key with; none for a reservation
+  Lease lease_;  // to put the key with; none for a reservation
   Lease spare_;
-  std::int64_t old_lease_ = 0;   // of the key, to be revoked when the new one holds it
-  bool same_value_ = false;      // adopting: the key has our value already
-  bool uncertain_ = false;       // a put went out that may or may not have been carried out
-  bool looked_silently_ = false; // the first lost put is looked up at once
+  std::int64_t old_lease_ = 0;    // of the key, to be revoked when the new one holds it
+  bool same_value_ = false;       // adopting: the key has our value already
+  bool uncertain_ = false;        // a put went out that may or may not have been carried out
+  bool looked_silently_ = false;  // the first lost put is looked up at once
+  Backoff lost_puts_;
   int lost_leases_ = 0;
-  bool value_matches_ = false;   // of the pair that is being read
+  bool value_matches_ = false;  // of the pair that is being read
   std::array<Found, kMaxRivals> found_;
   std::size_t found_count_ = 0;
 };

@@ -25,7 +25,8 @@ class ConfigReading final : public Operation {
     return {kRangePath};
   }
   void on_value(std::string_view value) override {
-    // The text is in the decoder's scratch, so it is handed on before the answer is complete. The listener may ask again at once.
+    // The text is in the decoder's scratch, so it is handed on before the answer is complete. The listener
+    // may ask again at once.
     delivered_ = true;
     done();
     core_.listener->on_config(value);

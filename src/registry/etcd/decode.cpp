@@ -73,8 +73,10 @@ constexpr Decoder::Member Decoder::kMembers[] = {
     {Scope::kDocument, "ID", Field::kId},
     {Scope::kDocument, "TTL", Field::kTtl},
     {Scope::kDocument, "token", Field::kToken},
-    // Errors: 3.4 and 3.5 send {"error":text,"message":text,"code":n}, 3.6 no "error"; on a stream the first has
-    // {"error":{"grpc_code":n,"http_code":n,"message":text}}, the later ones {"error":{"code":n,"message":text}}.
+    // Errors: 3.4 and 3.5 send {"error":text,"message":text,"code":n}, 3.6 no "error"; on a stream the first
+    // has
+    // {"error":{"grpc_code":n,"http_code":n,"message":text}}, the later ones
+    // {"error":{"code":n,"message":text}}.
     {Scope::kDocument, "error", Field::kError},
     {Scope::kDocument, "message", Field::kText},
     {Scope::kDocument, "code", Field::kCode},
@@ -136,7 +138,8 @@ bool Decoder::on_key(std::string_view name) {
   return false;
 }
 
-/// An object or an array begins: which scope is it? False: none that we know, or not of the kind that it should be.
+/// An object or an array begins: which scope is it? False: none that we know, or not of the kind that it
+/// should be.
 bool Decoder::enter(bool object) {
   const auto inner = [&]() -> std::optional<Scope> {
     switch (scope()) {
@@ -236,10 +239,12 @@ void Decoder::on_scalar(Token token) {
 void Decoder::on_pair_key() {
   // A whole number of base64 groups, so that the beginning of an overlong key can be decoded too.
   constexpr std::size_t kMaxGroups = EtcdRegistry::kMaxKey / 3 * 4;
-  std::string_view text = reader_.text();
-  if (const auto key = json::decode_base64(text, key_)) {
-    key_size_ = key->size();
-    return;
+  const std::string_view text = reader_.text();
+  if (!reader_.overlong()) {
+    if (const auto key = json::decode_base64(text, key_)) {
+      key_size_ = key->size();
+      return;
+    }
   }
   pair_.key_overlong = true;
   const auto beginning = json::decode_base64(text.substr(0, kMaxGroups), key_);
@@ -256,9 +261,7 @@ void Decoder::on_pair_value() {
 }
 
 void Decoder::on_error_text() {
-  message_.text = to_text<160>([&](Writer& out) {
-    append_printable(out, reader_.text());
-  });
+  message_.text = to_text<160>([&](Writer& out) { append_printable(out, reader_.text()); });
 }
 
 }  // namespace flannelette::registry::etcd

@@ -14,9 +14,10 @@
 /// The gateway's answers, decoded as they arrive. Pure: bytes in, key-value pairs and messages out.
 namespace flannelette::registry::etcd {
 
-/// One pair of a range, a failed transaction or a watch event; its value was given to on_value before. Views hold during the call only.
+/// One pair of a range, a failed transaction or a watch event; its value was given to on_value before. Views
+/// hold during the call only.
 struct Pair {
-  std::string_view key;        ///< of an overlong key the first kMaxKey bytes, or nothing
+  std::string_view key;  ///< of an overlong key the first kMaxKey bytes, or nothing
   bool key_overlong = false;
   bool value_overlong = false;  ///< over kMaxValue: there was no on_value
   bool removed = false;         ///< a DELETE event: only key and mod_revision are there
@@ -49,8 +50,9 @@ struct Message {
 /// Appends a peer's text as far as it can be printed and has room: control bytes are dropped.
 Writer& append_printable(Writer& out, std::string_view text);
 
-/// Takes any answer of range, txn, lease, authenticate and watch: they share one grammar, and what is unknown is skipped. Several
-/// messages may follow each other (a watch); line ends do not matter. Any split of the bytes gives the same calls.
+/// Takes any answer of range, txn, lease, authenticate and watch: they share one grammar, and what is unknown
+/// is skipped. Several messages may follow each other (a watch); line ends do not matter. Any split of the
+/// bytes gives the same calls.
 class Decoder {
  public:
   /// Memory for one JSON token: the largest value in base64.
@@ -81,8 +83,8 @@ class Decoder {
 
  private:
   enum class Scope : std::uint8_t {
-    kTop,        // outside of any document
-    kDocument,   // the message; its "result" on a stream is read alike
+    kTop,       // outside of any document
+    kDocument,  // the message; its "result" on a stream is read alike
     kHeader,
     kErrorBody,  // of a stream
     kPairs,      // "kvs"
@@ -91,7 +93,7 @@ class Decoder {
     kEvent,
     kResponses,  // of a transaction
     kResponse,
-    kRange,      // a range in a transaction
+    kRange,  // a range in a transaction
   };
   enum class Field : std::uint8_t;
   struct Member;

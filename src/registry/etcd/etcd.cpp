@@ -18,11 +18,14 @@ struct EtcdRegistry::Impl {
   // Not initialised, so that what no value ever fills costs no memory.
   using Scratch = std::array<char, etcd::Decoder::kScratch>;
 
-  Impl(io::Loop& loop, Random& random, io::Stream& request_stream, io::Stream& watch_stream, const EtcdSettings& settings)
+  Impl(io::Loop& loop, Random& random, io::Stream& request_stream, io::Stream& watch_stream,
+       const EtcdSettings& settings)
       : core{.loop = loop, .random = random, .settings = settings, .keys = etcd::Keys(settings.prefix)},
         requests(core, request_stream, request_scratch),
-        watch(core, requests, watch_stream, watch_scratch, etcd::Watch::OnGap::to<&etcd::Listing::begin_in>(&listing)) {
-    const std::array<etcd::Operation*, etcd::Requests::kMaxOperations> operations{&keeper, &claimer, &config, &listing, &revoker};
+        watch(core, requests, watch_stream, watch_scratch,
+              etcd::Watch::OnGap::to<&etcd::Listing::begin_in>(&listing)) {
+    const std::array<etcd::Operation*, etcd::Requests::kMaxOperations> operations{&keeper, &claimer, &config,
+                                                                                  &listing, &revoker};
     requests.serve(operations);
     requests.set_on_token(Delegate<void()>::to<&etcd::Watch::on_token>(&watch));
   }

@@ -59,7 +59,8 @@ bool Failure::wants_token() const {
   if (code != grpc::kInvalidArgument) return false;
   // Both are etcd's, api/v3rpc/rpctypes/error.go: ErrGRPCUserEmpty and ErrGRPCAuthOldRevision.
   const std::string_view text = detail;
-  return text.find("user name is empty") != text.npos || text.find("revision of auth store is old") != text.npos;
+  return text.find("user name is empty") != text.npos ||
+         text.find("revision of auth store is old") != text.npos;
 }
 
 Failure describe(int http_status, const Message& message) {

@@ -44,7 +44,8 @@ inline Failure describe(const Error& error) { return {error, 0, {}}; }
 class Backoff {
  public:
   Millis next(Random& random) {
-    const Millis full = std::min(EtcdRegistry::kBackoffFirst << std::min(failures_, 9), EtcdRegistry::kBackoffMax);
+    const Millis full =
+        std::min(EtcdRegistry::kBackoffFirst << std::min(failures_, 9), EtcdRegistry::kBackoffMax);
     failures_ = std::min(failures_ + 1, 16);
     return full / 2 + static_cast<Millis>(random.below(static_cast<std::uint64_t>(full / 2 + 1)));
   }

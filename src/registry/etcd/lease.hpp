@@ -14,11 +14,12 @@ struct Lease {
   explicit operator bool() const { return id != 0; }
 };
 
-/// How long after the last time a lease is kept alive: the earlier of a third of its life and its life minus the margin. A margin
-/// that is no shorter than the life says nothing. Never less than a second.
+/// How long after the last time a lease is kept alive: the earlier of a third of its life and its life minus
+/// the margin. A margin that is no shorter than the life says nothing. Never less than a second.
 Millis keepalive_delay(std::int64_t ttl_seconds, std::int64_t margin_seconds);
 
-/// Keeps the lease of our key alive. That it has expired is never inferred from our own clock: etcd says so, or it has not.
+/// Keeps the lease of our key alive. That it has expired is never inferred from our own clock: etcd says so,
+/// or it has not.
 class Keeper final : public Operation {
  public:
   Keeper(Core& core, Requests& requests) : core_(core), requests_(requests) {}

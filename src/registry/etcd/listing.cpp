@@ -17,7 +17,8 @@ NextKey after(std::string_view key) {
 
 /// The smallest key after all those that begin with `beginning`.
 NextKey after_all(std::string_view beginning) {
-  while (!beginning.empty() && static_cast<unsigned char>(beginning.back()) == 0xff) beginning.remove_suffix(1);
+  while (!beginning.empty() && static_cast<unsigned char>(beginning.back()) == 0xff)
+    beginning.remove_suffix(1);
   if (beginning.empty()) return {};
   return to_text<NextKey::kCapacity>([&](Writer& out) {
     out.put(beginning.substr(0, beginning.size() - 1)).put(static_cast<char>(beginning.back() + 1));
@@ -58,14 +59,16 @@ void Listing::abort() {
 void Listing::on_pair(const Pair& pair) {
   if (core_.stopped) return;
   open();
-  // Behind an overlong key the page after goes on behind all that begin like it: those are as long, and no lease either. Of one so long
-  // that not even its beginning was kept there is nothing to go by; it is listed again with the next page.
+  // Behind an overlong key the page after goes on behind all that begin like it: those are as long, and no
+  // lease either. Of one so long that not even its beginning was kept there is nothing to go by; it is listed
+  // again with the next page.
   const NextKey next = pair.key_overlong ? after_all(pair.key) : after(pair.key);
   if (next.view() > next_.view()) {
     next_ = next;
     advanced_ = true;
   }
-  if (const auto record = builder_.finish(pair, *core_.listener); record && !core_.stopped) core_.listener->on_record(*record);
+  if (const auto record = builder_.finish(pair, *core_.listener); record && !core_.stopped)
+    core_.listener->on_record(*record);
 }
 
 void Listing::on_answer(const Message& message) {

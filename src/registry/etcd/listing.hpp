@@ -7,7 +7,8 @@
 
 namespace flannelette::registry::etcd {
 
-/// Lists `<prefix>/subnets/` in pages of kListPage, all of one revision. What cannot be finished is aborted and begun anew.
+/// Lists `<prefix>/subnets/` in pages of kListPage, all of one revision. What cannot be finished is aborted
+/// and begun anew.
 class Listing final : public Operation {
  public:
   using OnEnd = Delegate<void(std::int64_t revision)>;

@@ -22,7 +22,8 @@ void write_branches(json::Writer& out, const Put& put, std::string_view first, s
 
 }  // namespace
 
-void write_range(json::Writer& out, std::string_view key, std::string_view end, std::int64_t limit, std::int64_t revision) {
+void write_range(json::Writer& out, std::string_view key, std::string_view end, std::int64_t limit,
+                 std::int64_t revision) {
   out.begin_object();
   write_keys(out, key, end);
   if (limit != 0) out.key("limit").string_int(limit);
@@ -60,7 +61,9 @@ void write_grant(json::Writer& out, std::int64_t ttl_seconds) {
   out.begin_object().key("TTL").string_int(ttl_seconds).end_object();
 }
 
-void write_lease(json::Writer& out, std::int64_t id) { out.begin_object().key("ID").string_int(id).end_object(); }
+void write_lease(json::Writer& out, std::int64_t id) {
+  out.begin_object().key("ID").string_int(id).end_object();
+}
 
 void write_authenticate(json::Writer& out, std::string_view name, std::string_view password) {
   out.begin_object().key("name").string(name).key("password").string(password).end_object();

@@ -6,7 +6,8 @@
 
 #include "flannelette/json/writer.hpp"
 
-/// The request bodies of etcd's v3 JSON gateway (etcd: Documentation, "gRPC gateway", and rpc.proto). Pure: values in, JSON out.
+/// The request bodies of etcd's v3 JSON gateway (etcd: Documentation, "gRPC gateway", and rpc.proto). Pure:
+/// values in, JSON out.
 namespace flannelette::registry::etcd {
 
 inline constexpr std::string_view kRangePath = "/v3/kv/range";
@@ -20,9 +21,11 @@ inline constexpr std::string_view kAuthenticatePath = "/v3/auth/authenticate";
 /// Records that a failed transaction reads back. A subnet has one key, two if something went wrong.
 inline constexpr int kMaxRivals = 4;
 
-/// Keys in [key, end); an empty `end` is the key alone. `limit` 0: all, `revision` 0: the newest. No sort order is asked for: the
-/// store's own is ascending, and any explicit one makes etcd read the whole range for each page.
-void write_range(json::Writer& out, std::string_view key, std::string_view end, std::int64_t limit, std::int64_t revision);
+/// Keys in [key, end); an empty `end` is the key alone. `limit` 0: all, `revision` 0: the newest. No sort
+/// order is asked for: the store's own is ascending, and any explicit one makes etcd read the whole range for
+/// each page.
+void write_range(json::Writer& out, std::string_view key, std::string_view end, std::int64_t limit,
+                 std::int64_t revision);
 
 /// What a transaction puts. `lease` 0: none.
 struct Put {

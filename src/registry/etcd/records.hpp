@@ -11,14 +11,16 @@
 
 namespace flannelette::registry::etcd {
 
-/// Makes lease records of the decoder's pairs. The value is parsed when it comes by, so that nobody has to keep it.
+/// Makes lease records of the decoder's pairs. The value is parsed when it comes by, so that nobody has to
+/// keep it.
 class RecordBuilder {
  public:
   explicit RecordBuilder(const Keys& keys) : keys_(keys) {}
 
   void reset() { value_.reset(); }
   void on_value(std::string_view value) { value_ = overlay::parse_lease_value(value); }
-  /// The record; nullopt for a foreign key. What must be skipped is told to `listener` (deletions of foreign keys are not).
+  /// The record; nullopt for a foreign key. What must be skipped is told to `listener` (deletions of foreign
+  /// keys are not).
   std::optional<overlay::LeaseRecord> finish(const Pair& pair, Listener& listener) {
     const std::optional<overlay::LeaseValue> value = value_;
     value_.reset();

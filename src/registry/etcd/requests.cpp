@@ -18,7 +18,8 @@ Text<N> url(const io::Endpoint& endpoint) {
 
 }  // namespace
 
-void Core::trouble(const char* operation, const io::Endpoint& endpoint, const Failure& failure, Millis retry_in) {
+void Core::trouble(const char* operation, const io::Endpoint& endpoint, const Failure& failure,
+                   Millis retry_in) {
   listener->on_trouble({operation, url<280>(endpoint), failure.error, failure.detail, retry_in});
 }
 
@@ -82,8 +83,8 @@ void Requests::send(Operation& operation) {
   foreign_.clear();
   const http::Header authorization{"Authorization", token_};
   const bool with_token = !token_.empty() && &operation != &authenticate_;
-  client_.post(endpoint(), call.path, {&authorization, with_token ? 1u : 0u}, body.view(), EtcdRegistry::kRequestTimeout,
-               call.repeatable, *this);
+  client_.post(endpoint(), call.path, {&authorization, with_token ? 1u : 0u}, body.view(),
+               EtcdRegistry::kRequestTimeout, call.repeatable, *this);
   std::fill(memory.begin(), memory.end(), '\0');  // it may have held a password
 }
 
@@ -140,7 +141,8 @@ void Requests::failed(Operation& operation, const Failure& failure) {
   backoff_.reset();
   if (failure.wants_token() && !core_.settings.username.empty() && &operation != &authenticate_) {
     renew_token();
-    if (!std::exchange(operation.token_renewed_, true)) return;  // composed again, as soon as there is a token
+    if (!std::exchange(operation.token_renewed_, true))
+      return;  // composed again, as soon as there is a token
   }
   operation.token_renewed_ = false;
   operation.on_refusal(failure);
@@ -175,7 +177,8 @@ void Requests::send_last(std::string_view path, std::string_view body) {
   // stop() has been called, so the handler does nothing.
   if (client_.busy() || troubled_) return;
   const http::Header authorization{"Authorization", token_};
-  client_.post(endpoint(), path, {&authorization, token_.empty() ? 0u : 1u}, body, EtcdRegistry::kRequestTimeout, false, *this);
+  client_.post(endpoint(), path, {&authorization, token_.empty() ? 0u : 1u}, body,
+               EtcdRegistry::kRequestTimeout, false, *this);
 }
 
 void Requests::stop() {

@@ -24,20 +24,22 @@ struct Core {
   const Keys keys;
   Listener* listener = nullptr;
   bool stopped = false;
-  bool listing_open = false;    ///< between on_listing_begin and its end: no claim speaks in between
-  std::int64_t delivered = 0;   ///< the listener knows the keys as of this revision at least; 0: it does not, a listing is due
+  bool listing_open = false;  ///< between on_listing_begin and its end: no claim speaks in between
+  std::int64_t delivered =
+      0;  ///< the listener knows the keys as of this revision at least; 0: it does not, a listing is due
 
   void trouble(const char* operation, const io::Endpoint& endpoint, const Failure& failure, Millis retry_in);
   void working(const io::Endpoint& endpoint);
 };
 
-/// One kind of request on the request connection. Whoever makes it derives from this and says when it wants to speak; Requests runs
-/// one after another. All calls come from the loop.
+/// One kind of request on the request connection. Whoever makes it derives from this and says when it wants
+/// to speak; Requests runs one after another. All calls come from the loop.
 class Operation : public Decoder::Sink {
  public:
   struct Call {
     std::string_view path;
-    bool repeatable = true;  ///< may be sent a second time without asking (reads, keepalive), never a transaction
+    bool repeatable =
+        true;  ///< may be sent a second time without asking (reads, keepalive), never a transaction
   };
 
   bool wanted() const { return wanted_; }
@@ -60,7 +62,8 @@ class Operation : public Decoder::Sink {
   virtual void on_answer(const Message& message) = 0;
   /// etcd understood and says no.
   virtual void on_refusal(const Failure& failure) = 0;
-  /// No answer, or one that says nothing for certain. It will be composed again, after a back-off; true: at once and without a word.
+  /// No answer, or one that says nothing for certain. It will be composed again, after a back-off; true: at
+  /// once and without a word.
   virtual bool on_lost(const Failure& failure) = 0;
   void on_value(std::string_view) override {}
   void on_pair(const Pair&) override {}
@@ -71,8 +74,8 @@ class Operation : public Decoder::Sink {
   Backoff backoff_;
 };
 
-/// The request connection: runs what operations want, one at a time, in the order of their importance; rotates the endpoints, backs off
-/// and authenticates.
+/// The request connection: runs what operations want, one at a time, in the order of their importance;
+/// rotates the endpoints, backs off and authenticates.
 class Requests final : private http::Client::Handler {
  public:
   Requests(Core& core, io::Stream& stream, std::span<char, Decoder::kScratch> scratch);
@@ -138,12 +141,12 @@ class Requests final : private http::Client::Handler {
   Millis due_ = 0;  // of the connection: nothing is sent before
   std::size_t endpoint_ = 0;
   int status_ = 0;
-  bool complete_ = false;   // one message was decoded; whatever follows is not ours
+  bool complete_ = false;  // one message was decoded; whatever follows is not ours
   bool malformed_ = false;
-  bool troubled_ = true;    // so that the first success is told
+  bool troubled_ = true;  // so that the first success is told
   bool token_needed_ = false;
   Text<Message::kMaxToken> token_;
-  Text<160> foreign_;       // the beginning of a body, in case that it is no JSON
+  Text<160> foreign_;  // the beginning of a body, in case that it is no JSON
 };
 
 }  // namespace flannelette::registry::etcd

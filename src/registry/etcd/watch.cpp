@@ -9,7 +9,8 @@
 
 namespace flannelette::registry::etcd {
 
-Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch, OnGap on_gap)
+Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
+             OnGap on_gap)
     : core_(core),
       requests_(requests),
       client_(core.loop, stream),
@@ -46,9 +47,11 @@ void Watch::open() {
   json::Writer body(memory);
   write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), next_);
   // Without the first header a member that is cut off from its cluster keeps the stream open and silent.
-  const std::array<http::Header, 2> headers{{{"Grpc-Metadata-hasleader", "true"}, {"Authorization", requests_.token()}}};
+  const std::array<http::Header, 2> headers{
+      {{"Grpc-Metadata-hasleader", "true"}, {"Authorization", requests_.token()}}};
   const std::size_t count = requests_.token().empty() ? 1 : 2;
-  client_.post(endpoint(), kWatchPath, {headers.data(), count}, body.view(), EtcdRegistry::kRequestTimeout, false, *this);
+  client_.post(endpoint(), kWatchPath, {headers.data(), count}, body.view(), EtcdRegistry::kRequestTimeout,
+               false, *this);
 }
 
 void Watch::on_head(const http::ResponseHead& head) { status_ = head.status; }
@@ -104,10 +107,12 @@ void Watch::on_message(const Message& message) {
   if (message.canceled) return on_canceled(message);
   if (message.created) return on_created(message);
   if (message.pairs > 0) core_.listener->on_events_end();
-  if (core_.stopped || message.fragment) return;  // a part of one message: to be had again from its beginning if the rest is cut
-  // Events count for themselves and not for the header's revision: catching up, etcd sends at most 1000 revisions a message, and
-  // every one of these carries the store's newest revision (mvcc/watcher_group.go, watchBatchMaxRevs). A message without events
-  // is a progress notice, sent only to a watch that has everything.
+  if (core_.stopped || message.fragment)
+    return;  // a part of one message: to be had again from its beginning if the rest is cut
+  // Events count for themselves and not for the header's revision: catching up, etcd sends at most 1000
+  // revisions a message, and every one of these carries the store's newest revision (mvcc/watcher_group.go,
+  // watchBatchMaxRevs). A message without events is a progress notice, sent only to a watch that has
+  // everything.
   const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
   next_ = std::max(next_, seen + 1);
   core_.delivered = std::max(core_.delivered, next_ - 1);

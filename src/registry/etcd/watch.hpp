@@ -8,12 +8,13 @@
 
 namespace flannelette::registry::etcd {
 
-/// Follows `<prefix>/subnets/` from a revision on, for ever. After a cut it goes on where it stood; where that cannot be without a gap
-/// (compaction, a store that went back) it stops and asks for a listing.
+/// Follows `<prefix>/subnets/` from a revision on, for ever. After a cut it goes on where it stood; where
+/// that cannot be without a gap (compaction, a store that went back) it stops and asks for a listing.
 class Watch final : private http::Client::Handler, private Decoder::Sink {
  public:
   using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
-  Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch, OnGap on_gap);
+  Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
+        OnGap on_gap);
 
   void begin(std::int64_t from);  ///< the first revision that is wanted
   void stop();
@@ -28,8 +29,8 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
     kOpening,    ///< asked; the first line is due within kRequestTimeout
     kStreaming,  ///< may be silent for as long as it likes
   };
-  /// A stream that lived that long was a good one: the back-off begins anew. A shorter one is no success, else a server that ends
-  /// each stream at once would be asked ten times a second for ever.
+  /// A stream that lived that long was a good one: the back-off begins anew. A shorter one is no success,
+  /// else a server that ends each stream at once would be asked ten times a second for ever.
   static constexpr Millis kSettled = 5'000;
 
   void open();

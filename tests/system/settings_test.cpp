@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the program is called: settings that are wrong end it with 2 and a line that names the place; what is merely not there
+// yet is waited for.
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstddef>
+
+#include "support/means.hpp"
+#include "support/poll.hpp"
+#include "system/cluster.hpp"
+
+using namespace flannelette::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string program_means() { return access(binary().c_str(), X_OK) == 0 ? "" : binary() + " is not built"; }
+
+/// The program with these arguments, in a namespace without a network.
+Outcome call(std::vector<std::string> arguments, std::vector<std::string> env = {}) {
+  const Node node("cli");
+  arguments.insert(arguments.begin(), binary());
+  return run({.args = std::move(arguments), .env = std::move(env), .netns = node.name()}, 3s);
+}
+
+/// A service manager's socket, in the machine's network namespace (where an abstract name lives).
+class NotifySocket {
+ public:
+  NotifySocket(const Node& node, const std::string& name)
+      : fd_(node.inside([&] { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); })) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    name.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (name[0] == '@') address.sun_path[0] = '\0';
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+    REQUIRE(bind(fd_, reinterpret_cast<const sockaddr*>(&address), size) == 0);
+  }
+  ~NotifySocket() { close(fd_); }
+  /// One datagram, empty if there is none.
+  std::string receive() const {
+    char buffer[256];
+    const ssize_t got = recv(fd_, buffer, sizeof buffer, 0);
+    return got > 0 ? std::string(buffer, static_cast<std::size_t>(got)) : "";
+  }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+TEST_SUITE("system/settings") {
+  TEST_CASE("a wrong INI file ends the program with 2, naming file, line and key") {
+    REQUIRE_MEANS(program_means(), means::namespaces());
+    const TempDir files;
+    const std::string file = files.file("flannelette.ini");
+    const struct {
+      const char* text;
+      const char* line;
+      const char* words;
+    } cases[] = {
+        {"[etcd]\nprefix = /x\nendpiont = http://127.0.0.1:1\n", ":3: endpiont: ", "the nearest is endpoint"},
+        {"[ectd]\nprefix = /x\n", ":1: ", "the nearest is [etcd]"},
+        {"[node]\nip-masq = yes\n", ":2: ip-masq: ", "true or false"},
+        {"[node]\n\n# a comment\nip-forward = on\n", ":4: ip-forward: ", "set or warn"},
+        {"[etcd]\nlease-ttl = 1\n", ":2: lease-ttl: ", "5s"},
+        {"[etcd]\nendpoint = ftp://127.0.0.1\n", ":2: endpoint: ", "ftp://127.0.0.1"},
+        {"[etcd]\nprefix = /x ; a comment\n", ":2: ", "comment"},
+        {"[node]\nprefix = /x\n", ":2: prefix: ", "belongs in [etcd]"},
+        {"[etcd]\nprefix = /x\nprefix = /y\n", ":3: prefix: ", "twice"},
+        {"[node]\ninterface = a/b\n", ":2: interface: ", "interface name"},
+        {"[node]\npublic-ip = fd00::1\n", ":2: public-ip: ", "IPv4"},
+        {"[node]\npublic-ip = 224.0.0.1\n", ":2: public-ip: ", "IPv4"},
+        {"[etcd]\nno value here\n", ":2: ", "key = value"},
+    };
+    for (const auto& c : cases) {
+      write_file(file, c.text);
+      const Outcome outcome = call({"run", "-c", file});
+      INFO(c.text, outcome.output);
+      CHECK(outcome.status == 2);
+      CHECK(contains(outcome.output, file + c.line));
+      CHECK(contains(outcome.output, c.words));
+      CHECK(count_lines(outcome.output) == 1);
+    }
+    write_file(file, "[etcd]\nprefix = /" + std::string(250, 'x') + "\n");
+    const Outcome long_line = call({"-c", file});
+    CHECK(long_line.status == 2);
+    CHECK_MESSAGE(contains(long_line.output, file + ":2: "), long_line.output);
+    const Outcome absent = call({"-c", files.file("absent.ini")});
+    CHECK(absent.status == 2);
+    CHECK_MESSAGE(contains(absent.output, "absent.ini"), absent.output);
+  }
+
+  TEST_CASE("compat 9.27: an unknown flag and a bad value exit 2, version and help go to standard output") {
+    REQUIRE_MEANS(program_means(), means::namespaces());
+    Outcome outcome = call({"--etcd-endpoint=http://127.0.0.1:1"});
+    CHECK(outcome.status == 2);
+    CHECK_MESSAGE(contains(outcome.output, "the nearest is --etcd-endpoints"), outcome.output);
+    outcome = call({"--subnet-lease-renew-margin=0"});
+    CHECK(outcome.status == 2);
+    CHECK_MESSAGE(contains(outcome.output, "--subnet-lease-renew-margin"), outcome.output);
+    outcome = call({"-kube-subnet-mgr"});
+    CHECK(outcome.status == 2);
+    CHECK_MESSAGE(contains(outcome.output, "not built yet"), outcome.output);
+    outcome = call({}, {"FLANNELD_IP_MASQ=perhaps"});
+    CHECK(outcome.status == 2);
+    CHECK_MESSAGE(contains(outcome.output, "FLANNELD_IP_MASQ"), outcome.output);
+    outcome = call({"rnu"});
+    CHECK(outcome.status == 2);
+    CHECK_MESSAGE(contains(outcome.output, "the nearest is run"), outcome.output);
+    for (const char* arguments : {"--version", "-version", "version", "--help", "-h", "help"}) {
+      const Outcome printed = run({.args = {"sh", "-c", binary() + " " + arguments + " 2>/dev/null"}});
+      CHECK_MESSAGE(printed.status == 0, arguments);
+      CHECK_MESSAGE(contains(printed.output, "flannelette"), arguments);
+    }
+  }
+
+  TEST_CASE("flanneld's command line in a unit file works unchanged") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.put("/my/net/config", kVxlanConfig);
+    Machine a(etcd, 1), b(etcd, 2);
+    a.start_with({"-etcd-endpoints=http://172.30.0.1:2379", "-etcd-prefix=/my/net", "--ip-masq", "-iface=eth0", "-subnet-file",
+                  a.subnet_file(), "-iptables-resync=10", "-healthz-port=0", "-v=0", "--kube-annotation-prefix=example.com"});
+    b.start_with({"--iface", "172.30.0.12"},
+                 {"FLANNELD_ETCD_ENDPOINTS=http://172.30.0.1:2379", "FLANNELD_ETCD_PREFIX=/my/net/",
+                  "FLANNELD_SUBNET_FILE=" + b.subnet_file()});
+    CHECK_MESSAGE(a.joined(1), a.log());
+    CHECK_MESSAGE(b.joined(1), b.log());
+    CHECK(count_of(a.log(), "notice: --iptables-resync: accepted without effect") == 1);
+    CHECK(count_of(a.log(), "notice: --kube-annotation-prefix: accepted without effect") == 1);
+    CHECK(contains(etcd.ctl({"get", "--prefix", "--keys-only", "/my/net/subnets/"}), lease_name(a.subnet())));
+    const std::string env = file_text(a.subnet_file());
+    CHECK(env == "FLANNEL_NETWORK=10.64.0.0/16\nFLANNEL_SUBNET=" + host_in(a.subnet(), 1) + "/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n");
+  }
+
+  TEST_CASE("the service manager is told READY=1 once, when subnet.env is there, by path and by abstract name") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    const TempDir files;
+    Machine a(etcd, 1);
+    for (const std::string& name : {files.file("notify"), std::string("@flannelette-test-notify")}) {
+      const NotifySocket manager(a.node(), name);
+      (void)unlink(a.subnet_file().c_str());
+      a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=eth0", "--subnet-file=" + a.subnet_file()}, {"NOTIFY_SOCKET=" + name});
+      std::string told;
+      REQUIRE_MESSAGE(wait_until(10s, [&] { return !(told = manager.receive()).empty(); }), name, a.log());
+      CHECK((told == "READY=1" || told == "READY=1\n"));
+      CHECK_FALSE(a.subnet().empty());
+      etcd.put(kSubnetKeys + "10.64.200.0-24", peer_value("172.30.0.90", "02:00:00:00:00:01"));
+      CHECK(wait_until(5s, [&] { return count_lines(a.routes()) == 1; }));
+      CHECK(manager.receive() == "");
+      CHECK(a.stop() == 0);
+    }
+  }
+
+  TEST_CASE("a missing interface is waited for, and used when it comes") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1);
+    a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=wan0", "--subnet-file=" + a.subnet_file()});
+    REQUIRE_MESSAGE(a.logs("waiting for the interface"), a.log());
+    CHECK(contains(a.log(), "wanted=wan0"));
+    CHECK(a.running());
+    connect_to_bridge(etcd.node(), "br0", "w1", a.node(), "wan0");
+    CHECK_MESSAGE(a.logs("the interface has no IPv4 address"), a.log());
+    a.node().ip("addr add 172.30.0.91/24 dev wan0");
+    CHECK_MESSAGE(a.joined(0), a.log());
+    CHECK(a.device("local") == "172.30.0.91");
+  }
+
+  TEST_CASE("an endpoint that does not answer is passed over, one that comes later is found") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1), b(etcd, 2);
+    a.start_with({"--etcd-endpoints=http://172.30.0.1:9,http://172.30.0.250:2379,http://172.30.0.1:2379", "--iface=eth0",
+                  "--subnet-file=" + a.subnet_file()});
+    CHECK_MESSAGE(a.joined(0), a.log());
+    CHECK_MESSAGE(contains(a.log(), "endpoint=http://172.30.0.1:9"), a.log());
+    etcd.stop();
+    b.start();
+    REQUIRE_MESSAGE(b.logs("registry trouble"), b.log());
+    CHECK(contains(b.log(), "Connection refused"));
+    etcd.start();
+    CHECK_MESSAGE(b.joined(1), b.log());
+    CHECK(contains(b.log(), "registry works again"));
+    CHECK_MESSAGE(wait_until(40s, [&] { return count_lines(a.routes()) == 1; }), a.log());
+  }
+
+  TEST_CASE("compat 9.6: SIGTERM and SIGINT end the agent with 0 within a second, whatever it waits for") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    Machine a(etcd, 1);
+    const auto ends = [&](int number) {
+      a.agent().signal(number);
+      const auto status = a.agent().wait(1s);
+      CHECK_MESSAGE(status.value_or(-1) == 0, a.log());
+    };
+    for (const int number : {SIGTERM, SIGINT}) {
+      a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=wan0", "--subnet-file=" + a.subnet_file()});
+      REQUIRE(a.logs("waiting for the interface"));
+      ends(number);
+      a.start();  // there is no config
+      REQUIRE_MESSAGE(a.logs("there is no network config"), a.log());
+      ends(number);
+      a.start_with({"--etcd-endpoints=http://172.30.0.1:9", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
+      REQUIRE(a.logs("registry trouble"));
+      ends(number);
+      a.start_with({"--etcd-endpoints=http://172.30.0.250:2379", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
+      REQUIRE(a.logs("interface chosen"));  // connecting to an address that does not answer
+      ends(number);
+    }
+    etcd.configure(R"({"Network":"10.64.0.0/24","SubnetLen":26,"SubnetMin":"10.64.0.64","SubnetMax":"10.64.0.64","Backend":{"Type":"vxlan"}})");
+    etcd.put(kSubnetKeys + "10.64.0.64-26", peer_value("172.30.0.90", "02:00:00:00:00:01"));
+    a.start();
+    REQUIRE_MESSAGE(a.logs("no subnet is free"), a.log());
+    ends(SIGTERM);
+    a.start();
+    REQUIRE(a.logs("no subnet is free"));
+    etcd.ctl({"del", kSubnetKeys + "10.64.0.64-26"});
+    REQUIRE_MESSAGE(a.joined(0), a.log());  // one became free
+    ends(SIGTERM);
+  }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// A registry on a scripted etcd, under a clock that the test advances.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "flannelette/registry/etcd.hpp"
+#include "sim/scripted_etcd.hpp"
+
+namespace flannelette::registry {
+
+class ManualClock final : public Clock {
+ public:
+  Millis time = 1'000;
+  Millis now() const override { return time; }
+  std::int64_t wall_seconds() const override { return time / 1000; }
+};
+
+class CountingRandom final : public Random {
+ public:
+  void fill(std::span<std::uint8_t> bytes) override {
+    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(state_ = state_ * 73 + 41);
+  }
+
+ private:
+  unsigned state_ = 1;
+};
+
+/// Keeps what it is told: a log of calls, and the peers as an agent would see them.
+class Recorder final : public Listener {
+ public:
+  std::map<std::string, std::int64_t> peers;  // key -> mod_revision
+  std::vector<ClaimResult> claims;
+  std::vector<std::string> troubles;
+  std::string calls, config;
+  int configs = 0, missing = 0, listings = 0, aborts = 0, records = 0, lost = 0, working = 0, unreadable = 0,
+      ends = 0;
+  std::map<std::string, Skipped> skipped;
+  Millis last_retry = 0;
+  Registry* stop_on_record = nullptr;
+
+  static std::string text(const overlay::LeaseKey& key) {
+    return std::string(to_text<80>([&](Writer& out) { write(out, key); }).view());
+  }
+  void on_config(std::string_view text) override {
+    config = text;
+    ++configs;
+  }
+  void on_config_missing() override { ++missing; }
+  void on_listing_begin() override {
+    REQUIRE(!listing_);
+    listing_ = true;
+    listed_.clear();
+  }
+  void on_listing_end() override {
+    REQUIRE(listing_);
+    listing_ = false;
+    ++listings;
+    peers = listed_;
+  }
+  void on_listing_abort() override {
+    REQUIRE(listing_);
+    listing_ = false;
+    ++aborts;
+  }
+  void on_record(const overlay::LeaseRecord& record) override {
+    ++records;
+    if (!record.readable) ++unreadable;
+    (listing_ ? listed_ : peers)[text(record.key)] = record.mod_revision;
+    calls += "+" + text(record.key) + " ";
+    if (stop_on_record != nullptr) stop_on_record->stop();
+  }
+  void on_removed(const overlay::LeaseKey& key, std::int64_t) override {
+    REQUIRE(!listing_);
+    peers.erase(text(key));
+    calls += "-" + text(key) + " ";
+  }
+  void on_events_end() override {
+    ++ends;
+    calls += ". ";
+  }
+  void on_skipped(std::string_view key, Skipped why) override { skipped[std::string(key)] = why; }
+  void on_claim(const ClaimResult& result) override {
+    REQUIRE(!listing_);
+    claims.push_back(result);
+  }
+  void on_lease_lost() override { ++lost; }
+  void on_trouble(const Trouble& trouble) override {
+    troubles.push_back(std::string(trouble.operation) + ": " + trouble.error.context + " " +
+                       trouble.detail.c_str());
+    last_retry = trouble.retry_in;
+  }
+  void on_working(std::string_view) override { ++working; }
+
+ private:
+  bool listing_ = false;
+  std::map<std::string, std::int64_t> listed_;
+};
+
+struct World {
+  ManualClock clock;
+  io::Loop loop{clock};
+  CountingRandom random;
+  tests::ScriptedEtcd etcd{loop, clock};
+
+  /// Lets time pass, as far as the timers want it; stops early once `done`.
+  template <class Done>
+  bool run_until(Done done, Millis limit = 120'000) {
+    const Millis end = clock.time + limit;
+    for (int turns = 0; turns < 2'000'000; ++turns) {
+      if (done()) return true;
+      const Millis next = loop.next_deadline();
+      if (next < 0 || next > end) break;
+      clock.time = std::max(clock.time, next);
+      REQUIRE(loop.step(0));
+    }
+    clock.time = std::max(clock.time, end);
+    REQUIRE(loop.step(0));
+    return done();
+  }
+  void run(Millis time) {
+    (void)run_until([] { return false; }, time);
+  }
+};
+
+struct Node {
+  explicit Node(World& w, EtcdSettings settings = standard())
+      : world(w),
+        requests(w.etcd.make_stream()),
+        watch(w.etcd.make_stream()),
+        registry(w.loop, w.random, *requests, *watch, settings) {
+    registry.start(told);
+  }
+  static EtcdSettings standard() {
+    EtcdSettings settings;
+    settings.endpoints[0] = *io::parse_endpoint("http://one:2379");
+    settings.endpoint_count = 1;
+    settings.prefix = "/net/";
+    settings.lease_ttl_seconds = 600;
+    settings.renew_margin_seconds = 60;
+    return settings;
+  }
+  /// Lists, and lets the watch settle.
+  void follow() {
+    const int before = told.listings;
+    registry.follow();
+    REQUIRE(world.run_until([&] { return told.listings > before && world.etcd.watch_count() > 0; }));
+    world.run(10);
+  }
+  ClaimResult claim(const std::string& net, const std::string& value, std::int64_t mod_revision = 0,
+                    bool always = false) {
+    const std::size_t before = told.claims.size();
+    Claim wish;
+    wish.key.subnet = *parse_net4(net);
+    wish.value = value;
+    wish.mod_revision = mod_revision;
+    wish.always_write = always;
+    registry.claim(wish);
+    REQUIRE(world.run_until([&] { return told.claims.size() > before; }));
+    return told.claims.back();
+  }
+
+  World& world;
+  Recorder told;
+  std::unique_ptr<io::Stream> requests;
+  std::unique_ptr<io::Stream> watch;
+  EtcdRegistry registry;
+};
+
+inline std::string lease_key(const std::string& name) { return "/net/subnets/" + name; }
+inline const std::string kOne = R"({"PublicIP":"192.0.2.1"})";
+inline const std::string kTwo = R"({"PublicIP":"192.0.2.2"})";
+inline const std::string kRange = "/v3/kv/range";
+inline const std::string kTxn = "/v3/kv/txn";
+inline const std::string kGrant = "/v3/lease/grant";
+inline const std::string kKeepalive = "/v3/lease/keepalive";
+inline const std::string kWatch = "/v3/watch";
+inline const std::string kLogin = "/v3/auth/authenticate";
+
+}  // namespace flannelette::registry
