@@ -20,7 +20,7 @@ gnu=${target%musl}gnu  # the name of Debian's compiler
 CC=$gnu-gcc
 flags="-Os -pipe -fPIE -fomit-frame-pointer -ffunction-sections -fdata-sections"
 flags="$flags -fno-asynchronous-unwind-tables -fno-unwind-tables"
-protect=-fstack-protector-strong  # not for musl, which sets the protector up
+protect=-fstack-protector  # not for musl, which sets the protector up
 jobs=$(nproc)
 
 exec 9>"$(dirname "$sysroot")/lock"  # one at a time
@@ -67,7 +67,8 @@ done
 
 dpkg-deb -x "$downloads"/libmnl-dev_*_"$architecture".deb "$work/libmnl"
 cp -r "$work/libmnl/usr/include/libmnl" "$sysroot/include/"
-cp "$work"/libmnl/usr/lib/*/libmnl.a "$sysroot/lib/libmnl.a"
+# Without unwind tables, as everything else here.
+"$gnu-objcopy" -R .eh_frame -R .rela.eh_frame "$work"/libmnl/usr/lib/*/libmnl.a "$sysroot/lib/libmnl.a"
 echo "$here/glibc_shim.c" | compile libglibc_shim.a
 printf 'ADDLIB %s\n' "$sysroot/lib/libmnl.a" "$sysroot/lib/libglibc_shim.a" |
   { echo "CREATE $sysroot/lib/libmnl.a.new"; cat; echo SAVE; } | "$gnu-ar" -M

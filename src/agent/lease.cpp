@@ -83,7 +83,7 @@ void Agent::Impl::claim_subnet() {
     return claim_later();
   }
   if (!mac_ || mac_->zero() || !mac_->unicast()) mac_ = random_.mac();
-  own_.emplace();
+  own_.emplace(Own{});
   send_claim(*key, mod_revision, always_write);
 }
 

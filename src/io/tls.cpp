@@ -351,6 +351,9 @@ int TlsSession::Impl::send(void* self, const unsigned char* bytes, std::size_t s
   const ssize_t sent = ::send(static_cast<Impl*>(self)->fd, bytes, size, MSG_NOSIGNAL);
   if (sent >= 0) return static_cast<int>(sent);
   if (errno == EAGAIN || errno == EINTR) return MBEDTLS_ERR_SSL_WANT_WRITE;
+  // The server has hung up, and why may wait to be read: its alert. So this is taken for sent; the next read brings the
+  // alert or the end.
+  if (errno == EPIPE || errno == ECONNRESET) return static_cast<int>(size);
   static_cast<Impl*>(self)->socket_errno = errno;
   return MBEDTLS_ERR_SSL_CONN_EOF;
 }
@@ -383,7 +386,7 @@ Error TlsSession::Impl::fail(const char* context_text, int code) {
   open = false;
   if (socket_errno != 0) return system_error(context_text, socket_errno);
   failure = words(code);
-  return tls_error(context_text, code);
+  return tls_error(failure, code);  // the reader of the log wants the reason, not the place
 }
 
 const char* TlsSession::Impl::words(int code) const {

@@ -40,13 +40,13 @@ TEST_SUITE("agent/config") {
         {R"({"Network":"10.5.0.0/16","Backend":{}})", "key=Backend.Type"},
         {R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","Port":"8472"}})", "key=Backend.Port"},
     };
-    for (const auto& [config, line] : wrong) {
-      CAPTURE(config);
-      World world(config);
+    for (const auto& each : wrong) {
+      CAPTURE(each.line);
+      World world(each.config);
       SimNode& node = world.add_started(1);
       world.advance(2 * kHour);
       CHECK(node.state() == agent::State::kConfig);
-      CHECK(node.log.count(line) == 1);
+      CHECK(node.log.count(each.line) == 1);
       CHECK(node.log.count("error:") == 1);
       CHECK(node.kernel.writes == 0);
       world.put_config(World::kConfig);
@@ -74,14 +74,14 @@ TEST_SUITE("agent/config") {
         {R"({"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00::/48","Backend":{"Type":"vxlan"}})",
          "key=EnableIPv6"},
     };
-    for (const auto& [config, key] : refused) {
-      CAPTURE(config);
-      World world(config);
+    for (const auto& each : refused) {
+      CAPTURE(each.key);
+      World world(each.config);
       SimNode& node = world.add_started(1);
       world.advance(kHour);
       CHECK(node.state() == agent::State::kConfig);
       CHECK(node.log.count("error: the network config asks for what flannelette cannot do") == 1);
-      CHECK(node.log.has(key));
+      CHECK(node.log.has(each.key));
       CHECK(node.kernel.writes == 0);
     }
   }

@@ -45,7 +45,7 @@ void ScriptedStream::close() {
 }
 
 void ScriptedStream::send(const std::string& bytes) {
-  if (listener_ == nullptr || etcd_.silent_) return;
+  if (listener_ == nullptr || cut_ || etcd_.silent_) return;
   out_ += bytes;
   timer_.arm_at_latest_in(etcd_.delay);
 }
@@ -53,6 +53,9 @@ void ScriptedStream::send(const std::string& bytes) {
 void ScriptedStream::cut() {
   if (listener_ == nullptr) return;
   cut_ = true;
+  out_.clear();
+  in_.clear();
+  etcd_.forget(*this);
   timer_.arm_at_latest_in(0);
 }
 

@@ -20,7 +20,7 @@ class ScriptedStream final : public io::Stream {
 
   // The server's side.
   void send(const std::string& bytes);
-  void cut();  ///< after what was sent before
+  void cut();  ///< what was sent and has not arrived is lost
   const std::string& host() const { return host_; }
 
  private:

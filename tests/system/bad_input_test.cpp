@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What others put into the registry and onto this machine: a clear line each, no wrong kernel entry, and the good go on.
+// What others put into the registry and onto this machine: a clear line each, no wrong kernel entry, and the
+// good go on.
 #include <doctest/doctest.h>
 
 #include "support/means.hpp"
@@ -13,9 +14,11 @@ namespace {
 
 const char* const kGoodPeer = "10.64.100.0-24";
 
-/// Everything of the kernel that a record could reach: routes and rules of all tables, neighbours and FDB of the device.
+/// Everything of the kernel that a record could reach: routes and rules of all tables, neighbours and FDB of
+/// the device. IPv4 alone: the kernel gives devices link-local addresses of IPv6 in its own time.
 std::string data_plane(const Machine& machine) {
-  return machine.node().ip("route show table all") + machine.node().ip("rule show") + machine.neighbours() + machine.fdb();
+  return machine.node().ip("-4 route show table all") + machine.node().ip("rule show") +
+         machine.neighbours() + machine.fdb();
 }
 
 /// Proof that everything before was handled: a peer that comes last is there.
@@ -23,7 +26,9 @@ bool goes_on(const Etcd& etcd, const Machine& machine) {
   etcd.put(kSubnetKeys + "10.64.99.0-24", peer_value("172.30.0.99", "02:00:00:00:00:99"));
   const bool came = wait_until(10s, [&] { return contains(machine.routes(), "10.64.99.0/24"); });
   etcd.ctl({"del", kSubnetKeys + "10.64.99.0-24"});
-  return came && wait_until(10s, [&] { return !contains(machine.routes() + machine.fdb() + machine.neighbours(), "99"); });
+  return came && wait_until(10s, [&] {
+           return !contains(machine.routes() + machine.fdb() + machine.neighbours(), "99");
+         });
 }
 
 }  // namespace
@@ -52,7 +57,8 @@ TEST_SUITE("system/bad_input") {
         {R"({"Network":"10.64.0.0/16","SubnetMax":"10.64.0.9","Backend":{"Type":"vxlan"}})", "key=SubnetMax"},
         {R"({"Network":"10.64.0.0/16","Backend":{"Type":"host-gw"}})", "cannot do"},
         {R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})", "DirectRouting"},
-        {R"({"Network":"10.64.0.0/16","EnableIPv6":true,"IPv6Network":"fd00::/48","Backend":{"Type":"vxlan"}})", "EnableIPv6"},
+        {R"({"Network":"10.64.0.0/16","EnableIPv6":true,"IPv6Network":"fd00::/48","Backend":{"Type":"vxlan"}})",
+         "EnableIPv6"},
         {R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan","VNI":16777216}})", "VNI"},
     };
     for (const auto& c : cases) {
@@ -70,28 +76,40 @@ TEST_SUITE("system/bad_input") {
     CHECK(etcd.leases().size() == 1);
   }
 
-  TEST_CASE("compat 9.1: foreign keys and garbage under the prefix cost no peer, whether listed or as events") {
+  TEST_CASE(
+      "compat 9.1: foreign keys and garbage under the prefix cost no peer, whether listed or as events") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     etcd.put(kSubnetKeys + kGoodPeer, peer_value("172.30.0.90", "02:00:00:00:00:01"));
     Machine a(etcd, 1);
     const auto scatter = [&](const std::string& network) {
-      for (const char* name : {"readme", "10.64.1.0-24/sub", "x10.64.1.0-24", "10.64.1-24", "10.64.1.0-", "-24", "300.64.1.0-24",
-                               "10.64.1.0-33", "10.64.3.0-24&junk", "%s%n"}) {
+      for (const char* name : {"readme", "10.64.1.0-24/sub", "x10.64.1.0-24", "10.64.1-24", "10.64.1.0-",
+                               "-24", "300.64.1.0-24", "10.64.1.0-33", "10.64.3.0-24&junk", "%s%n"}) {
         etcd.put(kSubnetKeys + name, peer_value("172.30.0.91", "02:00:00:00:00:02"));
       }
       etcd.put("/coreos.com/network/subnets2/10.64.2.0-24", peer_value("172.30.0.91", "02:00:00:00:00:02"));
       etcd.put(kSubnetKeys + std::string(600, 'k'), "x");
-      const char* values[] = {"", "null", "{}", "[]", "7", "{", R"({"PublicIP":null})", R"({"PublicIP":"172.30.0.92")",
-                              R"({"PublicIP":172})", "\x01\x02\xff", R"({"PublicIP":"172.30.0.92","BackendType":"vxlan"})",
-                              R"({"PublicIP":"fd00::1","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:03"}})",
-                              R"({"PublicIP":"172.30.0.92","BackendType":"VXLAN","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:03"}})",
-                              R"({"PublicIP":"172.30.0.92","BackendType":"host-gw"})",
-                              R"({"PublicIP":"172.30.0.92","BackendType":"vxlan","BackendData":"text"})",
-                              R"({"PublicIP":"172.30.0.92","BackendType":"vxlan","BackendData":{"VNI":2,"VtepMAC":"02:00:00:00:00:03"}})"};
+      const char* values[] = {
+          "",
+          "null",
+          "{}",
+          "[]",
+          "7",
+          "{",
+          R"({"PublicIP":null})",
+          R"({"PublicIP":"172.30.0.92")",
+          R"({"PublicIP":172})",
+          "\x01\x02\xff",
+          R"({"PublicIP":"172.30.0.92","BackendType":"vxlan"})",
+          R"({"PublicIP":"fd00::1","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:03"}})",
+          R"({"PublicIP":"172.30.0.92","BackendType":"VXLAN","BackendData":{"VNI":1,"VtepMAC":"02:00:00:00:00:03"}})",
+          R"({"PublicIP":"172.30.0.92","BackendType":"host-gw"})",
+          R"({"PublicIP":"172.30.0.92","BackendType":"vxlan","BackendData":"text"})",
+          R"({"PublicIP":"172.30.0.92","BackendType":"vxlan","BackendData":{"VNI":2,"VtepMAC":"02:00:00:00:00:03"}})"};
       int third = 10;
-      for (const char* value : values) etcd.put(kSubnetKeys + network + std::to_string(++third) + ".0-24", value);
+      for (const char* value : values)
+        etcd.put(kSubnetKeys + network + std::to_string(++third) + ".0-24", value);
       etcd.put(kSubnetKeys + network + "9.0-24", std::string(100'000, 'v'));
     };
     scatter("10.64.");
@@ -166,7 +184,8 @@ TEST_SUITE("system/bad_input") {
     CHECK(a.running());
   }
 
-  TEST_CASE("of two records with one subnet, MAC or address one is a peer, and the other takes over when it goes") {
+  TEST_CASE(
+      "of two records with one subnet, MAC or address one is a peer, and the other takes over when it goes") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -181,7 +200,9 @@ TEST_SUITE("system/bad_input") {
     CHECK(count_lines(a.routes()) == 1);
     etcd.ctl({"del", kSubnetKeys + "10.64.200.0-24"});
     CHECK(wait_until(5s, [&] {
-      return a.fdb() == "02:00:00:00:00:01 dst 172.30.0.92 self permanent\n02:00:00:00:00:02 dst 172.30.0.91 self permanent\n";
+      return a.fdb() ==
+             "02:00:00:00:00:01 dst 172.30.0.92 self permanent\n02:00:00:00:00:02 dst 172.30.0.91 self "
+             "permanent\n";
     }));
     CHECK(contains(a.routes(), "10.64.200.0/25"));
     CHECK(contains(a.routes(), "10.64.201.0/24"));
@@ -197,23 +218,31 @@ TEST_SUITE("system/bad_input") {
     a.start();
     REQUIRE_MESSAGE(a.joined(1), a.log());
     REQUIRE(a.logs("ready"));
-    shell(a.node(), "ip route del 10.64.100.0/24; ip neigh del 10.64.100.0 dev flannel.1; bridge fdb del 02:00:00:00:00:01 dev flannel.1");
+    shell(a.node(),
+          "ip route del 10.64.100.0/24; ip neigh del 10.64.100.0 dev flannel.1; bridge fdb del "
+          "02:00:00:00:00:01 dev flannel.1");
     etcd.ctl({"del", kSubnetKeys + kGoodPeer});
     etcd.put(kSubnetKeys + "10.64.101.0-24", peer_value("172.30.0.91", "02:00:00:00:00:02"));
-    CHECK_MESSAGE(wait_until(2s, [&] { return a.fdb() == "02:00:00:00:00:02 dst 172.30.0.91 self permanent\n"; }), a.log());
+    CHECK_MESSAGE(
+        wait_until(2s, [&] { return a.fdb() == "02:00:00:00:00:02 dst 172.30.0.91 self permanent\n"; }),
+        a.log());
     CHECK(count_lines(a.routes()) == 1);
     CHECK(count_lines(a.neighbours()) == 1);
   }
 
-  TEST_CASE("compat 9.17: an existing device with a wrong port, MTU or learning is put right and keeps its MAC") {
+  TEST_CASE(
+      "compat 9.17: an existing device with a wrong port, MTU or learning is put right and keeps its MAC") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     etcd.put(kSubnetKeys + kGoodPeer, peer_value("172.30.0.90", "02:00:00:00:00:01"));
     Machine a(etcd, 1);
-    for (const char* device : {"dstport 4789 nolearning local 172.30.0.11", "dstport 8472 learning local 172.30.0.11",
-                               "dstport 8472 nolearning local 172.30.0.99", "dstport 8472 nolearning dev eth0 local 172.30.0.11"}) {
-      a.node().ip(std::string("link add flannel.1 address 06:00:00:00:00:11 mtu 1400 type vxlan id 1 ") + device);
+    for (const char* device :
+         {"dstport 4789 nolearning local 172.30.0.11", "dstport 8472 learning local 172.30.0.11",
+          "dstport 8472 nolearning local 172.30.0.99",
+          "dstport 8472 nolearning dev eth0 local 172.30.0.11"}) {
+      a.node().ip(std::string("link add flannel.1 address 06:00:00:00:00:11 mtu 1400 type vxlan id 1 ") +
+                  device);
       a.start();
       REQUIRE_MESSAGE(a.logs("ready"), device, a.log());
       CHECK(a.device("dstport") == "8472");
@@ -233,12 +262,14 @@ TEST_SUITE("system/bad_input") {
   TEST_CASE("the keys of the vxlan backend are honoured") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
-    etcd.configure(R"({"Network":"10.64.0.0/16","SubnetLen":26,"Backend":{"Type":"vxlan","VNI":42,"Port":4789,"MTU":1300,"Learning":true}})");
+    etcd.configure(
+        R"({"Network":"10.64.0.0/16","SubnetLen":26,"Backend":{"Type":"vxlan","VNI":42,"Port":4789,"MTU":1300,"Learning":true}})");
     Machine a(etcd, 1);
     a.start();
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
     const std::string link = a.node().ip("-d link show flannel.42");
-    for (const char* words : {" id 42 ", "dstport 4789", "mtu 1250", "local 172.30.0.11"}) CHECK_MESSAGE(contains(link, words), link);
+    for (const char* words : {" id 42 ", "dstport 4789", "mtu 1250", "local 172.30.0.11"})
+      CHECK_MESSAGE(contains(link, words), link);
     CHECK_FALSE(contains(link, "nolearning"));
     CHECK(contains(file_text(a.subnet_file()), "/26\nFLANNEL_MTU=1250\n"));
     CHECK(contains(etcd.ctl({"get", "--prefix", kSubnetKeys}), R"("BackendData":{"VNI":42,)"));
@@ -255,7 +286,8 @@ TEST_SUITE("system/bad_input") {
     CHECK(contains(etcd.lease(lease_name(a.subnet())), R"({"PublicIP":"203.0.113.7",)"));
   }
 
-  TEST_CASE("compat 9.28: device, entries, rules, lease and subnet.env stay after SIGTERM, SIGINT and SIGKILL") {
+  TEST_CASE(
+      "compat 9.28: device, entries, rules, lease and subnet.env stay after SIGTERM, SIGINT and SIGKILL") {
     REQUIRE_MEANS(cluster_means(), means::program("nft"));
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -267,7 +299,8 @@ TEST_SUITE("system/bad_input") {
       REQUIRE_MESSAGE(a.logs("ready"), a.log());
       const auto all = [&] {
         return data_plane(a) + a.node().ip("-d link show flannel.1") + a.node().ip("addr show flannel.1") +
-               shell(a.node(), "nft -a list ruleset") + file_text(a.subnet_file()) + etcd.ctl({"get", "--prefix", "/coreos.com"});
+               shell(a.node(), "nft -a list ruleset") + file_text(a.subnet_file()) +
+               etcd.ctl({"get", "--prefix", "/coreos.com"});
       };
       if (!before.empty()) CHECK(all() == before);
       before = all();

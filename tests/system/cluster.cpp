@@ -38,8 +38,9 @@ std::string binary() {
 
 std::string cluster_means() {
   if (access(binary().c_str(), X_OK) != 0) return binary() + " is not built";
-  for (const std::string& missing : {means::namespaces(), means::program("etcd"), means::program("etcdctl"),
-                                     means::program("ping"), means::link_kind("type vxlan id 77 dstport 9999")}) {
+  for (const std::string& missing :
+       {means::namespaces(), means::program("etcd"), means::program("etcdctl"), means::program("ping"),
+        means::link_kind("type vxlan id 77 dstport 9999")}) {
     if (!missing.empty()) return missing;
   }
   return "";
@@ -52,12 +53,14 @@ Etcd::Etcd(Options options) : options_(std::move(options)), node_("etcd") {
 }
 
 void Etcd::start() {
-  Command command{.args = {"etcd", "--data-dir", data_.file("etcd"), "--listen-client-urls", options_.client_url,
-                           "--advertise-client-urls", options_.client_url, "--listen-peer-urls", "http://127.0.0.1:2380",
-                           "--log-level", "error", "--unsafe-no-fsync"},
-                  .netns = node_.name(),
-                  .output_file = data_.file("etcd.log")};
-  if (run({.args = {"etcd", "--help"}}).output.find("unsafe-no-fsync") == std::string::npos) command.args.pop_back();
+  Command command{
+      .args = {"etcd", "--data-dir", data_.file("etcd"), "--listen-client-urls", options_.client_url,
+               "--advertise-client-urls", options_.client_url, "--listen-peer-urls", "http://127.0.0.1:2380",
+               "--log-level", "error", "--unsafe-no-fsync"},
+      .netns = node_.name(),
+      .output_file = data_.file("etcd.log")};
+  if (run({.args = {"etcd", "--help"}}).output.find("unsafe-no-fsync") == std::string::npos)
+    command.args.pop_back();
   command.args.insert(command.args.end(), options_.arguments.begin(), options_.arguments.end());
   process_ = std::make_unique<Process>(command);
   const bool up = wait_until(20s, [&] {
@@ -69,7 +72,8 @@ void Etcd::start() {
       return false;
     }
   });
-  if (!up || !process_->running()) throw std::runtime_error("etcd does not start: " + file_text(data_.file("etcd.log")));
+  if (!up || !process_->running())
+    throw std::runtime_error("etcd does not start: " + file_text(data_.file("etcd.log")));
 }
 
 void Etcd::stop() { process_.reset(); }
@@ -106,14 +110,17 @@ Machine::Machine(const Etcd& etcd, int number)
 }
 
 void Machine::start(std::vector<std::string> more, const std::string& program) {
-  std::vector<std::string> arguments{"--etcd-endpoints=" + etcd_.url(), "--iface=eth0", "--subnet-file=" + subnet_file()};
+  std::vector<std::string> arguments{"--etcd-endpoints=" + etcd_.url(), "--iface=eth0",
+                                     "--subnet-file=" + subnet_file()};
   arguments.insert(arguments.end(), more.begin(), more.end());
   start_with(std::move(arguments), {}, program);
 }
 
-void Machine::start_with(std::vector<std::string> arguments, std::vector<std::string> env, const std::string& program) {
+void Machine::start_with(std::vector<std::string> arguments, std::vector<std::string> env,
+                         const std::string& program) {
   arguments.insert(arguments.begin(), program);
-  agent_ = std::make_unique<Process>(Command{.args = std::move(arguments), .env = std::move(env), .netns = node_.name()});
+  agent_ = std::make_unique<Process>(
+      Command{.args = std::move(arguments), .env = std::move(env), .netns = node_.name()});
 }
 
 bool Machine::logs(const std::string& text, int times) const {
@@ -196,7 +203,9 @@ bool pings(const Node& node, const std::string& address) {
   });
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 int count_of(const std::string& text, const std::string& part) {
   int count = 0;
@@ -223,10 +232,12 @@ std::string shell(const Node& node, const std::string& command) {
 }
 
 std::string peer_value(const std::string& public_ip, const std::string& mac) {
-  return R"({"PublicIP":")" + public_ip + R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":")" + mac +
-         R"("}})";
+  return R"({"PublicIP":")" + public_ip +
+         R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":")" + mac + R"("}})";
 }
 
-int count_lines(const std::string& text) { return static_cast<int>(std::count(text.begin(), text.end(), '\n')); }
+int count_lines(const std::string& text) {
+  return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+}
 
 }  // namespace flannelette::tests

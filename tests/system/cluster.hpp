@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A cluster on one machine: a bridge as the underlay, a real etcd on it, nodes as network namespaces that run the shipped binary.
-// Everything lives in namespaces of this test binary and ends with them.
+// A cluster on one machine: a bridge as the underlay, a real etcd on it, nodes as network namespaces that run
+// the shipped binary. Everything lives in namespaces of this test binary and ends with them.
 #pragma once
 
 #include <memory>
@@ -16,16 +16,17 @@ namespace flannelette::tests {
 /// The binary under test: $FLANNELETTE, or build/flannelette.
 std::string binary();
 
-/// Skips the test (REQUIRE_MEANS) where namespaces, vxlan, etcd or the binary are missing; give its result to REQUIRE_MEANS.
+/// Skips the test (REQUIRE_MEANS) where namespaces, vxlan, etcd or the binary are missing; give its result to
+/// REQUIRE_MEANS.
 std::string cluster_means();
 
 /// etcd with the underlay bridge, at 172.30.0.1 in a namespace of its own.
 class Etcd {
  public:
   struct Options {
-    std::vector<std::string> arguments{};                     ///< more flags
+    std::vector<std::string> arguments{};  ///< more flags
     std::string client_url = "http://172.30.0.1:2379";
-    std::vector<std::string> ctl{};                           ///< more flags for etcdctl
+    std::vector<std::string> ctl{};  ///< more flags for etcdctl
   };
   Etcd() : Etcd(Options{}) {}
   explicit Etcd(Options options);
@@ -62,7 +63,8 @@ class Machine {
   std::string address() const { return address_; }
   std::string subnet_file() const { return files_.file("subnet.env"); }
 
-  /// Starts the agent with `--iface=eth0`, the etcd's URL and this machine's subnet file, and what else is given.
+  /// Starts the agent with `--iface=eth0`, the etcd's URL and this machine's subnet file, and what else is
+  /// given.
   void start(std::vector<std::string> more = {}, const std::string& program = binary());
   /// Starts the agent with exactly these arguments.
   void start_with(std::vector<std::string> arguments, std::vector<std::string> env = {},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main job on real packets: nodes join, pods reach each other, and what stands in kernel and registry is what flanneld would put.
+// The main job on real packets: nodes join, pods reach each other, and what stands in kernel and registry is
+// what flanneld would put.
 #include <doctest/doctest.h>
 
 #include <csignal>
@@ -23,7 +24,8 @@ TEST_SUITE("system/join") {
     for (Machine* m : all) m->add_pod();
     for (Machine* from : all) {
       for (Machine* to : all) {
-        if (from != to) CHECK_MESSAGE(pings(from->pod(), host_in(to->subnet(), 2)), from->address(), " -> ", to->address());
+        if (from != to)
+          CHECK_MESSAGE(pings(from->pod(), host_in(to->subnet(), 2)), from->address(), " -> ", to->address());
       }
     }
     CHECK(etcd.leases().size() == 3);
@@ -48,7 +50,8 @@ TEST_SUITE("system/join") {
     const std::string link = b.node().ip("-d link show flannel.1");
     CHECK_MESSAGE(link.find("nolearning") != std::string::npos, link);
     CHECK_MESSAGE(link.find(" dev eth0") == std::string::npos, link);  // not bound: it outlives its NIC
-    CHECK(b.node().ip("-4 -o addr show dev flannel.1").find(host_in(b.subnet(), 0) + "/32") != std::string::npos);
+    CHECK(b.node().ip("-4 -o addr show dev flannel.1").find(host_in(b.subnet(), 0) + "/32") !=
+          std::string::npos);
 
     const std::string base = host_in(a.subnet(), 0);
     const std::string mac = a.device("link/ether");

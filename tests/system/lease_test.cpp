@@ -32,7 +32,9 @@ bool leased(const Etcd& etcd, const std::string& name) {
 }  // namespace
 
 TEST_SUITE("system/lease") {
-  TEST_CASE("compat 9.7: a deleted key and a revoked lease are claimed again, with the same subnet, and nothing else changes") {
+  TEST_CASE(
+      "compat 9.7: a deleted key and a revoked lease are claimed again, with the same subnet, and nothing "
+      "else changes") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -86,7 +88,9 @@ TEST_SUITE("system/lease") {
     CHECK(leased(etcd, lease_name(b.subnet())));
   }
 
-  TEST_CASE("compat 9.11: a subnet that another node took meanwhile is neither stolen back at the start nor fought over later") {
+  TEST_CASE(
+      "compat 9.11: a subnet that another node took meanwhile is neither stolen back at the start nor fought "
+      "over later") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -123,7 +127,9 @@ TEST_SUITE("system/lease") {
     a.start();
     REQUIRE_MESSAGE(a.joined(0), a.log());
     b.start({"--public-ip=172.30.0.11"});
-    CHECK_MESSAGE(wait_until(20s, [&] { return contains(a.log() + b.log(), "two nodes have one public address"); }), a.log(), b.log());
+    CHECK_MESSAGE(
+        wait_until(20s, [&] { return contains(a.log() + b.log(), "two nodes have one public address"); }),
+        a.log(), b.log());
     CHECK(a.running());
     CHECK(b.running());
   }
@@ -180,7 +186,9 @@ TEST_SUITE("system/lease") {
     CHECK(lease_ids(etcd) == std::vector<std::string>{id});
   }
 
-  TEST_CASE("compat 9.3: after a compaction while we were away, changed and vanished peers are put right, and nothing stalls") {
+  TEST_CASE(
+      "compat 9.3: after a compaction while we were away, changed and vanished peers are put right, and "
+      "nothing stalls") {
     REQUIRE_MEANS(cluster_means(), means::program("nft"));
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -191,7 +199,9 @@ TEST_SUITE("system/lease") {
     a.start();
     REQUIRE_MESSAGE(a.joined(3), a.log());
     // The agent is cut off, and its connections with it; etcd's own tools are not.
-    shell(etcd.node(), "nft 'table ip cut { chain c { type filter hook input priority 0; iifname \"br0\" tcp dport 2379 reject with tcp reset; }; }'");
+    shell(etcd.node(),
+          "nft 'table ip cut { chain c { type filter hook input priority 0; iifname \"br0\" tcp dport 2379 "
+          "reject with tcp reset; }; }'");
     etcd.stop();
     etcd.start();
     REQUIRE(a.logs("registry trouble"));
@@ -205,10 +215,14 @@ TEST_SUITE("system/lease") {
     etcd.ctl({"compact", fields.substr(at, fields.find('\n', at) - at)});
     CHECK(count_lines(a.routes()) == 3);
     shell(etcd.node(), "nft delete table ip cut");
-    CHECK_MESSAGE(wait_until(40s, [&] {
-      return a.fdb() == "02:00:00:00:01:02 dst 172.30.0.112 self permanent\n02:00:00:00:01:04 dst 172.30.0.104 self permanent\n"
-                        "02:00:00:00:02:01 dst 172.30.0.101 self permanent\n";
-    }), a.fdb(), a.log());
+    CHECK_MESSAGE(wait_until(40s,
+                             [&] {
+                               return a.fdb() ==
+                                      "02:00:00:00:01:02 dst 172.30.0.112 self permanent\n02:00:00:00:01:04 "
+                                      "dst 172.30.0.104 self permanent\n"
+                                      "02:00:00:00:02:01 dst 172.30.0.101 self permanent\n";
+                             }),
+                  a.fdb(), a.log());
     CHECK(count_lines(a.routes()) == 3);
     CHECK_FALSE(contains(a.routes(), "10.64.103.0"));
     CHECK(a.neighbours().find("10.64.101.0 lladdr 02:00:00:00:02:01") != std::string::npos);

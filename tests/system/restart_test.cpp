@@ -13,16 +13,19 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Requests in a strace of the socket calls that change the kernel: rtnetlink and nf_tables writes, sysctl writes.
+/// Requests in a strace of the socket calls that change the kernel: rtnetlink and nf_tables writes, sysctl
+/// writes.
 std::string kernel_writes(const std::string& trace) {
   std::istringstream in(trace);
   std::string found;
   for (std::string line; std::getline(in, line);) {
     if (line.find("recvmsg") != std::string::npos || line.find("recvfrom") != std::string::npos) continue;
-    for (const char* write : {"RTM_NEW", "RTM_DEL", "RTM_SET", "NFT_MSG_NEW", "NFT_MSG_DEL", "NFNL_MSG_BATCH"}) {
+    for (const char* write :
+         {"RTM_NEW", "RTM_DEL", "RTM_SET", "NFT_MSG_NEW", "NFT_MSG_DEL", "NFNL_MSG_BATCH"}) {
       if (line.find(write) != std::string::npos) found += line + "\n";
     }
-    const bool opened_for_writing = line.find("/proc/sys") != std::string::npos && line.find("O_RDONLY") == std::string::npos;
+    const bool opened_for_writing =
+        line.find("/proc/sys") != std::string::npos && line.find("O_RDONLY") == std::string::npos;
     if (line.find("open") != std::string::npos && opened_for_writing) found += line + "\n";
   }
   return found;
@@ -37,7 +40,9 @@ TEST_SUITE("system/restart") {
     etcd.configure(kVxlanConfig);
     for (int i = 1; i <= 20; ++i) {
       const std::string n = std::to_string(i);
-      etcd.put(kSubnetKeys + "10.64." + std::to_string(100 + i) + ".0-24", peer_value("172.30.0.1" + std::to_string(100 + i).substr(1), "02:00:00:00:01:" + std::string(i < 10 ? "0" : "") + n));
+      etcd.put(kSubnetKeys + "10.64." + std::to_string(100 + i) + ".0-24",
+               peer_value("172.30.0.1" + std::to_string(100 + i).substr(1),
+                          "02:00:00:00:01:" + std::string(i < 10 ? "0" : "") + n));
     }
     Machine a(etcd, 1);
     a.start({"--ip-masq"});
@@ -49,10 +54,12 @@ TEST_SUITE("system/restart") {
 
     const TempDir files;
     const std::string trace = files.file("trace");
-    Process again({.args = {"strace", "-f", "-v", "-s", "4096", "-o", trace, binary(), "--etcd-endpoints=" + etcd.url(), "--iface=eth0",
-                            "--subnet-file=" + a.subnet_file(), "--ip-masq"},
-                   .netns = a.node().name()});
-    REQUIRE_MESSAGE(wait_until(20s, [&] { return again.output().find("ready") != std::string::npos; }), again.output());
+    Process again(
+        {.args = {"strace", "-f", "-v", "-s", "4096", "-o", trace, binary(), "--etcd-endpoints=" + etcd.url(),
+                  "--iface=eth0", "--subnet-file=" + a.subnet_file(), "--ip-masq"},
+         .netns = a.node().name()});
+    REQUIRE_MESSAGE(wait_until(20s, [&] { return again.output().find("ready") != std::string::npos; }),
+                    again.output());
     must_run({.args = {"pkill", "-TERM", "-P", std::to_string(again.pid())}});
     again.wait(5s);
     const std::string calls = file_text(trace);
@@ -60,10 +67,12 @@ TEST_SUITE("system/restart") {
     CHECK(kernel_writes(calls) == "");
     CHECK(a.subnet() == subnet);
     CHECK(a.device("link/ether") == mac);
-    CHECK(etcd.ctl({"get", "-w", "json", kSubnetKeys + lease_name(subnet)}).find(record.substr(record.find("mod_revision"), 40)) != std::string::npos);
+    CHECK(etcd.ctl({"get", "-w", "json", kSubnetKeys + lease_name(subnet)})
+              .find(record.substr(record.find("mod_revision"), 40)) != std::string::npos);
   }
 
-  TEST_CASE("compat 9.13 and 9.14: peers that left or changed while we were stopped are put right at the start") {
+  TEST_CASE(
+      "compat 9.13 and 9.14: peers that left or changed while we were stopped are put right at the start") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -80,7 +89,9 @@ TEST_SUITE("system/restart") {
     etcd.put(kSubnetKeys + "10.64.103.0-24", peer_value("172.30.0.113", "02:00:00:00:01:03"));
     a.start();
     CHECK(wait_until(10s, [&] {
-      return a.fdb() == "02:00:00:00:01:03 dst 172.30.0.113 self permanent\n02:00:00:00:02:02 dst 172.30.0.102 self permanent\n";
+      return a.fdb() ==
+             "02:00:00:00:01:03 dst 172.30.0.113 self permanent\n02:00:00:00:02:02 dst 172.30.0.102 self "
+             "permanent\n";
     }));
     CHECK(count_lines(a.routes()) == 2);
     CHECK(a.routes().find("10.64.101.0") == std::string::npos);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// --ip-masq on real packets: who is seen as the sender on each path, what is said about other people's firewalls, and that
-// nothing but our table is touched.
+// --ip-masq on real packets: who is seen as the sender on each path, what is said about other people's
+// firewalls, and that nothing but our table is touched.
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <net/if.h>
@@ -33,9 +33,11 @@ int udp_socket(const Node& node, const std::string& address, int port) {
   });
 }
 
-/// The sender's address that `to` sees of a datagram that `from` sends to `address`, which is on `to` or a group that it
-/// listens to on br0; empty if none arrives. Each call has a port of its own, and so a connection of its own to be translated.
-std::string source_seen(const Node& from, const Node& to, const std::string& address, const std::string& bind_to = "") {
+/// The sender's address that `to` sees of a datagram that `from` sends to `address`, which is on `to` or a
+/// group that it listens to on br0; empty if none arrives. Each call has a port of its own, and so a
+/// connection of its own to be translated.
+std::string source_seen(const Node& from, const Node& to, const std::string& address,
+                        const std::string& bind_to = "") {
   static int port = 20'000;
   ++port;
   const int receiver = udp_socket(to, "", port);
@@ -68,7 +70,9 @@ std::string source_seen(const Node& from, const Node& to, const std::string& add
   return seen;
 }
 
-std::string nft(const Machine& machine, const std::string& arguments) { return shell(machine.node(), "nft " + arguments); }
+std::string nft(const Machine& machine, const std::string& arguments) {
+  return shell(machine.node(), "nft " + arguments);
+}
 
 /// What stands behind `fix=` in the first line that has it after `text`; unquoted.
 std::string fix_after(const std::string& log, const std::string& text) {
@@ -113,54 +117,77 @@ TEST_SUITE("system/rules") {
     auto& [etcd, a, b, pod_a, pod_b] = pods;
     const std::string n = "10.64.0.0/16";
     const std::string& p = a.subnet();
-    CHECK(nft(a, "list table ip flannelette") == "table ip flannelette {\n"
+    CHECK(nft(a, "list table ip flannelette") ==
+          "table ip flannelette {\n"
           "\tchain postrouting {\n"
           "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
           "\t\tmeta mark & 0x00004000 == 0x00004000 return\n"
-          "\t\tip saddr " + p + " ip daddr " + n + " return\n"
-          "\t\tip saddr " + n + " ip daddr " + p + " return\n"
-          "\t\tip saddr != " + n + " ip daddr " + p + " return\n"
-          "\t\tip saddr " + n + " ip daddr != 224.0.0.0/4 masquerade fully-random\n"
-          "\t\tip saddr != " + n + " ip daddr " + n + " masquerade fully-random\n"
-          "\t}\n\n"
-          "\tchain forward {\n"
-          "\t\ttype filter hook forward priority filter; policy accept;\n"
-          "\t\tip saddr " + n + " accept\n"
-          "\t\tip daddr " + n + " accept\n"
-          "\t}\n}\n");
+          "\t\tip saddr " +
+              p + " ip daddr " + n +
+              " return\n"
+              "\t\tip saddr " +
+              n + " ip daddr " + p +
+              " return\n"
+              "\t\tip saddr != " +
+              n + " ip daddr " + p +
+              " return\n"
+              "\t\tip saddr " +
+              n +
+              " ip daddr != 224.0.0.0/4 masquerade fully-random\n"
+              "\t\tip saddr != " +
+              n + " ip daddr " + n +
+              " masquerade fully-random\n"
+              "\t}\n\n"
+              "\tchain forward {\n"
+              "\t\ttype filter hook forward priority filter; policy accept;\n"
+              "\t\tip saddr " +
+              n +
+              " accept\n"
+              "\t\tip daddr " +
+              n +
+              " accept\n"
+              "\t}\n}\n");
     const std::string gateway = host_in(p, 1);
 
-    CHECK(source_seen(a.pod(), b.pod(), pod_b) == pod_a);                              // P -> N: returned
-    CHECK(source_seen(a.pod(), etcd.node(), "172.30.0.1") == a.address());             // N -> outside
-    CHECK(pings(a.pod(), "172.30.0.1"));                                               // and the answers come back
-    CHECK(source_seen(a.node(), etcd.node(), "172.30.0.1", gateway) == a.address());   // from the node itself too
-    CHECK(source_seen(a.node(), etcd.node(), "239.1.2.3", gateway) == gateway);        // N -> multicast: not
-    CHECK(source_seen(a.node(), b.pod(), pod_b, a.address()) == host_in(p, 0));        // !N -> N (9.22)
+    CHECK(source_seen(a.pod(), b.pod(), pod_b) == pod_a);                   // P -> N: returned
+    CHECK(source_seen(a.pod(), etcd.node(), "172.30.0.1") == a.address());  // N -> outside
+    CHECK(pings(a.pod(), "172.30.0.1"));                                    // and the answers come back
+    CHECK(source_seen(a.node(), etcd.node(), "172.30.0.1", gateway) ==
+          a.address());                                                          // from the node itself too
+    CHECK(source_seen(a.node(), etcd.node(), "239.1.2.3", gateway) == gateway);  // N -> multicast: not
+    CHECK(source_seen(a.node(), b.pod(), pod_b, a.address()) == host_in(p, 0));  // !N -> N (9.22)
     CHECK(source_seen(a.node(), b.pod(), pod_b) == host_in(p, 0));
 
     etcd.node().ip("route add " + p + " via " + a.address());
-    CHECK(source_seen(etcd.node(), a.pod(), pod_a) == "172.30.0.1");                   // !N -> P: returned
+    CHECK(source_seen(etcd.node(), a.pod(), pod_a) == "172.30.0.1");  // !N -> P: returned
     etcd.node().ip("route add " + b.subnet() + " via " + a.address());
-    CHECK(source_seen(etcd.node(), b.pod(), pod_b) == host_in(p, 0));                  // !N -> N through another node
+    CHECK(source_seen(etcd.node(), b.pod(), pod_b) == host_in(p, 0));  // !N -> N through another node
 
     for (const char* mark : {"0x4000", "0x4001", "0xc000"}) {  // marked by somebody else's rule
-      shell(a.node(), "nft 'table ip other { chain c { type filter hook prerouting priority 0; meta mark set " +
-                          std::string(mark) + "; }; }'");
+      shell(a.node(),
+            "nft 'table ip other { chain c { type filter hook prerouting priority 0; meta mark set " +
+                std::string(mark) + "; }; }'");
       CHECK_MESSAGE(source_seen(a.pod(), etcd.node(), "172.30.0.1") == pod_a, mark);
       nft(a, "delete table ip other");
     }
-    shell(a.node(), "nft 'table ip other { chain c { type filter hook prerouting priority 0; meta mark set 0x2000; }; }'");
+    shell(a.node(),
+          "nft 'table ip other { chain c { type filter hook prerouting priority 0; meta mark set 0x2000; }; "
+          "}'");
     CHECK(source_seen(a.pod(), etcd.node(), "172.30.0.1") == a.address());
   }
 
-  TEST_CASE("foreign tables stay as they are, a second start writes nothing, and without --ip-masq our table goes") {
+  TEST_CASE(
+      "foreign tables stay as they are, a second start writes nothing, and without --ip-masq our table "
+      "goes") {
     REQUIRE_MEANS(cluster_means(), means::program("nft"));
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
-    shell(a.node(),
-          "nft 'table ip nat { chain POSTROUTING { type nat hook postrouting priority 100; ip saddr 10.0.0.0/8 counter accept; }; }';"
-          "nft 'table inet flannelette { chain forward { type filter hook forward priority 0; counter; }; }'");
+    shell(
+        a.node(),
+        "nft 'table ip nat { chain POSTROUTING { type nat hook postrouting priority 100; ip saddr 10.0.0.0/8 "
+        "counter accept; }; }';"
+        "nft 'table inet flannelette { chain forward { type filter hook forward priority 0; counter; }; }'");
     const std::string foreign = nft(a, "-a list ruleset");
     a.start({"--ip-masq"});
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
@@ -193,9 +220,11 @@ TEST_SUITE("system/rules") {
     Pods pods;
     auto& [etcd, a, b, pod_a, pod_b] = pods;
     CHECK(a.stop() == 0);
-    for (const char* firewall : {"nft 'table inet fw { chain forwarding { type filter hook forward priority 0; policy drop; }; }'",
-                                 "nft 'table ip fw { chain forwarding { type filter hook forward priority 10; ct state established accept;"
-                                 " counter reject; }; }'"}) {
+    for (const char* firewall :
+         {"nft 'table inet fw { chain forwarding { type filter hook forward priority 0; policy drop; }; }'",
+          "nft 'table ip fw { chain forwarding { type filter hook forward priority 10; ct state established "
+          "accept;"
+          " counter reject; }; }'"}) {
       shell(a.node(), firewall);
       a.start({"--ip-masq"});
       REQUIRE_MESSAGE(a.logs("ready"), a.log());
@@ -208,7 +237,8 @@ TEST_SUITE("system/rules") {
       shell(a.node(), fix);
       CHECK(pings(a.pod(), pod_b));
       CHECK(pings(b.pod(), pod_a));
-      etcd.put(kSubnetKeys + "10.64.254.0-24", peer_value("172.30.0.77", "02:00:00:00:00:77"));  // work goes on
+      etcd.put(kSubnetKeys + "10.64.254.0-24",
+               peer_value("172.30.0.77", "02:00:00:00:00:77"));  // work goes on
       CHECK(wait_until(5s, [&] { return contains(a.routes(), "10.64.254.0/24"); }));
       CHECK(count_of(a.log(), line) == 1);
       CHECK(a.stop() == 0);
@@ -225,9 +255,11 @@ TEST_SUITE("system/rules") {
     shell(a.node(),
           "nft 'table ip flannel-ipv4 { chain postrtg { type nat hook postrouting priority srcnat; }; }';"
           "iptables-nft -t nat -N FLANNEL-POSTRTG; iptables-nft -t nat -A POSTROUTING -j FLANNEL-POSTRTG;"
-          "iptables-nft -t nat -A FLANNEL-POSTRTG -s 10.64.0.0/16 -j MASQUERADE -m comment --comment 'flanneld masq';"
+          "iptables-nft -t nat -A FLANNEL-POSTRTG -s 10.64.0.0/16 -j MASQUERADE -m comment --comment "
+          "'flanneld masq';"
           "iptables-nft -t nat -A POSTROUTING -s 192.0.2.0/24 -j MASQUERADE;"
-          "iptables-nft -N FLANNEL-FWD; iptables-nft -A FORWARD -j FLANNEL-FWD; iptables-nft -A FLANNEL-FWD -s 10.64.0.0/16 -j ACCEPT");
+          "iptables-nft -N FLANNEL-FWD; iptables-nft -A FORWARD -j FLANNEL-FWD; iptables-nft -A FLANNEL-FWD "
+          "-s 10.64.0.0/16 -j ACCEPT");
     a.start({"--ip-masq"});
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
     const std::string line = "flanneld left traffic rules behind";
@@ -251,7 +283,8 @@ TEST_SUITE("system/rules") {
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
-    if (run({.args = words("iptables-legacy -t nat -N FLANNEL-POSTRTG"), .netns = a.node().name()}).status != 0) {
+    if (run({.args = words("iptables-legacy -t nat -N FLANNEL-POSTRTG"), .netns = a.node().name()}).status !=
+        0) {
       SKIP("this kernel has no ip_tables");
     }
     a.start({"--ip-masq"});

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many peers, many events, many nodes: nothing is lost, memory stays within its budget (design: 768 KiB idle, 1.25 MiB with 10,000).
+// Many peers, many events, many nodes: nothing is lost, memory stays within its budget (design: 768 KiB
+// idle, 1.25 MiB with 10,000).
 #include <doctest/doctest.h>
 
 #include <fstream>
@@ -19,7 +20,9 @@ namespace {
 constexpr long kIdleKib = 768;
 constexpr long kTenThousandKib = 1280;
 
-std::string subnet_name(int i) { return "10." + std::to_string(i / 256) + "." + std::to_string(i % 256) + ".0"; }
+std::string subnet_name(int i) {
+  return "10." + std::to_string(i / 256) + "." + std::to_string(i % 256) + ".0";
+}
 
 std::string value(int i) {
   char mac[18];
@@ -56,8 +59,10 @@ int routes(const Machine& machine) { return count_lines(machine.routes()); }
 
 /// Number of Range calls etcd has served.
 long range_calls(const Etcd& etcd) {
-  const std::string metrics = must_run({.args = {"curl", "-s", etcd.url() + "/metrics"}, .netns = etcd.node().name()});
-  const std::string name = R"(grpc_server_handled_total{grpc_code="OK",grpc_method="Range",grpc_service="etcdserverpb.KV",grpc_type="unary"} )";
+  const std::string metrics =
+      must_run({.args = {"curl", "-s", etcd.url() + "/metrics"}, .netns = etcd.node().name()});
+  const std::string name =
+      R"(grpc_server_handled_total{grpc_code="OK",grpc_method="Range",grpc_service="etcdserverpb.KV",grpc_type="unary"} )";
   const auto at = metrics.find(name);
   return at == std::string::npos ? 0 : std::stol(metrics.substr(at + name.size()));
 }
@@ -90,12 +95,15 @@ TEST_SUITE("system/scale") {
     CHECK(routes(a) == 10'000);
     CHECK(count_lines(a.neighbours()) == 10'000);
     CHECK(count_lines(a.fdb()) == 10'000);
-    CHECK(range_calls(etcd) - before <= 10'000 / 500 + 1 + 2);  // pages, and the config; one to spare for our own key
+    CHECK(range_calls(etcd) - before <=
+          10'000 / 500 + 1 + 2);  // pages, and the config; one to spare for our own key
     MESSAGE("VmRSS ", a.memory_kib("VmRSS"), " KiB, peak ", a.memory_kib("VmHWM"), " KiB");
     CHECK(a.memory_kib("VmHWM") <= kTenThousandKib);
   }
 
-  TEST_CASE("compat 9.4 and 9.5: 100 keys in one transaction and thousands of single puts in a row, nothing is lost") {
+  TEST_CASE(
+      "compat 9.4 and 9.5: 100 keys in one transaction and thousands of single puts in a row, nothing is "
+      "lost") {
     REQUIRE_MEANS(cluster_means(), means::program("curl"));
     Etcd etcd;
     etcd.configure(R"({"Network":"10.0.0.0/8","SubnetMin":"10.200.0.0","Backend":{"Type":"vxlan"}})");
@@ -113,24 +121,30 @@ TEST_SUITE("system/scale") {
       std::string out;
       for (std::size_t i = 0; i < text.size(); i += 3) {
         unsigned bits = 0;
-        for (std::size_t j = 0; j < 3; ++j) bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0u);
-        for (std::size_t j = 0; j < 4; ++j) out += i + j <= text.size() ? kDigits[bits >> (18 - 6 * j) & 63] : '=';
+        for (std::size_t j = 0; j < 3; ++j)
+          bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0u);
+        for (std::size_t j = 0; j < 4; ++j)
+          out += i + j <= text.size() ? kDigits[bits >> (18 - 6 * j) & 63] : '=';
       }
       return out;
     };
     for (int i = 101; i <= 10'100; ++i) {
       if (i > 101) config << "next\n";
       config << "url = " << quoted(etcd.url() + "/v3/kv/put") << "\noutput = /dev/null\nsilent\ndata = "
-             << quoted(R"({"key":")" + base64("/coreos.com/network/subnets/" + subnet_name(i) + "-24") + R"(","value":")" + base64(value(i)) + R"("})") << "\n";
+             << quoted(R"({"key":")" + base64("/coreos.com/network/subnets/" + subnet_name(i) + "-24") +
+                       R"(","value":")" + base64(value(i)) + R"("})")
+             << "\n";
     }
     config.close();
-    must_run({.args = {"curl", "-K", files.file("curl")}, .netns = etcd.node().name()}, std::chrono::minutes{3});
+    must_run({.args = {"curl", "-K", files.file("curl")}, .netns = etcd.node().name()},
+             std::chrono::minutes{3});
     CHECK(wait_until(60s, [&] { return routes(a) == 10'100; }));
     CHECK(count_lines(a.neighbours()) == 10'100);
     CHECK(count_lines(a.fdb()) == 10'100);
   }
 
-  TEST_CASE("compat 9.9: fifty nodes started in the same instant get fifty subnets, and all know all within 5 s") {
+  TEST_CASE(
+      "compat 9.9: fifty nodes started in the same instant get fifty subnets, and all know all within 5 s") {
     REQUIRE_MEANS(cluster_means());
     constexpr int kNodes = 50;
     Etcd etcd;
@@ -140,7 +154,8 @@ TEST_SUITE("system/scale") {
     for (auto& machine : machines) machine->start();
     const auto started = std::chrono::steady_clock::now();
     for (auto& machine : machines) REQUIRE_MESSAGE(machine->joined(kNodes - 1), machine->log());
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
     MESSAGE("all know all after ", took.count(), " ms");
     CHECK(took <= 5s);
     std::set<std::string> subnets;

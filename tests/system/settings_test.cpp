@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the program is called: settings that are wrong end it with 2 and a line that names the place; what is merely not there
-// yet is waited for.
+// How the program is called: settings that are wrong end it with 2 and a line that names the place; what is
+// merely not there yet is waited for.
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -124,8 +124,9 @@ TEST_SUITE("system/settings") {
     Etcd etcd;
     etcd.put("/my/net/config", kVxlanConfig);
     Machine a(etcd, 1), b(etcd, 2);
-    a.start_with({"-etcd-endpoints=http://172.30.0.1:2379", "-etcd-prefix=/my/net", "--ip-masq", "-iface=eth0", "-subnet-file",
-                  a.subnet_file(), "-iptables-resync=10", "-healthz-port=0", "-v=0", "--kube-annotation-prefix=example.com"});
+    a.start_with({"-etcd-endpoints=http://172.30.0.1:2379", "-etcd-prefix=/my/net", "--ip-masq",
+                  "-iface=eth0", "-subnet-file", a.subnet_file(), "-iptables-resync=10", "-healthz-port=0",
+                  "-v=0", "--kube-annotation-prefix=example.com"});
     b.start_with({"--iface", "172.30.0.12"},
                  {"FLANNELD_ETCD_ENDPOINTS=http://172.30.0.1:2379", "FLANNELD_ETCD_PREFIX=/my/net/",
                   "FLANNELD_SUBNET_FILE=" + b.subnet_file()});
@@ -135,10 +136,12 @@ TEST_SUITE("system/settings") {
     CHECK(count_of(a.log(), "notice: --kube-annotation-prefix: accepted without effect") == 1);
     CHECK(contains(etcd.ctl({"get", "--prefix", "--keys-only", "/my/net/subnets/"}), lease_name(a.subnet())));
     const std::string env = file_text(a.subnet_file());
-    CHECK(env == "FLANNEL_NETWORK=10.64.0.0/16\nFLANNEL_SUBNET=" + host_in(a.subnet(), 1) + "/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n");
+    CHECK(env == "FLANNEL_NETWORK=10.64.0.0/16\nFLANNEL_SUBNET=" + host_in(a.subnet(), 1) +
+                     "/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n");
   }
 
-  TEST_CASE("the service manager is told READY=1 once, when subnet.env is there, by path and by abstract name") {
+  TEST_CASE(
+      "the service manager is told READY=1 once, when subnet.env is there, by path and by abstract name") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -147,7 +150,8 @@ TEST_SUITE("system/settings") {
     for (const std::string& name : {files.file("notify"), std::string("@flannelette-test-notify")}) {
       const NotifySocket manager(a.node(), name);
       (void)unlink(a.subnet_file().c_str());
-      a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=eth0", "--subnet-file=" + a.subnet_file()}, {"NOTIFY_SOCKET=" + name});
+      a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=eth0", "--subnet-file=" + a.subnet_file()},
+                   {"NOTIFY_SOCKET=" + name});
       std::string told;
       REQUIRE_MESSAGE(wait_until(10s, [&] { return !(told = manager.receive()).empty(); }), name, a.log());
       CHECK((told == "READY=1" || told == "READY=1\n"));
@@ -180,8 +184,8 @@ TEST_SUITE("system/settings") {
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1), b(etcd, 2);
-    a.start_with({"--etcd-endpoints=http://172.30.0.1:9,http://172.30.0.250:2379,http://172.30.0.1:2379", "--iface=eth0",
-                  "--subnet-file=" + a.subnet_file()});
+    a.start_with({"--etcd-endpoints=http://172.30.0.1:9,http://172.30.0.250:2379,http://172.30.0.1:2379",
+                  "--iface=eth0", "--subnet-file=" + a.subnet_file()});
     CHECK_MESSAGE(a.joined(0), a.log());
     CHECK_MESSAGE(contains(a.log(), "endpoint=http://172.30.0.1:9"), a.log());
     etcd.stop();
@@ -210,14 +214,17 @@ TEST_SUITE("system/settings") {
       a.start();  // there is no config
       REQUIRE_MESSAGE(a.logs("there is no network config"), a.log());
       ends(number);
-      a.start_with({"--etcd-endpoints=http://172.30.0.1:9", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
+      a.start_with(
+          {"--etcd-endpoints=http://172.30.0.1:9", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
       REQUIRE(a.logs("registry trouble"));
       ends(number);
-      a.start_with({"--etcd-endpoints=http://172.30.0.250:2379", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
+      a.start_with(
+          {"--etcd-endpoints=http://172.30.0.250:2379", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
       REQUIRE(a.logs("interface chosen"));  // connecting to an address that does not answer
       ends(number);
     }
-    etcd.configure(R"({"Network":"10.64.0.0/24","SubnetLen":26,"SubnetMin":"10.64.0.64","SubnetMax":"10.64.0.64","Backend":{"Type":"vxlan"}})");
+    etcd.configure(
+        R"({"Network":"10.64.0.0/24","SubnetLen":26,"SubnetMin":"10.64.0.64","SubnetMax":"10.64.0.64","Backend":{"Type":"vxlan"}})");
     etcd.put(kSubnetKeys + "10.64.0.64-26", peer_value("172.30.0.90", "02:00:00:00:00:01"));
     a.start();
     REQUIRE_MESSAGE(a.logs("no subnet is free"), a.log());

@@ -17,11 +17,15 @@ class Certificates {
  public:
   Certificates() {
     write_file(file("conf"), "[req]\ndistinguished_name=dn\n[dn]\n");
-    openssl("-subj /CN=test-ca -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign", "ca");
+    openssl(
+        "-subj /CN=test-ca -addext basicConstraints=critical,CA:TRUE -addext "
+        "keyUsage=critical,keyCertSign,cRLSign",
+        "ca");
   }
   std::string file(const std::string& name) const { return files_.file(name); }
 
-  /// `name`.pem and `name`.key. With both usages: etcd's gateway shows the server's certificate to etcd as a client's.
+  /// `name`.pem and `name`.key. With both usages: etcd's gateway shows the server's certificate to etcd as a
+  /// client's.
   void sign(const std::string& name, const std::string& subject, const std::string& names = "") const {
     openssl("-subj " + subject + " -CA " + file("ca.pem") + " -CAkey " + file("ca.key") +
                 " -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=serverAuth,clientAuth" +
@@ -36,15 +40,17 @@ class Certificates {
   }
   Etcd::Options etcd_for_known_clients(const std::string& server) const {
     Etcd::Options options = etcd(server);
-    options.arguments.insert(options.arguments.end(), {"--client-cert-auth", "--trusted-ca-file", file("ca.pem")});
+    options.arguments.insert(options.arguments.end(),
+                             {"--client-cert-auth", "--trusted-ca-file", file("ca.pem")});
     options.ctl.insert(options.ctl.end(), {"--cert", file("client.pem"), "--key", file("client.key")});
     return options;
   }
 
  private:
   void openssl(const std::string& what, const std::string& name) const {
-    must_run({.args = words("openssl req -x509 -config " + file("conf") + " -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes " +
-                            "-days 2 -keyout " + file(name + ".key") + " -out " + file(name + ".pem") + " " + what)});
+    must_run({.args = words("openssl req -x509 -config " + file("conf") +
+                            " -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes " + "-days 2 -keyout " +
+                            file(name + ".key") + " -out " + file(name + ".pem") + " " + what)});
   }
   TempDir files_;
 };
@@ -93,7 +99,9 @@ TEST_SUITE("system/tls") {
     CHECK_MESSAGE(contains(c.log(), "https needs ca-file"), c.log());
   }
 
-  TEST_CASE("a server is known by a DNS name of its certificate, and refused under another name or with another CA") {
+  TEST_CASE(
+      "a server is known by a DNS name of its certificate, and refused under another name or with another "
+      "CA") {
     REQUIRE_MEANS(cluster_means(), means::program("openssl"));
     const HostNames hosts("etcd.test wrong.test");
     const Certificates certificates, others;
@@ -132,9 +140,11 @@ TEST_SUITE("system/tls") {
     etcd.configure(kVxlanConfig);
     const std::string ca = "--etcd-cafile=" + certificates.file("ca.pem");
     Machine a(etcd, 1), b(etcd, 2), c(etcd, 3), d(etcd, 4);
-    a.start({ca, "--etcd-certfile=" + certificates.file("client.pem"), "--etcd-keyfile=" + certificates.file("client.key")});
+    a.start({ca, "--etcd-certfile=" + certificates.file("client.pem"),
+             "--etcd-keyfile=" + certificates.file("client.key")});
     b.start({ca});
-    c.start({ca, "--etcd-certfile=" + others.file("client.pem"), "--etcd-keyfile=" + others.file("client.key")});
+    c.start(
+        {ca, "--etcd-certfile=" + others.file("client.pem"), "--etcd-keyfile=" + others.file("client.key")});
     d.start({ca, "--etcd-certfile=" + certificates.file("client.pem")});
     CHECK_MESSAGE(a.joined(0), a.log());
     CHECK_MESSAGE(troubles(b, "requires a client certificate"), b.log());
@@ -160,17 +170,21 @@ TEST_SUITE("system/tls") {
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
     const auto start = [&](int port) {
-      a.start_with({"--iface=eth0", "--subnet-file=" + a.subnet_file(), "--etcd-cafile=" + certificates.file("ca.pem"),
+      a.start_with({"--iface=eth0", "--subnet-file=" + a.subnet_file(),
+                    "--etcd-cafile=" + certificates.file("ca.pem"),
                     "--etcd-endpoints=https://172.30.0.1:" + std::to_string(port)});
     };
     for (const char* version : {"TLS1.2", "TLS1.3"}) {
       const int port = version[5] == '2' ? 2412 : 2413;
       const std::string v = version;
-      Process proxy({.args = {"socat", "OPENSSL-LISTEN:" + std::to_string(port) + ",bind=172.30.0.1,reuseaddr,fork,verify=0,cert=" +
-                                           certificates.file("server.pem") + ",key=" + certificates.file("server.key") +
-                                           ",openssl-min-proto-version=" + v + ",openssl-max-proto-version=" + v,
-                              "TCP:172.30.0.1:2379"},
-                     .netns = etcd.node().name()});
+      Process proxy(
+          {.args = {"socat",
+                    "OPENSSL-LISTEN:" + std::to_string(port) +
+                        ",bind=172.30.0.1,reuseaddr,fork,verify=0,cert=" + certificates.file("server.pem") +
+                        ",key=" + certificates.file("server.key") + ",openssl-min-proto-version=" + v +
+                        ",openssl-max-proto-version=" + v,
+                    "TCP:172.30.0.1:2379"},
+           .netns = etcd.node().name()});
       start(port);
       REQUIRE_MESSAGE(a.logs("ready"), v, a.log(), proxy.output());
       const std::string key = kSubnetKeys + "10.64.200.0-24";
@@ -185,7 +199,9 @@ TEST_SUITE("system/tls") {
     CHECK(a.running());
   }
 
-  TEST_CASE("with a user and a password the agent works with no more than its rights, survives etcd's restart, and shows no secret") {
+  TEST_CASE(
+      "with a user and a password the agent works with no more than its rights, survives etcd's restart, and "
+      "shows no secret") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -193,7 +209,8 @@ TEST_SUITE("system/tls") {
     etcd.ctl({"user", "add", "flannel:s3cr3t-w0rd"});
     etcd.ctl({"role", "add", "flannel"});
     etcd.ctl({"role", "grant-permission", "flannel", "read", "/coreos.com/network/config"});
-    etcd.ctl({"role", "grant-permission", "flannel", "readwrite", "/coreos.com/network/subnets", "/coreos.com/network/subnett"});
+    etcd.ctl({"role", "grant-permission", "flannel", "readwrite", "/coreos.com/network/subnets",
+              "/coreos.com/network/subnett"});
     etcd.ctl({"user", "grant-role", "flannel", "flannel"});
     etcd.ctl({"user", "grant-role", "root", "root"});
     etcd.ctl({"auth", "enable"});
@@ -202,8 +219,10 @@ TEST_SUITE("system/tls") {
     const TempDir files;
     write_file(files.file("good"), "s3cr3t-w0rd\n");
     write_file(files.file("bad"), "wr0ng-w0rd\n");
-    write_file(files.file("good.ini"), "[etcd]\nusername = flannel\npassword-file = " + files.file("good") + "\n[log]\nlevel = debug\n");
-    write_file(files.file("bad.ini"), "[etcd]\nusername = flannel\npassword-file = " + files.file("bad") + "\n[log]\nlevel = debug\n");
+    write_file(files.file("good.ini"), "[etcd]\nusername = flannel\npassword-file = " + files.file("good") +
+                                           "\n[log]\nlevel = debug\n");
+    write_file(files.file("bad.ini"), "[etcd]\nusername = flannel\npassword-file = " + files.file("bad") +
+                                          "\n[log]\nlevel = debug\n");
     Machine a(etcd, 1), b(etcd, 2), c(etcd, 3);
     a.start({"-c", files.file("good.ini")});
     b.start({"-c", files.file("bad.ini")});
@@ -226,7 +245,8 @@ TEST_SUITE("system/tls") {
 
     for (Machine* m : {&a, &b}) {
       const std::string process = "/proc/" + std::to_string(m->agent().pid());
-      for (const char* secret : {"s3cr3t-w0rd", "wr0ng-w0rd", "czNjcjN0", "d3IwbmctdzByZA"}) {  // and in base64
+      for (const char* secret :
+           {"s3cr3t-w0rd", "wr0ng-w0rd", "czNjcjN0", "d3IwbmctdzByZA"}) {  // and in base64
         CHECK_FALSE(contains(m->log(), secret));
         CHECK_FALSE(contains(file_text(process + "/cmdline"), secret));
         CHECK_FALSE(contains(file_text(process + "/environ"), secret));

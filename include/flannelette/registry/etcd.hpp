@@ -20,25 +20,31 @@ struct EtcdSettings {
   std::array<io::Endpoint, kMaxEndpoints> endpoints;
   std::size_t endpoint_count = 0;
   Text<kMaxPrefix> prefix{"/coreos.com/network"};
-  Text<kMaxCredential> username;   ///< empty: no authentication
-  Text<kMaxCredential> password;   ///< secret: in no log, status or error
+  Text<kMaxCredential> username;  ///< empty: no authentication
+  Text<kMaxCredential> password;  ///< secret: in no log, status or error
   std::int64_t lease_ttl_seconds = 86'400;
-  std::int64_t renew_margin_seconds = 3'600;  ///< the lease is kept alive at the earlier of ttl / 3 and ttl - margin after the last time
+  /// The lease is kept alive at the earlier of ttl / 3 and ttl - margin after the last time; a margin that is
+  /// not below the ttl is ignored.
+  std::int64_t renew_margin_seconds = 3'600;
 };
 
-/// etcd v3 through its HTTP/JSON gateway: one connection for requests, one for the watch. See flannel's and etcd's documentation
-/// for the schema; paths are /v3/kv/range, /v3/kv/txn, /v3/lease/*, /v3/watch, /v3/auth/authenticate.
+/// etcd v3 through its HTTP/JSON gateway: one connection for requests, one for the watch. See flannel's and
+/// etcd's documentation for the schema; paths are /v3/kv/range, /v3/kv/txn, /v3/lease/*, /v3/watch,
+/// /v3/auth/authenticate.
 class EtcdRegistry final : public Registry {
  public:
   static constexpr std::size_t kMaxKey = 512;          ///< longer keys are skipped as foreign
   static constexpr std::size_t kMaxValue = 16 * 1024;  ///< longer values make an unreadable record
   static constexpr int kListPage = 500;
-  static constexpr Millis kRequestTimeout = 10'000;    ///< longest silence while a response is awaited; etcd itself gives up after 7 s
+  static constexpr Millis kRequestTimeout =
+      10'000;  ///< longest silence while a response is awaited; etcd itself gives up after 7 s
   static constexpr Millis kBackoffFirst = 100;
   static constexpr Millis kBackoffMax = 30'000;
 
-  /// The two streams are used by nothing else and outlive this.
-  EtcdRegistry(io::Loop& loop, Random& random, io::Stream& requests, io::Stream& watch, const EtcdSettings& settings);
+  /// The two streams are used by nothing else and outlive this. Settings are copied; there is at least one
+  /// endpoint. It may not be destroyed from within a Listener's call; anything else may be called there.
+  EtcdRegistry(io::Loop& loop, Random& random, io::Stream& requests, io::Stream& watch,
+               const EtcdSettings& settings);
   ~EtcdRegistry() override;
   void start(Listener& listener) override;
   void read_config() override;

@@ -10,15 +10,19 @@
 #include "flannelette/base/text.hpp"
 #include "flannelette/overlay/lease.hpp"
 
-/// The seam to whatever holds the cluster's truth. One implementation a folder: etcd now. All calls return at once; what comes of them
-/// arrives through the Listener, from the loop. The implementation reconnects, rotates endpoints and backs off by itself, for ever.
+/// The seam to whatever holds the cluster's truth. One implementation a folder: etcd now. All calls return at
+/// once; what comes of them arrives through the Listener, from the loop. The implementation reconnects,
+/// rotates endpoints and backs off by itself, for ever.
 namespace flannelette::registry {
 
 /// How a claim ended.
 enum class ClaimOutcome : std::uint8_t {
-  kHeld,     ///< the key is ours, with our value
-  kTaken,    ///< somebody has it, or changed it first; what is there now was delivered by on_record (or on_removed) before this
-  kRefused,  ///< the registry does not let us write (permission, no such prefix...): `error` and `detail`; try again later
+  kHeld,   ///< the key is ours, with our value
+  kTaken,  ///< somebody has it, or changed it first; what is there now was delivered by on_record (or
+           ///< on_removed) before this, unless the watch has told something newer, or a foreign key is in the
+           ///< way (on_skipped)
+  kRefused,  ///< the registry does not let us write (permission, no such prefix...): `error` and `detail`;
+             ///< try again later
 };
 
 struct ClaimResult {
@@ -28,27 +32,29 @@ struct ClaimResult {
   bool written = false;           ///< kHeld: something was put (else the key was right already)
   std::int64_t ttl_seconds = 0;   ///< kHeld: as granted; 0 for a reservation
   Error error;
-  Text<160> detail;               ///< the registry's own words, may be empty
+  Text<160> detail;  ///< the registry's own words, may be empty
 };
 
 struct Claim {
   overlay::LeaseKey key;
-  std::string_view value;             ///< copied; at most overlay::LeaseValue::kMaxText
-  std::int64_t mod_revision = 0;      ///< 0: nobody may hold this subnet; else: the key must be at exactly this revision
-  bool always_write = false;          ///< with mod_revision: put even if the value is the same
+  std::string_view value;  ///< copied; at most overlay::LeaseValue::kMaxText
+  std::int64_t mod_revision =
+      0;  ///< 0: nobody may hold this subnet; else: the key must be at exactly this revision
+  bool always_write = false;  ///< with mod_revision: put even if the value is the same
 };
 
 enum class Skipped : std::uint8_t {
-  kForeignKey,   ///< not the name of a lease
-  kTooLarge,     ///< key or value over its limit; if the key is a lease's, it was delivered as an unreadable record too
+  kForeignKey,  ///< not the name of a lease
+  kTooLarge,    ///< key or value over its limit; if the key is a lease's, it was delivered as an unreadable
+                ///< record too
 };
 
 /// Trouble with the registry, for the log. Everything goes on by itself.
 struct Trouble {
-  const char* operation = "";   ///< static: "connect", "watch", "list", "keepalive", "config", ...
-  Text<280> endpoint;           ///< URL
+  const char* operation = "";  ///< static: "connect", "watch", "list", "keepalive", "config", ...
+  Text<280> endpoint;          ///< URL
   Error error;
-  Text<160> detail;             ///< the server's message or what TLS said; empty if there is none
+  Text<160> detail;  ///< the server's message or what TLS said; empty if there is none
   Millis retry_in = 0;
 };
 
@@ -62,7 +68,8 @@ class Listener {
   virtual void on_listing_begin() = 0;
   virtual void on_listing_end() = 0;
   virtual void on_listing_abort() = 0;
-  /// A record, in a listing or from the watch or a lost claim. Ours as well.
+  /// A record, in a listing or from the watch or a lost claim. Ours as well. The last word on a key counts:
+  /// after a cut or a lost claim a change may be told twice, and then what led to it once more, in order.
   virtual void on_record(const overlay::LeaseRecord& record) = 0;
   virtual void on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) = 0;
   /// All events of one message were delivered: a good moment to act.
@@ -70,11 +77,12 @@ class Listener {
   virtual void on_skipped(std::string_view key, Skipped why) = 0;
 
   virtual void on_claim(const ClaimResult& result) = 0;
-  /// The lease that keeps our key alive is gone (expired, revoked). The key is gone or about to be: claim it again.
+  /// The lease that keeps our key alive is gone (expired, revoked). The key is gone or about to be: claim it
+  /// again.
   virtual void on_lease_lost() = 0;
 
   virtual void on_trouble(const Trouble& trouble) = 0;
-  /// Requests work (again).
+  /// Requests work (again), or the watch does after trouble with it.
   virtual void on_working(std::string_view endpoint) = 0;
 
  protected:
@@ -87,10 +95,12 @@ class Registry {
   virtual void start(Listener& listener) = 0;
   /// One reading of the config; transport trouble is retried until there is an answer.
   virtual void read_config() = 0;
-  /// Lists, then watches from the list's revision + 1, for ever; lists again where the watch cannot go on without a gap.
+  /// Lists, then watches from the list's revision + 1, for ever; lists again where the watch cannot go on
+  /// without a gap.
   virtual void follow() = 0;
-  /// One claim at a time. Transport trouble is retried until the outcome is known (a claim whose answer was lost is looked up,
-  /// never blindly repeated). Once held, the lease is kept alive until stop().
+  /// One claim at a time. Transport trouble is retried until the outcome is known (a claim whose answer was
+  /// lost is looked up, never blindly repeated). Once held, the lease is kept alive until stop(). A new claim
+  /// replaces one that is under way; claims wait while a listing is open.
   virtual void claim(const Claim& claim) = 0;
   /// Leaves everything in the registry as it is and goes silent.
   virtual void stop() = 0;
