@@ -35,10 +35,10 @@ build-asan: ## build/asan: the same with address and undefined behaviour sanitiz
 	  -DFLANNELETTE_TESTS=ON -DFLANNELETTE_SANITIZE=ON
 	@cmake --build build/asan
 
-build-clang: ## build/clang: the same compiled by clang, for its warnings
+build-clang: ## build/clang: the program compiled by clang, for its warnings
 	@toolchains/install.sh build test
 	@$(CMAKE) -B build/clang --log-level=WARNING -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang \
-	  -DCMAKE_CXX_COMPILER=clang++ -DFLANNELETTE_TESTS=ON
+	  -DCMAKE_CXX_COMPILER=clang++
 	@cmake --build build/clang
 
 test: ## all tests and checks

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 readonly build=${FLANNELETTE_BUILD_DIR:-build}
 readonly results=$build/test-results
-readonly all_parts='check unit unit-valgrind unit-asan sim-asan kernel-asan sim kernel system'
+readonly all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system'
 
 export CMOCKA_MESSAGE_OUTPUT=STDOUT
 unset CMOCKA_XML_FILE
@@ -27,6 +27,7 @@ trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; exit 1' INT TERM
 command_of() {  # part: one word a line
   case $1 in
     check) printf '%s\n' tests/check/run.sh ;;
+    fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
     unit-valgrind)
       printf '%s\n' valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes "$build/test/tests/unit" ;;
@@ -38,7 +39,7 @@ command_of() {  # part: one word a line
 limit_of() {  # part: seconds
   case $1 in
     check) echo 420 ;;
-    unit | sim) echo 120 ;;
+    unit | sim | fuzz) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan) echo 300 ;;
     kernel | kernel-asan) echo 240 ;;
     system) echo 900 ;;
@@ -76,7 +77,7 @@ run_part() {  # part
   mapfile -t command < <(command_of "$part")
   printf '\n### %s\n' "$part"
   : >"$output"
-  if ! compgen -G "tests/${part%%-*}/*_test.cpp" >/dev/null && [ "$part" != check ]; then
+  if ! compgen -G "tests/${part%%-*}/*_test.cpp" >/dev/null && [[ $part != check && $part != fuzz ]]; then
     printf '[ RUN      ] the tier has tests\n[   LINE   ] --- skipped: no tests/%s/*_test.cpp\n[  SKIPPED ] the tier has tests\n' \
       "${part%%-*}" | tee -a "$output"
   elif ! command -v "${command[0]}" >/dev/null || ! [ -x "${command[-1]}" ]; then

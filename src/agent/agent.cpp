@@ -7,18 +7,12 @@ namespace flannelette::agent {
 
 std::string_view name(State state) {
   switch (state) {
-    case State::kInterface:
-      return "waiting for the interface";
-    case State::kConfig:
-      return "waiting for the network config";
-    case State::kListing:
-      return "listing leases";
-    case State::kClaiming:
-      return "claiming a subnet";
-    case State::kRunning:
-      return "running";
-    case State::kStopped:
-      return "stopped";
+    case State::kInterface: return "waiting for the interface";
+    case State::kConfig: return "waiting for the network config";
+    case State::kListing: return "listing leases";
+    case State::kClaiming: return "claiming a subnet";
+    case State::kRunning: return "running";
+    case State::kStopped: return "stopped";
   }
   return "";
 }
@@ -72,7 +66,7 @@ void Agent::Impl::enter(State next) {
   backoff_.reset();
 }
 
-// -- interface and config -------------------------------------------------------------------------------------------------
+// -- interface and config --
 
 void Agent::Impl::seek_interface() {
   auto choice = find_underlay(settings_.interface, kernel_);
@@ -98,7 +92,9 @@ void Agent::Impl::report_missing(const char* text, const char* reason) {
   if (waiting_for_ == reason) return;
   waiting_for_ = reason;
   const auto& names = settings_.interface.names;
-  log_.warning(text, {{"wanted", names.empty() ? std::string_view("(default)") : names.items().front().view()}, {"reason", reason}});
+  log_.warning(text,
+               {{"wanted", names.empty() ? std::string_view("(default)") : names.items().front().view()},
+                {"reason", reason}});
 }
 
 void Agent::Impl::on_config(std::string_view text) {
@@ -107,7 +103,8 @@ void Agent::Impl::on_config(std::string_view text) {
   if (auto parsed = parse_config(text, config_, problem); !parsed) {
     const overlay::ConfigProblem& known = config_problem_;
     if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset) {
-      log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do" : "the network config is wrong",
+      log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do"
+                                     : "the network config is wrong",
                  {{"key", problem.key}, {"reason", problem.why}, {"offset", problem.offset}});
     }
     config_problem_ = problem;
@@ -132,17 +129,12 @@ void Agent::Impl::on_config_missing() {
 
 void Agent::Impl::on_retry() {
   switch (state_) {
-    case State::kInterface:
-      return seek_interface();
-    case State::kConfig:
-      return registry_.read_config();
-    case State::kRunning:
-      dataplane_.doubt();
-      return soon();
+    case State::kInterface: return seek_interface();
+    case State::kConfig: return registry_.read_config();
+    case State::kRunning: dataplane_.doubt(); return soon();
     case State::kListing:
     case State::kClaiming:
-    case State::kStopped:
-      return;
+    case State::kStopped: return;
   }
 }
 
@@ -159,8 +151,8 @@ void Agent::Impl::follow_underlay() {
   }
   auto choice = find_underlay(settings_.interface, kernel_);
   if (!choice || !choice->underlay) {
-    // The old address is kept: the data plane outlives its NIC, and the address most often comes back. The doorbell does not bring
-    // routes, so that we look by ourselves too.
+    // The old address is kept: the data plane outlives its NIC, and the address most often comes back. The
+    // doorbell does not bring routes, so that we look by ourselves too.
     if (!choice) {
       log_.error("cannot look at the interfaces", {Field(choice.error())});
     } else {
@@ -179,7 +171,8 @@ void Agent::Impl::follow_underlay() {
                                      {"mtu", underlay_->mtu}});
   if (!running) {
     // A claim under way is corrected when it is held.
-    if (state_ != State::kConfig) peers_.set_local({config_, underlay_->public_ip, std::nullopt, std::nullopt});
+    if (state_ != State::kConfig)
+      peers_.set_local({config_, underlay_->public_ip, std::nullopt, std::nullopt});
     return;
   }
   auto target = *dataplane_.target();
@@ -188,7 +181,7 @@ void Agent::Impl::follow_underlay() {
   if (moved) reclaim();
 }
 
-// -- records --------------------------------------------------------------------------------------------------------------
+// -- records --
 
 void Agent::Impl::on_listing_begin() { peers_.begin_listing(); }
 
@@ -198,7 +191,8 @@ void Agent::Impl::on_listing_end() {
   peers_.end_listing();
   if (config_.backend_absent && !udp_warned_ && peers_.without_backend() > 0) {
     udp_warned_ = true;
-    log_.warning("the network config has no Backend: vxlan here, but flanneld takes udp; say Backend.Type vxlan");
+    log_.warning(
+        "the network config has no Backend: vxlan here, but flanneld takes udp; say Backend.Type vxlan");
   }
   if (state_ == State::kListing) {
     enter(State::kClaiming);
@@ -217,7 +211,8 @@ void Agent::Impl::on_record(const overlay::LeaseRecord& record) {
   // As long as we have no subnet, a record under our address is most likely our own of an earlier life.
   if (why == overlay::Ignored::kOurPublicIp && state_ != State::kRunning) return;
   const auto key = to_text<overlay::LeaseKey::kMaxText>([&](Writer& out) { write(out, record.key); });
-  log_.warning("peer ignored", {{"key", key.view()}, {"public_ip", record.value.public_ip}, {"reason", name(why)}});
+  log_.warning("peer ignored",
+               {{"key", key.view()}, {"public_ip", record.value.public_ip}, {"reason", name(why)}});
 }
 
 void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) {
@@ -254,7 +249,7 @@ void Agent::Impl::on_working(std::string_view endpoint) {
   trouble_ = false;
 }
 
-// -- convergence ----------------------------------------------------------------------------------------------------------
+// -- convergence --
 
 void Agent::Impl::on_converge() {
   if (state_ != State::kRunning) return;
@@ -262,8 +257,10 @@ void Agent::Impl::on_converge() {
   if (auto done = dataplane_.converge(); !done) {
     const Error& error = done.error();
     const Millis delay = backoff_.next();
-    if (!kernel_trouble_ || kernel_trouble_->code != error.code || kernel_trouble_->sys_errno != error.sys_errno) {
-      log_.warning("the kernel is not as it should be; trying again and again", {Field(error), {"retry_in_ms", delay}});
+    if (!kernel_trouble_ || kernel_trouble_->code != error.code ||
+        kernel_trouble_->sys_errno != error.sys_errno) {
+      log_.warning("the kernel is not as it should be; trying again and again",
+                   {Field(error), {"retry_in_ms", delay}});
     }
     kernel_trouble_ = error;
     retry_.arm_in(delay);
@@ -291,7 +288,8 @@ void Agent::Impl::report_peers() {
   struct Conflicts final : overlay::PeerTable::IgnoredVisitor {
     explicit Conflicts(Log& to) : log(to) {}
     void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override {
-      if (reason == overlay::Ignored::kConflict) log.warning("peer waits", {{"subnet", key.subnet}, {"reason", name(reason)}});
+      if (reason == overlay::Ignored::kConflict)
+        log.warning("peer waits", {{"subnet", key.subnet}, {"reason", name(reason)}});
     }
     Log& log;
   };

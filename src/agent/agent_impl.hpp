@@ -23,14 +23,15 @@ class Backoff {
   Millis delay_ = Agent::kRetryFirst;
 };
 
-/// agent.cpp: the way to kRunning and the convergence; lease.cpp: which subnet is ours and whether it still is.
+/// agent.cpp: the way to kRunning and the convergence; lease.cpp: which subnet is ours and whether it still
+/// is.
 struct Agent::Impl final : registry::Listener {
   Impl(const Dependencies& needs, const Settings& settings);
 
   void start();
   void stop();
 
-  // -- registry::Listener ------------------------------------------------------------------------------------------------
+  // -- registry::Listener --
   void on_config(std::string_view text) override;
   void on_config_missing() override;
   void on_listing_begin() override;
@@ -45,24 +46,24 @@ struct Agent::Impl final : registry::Listener {
   void on_trouble(const registry::Trouble& trouble) override;
   void on_working(std::string_view endpoint) override;
 
-  // -- the way to kRunning -----------------------------------------------------------------------------------------------
+  // -- the way to kRunning --
   void enter(State next);
   void on_doorbell() { look_.arm_at_latest_in(kDoorbellDelay); }
-  void on_look();           ///< look_: links or addresses may have changed
-  void on_retry();          ///< retry_: try again what could not be done in this state
+  void on_look();   ///< look_: links or addresses may have changed
+  void on_retry();  ///< retry_: try again what could not be done in this state
   void retry_later() { retry_.arm_in(backoff_.next()); }
   void seek_interface();
-  void follow_underlay();   ///< there was an interface: has our address, interface or MTU changed?
+  void follow_underlay();  ///< there was an interface: has our address, interface or MTU changed?
   /// Says why there is no interface, once as long as the reason stays the same.
   void report_missing(const char* text, const char* reason);
 
-  // -- convergence -------------------------------------------------------------------------------------------------------
+  // -- convergence --
   void soon() { converge_.arm_at_latest_in(0); }
   void on_converge();
   void on_audit();
   void report_peers();
 
-  // -- the lease (lease.cpp) ---------------------------------------------------------------------------------------------
+  // -- the lease (lease.cpp) --
   /// Decides which subnet to ask for, and asks. From kListing (first time) and kClaiming (again).
   void claim_subnet();
   /// Asks for the subnet that we had: the key is gone, or says what is no longer true (our address changed).
@@ -73,7 +74,7 @@ struct Agent::Impl final : registry::Listener {
   void check_lease();
   void claim_later() { claim_retry_.arm_in(claim_backoff_.next()); }
   void on_claim_retry();
-  void lost_claim();        ///< somebody was first, or stands in the way
+  void lost_claim();  ///< somebody was first, or stands in the way
   void adopt_or_choose(std::optional<overlay::LeaseKey>& key, std::int64_t& mod_revision, bool& always_write);
   std::optional<Net4> previous_subnet();
   bool in_range(Net4 subnet) const;
@@ -115,14 +116,14 @@ struct Agent::Impl final : registry::Listener {
   std::optional<Own> own_;
   overlay::ConfigProblem config_problem_;  ///< the last one logged
   bool udp_warned_ = false;
-  bool claiming_ = false;          ///< a claim is under way
-  int lost_races_ = 0;             ///< since we last held a lease
-  std::optional<Net4> blocked_;    ///< free by the table, but taken: a foreign key stands in the way
+  bool claiming_ = false;            ///< a claim is under way
+  int lost_races_ = 0;               ///< since we last held a lease
+  std::optional<Net4> blocked_;      ///< free by the table, but taken: a foreign key stands in the way
   std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
   std::size_t ignored_reported_ = 0;
   std::optional<Error> kernel_trouble_;  ///< the last failure to converge, as reported
   bool ready_ = false;
-  bool trouble_ = false;           ///< the registry was last heard failing
+  bool trouble_ = false;  ///< the registry was last heard failing
 };
 
 }  // namespace flannelette::agent

@@ -35,7 +35,13 @@ struct Judge final : kernel::EntryVisitor {
 struct FindingLogger final : kernel::FindingVisitor {
   FindingLogger(Log& to, Net4 net) : log(to), network(net) {}
   void put_accept(Writer& out, const kernel::FirewallFinding& finding, std::string_view match) const {
-    out.put("nft insert rule ").put(finding.family).put(" ").put(finding.table).put(" ").put(finding.chain).put(match);
+    out.put("nft insert rule ")
+        .put(finding.family)
+        .put(" ")
+        .put(finding.table)
+        .put(" ")
+        .put(finding.chain)
+        .put(match);
     write(out, network);
     out.put(" accept");
   }
@@ -107,7 +113,8 @@ Result<void> Dataplane::converge_device() {
   spec.learning = t.config.learning;
   spec.gbp = t.config.gbp;
   if (spec.mtu == 0) {
-    log_.error("the underlay's MTU is too small for VXLAN", {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
+    log_.error("the underlay's MTU is too small for VXLAN",
+               {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
     return Error{Code::kInvalid, 0, "MTU"};
   }
 
@@ -126,7 +133,8 @@ Result<void> Dataplane::converge_device() {
                                                     Field(created.error())});
       return created.error();
     }
-    log_.info("device created", {{"device", spec.name.view()}, {"mac", spec.mac}, {"local", spec.local}, {"mtu", spec.mtu}});
+    log_.info("device created",
+              {{"device", spec.name.view()}, {"mac", spec.mac}, {"local", spec.local}, {"mtu", spec.mtu}});
     auto made = kernel_.find_device(spec.name);
     if (!made) return made.error();
     if (!*made) return Error{Code::kNotFound, 0, "the device vanished after its creation"};
@@ -136,12 +144,14 @@ Result<void> Dataplane::converge_device() {
   if (plan.entries_lost() || index != device_index_) peers_.invalidate();
   device_index_ = index;
 
-  // Address before up, as flanneld does; before a change of MAC or state, so that nothing is sent with a wrong source.
+  // Address before up, as flanneld does; before a change of MAC or state, so that nothing is sent with a
+  // wrong source.
   FLT_TRY(kernel_.quiet_device(spec.name));
   FLT_TRY(kernel_.set_device_address(index, t.subnet.base, t.config.network));
   const overlay::DevicePlan rest = plan.create ? plan_device(spec, *have) : plan;
   if (!rest.nothing()) {
-    if (!plan.create) log_.info("device adjusted", {{"device", spec.name.view()}, {"local", spec.local}, {"mtu", spec.mtu}});
+    if (!plan.create)
+      log_.info("device adjusted", {{"device", spec.name.view()}, {"local", spec.local}, {"mtu", spec.mtu}});
     FLT_TRY(kernel_.change_device(index, spec, rest));
   }
   return converge_subnet_env(spec.mtu);
@@ -163,7 +173,8 @@ Result<void> Dataplane::converge_rules() {
     }
     rules_error_ = error;
   } else if (rules_error_.reset(); *written && !spec.empty()) {
-    log_.info("traffic rules installed", {{"table", "ip flannelette"}, {"network", spec.network}, {"subnet", spec.subnet}});
+    log_.info("traffic rules installed",
+              {{"table", "ip flannelette"}, {"network", spec.network}, {"subnet", spec.subnet}});
   }
   if (!inspected_) {
     inspected_ = true;
@@ -178,7 +189,8 @@ void Dataplane::check_forwarding() {
   auto on = kernel_.ip_forward();
   if (!on || *on) return;
   if (!settings_.set_ip_forward) {
-    log_.warning("net.ipv4.ip_forward is 0: pods behind this node are not reached; set it, or ip-forward = set");
+    log_.warning(
+        "net.ipv4.ip_forward is 0: pods behind this node are not reached; set it, or ip-forward = set");
     return;
   }
   if (auto set = kernel_.set_ip_forward(); !set) {
@@ -197,17 +209,20 @@ void Dataplane::inspect_firewall(const overlay::RuleSpec& spec) {
 
 Result<void> Dataplane::converge_subnet_env(std::uint32_t mtu) {
   const Target& t = *target_;
-  const overlay::SubnetEnv env{t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, mtu, settings_.ip_masq};
+  const overlay::SubnetEnv env{
+      t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, mtu, settings_.ip_masq};
   const auto text = to_text<kMaxSubnetEnv>([&](Writer& out) { write(out, env); });
   std::array<char, kMaxSubnetEnv> buffer;
   auto have = files_.read(settings_.subnet_file, buffer);
   if (have && *have && **have == text.view()) return {};
   if (auto done = files_.replace(settings_.subnet_file, text, 0644); !done) {
-    // The overlay works without it; the CNI plugin does not. Not fatal, as in flanneld, and tried again with the next look.
+    // The overlay works without it; the CNI plugin does not. Not fatal, as in flanneld, and tried again with
+    // the next look.
     log_.error("cannot write the subnet file", {{"file", settings_.subnet_file.view()}, Field(done.error())});
     return {};
   }
-  log_.info("subnet file written", {{"file", settings_.subnet_file.view()}, {"subnet", t.subnet}, {"mtu", mtu}});
+  log_.info("subnet file written",
+            {{"file", settings_.subnet_file.view()}, {"subnet", t.subnet}, {"mtu", mtu}});
   return {};
 }
 

@@ -13,8 +13,9 @@
 
 namespace flannelette::agent {
 
-/// Makes this machine what it should be, and keeps it so: the device, its address, the traffic rules, subnet.env, and the entries of
-/// every peer. Knows the kernel, not the registry. Every step compares first: converging twice in a row writes once.
+/// Makes this machine what it should be, and keeps it so: the device, its address, the traffic rules,
+/// subnet.env, and the entries of every peer. Knows the kernel, not the registry. Every step compares first:
+/// converging twice in a row writes once.
 class Dataplane {
  public:
   /// What it should be.
@@ -25,14 +26,16 @@ class Dataplane {
     Mac mac;
   };
 
-  Dataplane(kernel::Kernel& kernel, Files& files, Log& log, const Settings& settings, overlay::PeerTable& peers)
+  Dataplane(kernel::Kernel& kernel, Files& files, Log& log, const Settings& settings,
+            overlay::PeerTable& peers)
       : kernel_(kernel), files_(files), log_(log), settings_(settings), peers_(peers) {}
 
   void set_target(const Target& target);
   const std::optional<Target>& target() const { return target_; }
   /// Everything but the peers' entries is to be looked at again.
   void doubt() { doubted_ = true; }
-  /// The one step: looks, compares, writes what differs. On failure (logged) what was not done stays to be done: try again later.
+  /// The one step: looks, compares, writes what differs. On failure (logged) what was not done stays to be
+  /// done: try again later.
   Result<void> converge();
   /// The device, the rules and subnet.env are there, and the peers were handed to the kernel once.
   bool complete() const { return complete_; }

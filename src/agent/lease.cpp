@@ -35,8 +35,10 @@ std::optional<Net4> Agent::Impl::previous_subnet() {
   return subnet && in_range(*subnet) ? subnet : std::nullopt;
 }
 
-/// Our own record first, then the subnet of the subnet file, then any that is free; `key` stays empty if there is none.
-void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mod_revision, bool& always_write) {
+/// Our own record first, then the subnet of the subnet file, then any that is free; `key` stays empty if
+/// there is none.
+void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mod_revision,
+                                  bool& always_write) {
   const auto previous = previous_subnet();
   auto device = kernel_.find_device(overlay::device_name(config_.vni));
   const std::optional<Mac> device_mac = device && *device ? std::optional<Mac>((*device)->mac) : std::nullopt;
@@ -47,8 +49,8 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
       mod_revision = own->mod_revision;
       const bool mac_known = own->mac.unicast() && !own->mac.zero();
       if (mac_known) mac_ = own->mac;
-      // Nothing on this machine says that this record is ours but the address in it: it may be another node's that has the same
-      // one. Writing it again, even unchanged, lets that node notice.
+      // Nothing on this machine says that this record is ours but the address in it: it may be another node's
+      // that has the same one. Writing it again, even unchanged, lets that node notice.
       always_write = !(mac_known && device_mac == own->mac) && previous != own->key.subnet;
       return;
     }
@@ -79,7 +81,8 @@ void Agent::Impl::claim_subnet() {
   bool always_write = false;
   adopt_or_choose(key, mod_revision, always_write);
   if (!key) {
-    log_.error("no subnet is free; waiting for one", {{"network", config_.network}, {"subnet_len", unsigned{config_.subnet_len}}});
+    log_.error("no subnet is free; waiting for one",
+               {{"network", config_.network}, {"subnet_len", unsigned{config_.subnet_len}}});
     return claim_later();
   }
   if (!mac_ || mac_->zero() || !mac_->unicast()) mac_ = random_.mac();
@@ -115,10 +118,8 @@ void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, boo
 void Agent::Impl::on_claim(const registry::ClaimResult& result) {
   claiming_ = false;
   switch (result.outcome) {
-    case registry::ClaimOutcome::kHeld:
-      return lease_held(result);
-    case registry::ClaimOutcome::kTaken:
-      return lost_claim();
+    case registry::ClaimOutcome::kHeld: return lease_held(result);
+    case registry::ClaimOutcome::kTaken: return lost_claim();
     case registry::ClaimOutcome::kRefused:
       log_.error("the registry refuses our lease",
                  {{"subnet", own_->key.subnet}, Field(result.error), {"detail", result.detail.view()}});
@@ -127,7 +128,8 @@ void Agent::Impl::on_claim(const registry::ClaimResult& result) {
   }
 }
 
-/// What is there now is in the table, unless it is no lease at all: then asking again at once would go round in a circle.
+/// What is there now is in the table, unless it is no lease at all: then asking again at once would go round
+/// in a circle.
 void Agent::Impl::lost_claim() {
   const bool visible = !own_->creating || peers_.taken(own_->key.subnet);
   if (state_ == State::kClaiming) {
@@ -159,7 +161,9 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
                            {"public_ip", own_->value.public_ip},
                            {"mac", own_->value.mac},
                            {"ttl_s", result.ttl_seconds},
-                           {"kind", result.reservation ? "reservation" : result.written ? "written" : "kept"}});
+                           {"kind", result.reservation ? "reservation"
+                                    : result.written   ? "written"
+                                                       : "kept"}});
   // The table learns it at once; the watch brings the same revision later, or has brought it already.
   overlay::LeaseRecord record;
   record.key = own_->key;
@@ -183,7 +187,8 @@ void Agent::Impl::check_lease() {
   if (claiming_) return;
   const auto holder = peers_.find_holder(own_->key.subnet);
   if (!holder) {
-    if (own_->held) log_.warning("our lease was deleted; claiming the subnet again", {{"subnet", own_->key.subnet}});
+    if (own_->held)
+      log_.warning("our lease was deleted; claiming the subnet again", {{"subnet", own_->key.subnet}});
     own_->held = false;
     if (!claim_retry_.armed()) reclaim();
     return;
@@ -201,8 +206,9 @@ void Agent::Impl::check_lease() {
     return;
   }
   own_->held = false;
-  log_.error("another node holds our subnet; not fighting over it, give one of the two another subnet",
-             {{"subnet", own_->key.subnet}, {"rival_public_ip", holder->public_ip}, {"rival_mac", holder->mac}});
+  log_.error(
+      "another node holds our subnet; not fighting over it, give one of the two another subnet",
+      {{"subnet", own_->key.subnet}, {"rival_public_ip", holder->public_ip}, {"rival_mac", holder->mac}});
 }
 
 }  // namespace flannelette::agent

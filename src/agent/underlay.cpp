@@ -111,7 +111,8 @@ UnderlayChoice choose_underlay(const InterfaceSettings& settings, const Surround
   } else if (settings.public_ip) {
     const Address* address = address_of(here, *settings.public_ip);
     if (address == nullptr) {
-      return {std::nullopt, "no interface has the public address; give the interface too if it is behind NAT"};
+      return {std::nullopt,
+              "no interface has the public address; give the interface too if it is behind NAT"};
     }
     hit = {link_of(here, address->link_index), *settings.public_ip};
   } else {

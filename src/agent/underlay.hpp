@@ -9,16 +9,17 @@
 #include "flannelette/base/ip.hpp"
 #include "flannelette/kernel/kernel.hpp"
 
-/// Which interface carries the overlay, and what our address is there. A pure choice over what the kernel shows.
+/// Which interface carries the overlay, and what our address is there. A pure choice over what the kernel
+/// shows.
 namespace flannelette::agent {
 
 struct Underlay {
   int link_index = 0;
   kernel::InterfaceName name;
   std::uint32_t mtu = 0;
-  Ip4 address;     ///< ours on the interface
-  Ip4 public_ip;   ///< what peers send to
-  Ip4 local;       ///< outer source of our packets: public_ip if some interface here has it, else `address`
+  Ip4 address;    ///< ours on the interface
+  Ip4 public_ip;  ///< what peers send to
+  Ip4 local;      ///< outer source of our packets: public_ip if some interface here has it, else `address`
   bool operator==(const Underlay&) const = default;
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the header-only parts of the C++ standard library expect of libstdc++, for a program that links without it
-// (FLANNELETTE_NO_LIBSTDCXX). Nothing here returns in failure: out of memory, or a container driven past its limits, ends the
-// process with one line on stderr, and the service manager starts it again. The data plane stays up meanwhile.
+// What the header-only parts of the C++ standard library expect of libstdc++, for a program that links
+// without it (FLANNELETTE_NO_LIBSTDCXX). Nothing here returns in failure: out of memory, or a container
+// driven past its limits, ends the process with one line on stderr, and the service manager starts it again.
+// The data plane stays up meanwhile.
 
 #include <unistd.h>
 
@@ -41,7 +42,8 @@ void operator delete(void* memory, const std::nothrow_t&) noexcept { free(memory
 void operator delete[](void* memory, const std::nothrow_t&) noexcept { free(memory); }
 
 namespace std {
-// Declared in <bits/functexcept.h> and <bits/c++config.h>; with those names, so that inlined library code finds them.
+// Declared in <bits/functexcept.h> and <bits/c++config.h>; with those names, so that inlined library code
+// finds them.
 [[noreturn]] void __throw_bad_alloc() { die("out of memory"); }
 [[noreturn]] void __throw_bad_array_new_length() { die("array length"); }
 [[noreturn]] void __throw_length_error(const char* what) { die(what); }
@@ -52,7 +54,9 @@ namespace std {
 [[noreturn]] void __throw_bad_optional_access() { die("empty optional"); }
 [[noreturn]] void __throw_bad_variant_access(const char* what) { die(what); }
 [[noreturn]] void __throw_bad_function_call() { die("empty function"); }
-[[noreturn]] void __glibcxx_assert_fail(const char*, int, const char*, const char* condition) noexcept { die(condition); }
+[[noreturn]] void __glibcxx_assert_fail(const char*, int, const char*, const char* condition) noexcept {
+  die(condition);
+}
 [[noreturn]] void terminate() noexcept { die("terminate"); }
 }  // namespace std
 

@@ -29,7 +29,8 @@ Result<void> notify_ready() {
   const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return system_error("NOTIFY_SOCKET", errno);
   constexpr std::string_view kReady = "READY=1\n";
-  if (::sendto(socket.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size) < 0) {
+  if (::sendto(socket.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address), size) < 0) {
     return system_error("NOTIFY_SOCKET", errno);
   }
   return {};

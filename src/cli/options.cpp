@@ -263,8 +263,8 @@ constexpr Option kOptions[] = {
      Fate::kUnbuilt},
 
     {"healthz-ip", "", "", "IP", "0.0.0.0", "there is no health listener", any, Fate::kIgnored},
-    {"iptables-resync", "", "", "SECONDS", "5", "the rules are compared every five minutes",
-     check_number, Fate::kIgnored},
+    {"iptables-resync", "", "", "SECONDS", "5", "the rules are compared every five minutes", check_number,
+     Fate::kIgnored},
     {"kubeconfig-file", "", "", "FILE", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},
     {"kube-api-url", "", "", "URL", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},
     {"kube-annotation-prefix", "", "", "TEXT", "flannel.alpha.coreos.com", "only kube-subnet-mgr uses it",

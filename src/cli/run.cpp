@@ -36,7 +36,8 @@ struct Stopper {
 
 struct Notifier {
   void ready() {
-    if (auto told = notify_ready(); !told) log.warning("cannot tell the service manager that we are ready", {Field(told.error())});
+    if (auto told = notify_ready(); !told)
+      log.warning("cannot tell the service manager that we are ready", {Field(told.error())});
   }
   Log& log;
 };
@@ -71,7 +72,8 @@ int run(const RunSettings& settings) {
 
   io::TlsContext tls;
   bool any_tls = false;
-  for (std::size_t i = 0; i < settings.etcd.endpoint_count; ++i) any_tls = any_tls || settings.etcd.endpoints[i].tls;
+  for (std::size_t i = 0; i < settings.etcd.endpoint_count; ++i)
+    any_tls = any_tls || settings.etcd.endpoints[i].tls;
   if (any_tls) {
     Text<Files::kMaxPath> failed;
     if (auto loaded = tls.load(settings.tls, files, &failed); !loaded) {
@@ -84,8 +86,9 @@ int run(const RunSettings& settings) {
   registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
 
   Notifier notifier{log};
-  agent::Agent agent({loop, log, kernel, etcd, files, random, Delegate<void()>::to<&Notifier::ready>(&notifier)},
-                     settings.agent);
+  agent::Agent agent(
+      {loop, log, kernel, etcd, files, random, Delegate<void()>::to<&Notifier::ready>(&notifier)},
+      settings.agent);
   log.info("flannelette " FLANNELETTE_VERSION " starts");
   agent.start();
   auto ran = loop.run();

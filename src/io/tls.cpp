@@ -351,8 +351,8 @@ int TlsSession::Impl::send(void* self, const unsigned char* bytes, std::size_t s
   const ssize_t sent = ::send(static_cast<Impl*>(self)->fd, bytes, size, MSG_NOSIGNAL);
   if (sent >= 0) return static_cast<int>(sent);
   if (errno == EAGAIN || errno == EINTR) return MBEDTLS_ERR_SSL_WANT_WRITE;
-  // The server has hung up, and why may wait to be read: its alert. So this is taken for sent; the next read brings the
-  // alert or the end.
+  // The server has hung up, and why may wait to be read: its alert. So this is taken for sent; the next read
+  // brings the alert or the end.
   if (errno == EPIPE || errno == ECONNRESET) return static_cast<int>(size);
   static_cast<Impl*>(self)->socket_errno = errno;
   return MBEDTLS_ERR_SSL_CONN_EOF;

@@ -147,8 +147,7 @@ void PeerTable::abort_audit() {
 
 bool PeerTable::more_stale() const { return impl_->more_stale; }
 
-// -- inside
-// ------------------------------------------------------------------------------------------------------------
+// -- inside --
 
 void PeerTable::Impl::forget_audit() {
   for (PeerRecord& record : records) record.clear_seen();

@@ -70,8 +70,7 @@ void PeerTable::invalidate() {
 
 bool PeerTable::needs_audit() const { return !impl_->audited || impl_->more_stale; }
 
-// -- inside
-// ------------------------------------------------------------------------------------------------------------
+// -- inside --
 
 /// Winners' subnets do not overlap, so that at most one has this base, whatever its length.
 PeerRecord* PeerTable::Impl::winner_at(Ip4 base) {

@@ -147,8 +147,7 @@ std::size_t PeerTable::without_backend() const {
                     [](const PeerRecord& r) { return r.value_form() == Form::kNoBackend; }));
 }
 
-// -- inside
-// ------------------------------------------------------------------------------------------------------------
+// -- inside --
 
 std::size_t PeerTable::Impl::find_place(const PeerPlace& place) const {
   const PeerRecord* end = records.begin() + sorted;

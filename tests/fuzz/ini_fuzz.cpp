@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The INI file as an attacker of the parser would write it. Only the file varies; no flag and no environment
-// is given. clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude -Isrc
-// tests/fuzz/ini_fuzz.cpp
-//   src/cli/{draft,flags,help,ini,options,settings_reader}.cpp src/io/endpoint.cpp
-//   src/base/{files,ip,log,random,result,text}.cpp -linih
+// The INI file as an attacker of the parser would write it. Only the file varies; no flag and no
+// environment is given.
 #include <cstring>
 
 #include "flannelette/cli/settings_reader.hpp"

@@ -61,8 +61,7 @@ class FakeKernel final : public kernel::Kernel {
     links.push_back({.index = 1, .name = "lo", .mtu = 65536, .up = true, .running = true, .loopback = true});
   }
 
-  // -- the tables: tests set and read them; what others do to the machine is below
-  // -----------------------------------
+  // -- the tables: tests set and read them; what others do to the machine is below --
   std::vector<kernel::Link> links;
   std::vector<kernel::Address> addresses;
   std::vector<overlay::Device> devices;  // of links that are more than a plain NIC
@@ -76,8 +75,7 @@ class FakeKernel final : public kernel::Kernel {
   bool forwarding = false;
   std::map<std::string, int> accept_ra;
 
-  // -- what was asked of it
-  // ------------------------------------------------------------------------------------------
+  // -- what was asked of it --
   std::size_t writes = 0;                // requests that change something, done or refused
   std::size_t dumps = 0;                 // dump_entries
   std::vector<overlay::Change> changes;  // all that were sent, in order
@@ -86,16 +84,14 @@ class FakeKernel final : public kernel::Kernel {
     changes.clear();
   }
 
-  // -- trouble
-  // -------------------------------------------------------------------------------------------------------
+  // -- trouble --
   /// The next `times` calls of this kind fail; negative: all until heal().
   void fail(Call call, Error error, int times = 1) { faults_[call] = {error, times}; }
   void heal() { faults_.clear(); }
   /// Asked for each change; an Error refuses it.
   std::function<std::optional<Error>(const overlay::Change&)> refuse;
 
-  // -- what others do to the machine
-  // ---------------------------------------------------------------------------------
+  // -- what others do to the machine --
   /// A NIC with one address, up; the first one has the default route.
   int add_nic(std::string_view name, Net4 address, std::uint32_t mtu = 1500) {
     const int index = next_index_++;
@@ -159,8 +155,7 @@ class FakeKernel final : public kernel::Kernel {
   }
   void changed() { bell_.arm_in(0); }
 
-  // -- Kernel
-  // --------------------------------------------------------------------------------------------------------
+  // -- Kernel --
   Result<void> dump_links(kernel::LinkVisitor& visitor) override {
     FLT_TRY(fault(Call::kDumpLinks));
     for (const auto& link : links) visitor.link(link);

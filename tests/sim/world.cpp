@@ -35,8 +35,7 @@ bool has_all(const std::string& entries, Net4 subnet, Mac mac, Ip4 public_ip) {
 
 }  // namespace
 
-// -- files and log
-// ----------------------------------------------------------------------------------------------------
+// -- files and log --
 
 Result<std::optional<std::string_view>> MemoryFiles::read(std::string_view path, std::span<char> buffer) {
   const auto found = all.find(path);
@@ -70,8 +69,7 @@ std::string LogRecorder::text() const {
   return all;
 }
 
-// -- a node
-// -----------------------------------------------------------------------------------------------------------
+// -- a node --
 
 /// What exists only while the program runs.
 struct SimNode::Running {
@@ -183,8 +181,7 @@ std::size_t SimNode::routes() const {
                     [&](const auto& each) { return found != nullptr && each.second.link == found->index; }));
 }
 
-// -- the world
-// --------------------------------------------------------------------------------------------------------
+// -- the world --
 
 World::World(const char* config) {
   if (config != nullptr) put_config(config);

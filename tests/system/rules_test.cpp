@@ -218,7 +218,9 @@ TEST_SUITE("system/rules") {
   TEST_CASE("a drop in somebody else's forward chain is named once, and the command given mends it") {
     REQUIRE_MEANS(cluster_means(), means::program("nft"));
     Pods pods;
-    auto& [etcd, a, b, pod_a, pod_b] = pods;
+    auto& etcd = pods.etcd;
+    auto& a = pods.a;  // not structured bindings: a lambda cannot capture those under clang 14
+    auto& b = pods.b;
     CHECK(a.stop() == 0);
     for (const char* firewall :
          {"nft 'table inet fw { chain forwarding { type filter hook forward priority 0; policy drop; }; }'",
@@ -231,12 +233,12 @@ TEST_SUITE("system/rules") {
       const std::string line = "another firewall table drops forwarded packets";
       REQUIRE_MESSAGE(a.logs(line), a.log());
       CHECK(contains(a.log(), "table=fw chain=forwarding"));
-      CHECK(run({.args = {"ping", "-c1", "-W1", pod_b}, .netns = a.pod().name()}).status != 0);
+      CHECK(run({.args = {"ping", "-c1", "-W1", pods.pod_b}, .netns = a.pod().name()}).status != 0);
       const std::string fix = fix_after(a.log(), line);
       INFO(fix);
       shell(a.node(), fix);
-      CHECK(pings(a.pod(), pod_b));
-      CHECK(pings(b.pod(), pod_a));
+      CHECK(pings(a.pod(), pods.pod_b));
+      CHECK(pings(b.pod(), pods.pod_a));
       etcd.put(kSubnetKeys + "10.64.254.0-24",
                peer_value("172.30.0.77", "02:00:00:00:00:77"));  // work goes on
       CHECK(wait_until(5s, [&] { return contains(a.routes(), "10.64.254.0/24"); }));

@@ -23,7 +23,8 @@ namespace flannelette::agent {
 ///     kClaiming  -> kClaiming   (the subnet was taken meanwhile, or none is free: choose again)
 ///     any        -> kStopped
 ///
-/// Losing the registry, the lease or the interface in kRunning is not a state: the data plane stays, and what is missing is sought.
+/// Losing the registry, the lease or the interface in kRunning is not a state: the data plane stays, and what
+/// is missing is sought.
 enum class State : std::uint8_t {
   kInterface,  ///< waiting for the underlay interface and its address
   kConfig,     ///< waiting for the network config
@@ -45,12 +46,14 @@ struct Dependencies {
   Delegate<void()> on_ready;  ///< once: the device, the rules and subnet.env are in place
 };
 
-/// The state machine that ties registry and kernel: choose the interface, get the config, hold a lease, keep the kernel equal to what
-/// the registry says. Nothing but stop() ends it.
+/// The state machine that ties registry and kernel: choose the interface, get the config, hold a lease, keep
+/// the kernel equal to what the registry says. Nothing but stop() ends it.
 class Agent {
  public:
-  static constexpr Millis kAuditEvery = 5 * 60'000;  ///< the kernel's tables are compared with the peer table at least this often
-  static constexpr Millis kDoorbellDelay = 100;      ///< addresses come and go in sets: look when they have settled
+  static constexpr Millis kAuditEvery =
+      5 * 60'000;  ///< the kernel's tables are compared with the peer table at least this often
+  static constexpr Millis kDoorbellDelay =
+      100;  ///< addresses come and go in sets: look when they have settled
   static constexpr Millis kRetryFirst = 1'000;
   static constexpr Millis kRetryMax = 60'000;
 

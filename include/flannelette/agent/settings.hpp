@@ -11,7 +11,8 @@
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/text.hpp"
 
-/// What the operator wants of this node; filled by the command line, the environment and the INI file (cli), read by the agent.
+/// What the operator wants of this node; filled by the command line, the environment and the INI file (cli),
+/// read by the agent.
 namespace flannelette::agent {
 
 /// A short list of texts without a heap.
@@ -32,14 +33,15 @@ class TextList {
   std::size_t count_ = 0;
 };
 
-/// How to find the underlay interface and our address on it, in flanneld's order: each of `names` (an interface name or one of its
-/// addresses), then each regular expression, then the interface that reaches an address, then the one that has `public_ip`, then that of the
-/// default route. If any of the first three is given and nothing matches, we wait; we never fall through to the default route.
+/// How to find the underlay interface and our address on it, in flanneld's order: each of `names` (an
+/// interface name or one of its addresses), then each regular expression, then the interface that reaches an
+/// address, then the one that has `public_ip`, then that of the default route. If any of the first three is
+/// given and nothing matches, we wait; we never fall through to the default route.
 struct InterfaceSettings {
   TextList<8, 63> names;
-  TextList<4, 127> regexes;          ///< POSIX extended, unanchored; matched against addresses, then names
+  TextList<4, 127> regexes;  ///< POSIX extended, unanchored; matched against addresses, then names
   std::optional<Ip4> can_reach;
-  std::optional<Ip4> public_ip;      ///< what peers send to; default: our address on the interface
+  std::optional<Ip4> public_ip;  ///< what peers send to; default: our address on the interface
 };
 
 struct Settings {
@@ -47,8 +49,9 @@ struct Settings {
   Text<Files::kMaxPath> subnet_file{"/run/flannel/subnet.env"};
   bool ip_masq = false;
   bool masq_fully_random = true;
-  bool forward_rules = true;         ///< takes effect together with ip_masq, as in flanneld (iptables-forward-rules is independent there: see agent)
-  bool set_ip_forward = false;       ///< write net.ipv4.ip_forward = 1 if it is 0; else only warn
+  bool forward_rules = true;  ///< takes effect together with ip_masq, as in flanneld (iptables-forward-rules
+                              ///< is independent there: see agent)
+  bool set_ip_forward = false;  ///< write net.ipv4.ip_forward = 1 if it is 0; else only warn
   Level log_level = Level::kInfo;
 };
 

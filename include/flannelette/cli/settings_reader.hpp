@@ -31,9 +31,10 @@ class Reporter {
 /// What the command line asks for.
 enum class Asked : std::uint8_t { kRun, kHelp, kVersion, kWrong };
 
-/// Reads the INI file (-c, default /etc/flannelette.ini; the default one may be absent), above it FLANNELD_* environment, above that
-/// the flags. `arguments` are those after the verb. kWrong: at least one problem was reported; all problems are, not only the first.
-Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment, Files& files,
-                    RunSettings& settings, Reporter& reporter);
+/// Reads the INI file (-c, default /etc/flannelette.ini; the default one may be absent), above it FLANNELD_*
+/// environment, above that the flags. `arguments` are those after the verb. kWrong: at least one problem was
+/// reported; all problems are, not only the first.
+Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment,
+                    Files& files, RunSettings& settings, Reporter& reporter);
 
 }  // namespace flannelette::cli

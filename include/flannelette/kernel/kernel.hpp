@@ -13,7 +13,8 @@
 #include "flannelette/overlay/rules.hpp"
 
 /// The seam to the kernel. Real: NetlinkKernel. Tests: a fake that keeps tables, and a faulty one.
-/// Calls are synchronous and short (local netlink); nothing here knows the registry. A visitor must not call the Kernel from its calls.
+/// Calls are synchronous and short (local netlink); nothing here knows the registry. A visitor must not call
+/// the Kernel from its calls.
 namespace flannelette::kernel {
 
 using overlay::InterfaceName;
@@ -22,8 +23,8 @@ struct Link {
   int index = 0;
   InterfaceName name;
   std::uint32_t mtu = 0;
-  bool up = false;        ///< IFF_UP
-  bool running = false;   ///< carrier
+  bool up = false;       ///< IFF_UP
+  bool running = false;  ///< carrier
   bool loopback = false;
 };
 
@@ -33,7 +34,7 @@ struct Address {
   bool permanent = false;  ///< IFA_F_PERMANENT: not dynamic
   bool secondary = false;
   bool deprecated = false;
-  bool link_scope = false; ///< scope link or host
+  bool link_scope = false;  ///< scope link or host
 };
 
 class LinkVisitor {
@@ -63,30 +64,32 @@ class EntryVisitor {
 struct RouteAnswer {
   int link_index = 0;
   Ip4 source;
-  Ip4 gateway;    ///< 0.0.0.0: directly connected
+  Ip4 gateway;  ///< 0.0.0.0: directly connected
 };
 
 /// How a batch of changes went. Requests that failed did nothing; all others are done.
 struct BatchReport {
   std::size_t done = 0;
   std::size_t failed = 0;
-  Error first;                 ///< of the first failure
+  Error first;  ///< of the first failure
   overlay::Change first_change{};
 };
 
-/// Things on this machine, not ours, that stop the overlay's traffic. Named to the operator, never touched. A chain that drops in the
-/// end may well accept our network in an earlier rule: that is not looked into, so a kForeignDrop is a hint and no proof.
+/// Things on this machine, not ours, that stop the overlay's traffic. Named to the operator, never touched. A
+/// chain that drops in the end may well accept our network in an earlier rule: that is not looked into, so a
+/// kForeignDrop is a hint and no proof.
 struct FirewallFinding {
   enum class Kind : std::uint8_t {
-    kForeignDrop,        ///< a forward filter chain of another table with policy drop, or whose last rule drops or rejects everything
-    kFlanneldNftTable,   ///< `table ip flannel-ipv4`
-    kFlanneldIptables,   ///< chains FLANNEL-POSTRTG / FLANNEL-FWD of flanneld's iptables mode
+    kForeignDrop,  ///< a forward filter chain of another table with policy drop, or whose last rule drops or
+                   ///< rejects everything
+    kFlanneldNftTable,  ///< `table ip flannel-ipv4`
+    kFlanneldIptables,  ///< chains FLANNEL-POSTRTG / FLANNEL-FWD of flanneld's iptables mode
   };
   Kind kind;
-  Text<16> family;       ///< "ip", "inet"
+  Text<16> family;  ///< "ip", "inet"
   Text<64> table;
   Text<64> chain;
-  bool legacy = false;   ///< of the kernel's older interface: `iptables-legacy` shows it, `nft` does not
+  bool legacy = false;  ///< of the kernel's older interface: `iptables-legacy` shows it, `nft` does not
 };
 class FindingVisitor {
  public:
@@ -100,7 +103,7 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
 
-  // -- looking around ------------------------------------------------------------------------------------------------
+  // -- looking around --
   virtual Result<void> dump_links(LinkVisitor& visitor) = 0;
   virtual Result<void> dump_addresses(AddressVisitor& visitor) = 0;  ///< IPv4
   /// Interface of the IPv4 default route of the main table with the lowest metric; nullopt if there is none.
@@ -108,40 +111,45 @@ class Kernel {
   /// What the kernel would do with a packet to `destination`; nullopt: no route.
   virtual Result<std::optional<RouteAnswer>> route_to(Ip4 destination) = 0;
 
-  // -- the device ----------------------------------------------------------------------------------------------------
+  // -- the device --
   virtual Result<std::optional<overlay::Device>> find_device(std::string_view name) = 0;
-  /// Creates it with MAC, MTU and all else at once, down. kUnsupported: no vxlan in this kernel (context says what to load);
-  /// kExists: the name, or the VNI and port, are in use by another device.
+  /// Creates it with MAC, MTU and all else at once, down. kUnsupported: no vxlan in this kernel (context says
+  /// what to load); kExists: the name, or the VNI and port, are in use by another device.
   virtual Result<void> create_device(const overlay::DeviceSpec& spec) = 0;
   /// Applies the in-place parts of the plan (local, learning, mtu, mac, up), each only if set.
-  virtual Result<void> change_device(int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) = 0;
+  virtual Result<void> change_device(int index, const overlay::DeviceSpec& spec,
+                                     const overlay::DevicePlan& plan) = 0;
   virtual Result<void> delete_device(int index) = 0;
-  /// Makes `address`/32 the only IPv4 address of the device inside `network`; other addresses stay. No write if it is so already.
+  /// Makes `address`/32 the only IPv4 address of the device inside `network`; other addresses stay. No write
+  /// if it is so already.
   virtual Result<void> set_device_address(int index, Ip4 address, Net4 network) = 0;
 
-  // -- a peer's entries ----------------------------------------------------------------------------------------------
-  /// Everything on the device: neighbours (permanent and those in the way), FDB entries with a remote, IPv4 routes of the main table.
-  /// kInterrupted: the tables changed under way or the answer was cut; what was visited means nothing.
+  // -- a peer's entries --
+  /// Everything on the device: neighbours (permanent and those in the way), FDB entries with a remote, IPv4
+  /// routes of the main table. kInterrupted: the tables changed under way or the answer was cut; what was
+  /// visited means nothing.
   virtual Result<void> dump_entries(int index, EntryVisitor& visitor) = 0;
-  /// Changes are queued into large netlink messages and sent as they fill; finish() sends the rest and waits for all answers.
+  /// Changes are queued into large netlink messages and sent as they fill; finish() sends the rest and waits
+  /// for all answers.
   virtual void begin(int index) = 0;
   virtual void queue(const overlay::Change& change) = 0;
   virtual Result<BatchReport> finish() = 0;
 
-  // -- traffic rules -------------------------------------------------------------------------------------------------
-  /// Makes `table ip flannelette` exactly these rules in one atomic transaction; an empty spec removes the table. No write if the table's
-  /// rules carry the marks of these rules already, all of them and in order. True if something was written.
+  // -- traffic rules --
+  /// Makes `table ip flannelette` exactly these rules in one atomic transaction; an empty spec removes the
+  /// table. No write if the table's rules carry the marks of these rules already, all of them and in order.
+  /// True if something was written.
   virtual Result<bool> apply_rules(const overlay::RuleSpec& spec) = 0;
   virtual Result<void> inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) = 0;
 
-  // -- sysctl --------------------------------------------------------------------------------------------------------
+  // -- sysctl --
   virtual Result<bool> ip_forward() = 0;
   virtual Result<void> set_ip_forward() = 0;
   /// net.ipv6.conf.<device>.accept_ra = 0 if it is not so (no write else; absent IPv6 is fine).
   virtual Result<void> quiet_device(std::string_view name) = 0;
 
-  /// Rings when links or IPv4 addresses change, or when that cannot be told (a notification was lost). A ring says "look again",
-  /// nothing more, and comes from the loop.
+  /// Rings when links or IPv4 addresses change, or when that cannot be told (a notification was lost). A ring
+  /// says "look again", nothing more, and comes from the loop.
   virtual void set_doorbell(Delegate<void()> doorbell) = 0;
 };
 

@@ -23,7 +23,8 @@ class NetlinkKernel final : public Kernel {
   Result<std::optional<RouteAnswer>> route_to(Ip4 destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> create_device(const overlay::DeviceSpec& spec) override;
-  Result<void> change_device(int index, const overlay::DeviceSpec& spec, const overlay::DevicePlan& plan) override;
+  Result<void> change_device(int index, const overlay::DeviceSpec& spec,
+                             const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
   Result<void> set_device_address(int index, Ip4 address, Net4 network) override;
   Result<void> dump_entries(int index, EntryVisitor& visitor) override;
