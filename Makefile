@@ -41,16 +41,14 @@ build-clang: ## build/clang: the program compiled by clang, for its warnings
 	  -DCMAKE_CXX_COMPILER=clang++
 	@cmake --build build/clang
 
-test: ## all tests and checks
-	@toolchains/install.sh build test
+test: build build-test build-asan ## all tests and checks
 	@tests/run.sh
 
 demo: build ## three nodes and an etcd on this machine; KEEP=1 leaves them running
 	@toolchains/install.sh demo
 	@KEEP=$(KEEP) tests/demo.sh
 
-check: ## format, layers, scripts, size
-	@toolchains/install.sh build test
+check: build build-test ## format, layers, scripts, warnings, size
 	@tests/check/run.sh
 
 clean: ## everything that was built or fetched

@@ -63,6 +63,7 @@ void Agent::Impl::enter(State next) {
   log_.debug("state", {{"from", name(state_)}, {"to", name(next)}});
   state_ = next;
   retry_.cancel();
+  wait_backoff_.reset();
   backoff_.reset();
 }
 

@@ -9,17 +9,19 @@
 
 namespace flannelette::agent {
 
-/// A delay that doubles from kRetryFirst to kRetryMax until reset.
+/// A delay that doubles from kRetryFirst to `max` until reset.
 class Backoff {
  public:
+  explicit Backoff(Millis max = Agent::kRetryMax) : max_(max) {}
   Millis next() {
     const Millis now = delay_;
-    delay_ = delay_ * 2 < Agent::kRetryMax ? delay_ * 2 : Agent::kRetryMax;
+    delay_ = delay_ * 2 < max_ ? delay_ * 2 : max_;
     return now;
   }
   void reset() { delay_ = Agent::kRetryFirst; }
 
  private:
+  const Millis max_;
   Millis delay_ = Agent::kRetryFirst;
 };
 
@@ -51,7 +53,7 @@ struct Agent::Impl final : registry::Listener {
   void on_doorbell() { look_.arm_at_latest_in(kDoorbellDelay); }
   void on_look();   ///< look_: links or addresses may have changed
   void on_retry();  ///< retry_: try again what could not be done in this state
-  void retry_later() { retry_.arm_in(backoff_.next()); }
+  void retry_later() { retry_.arm_in(wait_backoff_.next()); }
   void seek_interface();
   void follow_underlay();  ///< there was an interface: has our address, interface or MTU changed?
   /// Says why there is no interface, once as long as the reason stays the same.
@@ -104,6 +106,7 @@ struct Agent::Impl final : registry::Listener {
   io::Timer claim_retry_;
   io::Timer converge_;
   io::Timer audit_;
+  Backoff wait_backoff_{kWaitMax};
   Backoff backoff_;
   Backoff claim_backoff_;  ///< of its own: a kernel that obeys must not hurry a registry that refuses
   Backoff look_backoff_;

@@ -21,7 +21,7 @@ TEST_SUITE("agent/config") {
     CHECK(node.state() == agent::State::kConfig);
     CHECK(node.log.count("there is no network config") == 1);
     CHECK(node.kernel.writes == 0);
-    CHECK(world.etcd.requests() < 24 * 60 + 20);
+    CHECK(world.etcd.requests() < 24 * 720 + 20);
     world.put_config(World::kConfig);
     CHECK(world.run_until([&] { return node.running(); }, kNextLook));
   }

@@ -50,11 +50,13 @@ struct Dependencies {
 /// the kernel equal to what the registry says. Nothing but stop() ends it.
 class Agent {
  public:
-  static constexpr Millis kAuditEvery =
-      5 * 60'000;  ///< the kernel's tables are compared with the peer table at least this often
-  static constexpr Millis kDoorbellDelay =
-      100;  ///< addresses come and go in sets: look when they have settled
+  /// The kernel's tables are compared with the peer table at least this often.
+  static constexpr Millis kAuditEvery = 5 * 60'000;
+  /// Addresses come and go in sets: look when they have settled.
+  static constexpr Millis kDoorbellDelay = 100;
   static constexpr Millis kRetryFirst = 1'000;
+  static constexpr Millis kWaitMax =
+      5'000;  ///< for the interface and the config: somebody is setting the node up
   static constexpr Millis kRetryMax = 60'000;
 
   Agent(const Dependencies& needs, const Settings& settings);
