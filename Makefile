@@ -6,7 +6,7 @@ MACHINE := $(shell uname -m)
 TARGET  ?= $(MACHINE)-linux-musl
 BUILD   := build/$(TARGET)
 BINARY  := build/flannelette$(if $(filter $(MACHINE)-linux-musl,$(TARGET)),,-$(TARGET))
-CMAKE   := cmake -G Ninja -S . -DFLANNELETTE_WERROR=ON
+CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli -DFLANNELETTE_WERROR=ON
 KEEP    ?=
 
 .PHONY: all build build-test build-asan build-clang test demo check clean help

@@ -165,6 +165,7 @@ void Agent::Impl::follow_underlay() {
   waiting_for_ = "";
   if (*choice->underlay == *underlay_) return;
   const bool moved = choice->underlay->public_ip != underlay_->public_ip;
+  if (choice->underlay->address != underlay_->address) registry_.reconnect();
   underlay_ = choice->underlay;
   log_.info("the underlay changed", {{"interface", underlay_->name.view()},
                                      {"address", underlay_->address},

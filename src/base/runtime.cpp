@@ -42,6 +42,7 @@ void operator delete(void* memory, const std::nothrow_t&) noexcept { free(memory
 void operator delete[](void* memory, const std::nothrow_t&) noexcept { free(memory); }
 
 namespace std {
+const nothrow_t nothrow{};
 // Declared in <bits/functexcept.h> and <bits/c++config.h>; with those names, so that inlined library code
 // finds them.
 [[noreturn]] void __throw_bad_alloc() { die("out of memory"); }

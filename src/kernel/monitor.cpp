@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "monitor.hpp"
 
+#include <linux/if.h>
 #include <linux/if_link.h>
-#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "message.hpp"
 
@@ -53,7 +54,7 @@ bool Monitor::drain() {
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno == ENOBUFS) {
-        rings = true;
+        rings = went_down_ = true;
         continue;
       }
       break;
@@ -67,9 +68,26 @@ bool Monitor::drain() {
     for (const auto* message = reinterpret_cast<const nlmsghdr*>(bytes); mnl_nlmsg_ok(message, length);
          message = mnl_nlmsg_next(message, &length)) {
       if (!is_scan(*message)) rings = true;
+      note(*message);
     }
   }
   return rings;
+}
+
+void Monitor::note(const nlmsghdr& message) {
+  const auto* header = header_of<ifinfomsg>(message);
+  if (message.nlmsg_type != RTM_NEWLINK || header == nullptr || header->ifi_index != index_) return;
+  const bool up = (header->ifi_flags & IFF_UP) != 0;
+  went_down_ = went_down_ || (up_ && !up);  // not when it is new, which is down too
+  up_ = up;
+}
+
+bool Monitor::went_down(int index, bool up) {
+  if (std::exchange(index_, index) != index) {
+    up_ = up;
+    went_down_ = false;
+  }
+  return std::exchange(went_down_, false);
 }
 
 }  // namespace flannelette::kernel

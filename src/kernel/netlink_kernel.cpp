@@ -49,7 +49,9 @@ Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(Ip4 destination) {
 }
 
 Result<std::optional<overlay::Device>> NetlinkKernel::find_device(std::string_view name) {
-  return kernel::find_device(impl_->route, name);
+  auto found = kernel::find_device(impl_->route, name);
+  if (found && *found && impl_->monitor.went_down((*found)->index, (*found)->up)) (*found)->up = false;
+  return found;
 }
 Result<void> NetlinkKernel::create_device(const overlay::DeviceSpec& spec) {
   return kernel::create_device(impl_->route, spec);

@@ -53,8 +53,9 @@ Ignored PeerTable::upsert(const LeaseRecord& lease, bool* stored) {
   const std::size_t index = t.find_place(place);
   if (index < t.sorted && t.holds(index, place)) {
     PeerRecord& have = t.records[index];
+    const bool first_listed = t.in_listing && !have.listed;
     have.listed |= fresh.listed;
-    if (fresh.mod_revision.value() < have.mod_revision.value()) return own_merits(have);
+    if (fresh.mod_revision.value() < have.mod_revision.value() && !first_listed) return own_merits(have);
     if (!same_value(have, fresh)) t.replace(have, fresh);
     return own_merits(have);
   }

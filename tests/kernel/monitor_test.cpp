@@ -75,6 +75,27 @@ TEST_SUITE("kernel/monitor") {
   }
 }
 
+TEST_SUITE("kernel/device") {
+  TEST_CASE("a device that was down for a moment is found down once: its routes are gone") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kmon3");
+    const auto up = [&] {
+      auto found = n.kernel.find_device("flannel.1");
+      REQUIRE(found);
+      REQUIRE(*found);
+      return (*found)->up;
+    };
+    make_device(n);
+    settle(n);
+    CHECK(up());  // that it was down before it was set up is no news
+    ip("link set flannel.1 down");
+    ip("link set flannel.1 up");
+    settle(n);
+    CHECK_FALSE(up());
+    CHECK(up());
+  }
+}
+
 TEST_SUITE("kernel/sysctl") {
   TEST_CASE("accept_ra of the device is switched off, and a device without IPv6 is no error") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));

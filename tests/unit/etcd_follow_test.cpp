@@ -37,6 +37,23 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(world.etcd.requests() == 2);
   }
 
+  TEST_CASE("a complete answer that is no use is asked for less and less often") {
+    World world;
+    Node node(world);
+    SUBCASE("a config over the limit") {
+      world.etcd.put("/net/config", std::string(EtcdRegistry::kMaxValue + 1, ' '));
+      node.registry.read_config();
+    }
+    SUBCASE("a list without a revision") {
+      for (int i = 0; i < 1000; ++i)
+        world.etcd.answer_next(kRange, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+      node.registry.follow();
+    }
+    world.run(600'000);
+    CHECK(world.etcd.requests(kRange) < 60);
+    CHECK(node.told.last_retry >= EtcdRegistry::kBackoffMax / 2);
+  }
+
   TEST_CASE("reading the config outlasts a registry that is down, with back-off and the next endpoint") {
     World world;
     world.etcd.put("/net/config", "{}");
@@ -286,16 +303,55 @@ TEST_SUITE("registry/etcd_follow") {
     }
   }
 
-  TEST_CASE("a watch may be silent for days, and costs no wake-up then") {
+  TEST_CASE("a watch may be silent for days but for progress notices, and costs no wake-up of its own then") {
     World world;
     Node node(world);
     node.follow();
     world.etcd.reset_counts();
     const std::uint64_t before = world.loop.wakeups();
-    world.run(3 * 86'400'000);
+    constexpr int kNotices = 3 * 24 * 6;
+    for (int i = 0; i < kNotices; ++i) {
+      world.run(600'000);
+      world.etcd.send_progress();
+    }
     CHECK(node.told.troubles.empty());
     CHECK(world.etcd.requests() == 0);
-    CHECK(world.loop.wakeups() - before <= 1);
+    CHECK(world.loop.wakeups() - before <= 3 * kNotices);
+  }
+
+  TEST_CASE("connections that died without a word are given up when that is asked for, at no loss") {
+    World world;
+    Node node(world);
+    node.follow();
+    world.etcd.silence(true);
+    node.registry.read_config();
+    world.run(1'000);
+    world.etcd.put("/net/config", "{}");
+    world.etcd.put(lease_key("10.0.1.0-24"), kOne);
+    world.run(1'000);
+    world.etcd.silence(false);
+    node.registry.reconnect();
+    world.run(100);
+    CHECK(node.told.configs == 1);
+    CHECK(equal_to_truth(node, world.etcd));
+    CHECK(node.told.listings == 1);
+    CHECK(node.told.troubles.empty());
+    world.run(EtcdRegistry::kRequestTimeout);
+    CHECK(node.told.troubles.empty());
+  }
+
+  TEST_CASE("a watch whose progress notices stay away is opened again: the member hangs") {
+    World world;
+    Node node(world);
+    node.follow();
+    world.etcd.reset_counts();
+    world.run(EtcdRegistry::kWatchSilence - 1'000);
+    CHECK(world.etcd.requests() == 0);
+    world.run(10'000);
+    CHECK(world.etcd.requests(kWatch) == 1);
+    CHECK(world.etcd.requests(kRange) == 0);
+    REQUIRE(node.told.troubles.size() == 1);
+    CHECK(node.told.troubles[0].starts_with("watch: http: the server is silent"));
   }
 
   TEST_CASE("a server that ends each watch at once is not asked in a hot loop") {

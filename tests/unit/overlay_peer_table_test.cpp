@@ -253,6 +253,19 @@ TEST_SUITE("overlay/peer listing") {
     table.remove(record.key, 21);
   }
 
+  TEST_CASE("a listing has the last word, whatever its revisions: a store may have begun anew") {
+    PeerTable table;
+    table.set_local(local_node());
+    table.upsert(lease("10.64.9.0-24", 9, 500, 500));
+    table.begin_listing();
+    table.upsert(lease("10.64.9.0-24", 10, 5, 6));
+    table.end_listing();
+    const LeaseRecord now = lease("10.64.9.0-24", 10, 5, 6);
+    CHECK(table.find_holder({ip("10.64.9.0"), 24})->public_ip == now.value.public_ip);
+    table.remove(now.key, 7);
+    CHECK(table.counts().records == 0);
+  }
+
   TEST_CASE("a key that a listing brings twice is one record, the newer") {
     PeerTable table;
     table.set_local(local_node());

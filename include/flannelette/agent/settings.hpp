@@ -49,8 +49,7 @@ struct Settings {
   Text<Files::kMaxPath> subnet_file{"/run/flannel/subnet.env"};
   bool ip_masq = false;
   bool masq_fully_random = true;
-  bool forward_rules = true;  ///< takes effect together with ip_masq, as in flanneld (iptables-forward-rules
-                              ///< is independent there: see agent)
+  bool forward_rules = true;    ///< takes effect together with ip_masq; flanneld's own is independent of it
   bool set_ip_forward = false;  ///< write net.ipv4.ip_forward = 1 if it is 0; else only warn
   Level log_level = Level::kInfo;
 };

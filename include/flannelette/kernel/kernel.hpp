@@ -112,6 +112,7 @@ class Kernel {
   virtual Result<std::optional<RouteAnswer>> route_to(Ip4 destination) = 0;
 
   // -- the device --
+  /// Not `up` also if it was down for a moment since it was last found: its routes and neighbours went then.
   virtual Result<std::optional<overlay::Device>> find_device(std::string_view name) = 0;
   /// Creates it with MAC, MTU and all else at once, down. kUnsupported: no vxlan in this kernel (context says
   /// what to load); kExists: the name, or the VNI and port, are in use by another device.

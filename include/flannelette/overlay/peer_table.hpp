@@ -90,7 +90,8 @@ class PeerTable {
   void set_local(const LocalNode& local);
 
   void begin_listing();
-  /// Adds or replaces the record of this key; a record older than what is there (mod_revision) is dropped.
+  /// Adds or replaces the record of this key; a record older than what is there (mod_revision) is dropped,
+  /// unless a listing says it first: a store that was set up anew counts its revisions from the beginning.
   /// Returns why it is not a candidate on its own merits (kNo if it is; kConflict is only known after
   /// settle()). False in `stored` if the table is full.
   Ignored upsert(const LeaseRecord& record, bool* stored = nullptr);

@@ -38,6 +38,10 @@ class EtcdRegistry final : public Registry {
   static constexpr int kListPage = 500;
   static constexpr Millis kRequestTimeout =
       10'000;  ///< longest silence while a response is awaited; etcd itself gives up after 7 s
+  /// Longest silence of a watch. etcd sends a progress notice every 10 to 11 minutes in which there was no
+  /// event (server/etcdserver/api/v3rpc/watch.go, progressReportInterval). A member that hangs sends none,
+  /// while its kernel goes on answering TCP's keepalive probes.
+  static constexpr Millis kWatchSilence = 25 * 60'000;
   static constexpr Millis kBackoffFirst = 100;
   static constexpr Millis kBackoffMax = 30'000;
 
@@ -50,6 +54,7 @@ class EtcdRegistry final : public Registry {
   void read_config() override;
   void follow() override;
   void claim(const Claim& claim) override;
+  void reconnect() override;
   void stop() override;
 
  private:

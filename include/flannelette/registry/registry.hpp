@@ -102,6 +102,9 @@ class Registry {
   /// lost is looked up, never blindly repeated). Once held, the lease is kept alive until stop(). A new claim
   /// replaces one that is under way; claims wait while a listing is open.
   virtual void claim(const Claim& claim) = 0;
+  /// Our address changed: connections from the old one are dead, and nobody will say so. What is under way
+  /// goes on over new ones. Not to be called from within a Listener's call.
+  virtual void reconnect() = 0;
   /// Leaves everything in the registry as it is and goes silent.
   virtual void stop() = 0;
 };

@@ -64,6 +64,12 @@ void EtcdRegistry::follow() {
 
 void EtcdRegistry::claim(const Claim& claim) { impl_->claimer.begin(claim); }
 
+void EtcdRegistry::reconnect() {
+  if (impl_->core.stopped) return;
+  impl_->requests.reconnect();
+  impl_->watch.reconnect();
+}
+
 void EtcdRegistry::stop() {
   if (impl_->core.stopped) return;
   impl_->core.stopped = true;

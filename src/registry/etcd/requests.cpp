@@ -130,10 +130,12 @@ void Requests::on_error(const Error& error) {
 
 void Requests::answered(Operation& operation) {
   backoff_.reset();
-  operation.backoff_.reset();
   operation.token_renewed_ = false;
   if (std::exchange(troubled_, false)) core_.working(endpoint());
-  if (!core_.stopped) operation.on_answer(decoder_.message());
+  if (core_.stopped) return;
+  operation.refused_ = false;
+  operation.on_answer(decoder_.message());
+  if (!operation.refused_) operation.backoff_.reset();
 }
 
 void Requests::failed(Operation& operation, const Failure& failure) {
@@ -162,6 +164,7 @@ void Requests::lost(Operation& operation, const Failure& failure) {
 void Requests::retry_later(Operation& operation, const Failure& failure) {
   const Millis delay = operation.backoff_.next(core_.random);
   operation.want(core_.loop.now() + delay);
+  operation.refused_ = true;
   troubled_ = true;
   core_.trouble(operation.name(), endpoint(), failure, delay);
 }
@@ -171,6 +174,14 @@ bool Requests::abandon(const Operation& operation) {
   current_ = nullptr;
   client_.cancel();
   return true;
+}
+
+void Requests::reconnect() {
+  client_.cancel();
+  if (Operation* operation = std::exchange(current_, nullptr)) {
+    (void)operation->on_lost(describe(Error{Code::kInterrupted, 0, "etcd: the connection was given up"}));
+  }
+  schedule();
 }
 
 void Requests::send_last(std::string_view path, std::string_view body) {

@@ -70,6 +70,7 @@ class Operation : public Decoder::Sink {
 
   bool wanted_ = false;
   bool token_renewed_ = false;  // for this request, once
+  bool refused_ = false;        // the answer was complete, and no use: retry_later() was called for it
   Millis due_ = 0;
   Backoff backoff_;
 };
@@ -89,6 +90,8 @@ class Requests final : private http::Client::Handler {
   void retry_later(Operation& operation, const Failure& failure);
   /// Drops the request of this operation if it is under way; true if it was.
   bool abandon(const Operation& operation);
+  /// Ends the connection; a request under way is composed again, at once.
+  void reconnect();
   /// The last words before silence: sent if the connection is there and free, not waited for.
   void send_last(std::string_view path, std::string_view body);
   void stop();

@@ -30,6 +30,13 @@ void Watch::stop() {
   state_ = State::kOff;
 }
 
+void Watch::reconnect() {
+  if (state_ != State::kOpening && state_ != State::kStreaming) return;
+  client_.cancel();
+  state_ = State::kWaiting;
+  timer_.arm_in(0);
+}
+
 void Watch::on_token() {
   if (state_ == State::kWaiting && !timer_.armed()) timer_.arm_in(0);
 }
@@ -125,7 +132,7 @@ void Watch::on_created(const Message& message) {
   }
   state_ = State::kStreaming;
   opened_ = core_.loop.now();
-  client_.set_silence_limit(0);
+  client_.set_silence_limit(EtcdRegistry::kWatchSilence);
   if (std::exchange(troubled_, false)) core_.working(endpoint());
 }
 

@@ -18,6 +18,8 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
 
   void begin(std::int64_t from);  ///< the first revision that is wanted
   void stop();
+  /// Goes on over a new connection, at once.
+  void reconnect();
   /// There is a token (again).
   void on_token();
 
@@ -27,7 +29,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
     kOff,
     kWaiting,    ///< for the back-off, or for a token
     kOpening,    ///< asked; the first line is due within kRequestTimeout
-    kStreaming,  ///< may be silent for as long as it likes
+    kStreaming,  ///< silent for at most kWatchSilence
   };
   /// A stream that lived that long was a good one: the back-off begins anew. A shorter one is no success,
   /// else a server that ends each stream at once would be asked ten times a second for ever.
