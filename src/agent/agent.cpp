@@ -132,7 +132,7 @@ void Agent::Impl::on_retry() {
   switch (state_) {
     case State::kInterface: return seek_interface();
     case State::kConfig: return registry_.read_config();
-    case State::kRunning: dataplane_.doubt(); return soon();
+    case State::kRunning: dataplane_.retry(); return soon();
     case State::kListing:
     case State::kClaiming:
     case State::kStopped: return;
@@ -259,16 +259,13 @@ void Agent::Impl::on_converge() {
   if (auto done = dataplane_.converge(); !done) {
     const Error& error = done.error();
     const Millis delay = backoff_.next();
-    if (!kernel_trouble_ || kernel_trouble_->code != error.code ||
-        kernel_trouble_->sys_errno != error.sys_errno) {
-      log_.warning("the kernel is not as it should be; trying again and again",
+    if (dataplane_said_.is_news(error)) {
+      log_.warning("this node is not as it should be; trying again and again",
                    {Field(error), {"retry_in_ms", delay}});
     }
-    kernel_trouble_ = error;
-    retry_.arm_in(delay);
+    retry_.arm_at_latest_in(delay);
   } else {
-    if (kernel_trouble_) log_.info("the kernel is as it should be");
-    kernel_trouble_.reset();
+    if (dataplane_said_.clear()) log_.info("this node is as it should be");
     backoff_.reset();
     retry_.cancel();
   }

@@ -124,7 +124,7 @@ struct Agent::Impl final : registry::Listener {
   std::optional<Net4> blocked_;      ///< free by the table, but taken: a foreign key stands in the way
   std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
   std::size_t ignored_reported_ = 0;
-  std::optional<Error> kernel_trouble_;  ///< the last failure to converge, as reported
+  Said dataplane_said_;
   bool ready_ = false;
   bool trouble_ = false;  ///< the registry was last heard failing
 };

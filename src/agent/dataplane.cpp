@@ -88,17 +88,28 @@ void Dataplane::set_target(const Target& target) {
 
 Result<void> Dataplane::converge() {
   if (!target_) return {};
-  std::optional<Error> rules_failed;
   if (doubted_) {
     FLT_TRY(converge_device());
+    // Without these the overlay itself still works: they are tried again, and the rest goes on.
+    auto file = converge_subnet_env();
     auto rules = converge_rules();
-    if (!rules) rules_failed = rules.error();
-    doubted_ = !rules;
+    doubted_ = !file || !rules;
+    undone_.reset();
+    if (!file) undone_ = file.error();
+    if (!rules) undone_ = rules.error();
   }
   auto entries = converge_entries();
   complete_ = true;  // an entry that the kernel refuses must not keep the pods of this node waiting
-  if (entries && rules_failed) return *rules_failed;
-  return entries;
+  if (!entries) return entries;
+  if (undone_) return *undone_;
+  if (refused_) return *refused_;
+  return {};
+}
+
+void Dataplane::retry() {
+  doubted_ = true;
+  if (refused_) peers_.invalidate();
+  refused_.reset();
 }
 
 Result<void> Dataplane::converge_device() {
@@ -154,7 +165,8 @@ Result<void> Dataplane::converge_device() {
       log_.info("device adjusted", {{"device", spec.name.view()}, {"local", spec.local}, {"mtu", spec.mtu}});
     FLT_TRY(kernel_.change_device(index, spec, rest));
   }
-  return converge_subnet_env(spec.mtu);
+  mtu_ = spec.mtu;
+  return {};
 }
 
 Result<void> Dataplane::converge_rules() {
@@ -166,13 +178,10 @@ Result<void> Dataplane::converge_rules() {
   spec.subnet = target_->subnet;
   auto written = kernel_.apply_rules(spec);
   if (!written) {
-    // Without NAT support the overlay itself still works: say so once and go on.
-    const Error& error = written.error();
-    if (!rules_error_ || rules_error_->code != error.code || rules_error_->sys_errno != error.sys_errno) {
-      log_.error("cannot install the traffic rules", {Field(error)});
+    if (rules_said_.is_news(written.error())) {
+      log_.error("cannot install the traffic rules", {Field(written.error())});
     }
-    rules_error_ = error;
-  } else if (rules_error_.reset(); *written && !spec.empty()) {
+  } else if (rules_said_.clear(); *written && !spec.empty()) {
     log_.info("traffic rules installed",
               {{"table", "ip flannelette"}, {"network", spec.network}, {"subnet", spec.subnet}});
   }
@@ -207,22 +216,24 @@ void Dataplane::inspect_firewall(const overlay::RuleSpec& spec) {
   }
 }
 
-Result<void> Dataplane::converge_subnet_env(std::uint32_t mtu) {
+Result<void> Dataplane::converge_subnet_env() {
   const Target& t = *target_;
   const overlay::SubnetEnv env{
-      t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, mtu, settings_.ip_masq};
+      t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, mtu_, settings_.ip_masq};
   const auto text = to_text<kMaxSubnetEnv>([&](Writer& out) { write(out, env); });
   std::array<char, kMaxSubnetEnv> buffer;
   auto have = files_.read(settings_.subnet_file, buffer);
   if (have && *have && **have == text.view()) return {};
   if (auto done = files_.replace(settings_.subnet_file, text, 0644); !done) {
-    // The overlay works without it; the CNI plugin does not. Not fatal, as in flanneld, and tried again with
-    // the next look.
-    log_.error("cannot write the subnet file", {{"file", settings_.subnet_file.view()}, Field(done.error())});
-    return {};
+    if (file_said_.is_news(done.error())) {
+      log_.error("cannot write the subnet file; the CNI plugin needs it",
+                 {{"file", settings_.subnet_file.view()}, Field(done.error())});
+    }
+    return done.error();
   }
+  file_said_.clear();
   log_.info("subnet file written",
-            {{"file", settings_.subnet_file.view()}, {"subnet", t.subnet}, {"mtu", mtu}});
+            {{"file", settings_.subnet_file.view()}, {"subnet", t.subnet}, {"mtu", mtu_}});
   return {};
 }
 
@@ -259,16 +270,16 @@ Result<void> Dataplane::apply_queued() {
     peers_.invalidate();
     return report.error();
   }
-  if (report->failed == 0) {
-    peers_.commit();
-    return {};
-  }
+  // What was refused counts as done until retry(): one entry that never can be made, a route that another
+  // program has, must not make a whole audit of every event.
+  peers_.commit();
+  if (report->failed == 0) return {};
   log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},
                                                      {"done", std::uint64_t{report->done}},
                                                      {"first", report->first_change.subnet},
                                                      Field(report->first)});
-  peers_.invalidate();
-  return report->first;
+  refused_ = report->first;
+  return {};
 }
 
 }  // namespace flannelette::agent

@@ -13,6 +13,25 @@
 
 namespace flannelette::agent {
 
+/// A failure that repeats itself is said once.
+class Said {
+ public:
+  bool is_news(const Error& error) {
+    const bool news = !last_ || last_->code != error.code || last_->sys_errno != error.sys_errno;
+    last_ = error;
+    return news;
+  }
+  /// It is over; true if there was one.
+  bool clear() {
+    const bool was = last_.has_value();
+    last_.reset();
+    return was;
+  }
+
+ private:
+  std::optional<Error> last_;
+};
+
 /// Makes this machine what it should be, and keeps it so: the device, its address, the traffic rules,
 /// subnet.env, and the entries of every peer. Knows the kernel, not the registry. Every step compares first:
 /// converging twice in a row writes once.
@@ -34,6 +53,8 @@ class Dataplane {
   const std::optional<Target>& target() const { return target_; }
   /// Everything but the peers' entries is to be looked at again.
   void doubt() { doubted_ = true; }
+  /// Like doubt(), and what the kernel refused is to be tried again.
+  void retry();
   /// The one step: looks, compares, writes what differs. On failure (logged) what was not done stays to be
   /// done: try again later.
   Result<void> converge();
@@ -43,7 +64,7 @@ class Dataplane {
  private:
   Result<void> converge_device();
   Result<void> converge_rules();
-  Result<void> converge_subnet_env(std::uint32_t mtu);
+  Result<void> converge_subnet_env();
   Result<void> converge_entries();
   Result<void> audit();
   Result<void> apply_queued();
@@ -60,7 +81,11 @@ class Dataplane {
   bool doubted_ = true;
   bool complete_ = false;
   bool inspected_ = false;
-  std::optional<Error> rules_error_;  ///< the last one, logged
+  std::uint32_t mtu_ = 0;         ///< of the device
+  std::optional<Error> undone_;   ///< rules or subnet.env: to be tried again
+  std::optional<Error> refused_;  ///< entries that the kernel did not take: to be tried again
+  Said rules_said_;
+  Said file_said_;
 };
 
 }  // namespace flannelette::agent

@@ -133,7 +133,9 @@ void Agent::Impl::on_claim(const registry::ClaimResult& result) {
 void Agent::Impl::lost_claim() {
   const bool visible = !own_->creating || peers_.taken(own_->key.subnet);
   if (state_ == State::kClaiming) {
-    log_.info("the subnet was taken meanwhile; choosing another", {{"subnet", own_->key.subnet}});
+    log_.info(visible ? "the subnet was taken meanwhile; choosing another"
+                      : "a key that is no lease stands in the way of the subnet; choosing another",
+              {{"subnet", own_->key.subnet}});
     if (!visible) blocked_ = own_->key.subnet;
     if (++lost_races_ > kMaxLostRaces) return claim_later();
     return claim_retry_.arm_in(0);
@@ -195,7 +197,9 @@ void Agent::Impl::check_lease() {
   }
   const bool ours = holder->key == own_->key && holder->readable && holder->mac == own_->value.mac &&
                     holder->public_ip == own_->value.public_ip;
-  if (holder->mod_revision == own_->mod_revision && ours) return;
+  // At the revision that we wrote it is ours, also when we have asked for another value since and were
+  // refused.
+  if (holder->mod_revision == own_->mod_revision && (ours || !own_->held)) return;
   if (holder->mod_revision == rival_revision_) return;
   rival_revision_ = holder->mod_revision;
   if (ours) {

@@ -17,6 +17,7 @@ namespace flannelette::cli {
 namespace {
 
 constexpr int kExitFailure = 1;
+constexpr int kExitSettings = 2;  // as for settings that cannot be read
 
 struct StderrSink final : LogSink {
   void line(Level, std::string_view text) override {
@@ -78,7 +79,7 @@ int run(const RunSettings& settings) {
     Text<Files::kMaxPath> failed;
     if (auto loaded = tls.load(settings.tls, files, &failed); !loaded) {
       log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});
-      return kExitFailure;
+      return kExitSettings;
     }
   }
   io::NetStream requests(loop, io::TcpSettings{}, tls);

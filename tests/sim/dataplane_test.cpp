@@ -271,12 +271,15 @@ TEST_SUITE("agent/dataplane") {
     node.start();
     REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
     CHECK(node.routes() == 19);
+    const auto dumps = node.kernel.dumps;
     world.put_peer(21);
     world.advance(100);
     CHECK(node.routes() == 20);
+    CHECK(node.kernel.dumps == dumps);  // what is refused does not make an audit of every event
     const auto writes = node.kernel.writes;
     world.advance(2 * kHour);
-    CHECK(node.kernel.writes - writes < 140);
+    CHECK(node.kernel.writes - writes <
+          120 + 24 + 6);  // a try a minute, one an audit, and the first quick ones
     CHECK(node.log.lines.size() < 400);
     CHECK(node.log.has("first=10.5.7.0/24"));
     node.kernel.refuse = nullptr;
@@ -381,11 +384,10 @@ TEST_SUITE("agent/dataplane") {
     world.advance(kHour);
     CHECK(node.running());
     CHECK(node.routes() == 1);
-    CHECK(node.log.has("cannot write the subnet file"));
+    CHECK(node.log.count("cannot write the subnet file") == 1);
     CHECK(node.log.lines.size() < 80);
     node.files.read_only = false;
-    world.advance(kAudit);
-    CHECK(!node.subnet_env().empty());
+    CHECK(world.run_until([&] { return !node.subnet_env().empty(); }, 61'000));  // pods wait for it
   }
 
   TEST_CASE("ip_forward: a warning if it is 0, a write only if that was asked for") {

@@ -228,6 +228,19 @@ TEST_SUITE("agent/lease") {
     CHECK(p.node.routes() == 2);
   }
 
+  TEST_CASE("the registry refuses our new address: our record of before is not taken for a rival's") {
+    Pair p;
+    for (int i = 0; i < 3; ++i) p.world.etcd.refuse_next("/v3/kv/txn", 7, "etcdserver: permission denied");
+    p.node.change_address(ip("172.30.7.7"));
+    p.world.advance(2'000);
+    p.world.put_peer(p.other.key() == World::peer_key(200) || p.node.key() == World::peer_key(200) ? 201
+                                                                                                   : 200);
+    p.world.advance(60'000);
+    CHECK(p.node.log.has("the registry refuses our lease"));
+    CHECK(!p.node.log.has("another node holds our subnet"));
+    CHECK(p.world.run_until_all_know_all());
+  }
+
   TEST_CASE("a foreign key stands in the way of our subnet: told, no circle, claimed again when it goes") {
     Pair p;
     const std::string key = p.node.key();

@@ -117,14 +117,14 @@ TEST_SUITE("system/scale") {
     const TempDir files;
     std::ofstream config(files.file("curl"));
     const auto base64 = [](const std::string& text) {
-      static const char* const kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+      static const char* const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
       std::string out;
       for (std::size_t i = 0; i < text.size(); i += 3) {
         unsigned bits = 0;
         for (std::size_t j = 0; j < 3; ++j)
           bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0u);
         for (std::size_t j = 0; j < 4; ++j)
-          out += i + j <= text.size() ? kDigits[bits >> (18 - 6 * j) & 63] : '=';
+          out += i + j <= text.size() ? digits[bits >> (18 - 6 * j) & 63] : '=';
       }
       return out;
     };
