@@ -120,7 +120,6 @@ struct NetStream::Impl {
   std::size_t address_count = 0;
   std::size_t address_next = 0;
   Error last_error;
-  const char* tls_failure = "";
   std::size_t out_size = 0;
   std::array<char, kWriteBuffer> out;
 };
@@ -129,7 +128,6 @@ void NetStream::Impl::open(const Endpoint& to, Listener& who) {
   close();
   endpoint = to;
   listener = &who;
-  tls_failure = "";
   address_count = 0;
   address_next = 0;
   last_error = {Code::kNotFound, 0, "resolver: the name has no address"};
@@ -230,7 +228,6 @@ void NetStream::Impl::connect_next() {
     }
     drop_connection();
     last_error = started.error();
-    tls_failure = "";
   }
   fail_later(last_error);
 }
@@ -248,7 +245,6 @@ Result<void> NetStream::Impl::connect(const Address& address) {
 
 void NetStream::Impl::next_address(const Error& why) {
   last_error = why;
-  tls_failure = session ? session->failure() : "";
   drop_connection();
   connect_next();
 }
@@ -274,7 +270,6 @@ void NetStream::Impl::opened() {
   timer.cancel();
   good_endpoint = endpoint;
   good_address = addresses[address_next - 1];
-  tls_failure = "";
   watch();
   if (state == State::kOpen) listener->on_open();
 }
@@ -286,10 +281,7 @@ void NetStream::Impl::receive() {
   const unsigned number = connection;
   do {
     const Result<Transfer> got = read();
-    if (!got) {
-      if (session) tls_failure = session->failure();
-      return deliver(got.error());
-    }
+    if (!got) return deliver(got.error());
     if (got->bytes == 0) {
       if (got->wait == Wait::kWritable) write_waits = true;
       return watch();
@@ -319,10 +311,7 @@ void NetStream::Impl::flush() {
     const std::string_view rest(out.data() + done, out_size - done);
     if (session) {
       const Result<Transfer> sent = session->write(rest);
-      if (!sent) {
-        tls_failure = session->failure();
-        return fail_later(sent.error());
-      }
+      if (!sent) return fail_later(sent.error());
       if (sent->bytes == 0) {
         write_waits = sent->wait == Wait::kWritable;
         break;
@@ -367,6 +356,5 @@ NetStream::~NetStream() = default;
 void NetStream::open(const Endpoint& endpoint, Listener& listener) { impl_->open(endpoint, listener); }
 Result<void> NetStream::write(std::string_view bytes) { return impl_->write(bytes); }
 void NetStream::close() { impl_->close(); }
-const char* NetStream::tls_failure() const { return impl_->tls_failure; }
 
 }  // namespace flannelette::io

@@ -326,8 +326,7 @@ struct TlsSession::Impl {
   std::optional<Address> address;  ///< the server goes by an address, not by a name
   std::uint32_t flags = 0;         ///< what verification did not like
   std::size_t retry_size = 0;      ///< a write that has to be repeated with the same size
-  const char* failure = "";
-  int socket_errno = 0;  ///< what the socket said; codes of mbedTLS and errno overlap
+  int socket_errno = 0;            ///< what the socket said; codes of mbedTLS and errno overlap
   bool received = false;
   bool not_tls = false;  ///< the first byte cannot begin a TLS record
   bool open = false;     ///< the handshake is done
@@ -385,8 +384,7 @@ int TlsSession::Impl::verify(void* self, mbedtls_x509_crt* certificate, int dept
 Error TlsSession::Impl::fail(const char* context_text, int code) {
   open = false;
   if (socket_errno != 0) return system_error(context_text, socket_errno);
-  failure = words(code);
-  return tls_error(failure, code);  // the reader of the log wants the reason, not the place
+  return tls_error(words(code), code);  // the reader of the log wants the reason, not the place
 }
 
 const char* TlsSession::Impl::words(int code) const {
@@ -476,7 +474,5 @@ Result<Transfer> TlsSession::write(std::string_view bytes) {
 }
 
 bool TlsSession::pending() const { return mbedtls_ssl_get_bytes_avail(&impl_->ssl) > 0; }
-
-const char* TlsSession::failure() const { return impl_->failure; }
 
 }  // namespace flannelette::io

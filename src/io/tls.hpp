@@ -21,8 +21,8 @@ struct Transfer {
 };
 
 /// TLS over one connected, non-blocking socket, which it does not own. The server is verified against the
-/// context's CA, and its name or address against the certificate, always. An error ends the session;
-/// failure() then says more.
+/// context's CA, and its name or address against the certificate, always. An error ends the session; its
+/// context is the reason in words: "the server's certificate has expired", ...
 class TlsSession {
  public:
   explicit TlsSession(TlsContext& context);
@@ -40,7 +40,6 @@ class TlsSession {
   Result<Transfer> write(std::string_view bytes);
   /// Decrypted bytes are waiting that the socket knows nothing of.
   bool pending() const;
-  const char* failure() const;  ///< static, "" if there was none
 
  private:
   struct Impl;

@@ -50,7 +50,8 @@ class TlsContext {
 
 /// Resolves names with libc's getaddrinfo in a short-lived forked child, so that the loop never blocks;
 /// literal addresses need no child. All addresses of a name are tried in the order getaddrinfo gives; the
-/// last good address is tried first next time, and is used when resolution fails.
+/// last good address is tried first next time, and is used when resolution fails. The context of a TLS error
+/// (Code::kTls) is its reason in words.
 class NetStream final : public Stream {
  public:
   static constexpr std::size_t kWriteBuffer = 16 * 1024;
@@ -60,10 +61,6 @@ class NetStream final : public Stream {
   void open(const Endpoint& endpoint, Listener& listener) override;
   Result<void> write(std::string_view bytes) override;
   void close() override;
-  /// What a TLS failure says beyond Error: "the server's certificate has expired", "the server requires a
-  /// client certificate", ... Static text, empty if the last failure was no TLS failure. Kept until the next
-  /// open().
-  const char* tls_failure() const;
 
  private:
   struct Impl;
