@@ -255,7 +255,6 @@ void Agent::Impl::on_working(std::string_view endpoint) {
 
 void Agent::Impl::on_converge() {
   if (state_ != State::kRunning) return;
-  const auto before = peers_.counts();
   if (auto done = dataplane_.converge(); !done) {
     const Error& error = done.error();
     const Millis delay = backoff_.next();
@@ -272,7 +271,7 @@ void Agent::Impl::on_converge() {
   report_peers();
   if (dataplane_.complete() && !ready_) {
     ready_ = true;
-    log_.info("ready", {{"subnet", own_->key.subnet}, {"peers", std::uint64_t{before.peers}}});
+    log_.info("ready", {{"subnet", own_->key.subnet}, {"peers", std::uint64_t{peers_.counts().peers}}});
     if (on_ready_) on_ready_();
   }
   if (!audit_.armed()) audit_.arm_in(kAuditEvery);
