@@ -28,6 +28,7 @@ struct Judge final : kernel::EntryVisitor {
   void entry(const overlay::Neighbour& neighbour) override { peers.judge(neighbour); }
   void entry(const overlay::Fdb& fdb) override { peers.judge(fdb); }
   void entry(const overlay::Route& route) override { peers.judge(route); }
+  void entry(const overlay::NextHop& object) override { peers.judge(object); }
   PeerTable& peers;
 };
 
@@ -242,7 +243,7 @@ Result<void> Dataplane::converge_entries() {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     FLT_TRY(audit());
   }
-  kernel_.begin(device_index_);
+  kernel_.begin(device_index_, target_->config.network);
   Queue queue(kernel_);
   peers_.plan(queue);
   return apply_queued();
@@ -251,11 +252,11 @@ Result<void> Dataplane::converge_entries() {
 Result<void> Dataplane::audit() {
   peers_.begin_audit();
   Judge judge(peers_);
-  if (auto dumped = kernel_.dump_entries(device_index_, judge); !dumped) {
+  if (auto dumped = kernel_.dump_entries(device_index_, target_->config.network, judge); !dumped) {
     peers_.abort_audit();
     return dumped.error();
   }
-  kernel_.begin(device_index_);
+  kernel_.begin(device_index_, target_->config.network);
   Queue queue(kernel_);
   peers_.finish_audit(queue);
   const bool more = peers_.more_stale();

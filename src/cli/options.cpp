@@ -250,6 +250,12 @@ constexpr Option kOptions[] = {
        d.settings.agent.set_ip_forward = v == "set";
        return v == "set" || v == "warn" ? kOk : string_view("set or warn is expected");
      }},
+    {"", "node", "nexthop-objects", "auto|off", "auto",
+     "whether routes get nexthop objects where the kernel has them",
+     [](Draft& d, string_view v) {
+       d.settings.nexthop_objects = v == "auto";
+       return v == "auto" || v == "off" ? kOk : string_view("auto or off is expected");
+     }},
 
     {"v", "", "", "NUMBER", "0", "1 and more: log level debug", set_verbosity},
     {"log-level", "log", "level", "LEVEL", "info", "debug, info, warning or error", set_level},

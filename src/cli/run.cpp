@@ -66,7 +66,8 @@ int run(const RunSettings& settings) {
   }
 
   kernel::NetlinkKernel kernel(loop, files);
-  if (auto opened = kernel.open(); !opened) {
+  using Nexthops = kernel::NetlinkKernel::Nexthops;
+  if (auto opened = kernel.open(settings.nexthop_objects ? Nexthops::kAuto : Nexthops::kOff); !opened) {
     log.error("cannot talk to the kernel (CAP_NET_ADMIN is needed)", {Field(opened.error())});
     return kExitFailure;
   }

@@ -50,9 +50,29 @@ class Batch::Refusals final : public Netlink::Reader {
   const std::uint32_t first_;
 };
 
-void Batch::begin(int index) {
-  index_ = index;
+class Batch::Answers final : public Netlink::Reader {
+ public:
+  Answers(Batch& batch, std::uint32_t first) : batch_(batch), first_(first) {}
+  void message(const nlmsghdr& message) override {
+    const auto object = read_nexthop(message);
+    if (!object) return;
+    const std::uint32_t n = message.nlmsg_seq - first_;
+    const Ip4 base = batch_.changes_[batch_.asked_[n]].subnet.base;
+    batch_.objects_[n] = object->link != batch_.place_.index         ? Object::kForeign
+                         : object->onlink && object->gateway == base ? Object::kRight
+                                                                     : Object::kWrong;
+  }
+  void refused(std::uint32_t, int) override {}  // it is absent
+
+ private:
+  Batch& batch_;
+  const std::uint32_t first_;
+};
+
+void Batch::begin(const Place& place) {
+  place_ = place;
   count_ = 0;
+  requests_ = 0;
   queued_ = 0;
   report_ = {};
   state_ = {};
@@ -61,8 +81,10 @@ void Batch::begin(int index) {
 void Batch::queue(const Change& change) {
   if (!state_) return;
   ++queued_;
+  first_request_[count_] = static_cast<std::uint16_t>(requests_);
   changes_[count_++] = change;
-  if (count_ == kMaxRequests) state_ = flush();
+  requests_ += object_made_by(change) != 0 ? 2 : 1;
+  if (requests_ + 2 > kMaxRequests) state_ = flush();
 }
 
 Result<BatchReport> Batch::finish() {
@@ -77,26 +99,45 @@ Result<void> Batch::flush() {
   out.clear();
   std::uint32_t last = 0;
   for (std::size_t i = 0; i < count_; ++i) {
+    const Change& change = changes_[i];
+    if (const std::uint32_t id = object_made_by(change)) {
+      put_nexthop(out, netlink_.next_sequence(), NLM_F_EXCL, id, place_.index, change.subnet.base);
+    }
     last = netlink_.next_sequence();
-    put_change(out, last, index_, changes_[i]);
+    put_change(out, last, place_.index, change, change.metric == 0 ? place_.object_for(change.subnet) : 0);
   }
   out.add_flags(NLM_F_ACK);  // of the last alone: it says that all are worked off
-  const std::uint32_t first = last - static_cast<std::uint32_t>(count_) + 1;
+  const std::uint32_t first = last - static_cast<std::uint32_t>(requests_) + 1;
   contested_count_ = 0;
   Refusals refusals(*this, first);
   FLT_TRY(netlink_.send("change entries"));
   FLT_TRY(netlink_.receive("change entries", first, last, refusals));
-  if (contested_count_ != 0) FLT_TRY(look());
+  FLT_TRY(settle_objects());
+  FLT_TRY(look());
   for (std::size_t i = 0; i < contested_count_; ++i) settle(contested_[i]);
+  FLT_TRY(remove_objects());
   count_ = 0;
+  requests_ = 0;
   return {};
 }
 
-void Batch::judge(std::uint16_t index, int sys_errno) {
+void Batch::judge(std::uint16_t request, int sys_errno) {
+  const auto next = std::upper_bound(first_request_.begin(), first_request_.begin() + count_, request);
+  const auto index = static_cast<std::uint16_t>(next - first_request_.begin() - 1);
   const Change& change = changes_[index];
+  if (object_made_by(change) != 0 && request == first_request_[index]) {
+    if (sys_errno == EEXIST) {
+      contest(index).object = true;
+    } else {
+      contest(index).failed = true;
+      fail(change, netlink_error("set a nexthop object", sys_errno));
+    }
+    return;
+  }
+  // EINVAL: the object by which the route was named is not there.
   if ((change.kind == Kind::kUpsertRoute && sys_errno == EEXIST) ||
-      (change.kind == Kind::kDeleteRoute && sys_errno == ESRCH)) {
-    contested_[contested_count_++] = Contested(index);
+      (change.kind == Kind::kDeleteRoute && (sys_errno == ESRCH || sys_errno == EINVAL))) {
+    contest(index).route = true;
     return;
   }
   if (deletes(change.kind) && absent(sys_errno)) return;
@@ -104,7 +145,19 @@ void Batch::judge(std::uint16_t index, int sys_errno) {
     return fail(change, {Code::kLimit, ENOBUFS,
                          "the neighbour table is full (sysctl net.ipv4.neigh.default.gc_thresh3)"});
   }
+  if (change.kind == Kind::kUpsertRoute) {
+    Contested& contested = contest(index);
+    if (contested.failed) return;  // without its object it had to
+    contested.failed = true;
+  }
   fail(change, netlink_error(context_of(change.kind), sys_errno));
+}
+
+Batch::Contested& Batch::contest(std::uint16_t change) {
+  if (contested_count_ == 0 || contested_[contested_count_ - 1].change != change) {
+    contested_[contested_count_++] = Contested(change);
+  }
+  return contested_[contested_count_ - 1];
 }
 
 void Batch::fail(const Change& change, const Error& error) {
@@ -113,13 +166,16 @@ void Batch::fail(const Change& change, const Error& error) {
   report_.first_change = change;
 }
 
+// -- routes that were refused --
+
 Result<void> Batch::look() {
-  std::sort(contested_.begin(), contested_.begin() + contested_count_,
-            [this](const Contested& a, const Contested& b) {
-              return changes_[a.change].subnet < changes_[b.change].subnet;
-            });
+  const auto end = contested_.begin() + contested_count_;
+  if (std::none_of(contested_.begin(), end, [](const Contested& c) { return c.route; })) return {};
+  std::sort(contested_.begin(), end, [this](const Contested& a, const Contested& b) {
+    return changes_[a.change].subnet < changes_[b.change].subnet;
+  });
   for (int attempt = 1;; ++attempt) {
-    for (std::size_t i = 0; i < contested_count_; ++i) contested_[i] = Contested(contested_[i].change);
+    for (auto at = contested_.begin(); at != end; ++at) at->seen = {};
     const auto seen = dump_main_routes(netlink_, 0, [this](const MainRoute& route) { look_at(route); });
     if (seen || seen.error().code != Code::kInterrupted || attempt == kLooks) return seen;
   }
@@ -136,54 +192,138 @@ void Batch::look_at(const MainRoute& route) {
 
 void Batch::compare(const MainRoute& route, Contested& contested) const {
   const Change& change = changes_[contested.change];
-  const bool ours = route.one_link && route.first_link == index_;
-  if (change.kind == Kind::kDeleteRoute) {
-    // The kernel finds all but routes with a nexthop object by destination and link.
-    if (ours && route.nexthop_id != 0 && (change.metric == 0 || route.metric == change.metric)) {
-      contested.wrong = true;
-      contested.nexthop_id = route.nexthop_id;
-    }
-    return;
-  }
-  if (route.metric != 0) return;
+  Contested::Seen& seen = contested.seen;
+  const bool has_object = route.uses(place_.ids.of(change.subnet.base), place_.index, change.subnet.base);
+  const bool ours = has_object || (route.one_link && route.first_link == place_.index);
+  const bool any_metric = change.kind == Kind::kDeleteRoute && change.metric == 0;
+  if (!any_metric && route.metric != change.metric) return;
   if (!ours) {
-    contested.foreign = true;
-  } else if (route.plain && route.onlink && route.gateway == change.subnet.base) {
-    contested.right = true;
+    seen.foreign = true;
+  } else if (change.kind == Kind::kUpsertRoute &&
+             (has_object ? place_.use == NexthopUse::kMake
+                         : route.plain && route.onlink && route.gateway == change.subnet.base)) {
+    seen.right = true;
   } else {
-    contested.wrong = true;
-    contested.nexthop_id = route.nexthop_id;
-    contested.gateway = route.gateway;
+    seen.wrong = true;
+    seen.nexthop_id = route.nexthop_id;
+    seen.gateway = route.gateway;
   }
 }
 
 void Batch::settle(const Contested& contested) {
+  if (contested.failed) return;
   const Change& change = changes_[contested.change];
-  if (change.kind == Kind::kUpsertRoute && !contested.right) {
-    if (contested.foreign) {
+  const Contested::Seen& seen = contested.seen;
+  if (change.kind == Kind::kUpsertRoute) {
+    if (!contested.route) {
+      if (contested.plain) make_route(contested);
+      return;
+    }
+    if (!seen.right && seen.foreign) {
       return fail(change, {Code::kConflict, EEXIST,
                            "set a route: another program's route to this subnet is in the way"});
     }
-    netlink_.out().clear();
-    put_change(netlink_.out(), netlink_.next_sequence(), index_, change, RouteMode::kReplace);
-    return judge_route(change, netlink_.run(context_of(change.kind)));
+    if (!seen.right) return make_route(contested);
   }
-  if (!contested.wrong) return;
-  // Beside the right one, or the one to be deleted, which only its nexthop object names.
-  MainRoute wrong;
-  wrong.destination = change.subnet;
-  wrong.metric = change.metric;
-  wrong.nexthop_id = contested.nexthop_id;
-  wrong.gateway = contested.gateway;
+  if (!seen.wrong) return;
   netlink_.out().clear();
-  put_delete_route(netlink_.out(), netlink_.next_sequence(), index_, wrong);
+  if (change.kind == Kind::kDeleteRoute && seen.nexthop_id == 0) {
+    put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change, 0);
+  } else {  // beside the right one, or one that only its nexthop object names
+    MainRoute wrong;
+    wrong.destination = change.subnet;
+    wrong.metric = change.metric;
+    wrong.nexthop_id = seen.nexthop_id;
+    wrong.gateway = seen.gateway;
+    put_delete_route(netlink_.out(), netlink_.next_sequence(), place_.index, wrong);
+  }
   const auto deleted = netlink_.run(context_of(Kind::kDeleteRoute));
   if (!deleted && absent(deleted.error().sys_errno)) return;
   judge_route(change, deleted);
 }
 
+void Batch::make_route(const Contested& contested) {
+  const Change& change = changes_[contested.change];
+  netlink_.out().clear();
+  put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change,
+             contested.plain ? 0 : place_.object_for(change.subnet), RouteMode::kReplace);
+  judge_route(change, netlink_.run(context_of(change.kind)));
+}
+
 void Batch::judge_route(const Change& change, const Result<void>& result) {
   if (!result) fail(change, result.error());
+}
+
+// -- nexthop objects --
+
+/// What there is under the ids of the subnets of asked_.
+Result<void> Batch::ask_for_objects() {
+  MessageWriter& out = netlink_.out();
+  out.clear();
+  std::uint32_t last = 0;
+  for (std::size_t n = 0; n < asked_count_; ++n) {
+    objects_[n] = Object::kAbsent;
+    last = netlink_.next_sequence();
+    put_nexthop_id(out, last, RTM_GETNEXTHOP, place_.ids.of(changes_[asked_[n]].subnet.base));
+  }
+  out.add_flags(NLM_F_ACK);
+  const std::uint32_t first = last - static_cast<std::uint32_t>(asked_count_) + 1;
+  Answers answers(*this, first);
+  FLT_TRY(netlink_.send("look at nexthop objects"));
+  return netlink_.receive("look at nexthop objects", first, last, answers);
+}
+
+/// Objects whose ids were in use already: an old one of ours is put right, with another program's the route
+/// does without.
+Result<void> Batch::settle_objects() {
+  asked_count_ = 0;
+  for (std::size_t i = 0; i < contested_count_; ++i) {
+    if (contested_[i].object) asked_[asked_count_++] = contested_[i].change;
+  }
+  if (asked_count_ == 0) return {};
+  FLT_TRY(ask_for_objects());
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < contested_count_; ++i) {
+    Contested& contested = contested_[i];
+    if (!contested.object) continue;
+    const Object found = objects_[n++];
+    contested.plain = found == Object::kForeign;
+    if (found == Object::kRight || found == Object::kForeign) continue;
+    const Change& change = changes_[contested.change];
+    netlink_.out().clear();
+    put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, place_.object_for(change.subnet),
+                place_.index, change.subnet.base);
+    if (auto done = netlink_.run("set a nexthop object"); !done) {
+      contested.failed = true;
+      fail(change, done.error());
+    }
+  }
+  return {};
+}
+
+/// Objects of ours that nothing needs any more: their routes went before them, or are plain now.
+Result<void> Batch::remove_objects() {
+  if (place_.use == NexthopUse::kNone) return {};
+  asked_count_ = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Change& change = changes_[i];
+    const bool done = change.kind == Kind::kDeleteNeighbour ||
+                      (change.kind == Kind::kUpsertRoute && place_.use == NexthopUse::kRemove);
+    if (done && place_.ids.of(change.subnet.base) != 0)
+      asked_[asked_count_++] = static_cast<std::uint16_t>(i);
+  }
+  if (asked_count_ == 0) return {};
+  FLT_TRY(ask_for_objects());
+  for (std::size_t n = 0; n < asked_count_; ++n) {
+    if (objects_[n] == Object::kAbsent || objects_[n] == Object::kForeign) continue;
+    const Change& change = changes_[asked_[n]];
+    netlink_.out().clear();
+    put_nexthop_id(netlink_.out(), netlink_.next_sequence(), RTM_DELNEXTHOP,
+                   place_.ids.of(change.subnet.base));
+    const auto deleted = netlink_.run("delete a nexthop object");
+    if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());
+  }
+  return {};
 }
 
 }  // namespace flannelette::kernel

@@ -11,9 +11,9 @@ struct MainRoute;
 
 /// Turns changes into large netlink messages, and their errors back into changes.
 ///
-/// A route is made with NLM_F_EXCL: NLM_F_REPLACE would replace the first route to that destination and
-/// metric even if another program made it for another device. Only for those that are refused the routes are
-/// read, and what is ours is replaced.
+/// A route and its nexthop object are made with NLM_F_EXCL: NLM_F_REPLACE would replace the first route to
+/// that destination and metric, or the object with that id, even if another program made it for another
+/// device. Only for what is refused the kernel is asked what is there, and what is ours is replaced.
 class Batch {
  public:
   /// Requests in one sendmsg. Were all of them refused, the answers (about 768 bytes each as the kernel
@@ -22,43 +22,67 @@ class Batch {
 
   explicit Batch(Netlink& netlink) : netlink_(netlink) {}
 
-  void begin(int index);
+  void begin(const Place& place);
   /// An error of the socket is kept for finish(); nothing is sent after it.
   void queue(const overlay::Change& change);
   Result<BatchReport> finish();
 
  private:
   class Refusals;
+  class Answers;
 
-  /// A route that could not be made because one is there, or deleted because none was found: what there is,
-  /// as a second look shows.
+  /// A route that could not be made as it should because something is there, or deleted because none was
+  /// found.
   struct Contested {
     Contested() = default;
     explicit Contested(std::uint16_t change_index) : change(change_index) {}
     std::uint16_t change = 0;  ///< into changes_
-    bool right = false;        ///< the route that we want
-    bool foreign = false;      ///< one that is not wholly on our device
-    bool wrong = false;        ///< another one on our device:
-    std::uint32_t nexthop_id = 0;
-    Ip4 gateway;
+    bool route = false;        ///< the route was refused: `seen` says what there is
+    bool object = false;       ///< an object with that id is there
+    bool plain = false;        ///< ... another program's: the route does without
+    bool failed = false;       ///< and was reported
+    struct Seen {
+      bool right = false;    ///< the route that we want
+      bool foreign = false;  ///< one that is not wholly on our device
+      bool wrong = false;    ///< another one on our device:
+      std::uint32_t nexthop_id = 0;
+      Ip4 gateway;
+    } seen;
   };
+  /// What there is under the id of a nexthop object.
+  enum class Object : std::uint8_t { kAbsent, kRight, kWrong, kForeign };
 
+  /// The object that this change makes before its route; 0: none.
+  std::uint32_t object_made_by(const overlay::Change& change) const {
+    return change.kind == overlay::Change::Kind::kUpsertRoute ? place_.object_for(change.subnet) : 0;
+  }
   Result<void> flush();
+  void judge(std::uint16_t request, int sys_errno);
+  Contested& contest(std::uint16_t change);
   Result<void> look();
   void look_at(const MainRoute& route);
   void compare(const MainRoute& route, Contested& contested) const;
   void settle(const Contested& contested);
-  void judge(std::uint16_t change, int sys_errno);
+  void make_route(const Contested& contested);
   void judge_route(const overlay::Change& change, const Result<void>& result);
   void fail(const overlay::Change& change, const Error& error);
 
+  Result<void> ask_for_objects();
+  Result<void> settle_objects();
+  Result<void> remove_objects();
+
   Netlink& netlink_;
-  int index_ = 0;
-  std::array<overlay::Change, kMaxRequests> changes_;  ///< those of the message that is being filled
+  Place place_;
+  std::array<overlay::Change, kMaxRequests> changes_;      ///< those of the message that is being filled
+  std::array<std::uint16_t, kMaxRequests> first_request_;  ///< of each change
   std::size_t count_ = 0;
+  std::size_t requests_ = 0;
   std::array<Contested, kMaxRequests>
       contested_;  ///< those of the message that was answered, in the order of changes_
   std::size_t contested_count_ = 0;
+  std::array<std::uint16_t, kMaxRequests> asked_;  ///< changes whose objects are asked for
+  std::array<Object, kMaxRequests> objects_;       ///< ... and the answers
+  std::size_t asked_count_ = 0;
   std::size_t queued_ = 0;
   BatchReport report_;
   Result<void> state_;

@@ -11,9 +11,6 @@ namespace {
 
 using overlay::Change;
 
-/// rtm_protocol of our routes.
-constexpr std::uint8_t kRouteProtocol = 70;
-
 Result<void> dump_neighbours(Netlink& netlink, int index, EntryVisitor& visitor) {
   netlink.request<ndmsg>(RTM_GETNEIGH).ndm_family = AF_INET;
   netlink.out().put_u32(NDA_IFINDEX, static_cast<std::uint32_t>(index));
@@ -54,11 +51,26 @@ Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
   });
 }
 
-Result<void> dump_routes(Netlink& netlink, int index, EntryVisitor& visitor) {
-  return dump_main_routes(netlink, index, [&](const MainRoute& route) {
-    if (route.first_link != index || !route.one_link) return;
-    visitor.entry(
-        overlay::Route{route.destination, route.gateway, route.onlink && route.plain, route.metric});
+Result<void> dump_routes(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
+  return dump_main_routes(netlink, place.index, [&](const MainRoute& route) {
+    const Ip4 base = route.destination.base;
+    if (route.uses(place.ids.of(base), place.index, base)) {
+      const bool wanted = place.use == NexthopUse::kMake;
+      return visitor.entry(overlay::Route{route.destination, base, wanted, route.metric});
+    }
+    if (route.first_link != place.index || !route.one_link) return;
+    visitor.entry(overlay::Route{route.destination, route.plain ? route.gateway : Ip4{},
+                                 route.onlink && route.plain, route.metric});
+  });
+}
+
+Result<void> dump_objects(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
+  if (place.use == NexthopUse::kNone) return {};
+  return dump_nexthops(netlink, place.index, [&](const NexthopObject& object) {
+    if (object.link != place.index || !NexthopIds::holds(object.id)) return;
+    const Ip4 base = place.ids.base(object.id);
+    const bool right = place.use == NexthopUse::kMake && object.onlink && object.gateway == base;
+    visitor.entry(overlay::NextHop{base, right});
   });
 }
 
@@ -84,7 +96,8 @@ void put_fdb(MessageWriter& out, std::uint32_t sequence, int index, const Change
   out.put_ip4(NDA_DST, change.remote);
 }
 
-void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Change& change, RouteMode mode) {
+void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Change& change,
+               std::uint32_t nexthop_id, RouteMode mode) {
   const std::uint16_t flags = NLM_F_CREATE | (mode == RouteMode::kReplace ? NLM_F_REPLACE : NLM_F_EXCL);
   auto& request = out.start<rtmsg>(RTM_NEWROUTE, flags, sequence);
   request.rtm_family = AF_INET;
@@ -93,8 +106,9 @@ void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Chan
   request.rtm_protocol = kRouteProtocol;
   request.rtm_scope = RT_SCOPE_UNIVERSE;
   request.rtm_type = RTN_UNICAST;
-  request.rtm_flags = RTNH_F_ONLINK;
   out.put_ip4(RTA_DST, change.subnet.base);
+  if (nexthop_id != 0) return out.put_u32(RTA_NH_ID, nexthop_id);
+  request.rtm_flags = RTNH_F_ONLINK;
   out.put_ip4(RTA_GATEWAY, change.subnet.base);
   out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
 }
@@ -113,21 +127,24 @@ rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 desti
 
 }  // namespace
 
-Result<void> dump_entries(Netlink& netlink, int index, EntryVisitor& visitor) {
-  FLT_TRY(dump_neighbours(netlink, index, visitor));
-  FLT_TRY(dump_fdb(netlink, index, visitor));
-  return dump_routes(netlink, index, visitor);
+Result<void> dump_entries(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
+  FLT_TRY(dump_routes(netlink, place, visitor));
+  FLT_TRY(dump_objects(netlink, place, visitor));
+  FLT_TRY(dump_neighbours(netlink, place.index, visitor));
+  return dump_fdb(netlink, place.index, visitor);
 }
 
-void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Change& change, RouteMode mode) {
+void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Change& change,
+                std::uint32_t nexthop_id, RouteMode mode) {
   switch (change.kind) {
     case Change::Kind::kUpsertNeighbour: return put_neighbour(out, sequence, index, change, false);
     case Change::Kind::kDeleteNeighbour: return put_neighbour(out, sequence, index, change, true);
     case Change::Kind::kUpsertFdb: return put_fdb(out, sequence, index, change, false);
     case Change::Kind::kDeleteFdb: return put_fdb(out, sequence, index, change, true);
-    case Change::Kind::kUpsertRoute: return put_route(out, sequence, index, change, mode);
+    case Change::Kind::kUpsertRoute: return put_route(out, sequence, index, change, nexthop_id, mode);
     case Change::Kind::kDeleteRoute:
       start_delete_route(out, sequence, change.subnet, change.metric);
+      if (nexthop_id != 0) return out.put_u32(RTA_NH_ID, nexthop_id);
       return out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
   }
 }

@@ -23,6 +23,7 @@ struct NetlinkKernel::Impl {
   alignas(8) Netlink::Buffer in;
   Netlink route{NETLINK_ROUTE, out, in};
   Netlink netfilter{NETLINK_NETFILTER, out, in};  ///< opened when first needed: many kernels have none
+  NexthopUse nexthops = NexthopUse::kNone;
   Batch batch{route};
   Monitor monitor;
 };
@@ -30,8 +31,11 @@ struct NetlinkKernel::Impl {
 NetlinkKernel::NetlinkKernel(io::Loop& loop, Files& files) : impl_(new Impl(loop, files)) {}
 NetlinkKernel::~NetlinkKernel() = default;
 
-Result<void> NetlinkKernel::open() {
+Result<void> NetlinkKernel::open(Nexthops nexthops) {
   FLT_TRY(impl_->route.open());
+  auto has = has_nexthops(impl_->route);
+  if (!has) return has.error();
+  if (*has) impl_->nexthops = nexthops == Nexthops::kOff ? NexthopUse::kRemove : NexthopUse::kMake;
   return impl_->monitor.open();
 }
 
@@ -65,10 +69,12 @@ Result<void> NetlinkKernel::set_device_address(int index, Ip4 address, Net4 netw
   return kernel::set_device_address(impl_->route, index, address, network);
 }
 
-Result<void> NetlinkKernel::dump_entries(int index, EntryVisitor& visitor) {
-  return kernel::dump_entries(impl_->route, index, visitor);
+Result<void> NetlinkKernel::dump_entries(int index, Net4 network, EntryVisitor& visitor) {
+  return kernel::dump_entries(impl_->route, {index, NexthopIds(network), impl_->nexthops}, visitor);
 }
-void NetlinkKernel::begin(int index) { impl_->batch.begin(index); }
+void NetlinkKernel::begin(int index, Net4 network) {
+  impl_->batch.begin({index, NexthopIds(network), impl_->nexthops});
+}
 void NetlinkKernel::queue(const overlay::Change& change) { impl_->batch.queue(change); }
 Result<BatchReport> NetlinkKernel::finish() { return impl_->batch.finish(); }
 

@@ -43,8 +43,8 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
   }
   if (attributes.has(RTA_MULTIPATH)) {
     read_multipath(attributes.bytes(RTA_MULTIPATH), route);
-  } else if (route.nexthop_id == 0 && route.type == RTN_UNICAST) {
-    route.plain = true;
+  } else if (route.type == RTN_UNICAST) {
+    route.plain = route.nexthop_id == 0;
     route.gateway = attributes.ip4(RTA_GATEWAY).value_or(Ip4{});
   }
   return route;

@@ -10,18 +10,27 @@
 
 namespace flannelette::kernel {
 
+/// rtm_protocol of our routes and nexthop objects.
+inline constexpr std::uint8_t kRouteProtocol = 70;
+
 /// An IPv4 route of table main.
 struct MainRoute {
   Net4 destination;
   std::uint32_t metric = 0;
   std::uint8_t type = 0;  ///< RTN_UNICAST, ...
-  Ip4 gateway;            ///< of a plain route with one next hop, else 0.0.0.0
+  Ip4 gateway;            ///< of a unicast route with one next hop, else 0.0.0.0
   bool plain = false;     ///< unicast, one next hop, no nexthop object
   bool onlink = false;
-  bool dead = false;      ///< its link is down
-  int first_link = 0;     ///< of the first next hop, 0 if none (blackhole)
-  bool one_link = false;  ///< all next hops are on first_link
-  std::uint32_t nexthop_id = 0;
+  bool dead = false;             ///< its link is down
+  int first_link = 0;            ///< of the first next hop, 0 if none (blackhole)
+  bool one_link = false;         ///< all next hops are on first_link
+  std::uint32_t nexthop_id = 0;  ///< with sysctl nexthop_compat_mode = 0 it stands for link and gateway
+
+  /// It leads through this nexthop object to `to` on `link`, as far as it says.
+  bool uses(std::uint32_t id, int link, Ip4 to) const {
+    if (id == 0 || nexthop_id != id || type != RTN_UNICAST) return false;
+    return first_link == 0 || (one_link && first_link == link && onlink && gateway == to);
+  }
 };
 
 /// nullopt: not an IPv4 route of table main with TOS 0 (the only kind that we make and can name in a

@@ -96,6 +96,17 @@ void PeerTable::judge(const Route& have) {
                                     .from_audit = 1});
 }
 
+void PeerTable::judge(const NextHop& have) {
+  Impl& t = *impl_;
+  if (!t.in_audit) return;
+  t.settle();
+  if (PeerRecord* winner = t.winner_at(have.base)) {
+    if (!have.right) winner->seen_route = 0;  // whatever the route says, it leads elsewhere
+  } else {
+    t.incomplete |= !t.push_unwanted({.ip = have.base.value, .kind = Unwanted::kNeighbour, .from_audit = 1});
+  }
+}
+
 void PeerTable::finish_audit(ChangeSink& sink) {
   Impl& t = *impl_;
   if (!t.in_audit) return;

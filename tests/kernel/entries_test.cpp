@@ -24,54 +24,68 @@ std::string everything_else() {
 TEST_SUITE("kernel/entries") {
   TEST_CASE("a peer is one onlink route, one permanent neighbour and one permanent self FDB entry") {
     REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent1");
-    const int index = make_device(n);
-    const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
-    CHECK(report.done == 3);
-    CHECK(report.failed == 0);
-    CHECK(has(ip("-d route show dev flannel.1"),
-              "unicast 10.42.5.0/24 via 10.42.5.0 proto 70 scope global onlink"));
-    CHECK(has(ip("neighbour show dev flannel.1"), "10.42.5.0 lladdr 02:00:00:00:00:05 PERMANENT"));
-    CHECK(has(output_of("bridge fdb show dev flannel.1"), "02:00:00:00:00:05 dst 192.0.2.5 self permanent"));
+    for (const auto form : kBothForms) {
+      KernelNode n("kent1", form);
+      const int index = make_device(n);
+      const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
+      CHECK(report.done == 3);
+      CHECK(report.failed == 0);
+      const bool plain = form == KernelNode::Nexthops::kOff;
+      const std::string object = std::to_string(0x46000000 + (0x2a0500 >> 2));
+      CHECK(has(ip("-d route show dev flannel.1"),
+                plain
+                    ? "unicast 10.42.5.0/24 via 10.42.5.0 proto 70 scope global onlink"
+                    : "unicast 10.42.5.0/24 nhid " + object + " via 10.42.5.0 proto 70 scope global onlink"));
+      CHECK(ip("nexthop show") ==
+            (plain ? "" : "id " + object + " via 10.42.5.0 dev flannel.1 scope link proto 70 onlink \n"));
+      CHECK(has(ip("neighbour show dev flannel.1"), "10.42.5.0 lladdr 02:00:00:00:00:05 PERMANENT"));
+      CHECK(
+          has(output_of("bridge fdb show dev flannel.1"), "02:00:00:00:00:05 dst 192.0.2.5 self permanent"));
 
-    const Entries found = entries(n, index);
-    REQUIRE(found.neighbours.size() == 1);
-    CHECK(found.neighbours[0].ip == kPeer.base);
-    CHECK(found.neighbours[0].mac == kMac);
-    CHECK(found.neighbours[0].permanent);
-    REQUIRE(found.fdb.size() == 1);
-    CHECK(found.fdb[0].mac == kMac);
-    CHECK(found.fdb[0].remote == kRemote);
-    CHECK(found.fdb[0].permanent);
-    REQUIRE(found.routes.size() == 1);
-    CHECK(found.routes[0].destination == kPeer);
-    CHECK(found.routes[0].gateway == kPeer.base);
-    CHECK(found.routes[0].onlink);
-    CHECK(found.routes[0].metric == 0);
+      const Entries found = entries(n, index);
+      REQUIRE(found.neighbours.size() == 1);
+      CHECK(found.neighbours[0].ip == kPeer.base);
+      CHECK(found.neighbours[0].mac == kMac);
+      CHECK(found.neighbours[0].permanent);
+      REQUIRE(found.fdb.size() == 1);
+      CHECK(found.fdb[0].mac == kMac);
+      CHECK(found.fdb[0].remote == kRemote);
+      CHECK(found.fdb[0].permanent);
+      REQUIRE(found.routes.size() == 1);
+      CHECK(found.routes[0].destination == kPeer);
+      CHECK(found.routes[0].gateway == kPeer.base);
+      CHECK(found.routes[0].onlink);
+      CHECK(found.routes[0].metric == 0);
 
-    CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);  // again: nothing changes
-    CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);
-    CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);  // what is not there is deleted
-    const Entries after = entries(n, index);
-    CHECK(after.neighbours.empty());
-    CHECK(after.fdb.empty());
-    CHECK(after.routes.empty());
+      CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);  // again: nothing changes
+      CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);
+      CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);  // what is not there is deleted
+      const Entries after = entries(n, index);
+      CHECK(after.neighbours.empty());
+      CHECK(after.fdb.empty());
+      CHECK(after.routes.empty());
+      CHECK(after.objects.empty());
+      CHECK(ip("nexthop show").empty());
+    }
   }
 
   TEST_CASE("a peer's new MAC and address replace the old ones in place") {
     REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent2");
-    const int index = make_device(n);
-    apply(n, index, upserts(kPeer, kMac, kRemote));
-    const Mac fresh = mac("02:00:00:00:00:06");
-    apply(n, index, upserts(kPeer, kMac, ip4("192.0.2.6")));
-    CHECK(has(output_of("bridge fdb show dev flannel.1"), "02:00:00:00:00:05 dst 192.0.2.6 self permanent"));
-    CHECK(entries(n, index).fdb.size() == 1);
-    apply(n, index, upserts(kPeer, fresh, ip4("192.0.2.6")));
-    CHECK(entries(n, index).neighbours.at(0).mac == fresh);
-    CHECK(entries(n, index).fdb.size() == 2);
-    apply(n, index, {change(Kind::kDeleteFdb, kPeer, kMac, ip4("192.0.2.6"))});
-    CHECK(entries(n, index).fdb.at(0).mac == fresh);
+    for (const auto form : kBothForms) {
+      KernelNode n("kent2", form);
+      const int index = make_device(n);
+      apply(n, index, upserts(kPeer, kMac, kRemote));
+      const Mac fresh = mac("02:00:00:00:00:06");
+      apply(n, index, upserts(kPeer, kMac, ip4("192.0.2.6")));
+      CHECK(
+          has(output_of("bridge fdb show dev flannel.1"), "02:00:00:00:00:05 dst 192.0.2.6 self permanent"));
+      CHECK(entries(n, index).fdb.size() == 1);
+      apply(n, index, upserts(kPeer, fresh, ip4("192.0.2.6")));
+      CHECK(entries(n, index).neighbours.at(0).mac == fresh);
+      CHECK(entries(n, index).fdb.size() == 2);
+      apply(n, index, {change(Kind::kDeleteFdb, kPeer, kMac, ip4("192.0.2.6"))});
+      CHECK(entries(n, index).fdb.at(0).mac == fresh);
+    }
   }
 
   TEST_CASE(
@@ -100,49 +114,51 @@ TEST_SUITE("kernel/entries") {
 
   TEST_CASE("routes of our device are replaced whatever they look like") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent4");
-    const int index = make_device(n);
-    std::string made;
-    SUBCASE("of another protocol") { made = "route add 10.42.5.0/24 via 10.42.5.9 dev flannel.1 onlink"; }
-    SUBCASE("without gateway") { made = "route add 10.42.5.0/24 dev flannel.1"; }
-    SUBCASE("with a nexthop object") {
-      ip("nexthop add id 7 via 10.42.5.0 dev flannel.1 onlink");
-      made = "route add 10.42.5.0/24 nhid 7";
+    std::vector<std::string> made;
+    SUBCASE("of another protocol") { made = {"route add 10.42.5.0/24 via 10.42.5.9 dev flannel.1 onlink"}; }
+    SUBCASE("without gateway") { made = {"route add 10.42.5.0/24 dev flannel.1"}; }
+    SUBCASE("with another nexthop object") {
+      made = {"nexthop replace id 7 via 10.42.5.0 dev flannel.1 onlink", "route add 10.42.5.0/24 nhid 7"};
     }
     SUBCASE("with two next hops on it") {
-      made =
+      made = {
           "route add 10.42.5.0/24 nexthop via 10.42.5.7 dev flannel.1 onlink nexthop via 10.42.5.8 dev "
-          "flannel.1 onlink";
+          "flannel.1 onlink"};
     }
-    ip(made);
-    Entries found = entries(n, index);
-    REQUIRE(found.routes.size() == 1);
-    CHECK(found.routes[0].gateway != kPeer.base);
-    const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
-    CHECK(report.failed == 0);
-    found = entries(n, index);
-    REQUIRE(found.routes.size() == 1);
-    CHECK(found.routes[0].gateway == kPeer.base);
-    CHECK(found.routes[0].onlink);
-    ip("route delete 10.42.5.0/24 dev flannel.1");
-    ip(made);
-    CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);
-    CHECK(entries(n, index).routes.empty());
+    for (const auto form : kBothForms) {
+      KernelNode n("kent4", form);
+      const int index = make_device(n);
+      for (const auto& command : made) ip(command);
+      Entries found = entries(n, index);
+      REQUIRE(found.routes.size() == 1);
+      CHECK((found.routes[0].gateway != kPeer.base || !found.routes[0].onlink));
+      CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);
+      found = entries(n, index);
+      REQUIRE(found.routes.size() == 1);
+      CHECK(found.routes[0].gateway == kPeer.base);
+      CHECK(found.routes[0].onlink);
+      ip("route delete 10.42.5.0/24");
+      for (const auto& command : made) ip(command);
+      CHECK(apply(n, index, deletions(kPeer, kMac, kRemote)).failed == 0);
+      CHECK(entries(n, index).routes.empty());
+    }
   }
 
   TEST_CASE("a second route of ours beside the right one goes") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent5");
-    const int index = make_device(n);
-    for (const char* how : {"append", "prepend"}) {
-      for (const char* what : {"via 10.42.5.9 dev flannel.1 onlink", "dev flannel.1"}) {
-        apply(n, index, upserts(kPeer, kMac, kRemote));
-        ip(std::string("route ") + how + " 10.42.5.0/24 " + what);
-        REQUIRE(entries(n, index).routes.size() == 2);
-        CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);
-        const Entries found = entries(n, index);
-        REQUIRE(found.routes.size() == 1);
-        CHECK(found.routes[0].gateway == kPeer.base);
+    for (const auto form : kBothForms) {
+      KernelNode n("kent5", form);
+      const int index = make_device(n);
+      for (const char* how : {"append", "prepend"}) {
+        for (const char* what : {"via 10.42.5.9 dev flannel.1 onlink", "dev flannel.1"}) {
+          apply(n, index, upserts(kPeer, kMac, kRemote));
+          ip(std::string("route ") + how + " 10.42.5.0/24 " + what);
+          REQUIRE(entries(n, index).routes.size() == 2);
+          CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);
+          const Entries found = entries(n, index);
+          REQUIRE(found.routes.size() == 1);
+          CHECK(found.routes[0].gateway == kPeer.base);
+        }
       }
     }
   }
@@ -201,93 +217,101 @@ TEST_SUITE("kernel/entries") {
 
   TEST_CASE("thousands of refusals fit, each counted") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent8");
-    const int index = make_device(n);
-    std::vector<overlay::Change> changes;
-    for (std::uint32_t i = 0; i < 5000; ++i)
-      changes.push_back(change(Kind::kUpsertRoute, {{0x0a2a0001 + (i << 4)}, 28}, {}, {}));
-    CHECK(apply(n, index, changes).failed == 5000);
-    CHECK(entries(n, index).routes.empty());
-    changes.clear();
-    for (std::uint32_t i = 0; i < 5000; ++i) {
-      for (const auto& c : deletions({{0x0a2a0000 + (i << 4)}, 28}, kMac, {i})) changes.push_back(c);
+    for (const auto form : kBothForms) {
+      KernelNode n("kent8", form);
+      const int index = make_device(n);
+      std::vector<overlay::Change> changes;
+      for (std::uint32_t i = 0; i < 5000; ++i)
+        changes.push_back(change(Kind::kUpsertRoute, {{0x0a2a0001 + (i << 4)}, 28}, {}, {}));
+      CHECK(apply(n, index, changes).failed == 5000);
+      CHECK(entries(n, index).routes.empty());
+      changes.clear();
+      for (std::uint32_t i = 0; i < 5000; ++i) {
+        for (const auto& c : deletions({{0x0a2a0000 + (i << 4)}, 28}, kMac, {i})) changes.push_back(c);
+      }
+      const auto report = apply(n, index, changes);
+      CHECK(report.failed == 0);
+      CHECK(report.done == 15000);
     }
-    const auto report = apply(n, index, changes);
-    CHECK(report.failed == 0);
-    CHECK(report.done == 15000);
   }
 
   TEST_CASE("a device that is gone fails every change, and the report says what it is") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent9");
-    const int index = make_device(n);
-    ip("link delete flannel.1");
-    const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
-    CHECK(report.failed == 3);
-    CHECK(report.first.code == Code::kNotFound);
+    for (const auto form : kBothForms) {
+      KernelNode n("kent9", form);
+      const int index = make_device(n);
+      ip("link delete flannel.1");
+      const auto report = apply(n, index, upserts(kPeer, kMac, kRemote));
+      CHECK(report.failed == 3);
+      CHECK(report.first.code == Code::kNotFound);
+    }
   }
 
   TEST_CASE("nothing outside the device is touched") {
     REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent10");
-    ip("link add eth0 type bridge");
-    ip("link set eth0 up");
-    ip("address add 192.0.2.1/24 dev eth0");
-    ip("route add default via 192.0.2.254");
-    ip("link add other type vxlan id 2 local 192.0.2.1 dstport 8472");
-    ip("link set other up");
-    ip("route add 10.42.5.0/24 via 10.42.5.0 dev other onlink metric 9");
-    ip("route add 10.42.5.0/24 via 10.42.5.0 dev other onlink table 77");
-    ip("neighbour add 10.42.5.0 lladdr 02:00:00:00:00:05 dev other");
-    output_of("bridge fdb add 02:00:00:00:00:05 dev other dst 192.0.2.5 self");
-    const std::string before = everything_else();
-    const int index = make_device(n);
-    apply(n, index, upserts(kPeer, kMac, kRemote));
-    const Entries found = entries(n, index);
-    CHECK(found.neighbours.size() == 1);
-    CHECK(found.fdb.size() == 1);
-    CHECK(found.routes.size() == 1);
-    apply(n, index, deletions(kPeer, kMac, kRemote));
-    REQUIRE(n.kernel.delete_device(index));
-    CHECK(everything_else() == before);
+    for (const auto form : kBothForms) {
+      KernelNode n("kent10", form);
+      ip("link add eth0 type bridge");
+      ip("link set eth0 up");
+      ip("address add 192.0.2.1/24 dev eth0");
+      ip("route add default via 192.0.2.254");
+      ip("link add other type vxlan id 2 local 192.0.2.1 dstport 8472");
+      ip("link set other up");
+      ip("route add 10.42.5.0/24 via 10.42.5.0 dev other onlink metric 9");
+      ip("route add 10.42.5.0/24 via 10.42.5.0 dev other onlink table 77");
+      ip("neighbour add 10.42.5.0 lladdr 02:00:00:00:00:05 dev other");
+      output_of("bridge fdb add 02:00:00:00:00:05 dev other dst 192.0.2.5 self");
+      const std::string before = everything_else();
+      const int index = make_device(n);
+      apply(n, index, upserts(kPeer, kMac, kRemote));
+      const Entries found = entries(n, index);
+      CHECK(found.neighbours.size() == 1);
+      CHECK(found.fdb.size() == 1);
+      CHECK(found.routes.size() == 1);
+      apply(n, index, deletions(kPeer, kMac, kRemote));
+      REQUIRE(n.kernel.delete_device(index));
+      CHECK(everything_else() == before);
+    }
   }
 
   TEST_CASE("ten thousand peers are made, listed and removed") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
-    KernelNode n("kent11");
-    const int index = make_device(n);
-    constexpr std::uint32_t kPeers = 10'000;
-    using std::chrono::steady_clock;
-    const auto ms = [](steady_clock::duration d) {
-      return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
-    };
-    const auto each = [&](auto&& kinds) {
-      n.kernel.begin(index);
-      for (Kind kind : kinds) {
-        for (std::uint32_t i = 0; i < kPeers; ++i) {
-          Mac m{{2, 1, 0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
-          n.kernel.queue(change(kind, {{0x0a000000 + (i << 8)}, 24}, m, {0xc0a80000 + i}));
+    for (const auto form : kBothForms) {
+      KernelNode n("kent11", form);
+      const int index = make_device(n);
+      constexpr std::uint32_t kPeers = 10'000;
+      using std::chrono::steady_clock;
+      const auto ms = [](steady_clock::duration d) {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
+      };
+      const auto each = [&](auto&& kinds) {
+        n.kernel.begin(index, kNetwork);
+        for (Kind kind : kinds) {
+          for (std::uint32_t i = 0; i < kPeers; ++i) {
+            Mac m{{2, 1, 0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
+            n.kernel.queue(change(kind, {{0x0a000000 + (i << 8)}, 24}, m, {0xc0a80000 + i}));
+          }
         }
-      }
-      const auto report = n.kernel.finish();
-      REQUIRE(report);
-      CHECK(report->failed == 0);
-      CHECK(report->done == 3 * kPeers);
-    };
-    const auto start = steady_clock::now();
-    each(std::initializer_list<Kind>{Kind::kUpsertNeighbour, Kind::kUpsertFdb, Kind::kUpsertRoute});
-    const auto made = steady_clock::now();
-    const Entries found = entries(n, index);
-    const auto listed = steady_clock::now();
-    CHECK(found.neighbours.size() == kPeers);
-    CHECK(found.fdb.size() == kPeers);
-    CHECK(found.routes.size() == kPeers);
-    each(std::initializer_list<Kind>{Kind::kDeleteRoute, Kind::kDeleteNeighbour, Kind::kDeleteFdb});
-    const auto removed = steady_clock::now();
-    MESSAGE("made in ", ms(made - start), " ms, listed in ", ms(listed - made), " ms, removed in ",
-            ms(removed - listed), " ms");
-    const Entries rest = entries(n, index);
-    CHECK(rest.neighbours.size() + rest.fdb.size() + rest.routes.size() == 0);
+        const auto report = n.kernel.finish();
+        REQUIRE(report);
+        CHECK(report->failed == 0);
+        CHECK(report->done == 3 * kPeers);
+      };
+      const auto start = steady_clock::now();
+      each(std::initializer_list<Kind>{Kind::kUpsertNeighbour, Kind::kUpsertFdb, Kind::kUpsertRoute});
+      const auto made = steady_clock::now();
+      const Entries found = entries(n, index);
+      const auto listed = steady_clock::now();
+      CHECK(found.neighbours.size() == kPeers);
+      CHECK(found.fdb.size() == kPeers);
+      CHECK(found.routes.size() == kPeers);
+      each(std::initializer_list<Kind>{Kind::kDeleteRoute, Kind::kDeleteNeighbour, Kind::kDeleteFdb});
+      const auto removed = steady_clock::now();
+      MESSAGE("made in ", ms(made - start), " ms, listed in ", ms(listed - made), " ms, removed in ",
+              ms(removed - listed), " ms");
+      const Entries rest = entries(n, index);
+      CHECK(rest.neighbours.size() + rest.fdb.size() + rest.routes.size() == 0);
+    }
   }
 
   TEST_CASE("a dump during which the table changes is either whole or kInterrupted") {

@@ -18,7 +18,10 @@ namespace flannelette::tests {
 
 /// The test runs inside the node for as long as this lives, so that ip() and the kernel see the same.
 struct KernelNode {
-  explicit KernelNode(const std::string& name) : node(name), here(name) { REQUIRE(kernel.open()); }
+  using Nexthops = kernel::NetlinkKernel::Nexthops;
+  explicit KernelNode(const std::string& name, Nexthops nexthops = Nexthops::kAuto) : node(name), here(name) {
+    REQUIRE(kernel.open(nexthops));
+  }
 
   Node node;
   InNetns here;
@@ -28,9 +31,15 @@ struct KernelNode {
   kernel::NetlinkKernel kernel{loop, files};
 };
 
+inline constexpr Net4 kNetwork{{0x0a000000}, 8};
+
 inline Ip4 ip4(const char* text) { return parse_ip4(text).value(); }
 inline Net4 net4(const char* text) { return parse_net4(text).value(); }
 inline Mac mac(const char* text) { return parse_mac(text).value(); }
+
+/// Tests of what must be so for routes with nexthop objects and for plain ones walk through both.
+inline constexpr KernelNode::Nexthops kBothForms[] = {KernelNode::Nexthops::kAuto,
+                                                      KernelNode::Nexthops::kOff};
 
 /// Output of a command line, which must succeed; split at spaces.
 inline std::string output_of(const std::string& command) { return must_run({.args = words(command)}); }
@@ -74,14 +83,16 @@ struct Entries final : kernel::EntryVisitor {
   void entry(const overlay::Neighbour& n) override { neighbours.push_back(n); }
   void entry(const overlay::Fdb& f) override { fdb.push_back(f); }
   void entry(const overlay::Route& r) override { routes.push_back(r); }
+  void entry(const overlay::NextHop& o) override { objects.push_back(o); }
   std::vector<overlay::Neighbour> neighbours;
   std::vector<overlay::Fdb> fdb;
   std::vector<overlay::Route> routes;
+  std::vector<overlay::NextHop> objects;
 };
 
 inline Entries entries(KernelNode& n, int index) {
   Entries found;
-  REQUIRE(n.kernel.dump_entries(index, found));
+  REQUIRE(n.kernel.dump_entries(index, kNetwork, found));
   return found;
 }
 
@@ -97,7 +108,7 @@ inline overlay::Change change(Kind kind, Net4 subnet, Mac mac, Ip4 remote) {
 }
 
 inline kernel::BatchReport apply(KernelNode& n, int index, const std::vector<overlay::Change>& changes) {
-  n.kernel.begin(index);
+  n.kernel.begin(index, kNetwork);
   for (const auto& c : changes) n.kernel.queue(c);
   auto report = n.kernel.finish();
   REQUIRE(report);

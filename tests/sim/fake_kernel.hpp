@@ -277,7 +277,7 @@ class FakeKernel final : public kernel::Kernel {
     return {};
   }
 
-  Result<void> dump_entries(int index, kernel::EntryVisitor& visitor) override {
+  Result<void> dump_entries(int index, Net4, kernel::EntryVisitor& visitor) override {
     ++dumps;
     const Result<void> failed = fault(Call::kDumpEntries);
     if (!failed && failed.error().code != Code::kInterrupted) return failed;
@@ -301,7 +301,7 @@ class FakeKernel final : public kernel::Kernel {
     return failed;
   }
 
-  void begin(int index) override {
+  void begin(int index, Net4) override {
     batch_index_ = index;
     queued_.clear();
   }

@@ -98,4 +98,46 @@ TEST_SUITE("system/restart") {
     CHECK(count_lines(a.neighbours()) == 2);
     CHECK(a.neighbours().find("10.64.102.0 lladdr 02:00:00:00:02:02") != std::string::npos);
   }
+
+  TEST_CASE("a node moves from plain routes to nexthop objects and back by restarts, and no packet is lost") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    for (int i = 1; i <= 50; ++i) {
+      const std::string n = std::to_string(100 + i);
+      etcd.put(kSubnetKeys + "10.64." + n + ".0-24",
+               peer_value("172.30.1." + n, "02:00:00:00:01:" + n.substr(1)));
+    }
+    const TempDir files;
+    write_file(files.file("plain.ini"), "[node]\nnexthop-objects = off\n");
+    const std::vector<std::string> plain = {"--config=" + files.file("plain.ini")};
+    Machine a(etcd, 1), b(etcd, 2);
+    a.start(plain);
+    b.start();
+    REQUIRE_MESSAGE(a.joined(51), a.log());
+    REQUIRE_MESSAGE(b.joined(51), b.log());
+    CHECK(a.node().ip("nexthop show").empty());
+    CHECK(count_of(b.node().ip("nexthop show"), "proto 70 onlink") == 51);
+    a.add_pod();
+    b.add_pod();
+    REQUIRE(wait_until(5s, [&] { return pings(a.pod(), host_in(b.subnet(), 2)); }));
+
+    Process ping({.args = {"ping", "-q", "-i", "0.01", host_in(b.subnet(), 2)}, .netns = a.pod().name()});
+    const std::string plain_routes = a.routes();
+    CHECK(a.stop() == 0);
+    a.start();  // what is right stays
+    REQUIRE(a.logs("ready"));
+    CHECK(a.routes() == plain_routes);
+    etcd.put(kSubnetKeys + "10.64.151.0-24", peer_value("172.30.1.151", "02:00:00:00:01:51"));
+    CHECK(wait_until(5s, [&] { return contains(a.node().ip("route show 10.64.151.0/24"), "nhid"); }));
+    CHECK(b.stop() == 0);
+    b.start(plain);  // what is asked for is made
+    REQUIRE(b.logs("ready"));
+    CHECK(b.node().ip("nexthop show").empty());
+    CHECK(count_of(b.routes(), "proto 70 onlink") == 52);
+    CHECK_FALSE(contains(b.routes(), "nhid"));
+    must_run({.args = {"kill", "-INT", std::to_string(ping.pid())}});
+    ping.wait(5s);
+    CHECK_MESSAGE(contains(ping.output(), " 0% packet loss"), ping.output());
+  }
 }

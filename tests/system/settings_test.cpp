@@ -67,6 +67,7 @@ TEST_SUITE("system/settings") {
         {"[ectd]\nprefix = /x\n", ":1: ", "the nearest is [etcd]"},
         {"[node]\nip-masq = yes\n", ":2: ip-masq: ", "true or false"},
         {"[node]\n\n# a comment\nip-forward = on\n", ":4: ip-forward: ", "set or warn"},
+        {"[node]\nnexthop-objects = no\n", ":2: nexthop-objects: ", "auto or off"},
         {"[etcd]\nlease-ttl = 1\n", ":2: lease-ttl: ", "5s"},
         {"[etcd]\nendpoint = ftp://127.0.0.1\n", ":2: endpoint: ", "ftp://127.0.0.1"},
         {"[etcd]\nprefix = /x ; a comment\n", ":2: ", "comment"},

@@ -70,8 +70,8 @@ std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
   return keys;
 }
 
-/// A kernel's three tables, with its own way of replacing: an FDB upsert of a MAC with several remotes
-/// exchanges the first.
+/// A kernel's tables, with its own way of replacing: an FDB upsert of a MAC with several remotes exchanges
+/// the first. All routes have nexthop objects.
 class ModelKernel {
  public:
   struct Lladdr {
@@ -89,6 +89,7 @@ class ModelKernel {
   std::map<Ip4, Lladdr> neighbours;
   std::map<Mac, Remotes> fdb;
   std::map<std::pair<Net4, std::uint32_t>, Path> routes;
+  std::map<Ip4, bool> objects;  // value: right
 
   void apply(const Change& c) {
     switch (c.kind) {
@@ -101,9 +102,15 @@ class ModelKernel {
         remotes.list[0] = c.remote;
         break;
       }
-      case Change::Kind::kUpsertRoute: routes[{c.subnet, 0}] = {c.subnet.base, true}; break;
+      case Change::Kind::kUpsertRoute:
+        routes[{c.subnet, 0}] = {c.subnet.base, true};
+        objects[c.subnet.base] = true;
+        break;
       case Change::Kind::kDeleteRoute: routes.erase({c.subnet, c.metric}); break;
-      case Change::Kind::kDeleteNeighbour: neighbours.erase(c.subnet.base); break;
+      case Change::Kind::kDeleteNeighbour:
+        neighbours.erase(c.subnet.base);
+        remove_object(c.subnet.base);
+        break;
       case Change::Kind::kDeleteFdb: {
         const auto at = fdb.find(c.mac);
         if (at == fdb.end()) break;
@@ -113,7 +120,12 @@ class ModelKernel {
       }
     }
   }
+  void remove_object(Ip4 base) {
+    if (objects.erase(base) != 0)
+      std::erase_if(routes, [&](const auto& r) { return r.second.gateway == base; });
+  }
   bool has(const Peer& p) const {
+    if (const auto o = objects.find(p.subnet.base); o == objects.end() || !o->second) return false;
     const auto n = neighbours.find(p.subnet.base);
     const auto f = fdb.find(p.mac);
     const auto r = routes.find({p.subnet, 0});
@@ -137,7 +149,7 @@ class ModelKernel {
     for (const auto& [mac, remotes] : fdb) {
       if (macs.contains(mac) ? remotes.list.size() != 1 : remotes.permanent) return false;
     }
-    return routes.size() == peers.size();
+    return routes.size() == peers.size() && objects.size() == bases.size();
   }
 };
 
@@ -246,10 +258,14 @@ class World {
   }
   void meddle() {
     corrupted = true;
-    const Ip4 base{0x0a400000u + static_cast<std::uint32_t>(rng_.below(32) << 7)};
+    Ip4 base{0x0a400000u + static_cast<std::uint32_t>(rng_.below(32) << 7)};
+    if (!kernel.objects.empty() && rng_.one_in(2)) {  // of a peer, or of one that was
+      base = std::next(kernel.objects.begin(), static_cast<std::ptrdiff_t>(rng_.below(kernel.objects.size())))
+                 ->first;
+    }
     const Mac m = mac(static_cast<unsigned>(rng_.below(12)));
     const Ip4 remote{0xac1e0000u + static_cast<std::uint32_t>(rng_.below(12))};
-    switch (rng_.below(8)) {
+    switch (rng_.below(10)) {
       case 0: kernel.neighbours[base] = {m, rng_.one_in(2)}; break;
       case 1: kernel.neighbours.erase(base); break;
       case 2: kernel.fdb[m] = {{remote}, rng_.one_in(2)}; break;
@@ -268,6 +284,8 @@ class World {
         break;
       case 6: kernel.routes.erase({{base, 24}, 0}); break;
       case 7: kernel.routes.clear(); break;
+      case 8: kernel.objects[base] = false; break;
+      case 9: kernel.remove_object(base); break;
     }
   }
   bool corrupted = false;
@@ -292,15 +310,16 @@ class World {
   template <class Between>
   void dump(Between between) {
     const ModelKernel snapshot = kernel;
+    for (const auto& [key, path] : snapshot.routes)
+      table.judge(Route{key.first, path.gateway, path.onlink, key.second});
+    if (rng_.one_in(2)) between();
+    for (const auto& [base, right] : snapshot.objects) table.judge(overlay::NextHop{base, right});
     for (const auto& [ip, lladdr] : snapshot.neighbours)
       table.judge(Neighbour{ip, lladdr.mac, lladdr.permanent});
     if (rng_.one_in(2)) between();
     for (const auto& [m, remotes] : snapshot.fdb) {
       for (const Ip4 remote : remotes.list) table.judge(Fdb{m, remote, remotes.permanent});
     }
-    if (rng_.one_in(2)) between();
-    for (const auto& [key, path] : snapshot.routes)
-      table.judge(Route{key.first, path.gateway, path.onlink, key.second});
   }
   /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut,
   /// events come between.

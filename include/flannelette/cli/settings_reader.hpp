@@ -16,6 +16,7 @@ struct RunSettings {
   agent::Settings agent;
   registry::EtcdSettings etcd;
   io::TlsSettings tls;
+  bool nexthop_objects = true;  ///< where the kernel has them
 };
 
 /// Collects lines for the person at the terminal: problems (exit 2) and notices (accepted, but...).

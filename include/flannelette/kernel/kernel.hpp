@@ -56,6 +56,7 @@ class EntryVisitor {
   virtual void entry(const overlay::Neighbour& neighbour) = 0;
   virtual void entry(const overlay::Fdb& fdb) = 0;
   virtual void entry(const overlay::Route& route) = 0;
+  virtual void entry(const overlay::NextHop& object) = 0;  ///< after all routes
 
  protected:
   ~EntryVisitor() = default;
@@ -126,13 +127,13 @@ class Kernel {
   virtual Result<void> set_device_address(int index, Ip4 address, Net4 network) = 0;
 
   // -- a peer's entries --
-  /// Everything on the device: neighbours (permanent and those in the way), FDB entries with a remote, IPv4
-  /// routes of the main table. kInterrupted: the tables changed under way or the answer was cut; what was
-  /// visited means nothing.
-  virtual Result<void> dump_entries(int index, EntryVisitor& visitor) = 0;
+  /// Everything on the device: IPv4 routes of the main table, our nexthop objects, neighbours (permanent and
+  /// those in the way), FDB entries with a remote. kInterrupted: the tables changed under way or the answer
+  /// was cut; what was visited means nothing. `network` is what the ids of nexthop objects are counted in.
+  virtual Result<void> dump_entries(int index, Net4 network, EntryVisitor& visitor) = 0;
   /// Changes are queued into large netlink messages and sent as they fill; finish() sends the rest and waits
   /// for all answers.
-  virtual void begin(int index) = 0;
+  virtual void begin(int index, Net4 network) = 0;
   virtual void queue(const overlay::Change& change) = 0;
   virtual Result<BatchReport> finish() = 0;
 

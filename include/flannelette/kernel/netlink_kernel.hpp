@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "flannelette/base/files.hpp"
@@ -14,8 +15,12 @@ class NetlinkKernel final : public Kernel {
  public:
   NetlinkKernel(io::Loop& loop, Files& files);
   ~NetlinkKernel() override;
+  enum class Nexthops : std::uint8_t {
+    kAuto,  ///< new routes get nexthop objects if the kernel has them; plain ones that are right stay
+    kOff,   ///< all routes are plain
+  };
   /// Opens the sockets and joins the notification groups. Call once, before anything else.
-  Result<void> open();
+  Result<void> open(Nexthops nexthops = Nexthops::kAuto);
 
   Result<void> dump_links(LinkVisitor& visitor) override;
   Result<void> dump_addresses(AddressVisitor& visitor) override;
@@ -27,8 +32,8 @@ class NetlinkKernel final : public Kernel {
                              const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
   Result<void> set_device_address(int index, Ip4 address, Net4 network) override;
-  Result<void> dump_entries(int index, EntryVisitor& visitor) override;
-  void begin(int index) override;
+  Result<void> dump_entries(int index, Net4 network, EntryVisitor& visitor) override;
+  void begin(int index, Net4 network) override;
   void queue(const overlay::Change& change) override;
   Result<BatchReport> finish() override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;

@@ -28,8 +28,16 @@ struct Route {
   std::uint32_t metric = 0;
 };
 
+/// The nexthop object of one subnet, as kernels that have them keep it beside the route. Who says "route"
+/// says the object too: only what became of it without its route needs a word of its own.
+struct NextHop {
+  Ip4 base;           ///< of the subnet that the object's id stands for
+  bool right = true;  ///< it leads there
+};
+
 /// One change to make. Upserts replace what has the same key (neighbour: ip; FDB: mac; route: destination);
-/// deletions of what is not there succeed.
+/// deletions of what is not there succeed. With a neighbour goes the nexthop object of the subnet with that
+/// base.
 struct Change {
   enum class Kind : std::uint8_t {
     kUpsertNeighbour,

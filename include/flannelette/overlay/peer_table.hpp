@@ -114,7 +114,7 @@ class PeerTable {
   void invalidate();
   bool needs_audit() const;
 
-  /// An audit: begin_audit(), every entry of three complete dumps through judge(), then finish_audit().
+  /// An audit: begin_audit(), every entry of complete dumps through judge(), then finish_audit().
   /// Entries on our own device only. A dump that was interrupted: abort_audit(), nothing follows from it.
   /// finish_audit emits what is missing or different, then the deletions, in plan()'s order, then commit()
   /// says it is done. Left alone: neighbours and FDB entries that are not permanent and in nobody's place
@@ -126,6 +126,7 @@ class PeerTable {
   void judge(const Neighbour& have);
   void judge(const Fdb& have);
   void judge(const Route& have);
+  void judge(const NextHop& have);  ///< after all routes
   void finish_audit(ChangeSink& sink);
   void abort_audit();
   bool more_stale() const;
