@@ -23,6 +23,7 @@ void Agent::start() { impl_->start(); }
 void Agent::stop() { impl_->stop(); }
 State Agent::state() const { return impl_->state_; }
 overlay::PeerCounts Agent::counts() const { return impl_->peers_.counts(); }
+bool Agent::degraded() const { return impl_->degraded_; }
 
 Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
     : loop_(needs.loop),
@@ -34,8 +35,12 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       on_ready_(needs.on_ready),
       settings_(settings),
       dataplane_(kernel_, files_, log_, settings_, peers_),
+      cache_(files_, log_, settings_),
       look_(loop_, Delegate<void()>::to<&Impl::on_look>(this)),
       retry_(loop_, Delegate<void()>::to<&Impl::on_retry>(this)),
+      redo_(loop_, Delegate<void()>::to<&Impl::on_redo>(this)),
+      wait_(loop_, Delegate<void()>::to<&Impl::on_waited>(this)),
+      keep_(loop_, Delegate<void()>::to<&Impl::on_keep>(this)),
       claim_retry_(loop_, Delegate<void()>::to<&Impl::on_claim_retry>(this)),
       converge_(loop_, Delegate<void()>::to<&Impl::on_converge>(this)),
       audit_(loop_, Delegate<void()>::to<&Impl::on_audit>(this)) {}
@@ -43,15 +48,21 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
 void Agent::Impl::start() {
   kernel_.set_doorbell(Delegate<void()>::to<&Impl::on_doorbell>(this));
   registry_.start(*this);
+  kept_node_ = cache_.node();
+  wait_.arm_in(settings_.registry_wait);
   seek_interface();
 }
 
 void Agent::Impl::stop() {
   if (state_ == State::kStopped) return;
   registry_.stop();
+  if (keep_.armed()) on_keep();
   kernel_.set_doorbell({});
   look_.cancel();
   retry_.cancel();
+  redo_.cancel();
+  wait_.cancel();
+  keep_.cancel();
   claim_retry_.cancel();
   converge_.cancel();
   audit_.cancel();
@@ -87,6 +98,7 @@ void Agent::Impl::seek_interface() {
                                  {"mtu", underlay_->mtu}});
   enter(State::kConfig);
   registry_.read_config();
+  use_kept_state();
 }
 
 void Agent::Impl::report_missing(const char* text, const char* reason) {
@@ -116,7 +128,7 @@ void Agent::Impl::on_config(std::string_view text) {
                                {"vni", config_.vni},
                                {"port", unsigned{config_.port}}});
   enter(State::kListing);
-  peers_.set_local({config_, underlay_->public_ip, std::nullopt, std::nullopt});
+  judge_peers();
   registry_.follow();
 }
 
@@ -132,11 +144,16 @@ void Agent::Impl::on_retry() {
   switch (state_) {
     case State::kInterface: return seek_interface();
     case State::kConfig: return registry_.read_config();
-    case State::kRunning: dataplane_.retry(); return soon();
     case State::kListing:
     case State::kClaiming:
+    case State::kRunning:
     case State::kStopped: return;
   }
+}
+
+void Agent::Impl::on_redo() {
+  dataplane_.retry();
+  soon();
 }
 
 void Agent::Impl::on_look() {
@@ -145,8 +162,7 @@ void Agent::Impl::on_look() {
 }
 
 void Agent::Impl::follow_underlay() {
-  const bool running = state_ == State::kRunning;
-  if (running) {
+  if (has_data_plane()) {
     dataplane_.doubt();
     soon();
   }
@@ -171,25 +187,43 @@ void Agent::Impl::follow_underlay() {
                                      {"address", underlay_->address},
                                      {"public_ip", underlay_->public_ip},
                                      {"mtu", underlay_->mtu}});
-  if (!running) {
-    // A claim under way is corrected when it is held.
-    if (state_ != State::kConfig)
-      peers_.set_local({config_, underlay_->public_ip, std::nullopt, std::nullopt});
-    return;
+  if (has_data_plane()) {
+    auto target = *dataplane_.target();
+    target.underlay = *underlay_;
+    dataplane_.set_target(target);
   }
-  auto target = *dataplane_.target();
-  target.underlay = *underlay_;
-  dataplane_.set_target(target);
-  if (moved) reclaim();
+  if (state_ == State::kRunning) {
+    if (moved) reclaim();
+  } else if (state_ != State::kConfig) {
+    judge_peers();  // a claim under way is corrected when it is held
+  }
+}
+
+/// Before our subnet is known, nothing is programmed; the kept one is known.
+void Agent::Impl::judge_peers() {
+  overlay::LocalNode local{config_, underlay_->public_ip, std::nullopt, std::nullopt};
+  if (degraded_) {
+    local.subnet = dataplane_.target()->subnet;
+    local.mac = dataplane_.target()->mac;
+  }
+  peers_.set_local(local);
 }
 
 // -- records --
 
-void Agent::Impl::on_listing_begin() { peers_.begin_listing(); }
+void Agent::Impl::on_listing_begin() {
+  listing_ = true;
+  peers_.begin_listing();
+}
 
-void Agent::Impl::on_listing_abort() { peers_.abort_listing(); }
+void Agent::Impl::on_listing_abort() {
+  listing_ = false;
+  peers_.abort_listing();
+  use_kept_state();
+}
 
 void Agent::Impl::on_listing_end() {
+  listing_ = false;
   peers_.end_listing();
   if (config_.backend_absent && !udp_warned_ && peers_.without_backend() > 0) {
     udp_warned_ = true;
@@ -226,6 +260,7 @@ void Agent::Impl::on_events_end() {
   if (state_ != State::kRunning) return;
   check_lease();
   soon();
+  keep_peers_later();
 }
 
 void Agent::Impl::on_skipped(std::string_view key, registry::Skipped why) {
@@ -244,6 +279,7 @@ void Agent::Impl::on_trouble(const registry::Trouble& trouble) {
                                     Field(trouble.error),
                                     {"detail", trouble.detail.view()},
                                     {"retry_in_ms", trouble.retry_in}});
+  use_kept_state();
 }
 
 void Agent::Impl::on_working(std::string_view endpoint) {
@@ -254,7 +290,7 @@ void Agent::Impl::on_working(std::string_view endpoint) {
 // -- convergence --
 
 void Agent::Impl::on_converge() {
-  if (state_ != State::kRunning) return;
+  if (!has_data_plane()) return;
   if (auto done = dataplane_.converge(); !done) {
     const Error& error = done.error();
     const Millis delay = backoff_.next();
@@ -262,16 +298,17 @@ void Agent::Impl::on_converge() {
       log_.warning("this node is not as it should be; trying again and again",
                    {Field(error), {"retry_in_ms", delay}});
     }
-    retry_.arm_at_latest_in(delay);
+    redo_.arm_at_latest_in(delay);
   } else {
     if (dataplane_said_.clear()) log_.info("this node is as it should be");
     backoff_.reset();
-    retry_.cancel();
+    redo_.cancel();
   }
   report_peers();
   if (dataplane_.complete() && !ready_) {
     ready_ = true;
-    log_.info("ready", {{"subnet", own_->key.subnet}, {"peers", std::uint64_t{peers_.counts().peers}}});
+    log_.info("ready",
+              {{"subnet", dataplane_.target()->subnet}, {"peers", std::uint64_t{peers_.counts().peers}}});
     if (on_ready_) on_ready_();
   }
   if (!audit_.armed()) audit_.arm_in(kAuditEvery);

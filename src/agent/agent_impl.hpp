@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "agent/cache.hpp"
 #include "agent/dataplane.hpp"
 #include "agent/underlay.hpp"
 #include "flannelette/agent/agent.hpp"
@@ -26,7 +27,7 @@ class Backoff {
 };
 
 /// agent.cpp: the way to kRunning and the convergence; lease.cpp: which subnet is ours and whether it still
-/// is.
+/// is; degraded.cpp: the start without the registry.
 struct Agent::Impl final : registry::Listener {
   Impl(const Dependencies& needs, const Settings& settings);
 
@@ -51,8 +52,10 @@ struct Agent::Impl final : registry::Listener {
   // -- the way to kRunning --
   void enter(State next);
   void on_doorbell() { look_.arm_at_latest_in(kDoorbellDelay); }
-  void on_look();   ///< look_: links or addresses may have changed
-  void on_retry();  ///< retry_: try again what could not be done in this state
+  void on_look();      ///< look_: links or addresses may have changed
+  void judge_peers();  ///< by the config and our address, on the way to kRunning
+  void on_retry();     ///< retry_: try again what could not be done in this state
+  void on_redo();      ///< redo_: the data plane, again
   void retry_later() { retry_.arm_in(wait_backoff_.next()); }
   void seek_interface();
   void follow_underlay();  ///< there was an interface: has our address, interface or MTU changed?
@@ -64,6 +67,15 @@ struct Agent::Impl final : registry::Listener {
   void on_converge();
   void on_audit();
   void report_peers();
+
+  // -- the start without the registry (degraded.cpp) --
+  bool has_data_plane() const { return state_ == State::kRunning || degraded_; }
+  void on_waited();  ///< wait_: the registry had its time
+  /// Brings the data plane up from the state files, if the registry had its time and did not answer.
+  void use_kept_state();
+  void keep_node();
+  void keep_peers_later() { keep_.arm_at_latest_in(kept_ ? kKeepEvery : kKeepFirst); }
+  void on_keep();
 
   // -- the lease (lease.cpp) --
   /// Decides which subnet to ask for, and asks. From kListing (first time) and kClaiming (again).
@@ -78,7 +90,7 @@ struct Agent::Impl final : registry::Listener {
   void on_claim_retry();
   void lost_claim();  ///< somebody was first, or stands in the way
   void adopt_or_choose(std::optional<overlay::LeaseKey>& key, std::int64_t& mod_revision, bool& always_write);
-  std::optional<Net4> previous_subnet();
+  std::optional<Net4> previous_subnet();  ///< of this node, as its files say
   bool in_range(Net4 subnet) const;
 
   /// The subnet that we hold or are claiming.
@@ -101,8 +113,12 @@ struct Agent::Impl final : registry::Listener {
 
   overlay::PeerTable peers_;
   Dataplane dataplane_;
+  Cache cache_;
   io::Timer look_;
   io::Timer retry_;
+  io::Timer redo_;
+  io::Timer wait_;
+  io::Timer keep_;
   io::Timer claim_retry_;
   io::Timer converge_;
   io::Timer audit_;
@@ -126,7 +142,12 @@ struct Agent::Impl final : registry::Listener {
   std::size_t ignored_reported_ = 0;
   Said dataplane_said_;
   bool ready_ = false;
-  bool trouble_ = false;  ///< the registry was last heard failing
+  std::optional<overlay::NodeState> kept_node_;  ///< who we were, as the state file said at start
+  bool waited_ = false;                          ///< the registry had its time to answer
+  bool listing_ = false;                         ///< ... and is answering
+  bool degraded_ = false;                        ///< the data plane is as the state files say
+  bool kept_ = false;                            ///< the peers were kept once
+  bool trouble_ = false;                         ///< the registry was last heard failing
 };
 
 }  // namespace flannelette::agent

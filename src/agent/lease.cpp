@@ -30,8 +30,9 @@ bool Agent::Impl::in_range(Net4 subnet) const {
 std::optional<Net4> Agent::Impl::previous_subnet() {
   std::array<char, 4096> buffer;
   auto text = files_.read(settings_.subnet_file, buffer);
-  if (!text || !*text) return std::nullopt;
-  auto subnet = overlay::previous_subnet(**text);
+  std::optional<Net4> subnet;
+  if (text && *text) subnet = overlay::previous_subnet(**text);
+  if (!subnet && kept_node_) subnet = kept_node_->subnet;  // the subnet file does not survive a reboot
   return subnet && in_range(*subnet) ? subnet : std::nullopt;
 }
 
@@ -58,6 +59,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
               {{"subnet", own->key.subnet}, {"network", config_.network}});
   }
   if (!mac_ && device_mac) mac_ = device_mac;
+  if (!mac_ && kept_node_) mac_ = kept_node_->mac;
   if (previous && previous != blocked_) {
     if (!peers_.taken(*previous)) {
       key = key_of(*previous);
@@ -174,6 +176,11 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
   dataplane_.set_target({config_, *underlay_, own_->key.subnet, *mac_});
   peers_.upsert(record);
   enter(State::kRunning);
+  if (degraded_) log_.info("the registry is back; this node is no longer degraded");
+  degraded_ = false;
+  wait_.cancel();
+  keep_node();
+  keep_peers_later();
   if (own_->value.public_ip != underlay_->public_ip) reclaim();  // it changed while the claim was under way
   soon();
 }

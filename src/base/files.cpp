@@ -45,6 +45,44 @@ Result<void> write_all(int fd, std::string_view text) {
   return {};
 }
 
+/// Collects small pieces, so that each does not cost a system call.
+class FileWriter final : public Pieces {
+ public:
+  explicit FileWriter(int fd) : fd_(fd) {}
+  void piece(std::string_view text) override {
+    if (out_.room() < text.size()) flush();
+    if (text.size() > buffer_.size()) {
+      if (done_) done_ = write_all(fd_, text);
+    } else {
+      out_.put(text);
+    }
+  }
+  Result<void> finish() {
+    flush();
+    return done_;
+  }
+
+ private:
+  void flush() {
+    if (done_) done_ = write_all(fd_, out_.view());
+    out_.clear();
+  }
+
+  const int fd_;
+  Result<void> done_;
+  std::array<char, 4096> buffer_;
+  Writer out_{buffer_};
+};
+
+/// read(2) that a signal does not disturb; 0 is the end.
+Result<std::size_t> read_some(int fd, std::span<char> buffer) {
+  for (;;) {
+    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) return system_error("read", errno);
+  }
+}
+
 /// The text of `path` up to and without its last slash; empty for the working directory and for the root.
 std::string_view directory_of(std::string_view path) {
   const std::size_t slash = path.rfind('/');
@@ -61,9 +99,11 @@ Result<void> make_directories(std::string_view directory) {
 }
 
 /// Makes what was written to `fd` the content of `target`, by way of the name `temporary`.
-Result<void> fill_and_rename(UniqueFd fd, std::string_view text, unsigned mode, const char* temporary,
+Result<void> fill_and_rename(UniqueFd fd, PieceSource& source, unsigned mode, const char* temporary,
                              const char* target) {
-  FLT_TRY(write_all(fd.get(), text));
+  FileWriter writer(fd.get());
+  source.write_to(writer);
+  FLT_TRY(writer.finish());
   if (::fchmod(fd.get(), mode) < 0) return system_error("chmod", errno);  // exact, whatever the umask
   if (::fsync(fd.get()) < 0) return system_error("fsync", errno);
   fd.reset();
@@ -84,17 +124,39 @@ Result<std::optional<std::string_view>> SystemFiles::read(std::string_view path,
   for (;;) {
     char beyond;  // one byte more than fits tells a full buffer from a file that is too large
     const bool full = size == buffer.size();
-    const ssize_t got =
-        full ? ::read(fd.get(), &beyond, 1) : ::read(fd.get(), &buffer[size], buffer.size() - size);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_error("read", errno);
-    if (got == 0) return std::optional(std::string_view(buffer.data(), size));
+    const auto got = read_some(fd.get(), full ? std::span(&beyond, 1) : buffer.subspan(size));
+    if (!got) return got.error();
+    if (*got == 0) return std::optional(std::string_view(buffer.data(), size));
     if (full) return Error{Code::kLimit, 0, "file"};
-    size += static_cast<std::size_t>(got);
+    size += *got;
   }
 }
 
-Result<void> SystemFiles::replace(std::string_view path, std::string_view text, unsigned mode) {
+Result<bool> SystemFiles::read_pieces(std::string_view path, Pieces& out) {
+  const auto name = checked(path);
+  if (!name) return name.error();
+  const UniqueFd fd = open_file(name->c_str(), O_RDONLY);
+  if (!fd && errno == ENOENT) return false;
+  if (!fd) return system_error("open", errno);
+  std::array<char, 4096> buffer;
+  for (;;) {
+    const auto got = read_some(fd.get(), buffer);
+    if (!got) return got.error();
+    if (*got == 0) return true;
+    out.piece({buffer.data(), *got});
+  }
+}
+
+Result<void> Files::replace(std::string_view path, std::string_view text, unsigned mode) {
+  struct OneText final : PieceSource {
+    explicit OneText(std::string_view t) : text(t) {}
+    void write_to(Pieces& out) override { out.piece(text); }
+    std::string_view text;
+  } source(text);
+  return replace_with(path, source, mode);
+}
+
+Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& source, unsigned mode) {
   const auto target = checked(path);
   if (!target) return target.error();
   std::array<std::uint8_t, 4> suffix{};
@@ -111,7 +173,7 @@ Result<void> SystemFiles::replace(std::string_view path, std::string_view text, 
     fd = open_file(temporary.c_str(), kFlags, 0600);
   }
   if (!fd) return system_error("open", errno);
-  if (auto done = fill_and_rename(std::move(fd), text, mode, temporary.c_str(), target->c_str()); !done) {
+  if (auto done = fill_and_rename(std::move(fd), source, mode, temporary.c_str(), target->c_str()); !done) {
     ::unlink(temporary.c_str());
     return done;
   }

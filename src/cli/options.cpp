@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <cctype>
 
+#ifndef FLANNELETTE_STATE_DIR  // a build option: where /var is lost at reboot, it is elsewhere
+#define FLANNELETTE_STATE_DIR "/var/lib/flannelette"
+#endif
+
 namespace flannelette::cli {
 namespace {
 
@@ -19,6 +23,7 @@ constexpr std::int64_t kMinute = 60;
 constexpr std::int64_t kDay = 86'400;
 constexpr std::int64_t kMinTtl = 5;  // etcd's own minimum is about twice its election timeout
 constexpr std::int64_t kMaxTtl = 365 * kDay;
+constexpr std::int64_t kMaxWait = 3600;
 constexpr std::int64_t kMinMargin = kMinute;  // flanneld's range of minutes
 constexpr std::int64_t kMaxMargin = 1439 * kMinute;
 
@@ -111,6 +116,13 @@ string_view set_ttl(Draft& draft, string_view value) {
   const std::int64_t seconds = parse_duration(value, false);
   if (seconds < kMinTtl || seconds > kMaxTtl) return "a time from 5s to 365d is expected";
   draft.settings.etcd.lease_ttl_seconds = seconds;
+  return kOk;
+}
+
+string_view set_registry_wait(Draft& draft, string_view value) {
+  const std::int64_t seconds = parse_duration(value, false);
+  if (seconds < 0 || seconds > kMaxWait) return "a time from 0s to 1h is expected";
+  draft.settings.agent.registry_wait = seconds * 1000;
   return kOk;
 }
 
@@ -236,6 +248,11 @@ constexpr Option kOptions[] = {
      [](Draft& d, string_view v) {
        return v.empty() ? string_view("a path is expected") : set_path(d.settings.agent.subnet_file, v);
      }},
+    {"state-dir", "node", "state-dir", "DIR", FLANNELETTE_STATE_DIR,
+     "where this node remembers itself and its peers over a reboot; empty: nowhere",
+     [](Draft& d, string_view v) { return set_path(d.settings.agent.state_dir, v); }},
+    {"", "node", "registry-wait", "TIME", "1s", "how long to wait at start before coming up from state-dir",
+     set_registry_wait},
     {"ip-masq", "node", "ip-masq", "", "false", "masquerade traffic that leaves the overlay network",
      [](Draft& d, string_view v) { return set_bool(d.settings.agent.ip_masq, v); }},
     {"", "node", "masq-fully-random", "", "true", "masquerade with random ports",

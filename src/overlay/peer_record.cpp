@@ -47,8 +47,21 @@ PeerRecord make_record(const LeaseRecord& lease) {
   record.mac = lease.value.mac;
   record.form = static_cast<std::uint16_t>(form_of(lease)) & 7;
   const std::uint32_t vni = lease.value.vni.value_or(0);
-  for (int i = 0; i < 3; ++i) record.vni[i] = static_cast<std::uint8_t>(vni >> (8 * i));
+  for (int i = 0; i < 3; ++i) record.vni_bytes[i] = static_cast<std::uint8_t>(vni >> (8 * i));
   return record;
+}
+
+LeaseRecord lease_of(const PeerRecord& record) {
+  LeaseRecord lease;
+  lease.key = record.key();
+  lease.value.public_ip.value = record.public_ip;
+  lease.value.backend = Backend::kVxlan;
+  lease.value.has_vxlan = true;
+  lease.value.mac = record.mac;
+  if (record.value_form() == Form::kVxlan) lease.value.vni = record.vni();
+  lease.create_revision = record.create_revision.value();
+  lease.mod_revision = record.mod_revision.value();
+  return lease;
 }
 
 Ignored judge_record(const PeerRecord& record, const LocalNode& local) {
@@ -75,11 +88,7 @@ Ignored judge_record(const PeerRecord& record, const LocalNode& local) {
     return Ignored::kBadMac;
   if (local.mac && record.mac == *local.mac) return Ignored::kOurMac;
   if (record.value_form() == Form::kVxlanWrongVni) return Ignored::kOtherVni;
-  if (record.value_form() == Form::kVxlan) {
-    const std::uint32_t vni =
-        record.vni[0] | std::uint32_t{record.vni[1]} << 8 | std::uint32_t{record.vni[2]} << 16;
-    if (vni != local.config.vni) return Ignored::kOtherVni;
-  }
+  if (record.value_form() == Form::kVxlan && record.vni() != local.config.vni) return Ignored::kOtherVni;
   return Ignored::kNo;
 }
 

@@ -50,7 +50,7 @@ struct PeerRecord {
   Revision mod_revision;
   Mac mac;
   std::uint8_t length;
-  std::uint8_t vni[3];
+  std::uint8_t vni_bytes[3];
   // All states fit into 16 bits.
   std::uint16_t form : 3;        ///< Form
   std::uint16_t reason : 4;      ///< Ignored
@@ -69,6 +69,9 @@ struct PeerRecord {
   std::uint32_t end() const { return subnet().last().value; }
   Ignored ignored() const { return static_cast<Ignored>(reason); }
   void set_ignored(Ignored why) { reason = static_cast<std::uint16_t>(why) & 15; }
+  std::uint32_t vni() const {
+    return vni_bytes[0] | std::uint32_t{vni_bytes[1]} << 8 | std::uint32_t{vni_bytes[2]} << 16;
+  }
   bool winner() const { return ignored() == Ignored::kNo; }
   /// Valid on its own: it takes part in the conflict rule.
   bool valid() const { return ignored() == Ignored::kNo || ignored() == Ignored::kConflict; }
@@ -96,6 +99,8 @@ inline PeerPlace place_of(const PeerRecord& r) { return {r.start(), r.length, r.
 PeerPlace place_of(const LeaseKey& key);
 
 PeerRecord make_record(const LeaseRecord& lease);
+/// The way back, for a vxlan record.
+LeaseRecord lease_of(const PeerRecord& record);
 /// Why it is no candidate, judged on its own; kNo if it is one.
 Ignored judge_record(const PeerRecord& record, const LocalNode& local);
 

@@ -17,7 +17,7 @@ bool same_entries(const PeerRecord& a, const PeerRecord& b) {
 }
 
 bool same_value(const PeerRecord& a, const PeerRecord& b) {
-  return same_entries(a, b) && a.form == b.form && std::equal(a.vni, a.vni + 3, b.vni) &&
+  return same_entries(a, b) && a.form == b.form && a.vni() == b.vni() &&
          a.create_revision.value() == b.create_revision.value() &&
          a.mod_revision.value() == b.mod_revision.value();
 }
@@ -141,6 +141,13 @@ void PeerTable::visit_ignored(IgnoredVisitor& visitor) const {
   }
 }
 
+void PeerTable::visit_records(RecordVisitor& visitor) const {
+  impl_->settle();
+  for (const PeerRecord& record : impl_->records) {
+    if (record.valid()) visitor.record(lease_of(record));
+  }
+}
+
 std::size_t PeerTable::without_backend() const {
   impl_->ensure_sorted();
   return static_cast<std::size_t>(
@@ -194,7 +201,7 @@ void PeerTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   have.mac = fresh.mac;
   have.create_revision = fresh.create_revision;
   have.mod_revision = fresh.mod_revision;
-  std::copy(fresh.vni, fresh.vni + 3, have.vni);
+  std::copy(fresh.vni_bytes, fresh.vni_bytes + 3, have.vni_bytes);
   have.form = fresh.form;
   have.reason = fresh.reason;
   touch(have);

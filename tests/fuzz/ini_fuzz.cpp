@@ -17,7 +17,8 @@ struct OneFile final : Files {
     if (!text.empty()) std::memcpy(buffer.data(), text.data(), text.size());
     return std::optional(std::string_view(buffer.data(), text.size()));
   }
-  Result<void> replace(std::string_view, std::string_view, unsigned) override { return Error{}; }
+  Result<bool> read_pieces(std::string_view, Pieces&) override { return Error{}; }
+  Result<void> replace_with(std::string_view, PieceSource&, unsigned) override { return Error{}; }
   Result<void> write_in_place(std::string_view, std::string_view) override { return Error{}; }
 };
 

@@ -114,7 +114,8 @@ TEST_SUITE("kernel/sysctl") {
       Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override {
         return real.read(path, buffer);
       }
-      Result<void> replace(std::string_view, std::string_view, unsigned) override { return Error{}; }
+      Result<bool> read_pieces(std::string_view, Pieces&) override { return Error{}; }
+      Result<void> replace_with(std::string_view, PieceSource&, unsigned) override { return Error{}; }
       Result<void> write_in_place(std::string_view path, std::string_view text) override {
         ++writes;
         return real.write_in_place(path, text);

@@ -45,10 +45,25 @@ Result<std::optional<std::string_view>> MemoryFiles::read(std::string_view path,
   return std::optional(std::string_view(buffer.data(), found->second.size()));
 }
 
-Result<void> MemoryFiles::replace(std::string_view path, std::string_view text, unsigned) {
-  if (read_only) return system_error("open", EROFS);
+Result<bool> MemoryFiles::read_pieces(std::string_view path, Pieces& out) {
+  const auto found = all.find(path);
+  if (found == all.end()) return false;
+  // As small as a reader must be able to take.
+  for (std::size_t at = 0; at < found->second.size(); at += 7)
+    out.piece(std::string_view(found->second).substr(at, 7));
+  return true;
+}
+
+Result<void> MemoryFiles::replace_with(std::string_view path, PieceSource& source, unsigned) {
+  const bool below = !read_only_below.empty() && path.starts_with(read_only_below);
+  if (read_only || below) return system_error("open", EROFS);
   ++writes;
-  all[std::string(path)] = text;
+  struct Collector final : Pieces {
+    void piece(std::string_view piece_text) override { text += piece_text; }
+    std::string text;
+  } collector;
+  source.write_to(collector);
+  all[std::string(path)] = collector.text;
   return {};
 }
 
@@ -95,6 +110,7 @@ SimNode::SimNode(World& world, unsigned number)
       random_(number + 1000 * world.size()) {
   kernel.add_nic("eth0", {address, 16});
   kernel.forwarding = true;
+  settings.state_dir = "/var/lib/flannelette";
   etcd_settings.endpoints[0] = {false, {"10.0.0.1"}, 2379};
   etcd_settings.endpoint_count = 1;
 }
@@ -112,7 +128,7 @@ void SimNode::reboot() {
   stop();
   if (device() != nullptr) kernel.remove_link(device()->index);
   kernel.rules.reset();
-  files.all.clear();
+  std::erase_if(files.all, [](const auto& file) { return file.first.starts_with("/run/"); });
   start();
 }
 

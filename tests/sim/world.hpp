@@ -49,12 +49,14 @@ inline Mac mac(unsigned number) {
 class MemoryFiles final : public Files {
  public:
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
-  Result<void> replace(std::string_view path, std::string_view text, unsigned mode) override;
+  Result<bool> read_pieces(std::string_view path, Pieces& out) override;
+  Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 
   std::map<std::string, std::string, std::less<>> all;
   int writes = 0;
   bool read_only = false;
+  std::string read_only_below{};  ///< and what is below this, if given
 };
 
 class LogRecorder final : public LogSink {
@@ -75,6 +77,8 @@ class World;
 class SimNode {
  public:
   static constexpr const char* kSubnetFile = "/run/flannel/subnet.env";
+  static constexpr const char* kNodeFile = "/var/lib/flannelette/node";
+  static constexpr const char* kPeersFile = "/var/lib/flannelette/peers";
 
   SimNode(World& world, unsigned number);  ///< see World::add
   ~SimNode();

@@ -119,6 +119,7 @@ void Machine::start(std::vector<std::string> more, const std::string& program) {
 void Machine::start_with(std::vector<std::string> arguments, std::vector<std::string> env,
                          const std::string& program) {
   arguments.insert(arguments.begin(), program);
+  env.push_back("FLANNELD_STATE_DIR=" + state_dir());
   agent_ = std::make_unique<Process>(
       Command{.args = std::move(arguments), .env = std::move(env), .netns = node_.name()});
 }
@@ -163,7 +164,8 @@ std::string Machine::device(const std::string& name) const {
 }
 
 long Machine::memory_kib(const std::string& field) const {
-  std::istringstream in(file_text("/proc/" + std::to_string(agent_->pid()) + "/status"));
+  const std::string process = "/proc/" + std::to_string(agent_->pid());
+  std::istringstream in(file_text(process + "/status") + file_text(process + "/smaps_rollup"));
   for (std::string word; in >> word;) {
     if (word != field + ":") continue;
     long kib = -1;

@@ -62,6 +62,7 @@ class Machine {
   const Node& node() const { return node_; }
   std::string address() const { return address_; }
   std::string subnet_file() const { return files_.file("subnet.env"); }
+  std::string state_dir() const { return files_.file("state"); }
 
   /// Starts the agent with `--iface=eth0`, the etcd's URL and this machine's subnet file, and what else is
   /// given.
@@ -88,7 +89,7 @@ class Machine {
   std::string fdb() const;
   /// One field of `ip -d link show flannel.1`, the word after `name`.
   std::string device(const std::string& name) const;
-  /// VmRSS or VmHWM of the agent in KiB.
+  /// A field of /proc/PID/status or smaps_rollup of the agent in KiB: VmRSS, RssAnon, VmHWM, Pss.
   long memory_kib(const std::string& field) const;
 
   /// A pod in this machine's subnet at .2, with the node as gateway at .1. Returns the address.

@@ -69,7 +69,8 @@ TEST_CASE("every key takes effect") {
       "ca-file = /ca\ncert-file = /cert\nkey-file = /key\nlease-ttl = 2d\nrenew-margin = 90m\n"
       "[node]\ninterface = eth0\ninterface = 10.0.0.1\ninterface-regex = ^en\ninterface-regex = x$\n"
       "interface-can-reach = 10.0.0.2\npublic-ip = 192.0.2.1\nsubnet-file = /s\nip-masq = true\n"
-      "masq-fully-random = false\nforward-rules = 0\nip-forward = set\nnexthop-objects = off\n"
+      "masq-fully-random = false\nforward-rules = 0\nip-forward = set\nnexthop-objects = off\nstate-dir = "
+      "/state\nregistry-wait = 5s\n"
       "[log]\nlevel = debug\n";
   reading.read({});
   INFO(reading.shown());
@@ -77,6 +78,8 @@ TEST_CASE("every key takes effect") {
   const auto& [agent, etcd, tls, nexthop_objects] = reading.settings;
   CHECK(reading.endpoints() == "http://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
+  CHECK(agent.state_dir.view() == "/state");
+  CHECK(agent.registry_wait == 5000);
   CHECK(etcd.prefix.view() == "/net");
   CHECK(etcd.username.view() == "u");
   CHECK(etcd.password.view() == "hunter2");

@@ -23,7 +23,8 @@ struct TextFiles final : Files {
     std::copy(found->second.begin(), found->second.end(), buffer.begin());
     return std::optional(std::string_view(buffer.data(), found->second.size()));
   }
-  Result<void> replace(std::string_view, std::string_view, unsigned) override { return Error{}; }
+  Result<bool> read_pieces(std::string_view, Pieces&) override { return Error{}; }
+  Result<void> replace_with(std::string_view, PieceSource&, unsigned) override { return Error{}; }
   Result<void> write_in_place(std::string_view, std::string_view) override { return Error{}; }
 };
 

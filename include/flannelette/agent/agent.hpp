@@ -24,7 +24,8 @@ namespace flannelette::agent {
 ///     any        -> kStopped
 ///
 /// Losing the registry, the lease or the interface in kRunning is not a state: the data plane stays, and what
-/// is missing is sought.
+/// is missing is sought. Nor is being degraded: if the registry does not answer at start, the data plane
+/// comes up as it was kept in the state files, and the way to kRunning goes on.
 enum class State : std::uint8_t {
   kInterface,  ///< waiting for the underlay interface and its address
   kConfig,     ///< waiting for the network config
@@ -54,6 +55,10 @@ class Agent {
   static constexpr Millis kAuditEvery = 5 * 60'000;
   /// Addresses come and go in sets: look when they have settled.
   static constexpr Millis kDoorbellDelay = 100;
+  /// Peers are kept in the state file this often at most, for the sake of flash memory; the first time
+  /// earlier.
+  static constexpr Millis kKeepEvery = 60'000;
+  static constexpr Millis kKeepFirst = 2'000;
   static constexpr Millis kRetryFirst = 1'000;
   static constexpr Millis kWaitMax =
       5'000;  ///< for the interface and the config: somebody is setting the node up
@@ -69,6 +74,8 @@ class Agent {
   void stop();
   State state() const;
   overlay::PeerCounts counts() const;
+  /// The data plane is as the state files say; the registry was not heard yet.
+  bool degraded() const;
 
  private:
   struct Impl;

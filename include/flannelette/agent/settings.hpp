@@ -47,6 +47,10 @@ struct InterfaceSettings {
 struct Settings {
   InterfaceSettings interface;
   Text<Files::kMaxPath> subnet_file{"/run/flannel/subnet.env"};
+  /// Where the state files are (overlay/state.hpp); it must survive a reboot. Empty: none.
+  Text<Files::kMaxPath> state_dir{};
+  /// How long the registry may be silent at start before the kept state is used, ms.
+  std::int64_t registry_wait = 1'000;
   bool ip_masq = false;
   bool masq_fully_random = true;
   bool forward_rules = true;    ///< takes effect together with ip_masq; flanneld's own is independent of it

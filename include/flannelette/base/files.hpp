@@ -10,6 +10,24 @@
 
 namespace flannelette {
 
+/// Takes a text piece by piece, in order.
+class Pieces {
+ public:
+  virtual void piece(std::string_view text) = 0;
+
+ protected:
+  ~Pieces() = default;
+};
+
+/// Gives one. It may be asked several times, and gives the same.
+class PieceSource {
+ public:
+  virtual void write_to(Pieces& out) = 0;
+
+ protected:
+  ~PieceSource() = default;
+};
+
 /// The seam for files. Paths are absolute or relative to the working directory, at most kMaxPath bytes.
 class Files {
  public:
@@ -19,11 +37,14 @@ class Files {
   /// Reads the whole file; nullopt if it does not exist; kLimit if it is larger than `buffer` (nothing is cut
   /// silently).
   virtual Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) = 0;
+  /// The same for a file of any size; false if it does not exist.
+  virtual Result<bool> read_pieces(std::string_view path, Pieces& out) = 0;
   /// Makes the directory and its parents (0755 less the umask) if missing, writes a temporary file beside the
   /// target with O_EXCL, fsync, rename: a reader sees the old or the new text, also after a crash. The file
   /// gets exactly `mode`. The temporary file is removed on failure. A symbolic link at `path` is replaced,
   /// not followed.
-  virtual Result<void> replace(std::string_view path, std::string_view text, unsigned mode) = 0;
+  virtual Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) = 0;
+  Result<void> replace(std::string_view path, std::string_view text, unsigned mode);
   /// Writes text into an existing file in place (procfs, sysfs); never creates it.
   virtual Result<void> write_in_place(std::string_view path, std::string_view text) = 0;
 };
@@ -31,7 +52,8 @@ class Files {
 class SystemFiles final : public Files {
  public:
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
-  Result<void> replace(std::string_view path, std::string_view text, unsigned mode) override;
+  Result<bool> read_pieces(std::string_view path, Pieces& out) override;
+  Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 };
 

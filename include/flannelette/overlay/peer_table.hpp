@@ -172,6 +172,15 @@ class PeerTable {
     ~IgnoredVisitor() = default;
   };
   void visit_ignored(IgnoredVisitor& visitor) const;
+  /// Every record that is, or could be, a peer (winners and those that wait), in subnet order. Same rule.
+  class RecordVisitor {
+   public:
+    virtual void record(const LeaseRecord& record) = 0;
+
+   protected:
+    ~RecordVisitor() = default;
+  };
+  void visit_records(RecordVisitor& visitor) const;
   /// Number of records without BackendType (flanneld's udp backend writes such).
   std::size_t without_backend() const;
 

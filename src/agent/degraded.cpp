@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The start without the registry, and what is kept for it.
+#include "agent/agent_impl.hpp"
+
+namespace flannelette::agent {
+
+void Agent::Impl::on_waited() {
+  waited_ = true;
+  use_kept_state();
+}
+
+/// Once the registry has told all leases, it knows better than we do. The way to kRunning goes on beside
+/// this, and ends it: lease_held gives the data plane its new target, and the listing has taken out who is
+/// gone.
+void Agent::Impl::use_kept_state() {
+  const bool unheard = state_ == State::kConfig || (state_ == State::kListing && !listing_);
+  if (!waited_ || degraded_ || !unheard) return;
+  if (!kept_node_) return;
+  degraded_ = true;
+  dataplane_.set_target({kept_node_->config, *underlay_, kept_node_->subnet, kept_node_->mac});
+  const std::size_t peers = cache_.load_peers(peers_);
+  log_.warning("the registry does not answer; this node comes up as it was, degraded",
+               {{"subnet", kept_node_->subnet}, {"peers", std::uint64_t{peers}}});
+  soon();
+}
+
+void Agent::Impl::keep_node() {
+  cache_.keep(overlay::NodeState{config_, own_->key.subnet, *mac_, underlay_->public_ip});
+}
+
+void Agent::Impl::on_keep() {
+  if (state_ != State::kRunning) return;
+  kept_ = true;
+  cache_.keep(peers_);
+}
+
+}  // namespace flannelette::agent

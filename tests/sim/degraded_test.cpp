@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The start without the registry: the node comes up as its state files say, and ends as the registry says.
+#include "sim/world.hpp"
+
+using namespace flannelette;
+using namespace flannelette::tests;
+
+namespace {
+
+constexpr const char* kHost = "10.0.0.1";
+
+/// A node and two peers that are only records, at rest and kept.
+struct Kept {
+  World world;
+  SimNode& node = world.add(1);
+  Kept() {
+    world.put_peer(101);
+    world.put_peer(102);
+    node.start();
+    REQUIRE(world.run_until([&] { return node.running() && node.routes() == 2; }));
+    world.advance(70'000);
+  }
+  bool has(unsigned number) {
+    return node.has_peer(World::peer_subnet(number), mac(number), World::peer_ip(number));
+  }
+};
+
+}  // namespace
+
+TEST_SUITE("agent/degraded") {
+  TEST_CASE(
+      "after a reboot without the registry the node comes up as it was within two seconds, and says so "
+      "once") {
+    Kept k;
+    const Net4 subnet = k.node.subnet();
+    const Mac mac = k.node.mac();
+    const std::string entries = k.node.entries();
+    const std::string env = k.node.subnet_env();
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    REQUIRE(k.node.device() == nullptr);
+    k.world.advance(900);
+    CHECK(k.node.device() == nullptr);  // the registry has a second
+    REQUIRE(k.world.run_until([&] { return k.node.ready_count() == 2; }, 1'100));
+    CHECK(k.node.subnet() == subnet);
+    CHECK(k.node.mac() == mac);
+    CHECK(k.node.entries() == entries);
+    CHECK(k.node.subnet_env() == env);
+    k.world.advance(3'600'000);
+    CHECK(k.node.log.count("degraded") == 1);
+    CHECK(k.node.state() == agent::State::kConfig);
+
+    // The registry comes back: nothing is written that is right already.
+    const auto writes = k.node.kernel.writes;
+    const std::string value = k.world.value_of(k.node.key());
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }, 40'000));
+    k.world.advance(2'000);
+    CHECK(k.node.kernel.writes == writes);
+    CHECK(k.node.subnet() == subnet);
+    CHECK(k.world.value_of(k.node.key()) == value);
+    CHECK(k.node.log.count("no longer degraded") == 1);
+  }
+
+  TEST_CASE("what changed while the registry was away is put right when it is back") {
+    Kept k;
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    REQUIRE(k.world.run_until([&] { return k.node.routes() == 2; }));
+    k.world.remove_peer(101);
+    k.world.put_peer(103);
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }, 40'000));
+    k.world.advance(2'000);
+    CHECK(k.node.routes() == 2);
+    CHECK_FALSE(k.has(101));
+    CHECK(k.has(102));
+    CHECK(k.has(103));
+  }
+
+  TEST_CASE("our lease went and another took the subnet: the node moves to another one, nobody is robbed") {
+    Kept k;
+    const std::string key = k.node.key();
+    const Net4 subnet = k.node.subnet();
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    REQUIRE(k.world.run_until([&] { return k.node.routes() == 2; }));
+    k.world.etcd.remove(std::string(World::kPrefix) + "subnets/" + key);
+    k.world.put("subnets/" + key, World::peer_value(200));
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }, 40'000));
+    k.world.advance(2'000);
+    CHECK(k.node.subnet() != subnet);
+    CHECK(k.node.has_peer(subnet, mac(200), World::peer_ip(200)));
+    CHECK(k.world.value_of(key) == World::peer_value(200));
+  }
+
+  TEST_CASE("our lease went and nobody took the subnet: it is claimed again, with the MAC that we had") {
+    Kept k;
+    const std::string key = k.node.key();
+    const std::string value = k.world.value_of(key);
+    k.world.etcd.set_down(kHost, true);
+    k.world.etcd.remove(std::string(World::kPrefix) + "subnets/" + key);
+    SUBCASE("degraded meanwhile") {
+      k.node.reboot();
+      REQUIRE(k.world.run_until([&] { return k.node.routes() == 2; }));
+      k.world.etcd.set_down(kHost, false);
+    }
+    SUBCASE("the registry is there at the start") {
+      k.world.etcd.set_down(kHost, false);
+      k.node.reboot();
+    }
+    REQUIRE(k.world.run_until([&] { return k.node.running() && k.node.routes() == 2; }, 40'000));
+    CHECK(k.node.key() == key);
+    CHECK(k.world.value_of(key) == value);
+  }
+
+  TEST_CASE("a registry that dies before or within the listing leaves the node degraded, not waiting") {
+    Kept k;
+    std::size_t bytes = 0;
+    SUBCASE("within the config") { bytes = 100; }
+    SUBCASE("within the listing") { bytes = 900; }
+    k.node.stop();
+    k.world.etcd.cut_after(bytes);
+    k.node.reboot();
+    k.world.advance(1);
+    REQUIRE(k.world.run_until([&] { return k.node.running() || k.node.log.has("registry trouble"); }));
+    k.world.etcd.set_down(kHost, true);
+    REQUIRE(k.world.run_until([&] { return k.node.ready_count() == 2; }, 3'000));
+    CHECK(k.node.routes() == 2);
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }, 40'000));
+  }
+
+  TEST_CASE("while degraded the data plane is looked after: device deleted, address changed") {
+    Kept k;
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    REQUIRE(k.world.run_until([&] { return k.node.routes() == 2; }));
+    k.node.kernel.remove_link(k.node.device()->index);
+    REQUIRE(k.world.run_until([&] { return k.node.routes() == 2; }));
+    const Ip4 fresh = ip("172.30.7.7");
+    k.node.change_address(fresh);
+    REQUIRE(k.world.run_until([&] { return k.node.device() != nullptr && k.node.device()->local == fresh; }));
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }, 40'000));
+    CHECK(k.world.value_of(k.node.key()).find("172.30.7.7") != std::string::npos);
+  }
+
+  TEST_CASE("without state files the node waits, says so once, and joins by itself") {
+    World world;
+    SimNode& node = world.add(1);
+    world.etcd.set_down(kHost, true);
+    node.start();
+    world.advance(60'000);
+    CHECK(node.device() == nullptr);
+    CHECK(node.ready_count() == 0);
+    CHECK_FALSE(node.log.has("degraded"));
+    world.etcd.set_down(kHost, false);
+    CHECK(world.run_until([&] { return node.running(); }, 40'000));
+  }
+
+  TEST_CASE("a state file that is torn, foreign or of another version is ignored with one line") {
+    Kept k;
+    std::string& node_file = k.node.files.all[SimNode::kNodeFile];
+    std::string& peers_file = k.node.files.all[SimNode::kPeersFile];
+    bool up = false;
+    std::string why;
+    SUBCASE("torn node file") { node_file.resize(node_file.size() / 2), why = "damaged"; }
+    SUBCASE("one bit of the node file") {
+      node_file[60] = static_cast<char>(node_file[60] ^ 1), why = "damaged";
+    }
+    SUBCASE("a foreign node file") { node_file = "hello\n", why = "not a state file"; }
+    SUBCASE("a huge node file") { node_file.assign(100'000, 'x'), why = "not a state file"; }
+    SUBCASE("a later node file") {
+      node_file.replace(node_file.find(" 1\n"), 2, " 2"), why = "another version";
+    }
+    SUBCASE("torn peers file") { peers_file.resize(peers_file.size() - 5), up = true, why = "damaged"; }
+    SUBCASE("one bit of the peers file") {
+      peers_file[40] = static_cast<char>(peers_file[40] ^ 1), up = true, why = "damaged";
+    }
+    SUBCASE("a foreign peers file") { peers_file = "hello\n", up = true, why = "not a state file"; }
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    k.world.advance(60'000);
+    CHECK((k.node.device() != nullptr) == up);
+    CHECK(k.node.routes() == 0);
+    CHECK(k.node.log.count("a state file is not used") == 1);
+    CHECK(k.node.log.has(why));
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.running() && k.node.routes() == 2; }, 40'000));
+    k.world.advance(70'000);
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    CHECK(k.world.run_until([&] { return k.node.routes() == 2; }, 3'000));  // the files are good again
+  }
+
+  TEST_CASE(
+      "the files are written only for news: identity at once, peers at most once a minute, renewals never") {
+    Kept k;
+    const auto& files = k.node.files;
+    const int writes = files.writes;
+    k.node.restart();
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }));
+    k.world.advance(3 * 3'600'000);
+    CHECK(files.writes == writes);
+    k.world.put_peer(101);  // the same value again
+    k.world.advance(3'600'000);
+    CHECK(files.writes == writes);
+    for (unsigned i = 0; i < 100; ++i) {  // five minutes of churn
+      k.world.put_peer(103 + i);
+      k.world.advance(3'000);
+    }
+    CHECK(files.writes >= writes + 4);
+    CHECK(files.writes <= writes + 6);
+    k.world.advance(70'000);
+    const int before = files.writes;
+    k.node.change_address(ip("172.30.9.9"));
+    REQUIRE(k.world.run_until(
+        [&] { return files.all.at(SimNode::kNodeFile).find("172.30.9.9") != std::string::npos; }, 2'000));
+    CHECK(files.writes == before + 1);
+  }
+
+  TEST_CASE("a stop keeps what is not kept yet") {
+    Kept k;
+    k.world.put_peer(103);
+    k.world.advance(1'000);
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    CHECK(k.world.run_until([&] { return k.has(101) && k.has(102) && k.has(103); }, 3'000));
+  }
+
+  TEST_CASE("a disk that cannot be written is said once and stops nothing") {
+    World world;
+    SimNode& node = world.add(1);
+    node.files.read_only_below = "/var/";
+    node.start();
+    REQUIRE(world.run_until([&] { return node.running(); }));
+    world.put_peer(101);
+    world.advance(3'600'000);
+    CHECK(node.routes() == 1);
+    CHECK(node.log.count("cannot keep the state") == 1);
+  }
+}
