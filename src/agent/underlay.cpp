@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/underlay.hpp"
 
-#include <regex.h>
-
 #include <vector>
+
+#include "flannelette/base/pattern.hpp"
 
 namespace flannelette::agent {
 namespace {
@@ -60,21 +60,17 @@ Hit by_name(const Surroundings& here, std::string_view wanted) {
   return {};
 }
 
-Hit by_regex(const Surroundings& here, const char* pattern) {
-  regex_t compiled;
-  if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB) != 0) return {};  // cli has refused bad ones
-  Hit hit;
+Hit by_regex(const Surroundings& here, std::string_view regex) {
+  Pattern pattern;
+  if (!pattern.compile(regex)) return {};  // cli has refused bad ones
   for (const Address& address : here.addresses) {
-    if (regexec(&compiled, text_of(address.net.base).c_str(), 0, nullptr, 0) == 0) {
-      hit = {link_of(here, address.link_index), address.net.base};
-      break;
-    }
+    if (!pattern.found_in(text_of(address.net.base))) continue;
+    if (const Link* link = link_of(here, address.link_index)) return {link, address.net.base};
   }
-  for (std::size_t i = 0; hit.link == nullptr && i < here.links.size(); ++i) {
-    if (regexec(&compiled, here.links[i].name.c_str(), 0, nullptr, 0) == 0) hit.link = &here.links[i];
+  for (const Link& link : here.links) {
+    if (pattern.found_in(link.name)) return {&link, std::nullopt};
   }
-  regfree(&compiled);
-  return hit;
+  return {};
 }
 
 Hit explicit_hit(const InterfaceSettings& settings, const Surroundings& here) {
@@ -82,7 +78,7 @@ Hit explicit_hit(const InterfaceSettings& settings, const Surroundings& here) {
     if (const Hit hit = by_name(here, name); hit.link != nullptr) return hit;
   }
   for (const auto& regex : settings.regexes.items()) {
-    if (const Hit hit = by_regex(here, regex.c_str()); hit.link != nullptr) return hit;
+    if (const Hit hit = by_regex(here, regex); hit.link != nullptr) return hit;
   }
   if (here.reached) return {link_of(here, here.reached->link_index), here.reached->source};
   return {};

@@ -11,19 +11,6 @@ constexpr bool within(Ip4 ip, std::uint32_t base, int length) {
   return (ip.value ^ base) >> (32 - length) == 0;
 }
 
-/// Consumes 1 to `max_digits` decimal digits without a leading zero; -1 if there are none, or the number is
-/// too long.
-int take_decimal(std::string_view& in, std::size_t max_digits) {
-  int value = 0;
-  std::size_t digits = 0;
-  for (; !in.empty() && in[0] >= '0' && in[0] <= '9'; in.remove_prefix(1)) {
-    if (digits == max_digits || (digits > 0 && value == 0)) return -1;
-    value = value * 10 + (in[0] - '0');
-    ++digits;
-  }
-  return digits == 0 ? -1 : value;
-}
-
 /// Consumes 1 to `max_digits` hex digits; -1 if there are none.
 int take_hex(std::string_view& in, std::size_t max_digits) {
   int value = -1;

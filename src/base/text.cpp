@@ -59,6 +59,17 @@ bool parse_unsigned(std::string_view text, std::uint64_t& value) {
   return true;
 }
 
+int take_decimal(std::string_view& in, std::size_t max_digits) {
+  int value = 0;
+  std::size_t digits = 0;
+  for (; !in.empty() && in[0] >= '0' && in[0] <= '9'; in.remove_prefix(1)) {
+    if (digits == max_digits || (digits > 0 && value == 0)) return -1;
+    value = value * 10 + (in[0] - '0');
+    ++digits;
+  }
+  return digits == 0 ? -1 : value;
+}
+
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   c = static_cast<char>(c | 0x20);

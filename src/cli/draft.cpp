@@ -57,6 +57,11 @@ bool same_value(const Option& option, string_view a, string_view b) {
   return option.boolean() ? parse_bool(a) == parse_bool(b) : a == b;
 }
 
+bool any_https(const RunSettings& settings) {
+  const auto endpoints = std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
+  return std::any_of(endpoints.begin(), endpoints.end(), [](const io::Endpoint& e) { return e.tls; });
+}
+
 }  // namespace
 
 void Draft::problem(const Origin& origin, std::initializer_list<string_view> parts) {
@@ -105,6 +110,7 @@ void Draft::judge_fates() {
 }
 
 void Draft::check_tls() {
+  if (!io::TlsContext::available()) return refuse_tls();
   const io::TlsSettings& tls = settings.tls;
   if (!tls.cert_file.empty() && tls.key_file.empty()) {
     problem(origin_of_key("etcd", "cert-file"),
@@ -114,13 +120,19 @@ void Draft::check_tls() {
     problem(origin_of_key("etcd", "key-file"),
             {"a client key needs its certificate: cert-file (--etcd-certfile)"});
   }
-  const auto endpoints = std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
-  const bool https =
-      std::any_of(endpoints.begin(), endpoints.end(), [](const io::Endpoint& e) { return e.tls; });
-  if (https && tls.ca_file.empty()) {
+  if (any_https(settings) && tls.ca_file.empty()) {
     problem(origin_of_key("etcd", "endpoint"),
             {"https needs ca-file (--etcd-cafile): no certificate authority is trusted by itself"});
   }
+}
+
+void Draft::refuse_tls() {
+  constexpr string_view kNoTls = "this build has no TLS";
+  const io::TlsSettings& tls = settings.tls;
+  if (any_https(settings)) problem(origin_of_key("etcd", "endpoint"), {"https: ", kNoTls});
+  if (!tls.ca_file.empty()) problem(origin_of_key("etcd", "ca-file"), {kNoTls});
+  if (!tls.cert_file.empty()) problem(origin_of_key("etcd", "cert-file"), {kNoTls});
+  if (!tls.key_file.empty()) problem(origin_of_key("etcd", "key-file"), {kNoTls});
 }
 
 void Draft::check_renew_margin() {

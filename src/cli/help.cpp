@@ -73,6 +73,8 @@ void write_help(Writer& out) {
       "      print this and exit\n");
   put_options(out, Fate::kControl);
   out.put('\n');
+  if (!io::TlsContext::available())
+    out.put("This build has no TLS: https and its three files are refused.\n\n");
   put_options(out, Fate::kUsed);
   out.put("\nOnly in the INI file:\n\n");
   for (const Option& option : options()) {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/options.hpp"
 
-#include <regex.h>
-
 #include <algorithm>
-#include <cctype>
+
+#include "flannelette/base/pattern.hpp"
 
 #ifndef FLANNELETTE_STATE_DIR  // a build option: where /var is lost at reboot, it is elsewhere
 #define FLANNELETTE_STATE_DIR "/var/lib/flannelette"
@@ -143,33 +142,20 @@ string_view set_interface(Draft& draft, string_view value) {
   return names.add(value) ? kOk : "more than 8 interfaces";
 }
 
-/// flanneld's expressions are Go's. What POSIX leaves undefined differs between C libraries, so that it would
-/// match something else.
-string_view regex_complaint(const Text<127>& pattern) {
-  const string_view text = pattern;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text.substr(i, 2) == "(?") return "'(?' is not part of POSIX extended regular expressions";
-    if (text[i] != '\\') continue;
-    ++i;
-    if (i == text.size() || std::isalnum(static_cast<unsigned char>(text[i])) != 0) {
-      return "escapes as \\d are not part of POSIX extended regular expressions; write [0-9]";
-    }
-  }
-  regex_t compiled;
-  if (::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0) {
-    return "a POSIX extended regular expression is expected";
-  }
-  ::regfree(&compiled);
-  return kOk;
-}
-
 string_view set_regex(Draft& draft, string_view value) {
+  constexpr std::size_t kMaxShown = 32;
   auto& regexes = draft.settings.agent.interface.regexes;
   if (replaces(draft.regexes_from, draft.source)) regexes.clear();
   if (value.empty()) return kOk;
-  Text<127> pattern;
-  if (!pattern.assign(value)) return "at most 127 bytes are expected";
-  if (const string_view complaint = regex_complaint(pattern); !complaint.empty()) return complaint;
+  Pattern pattern;
+  PatternProblem problem;
+  if (const auto compiled = pattern.compile(value, &problem); !compiled) {
+    draft.detail = to_text<Draft::kMaxDetail>([&](Writer& out) {
+      out.put("at byte ").put_unsigned(problem.at + 1);
+      out.put(": \"").put(problem.part.substr(0, kMaxShown)).put("\" ").put(compiled.error().context);
+    });
+    return draft.detail;
+  }
   return regexes.add(value) ? kOk : "more than 4 regular expressions";
 }
 
@@ -233,13 +219,19 @@ constexpr Option kOptions[] = {
     {"", "etcd", "lease-ttl", "TIME", "24h", "how long etcd keeps the lease of a node that is away", set_ttl},
     {"", "etcd", "renew-margin", "TIME", "60m", "renew the lease this long before its end, if not earlier",
      set_margin_duration},
+    {"", "etcd", "keepalive", "normal|metered", "normal",
+     "whether an idle connection is probed every minute or every quarter of an hour",
+     [](Draft& d, string_view v) {
+       d.settings.tcp = v == "metered" ? io::TcpSettings::metered() : io::TcpSettings{};
+       return v == "normal" || v == "metered" ? kOk : string_view("normal or metered is expected");
+     }},
     {"subnet-lease-renew-margin", "", "", "MINUTES", "60", "the same in minutes", set_margin_minutes},
 
     {"iface", "node", "interface", "NAME|IP", "",
      "underlay interface, or an address of it; several are tried in order", set_interface, Fate::kUsed, false,
      true},
-    {"iface-regex", "node", "interface-regex", "REGEX", "", "or by POSIX extended regular expressions",
-     set_regex, Fate::kUsed, false, true},
+    {"iface-regex", "node", "interface-regex", "REGEX", "", "or by regular expressions (as Go's)", set_regex,
+     Fate::kUsed, false, true},
     {"iface-can-reach", "node", "interface-can-reach", "IP", "", "or the one that leads to this address",
      [](Draft& d, string_view v) { return set_address(d.settings.agent.interface.can_reach, v); }},
     {"public-ip", "node", "public-ip", "IP", "", "the address that the other nodes send to",

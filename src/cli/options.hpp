@@ -17,7 +17,7 @@ inline constexpr std::string_view kDefaultConfig = "/etc/flannelette.ini";
 class Draft;
 
 /// Takes a value over into the draft. Empty: done; else what is expected, for a sentence that begins with the
-/// value.
+/// value. Static, or in `draft.detail`.
 using Setter = std::string_view (*)(Draft& draft, std::string_view value);
 
 /// What becomes of a value that is not the default.
@@ -67,6 +67,7 @@ class Draft {
  public:
   static constexpr std::size_t kMaxMessage = 1024;
   static constexpr std::size_t kMaxOptions = 64;
+  static constexpr std::size_t kMaxDetail = 128;
 
   Draft(RunSettings& target, Reporter& reporter, Files& files)
       : settings(target), reporter_(reporter), files_(files) {}
@@ -86,6 +87,7 @@ class Draft {
   RunSettings& settings;
   Source source = Source::kNone;          ///< of the value that is being set
   std::string_view blamed;                ///< the part of the value that is wrong; empty: do not show it
+  Text<kMaxDetail> detail;                ///< memory for a setter's answer
   Source endpoints_from = Source::kNone;  ///< of the elements that a list has now
   Source names_from = Source::kNone;
   Source regexes_from = Source::kNone;
@@ -104,6 +106,7 @@ class Draft {
   }
   void judge_fates();
   void check_tls();
+  void refuse_tls();
   void check_renew_margin();
   void check_credentials();
   void read_password_file();

@@ -83,8 +83,8 @@ int run(const RunSettings& settings) {
       return kExitSettings;
     }
   }
-  io::NetStream requests(loop, io::TcpSettings{}, tls);
-  io::NetStream watch(loop, io::TcpSettings{}, tls);
+  io::NetStream requests(loop, settings.tcp, tls);
+  io::NetStream watch(loop, settings.tcp, tls);
   registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
 
   Notifier notifier{log};

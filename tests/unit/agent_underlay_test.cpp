@@ -106,6 +106,21 @@ TEST_SUITE("agent/underlay") {
     Machine machine;
     REQUIRE(machine.settings.regexes.add("^203\\.|^eth0$"));
     CHECK(machine.chosen().name.view() == "wan");
+    CHECK(machine.chosen().address == ip("203.0.113.5"));
+    machine.settings.regexes.clear();
+    REQUIRE(machine.settings.regexes.add("^203\\.1\\.|^eth\\d$"));
+    CHECK(machine.chosen().name.view() == "eth0");
+  }
+
+  TEST_CASE("a regular expression that matches the address of a link that went away looks on") {
+    Machine machine;
+    machine.addresses.insert(machine.addresses.begin(), Machine::address(77, "10.9.9.9/24"));
+    machine.links[4].up = true;
+    REQUIRE(machine.settings.regexes.add("^10\\.9\\.|^wan$"));
+    CHECK(machine.chosen().name.view() == "old");
+    machine.addresses.pop_back();
+    CHECK(machine.chosen().name.view() == "wan");
+    CHECK(machine.chosen().address == ip("203.0.113.5"));
   }
 
   TEST_CASE("what was asked for and is not here is waited for: no falling through to the default route") {

@@ -79,6 +79,17 @@ TEST_CASE("unsigned numbers are parsed strictly") {
   CHECK(value == 7);
 }
 
+TEST_CASE("a decimal number is taken from the front") {
+  const auto taken = [](std::string_view text, std::size_t max_digits) {
+    const int value = take_decimal(text, max_digits);
+    return std::pair(value, text);
+  };
+  CHECK(taken("12,3", 3) == std::pair(12, std::string_view(",3")));
+  CHECK(taken("0", 3) == std::pair(0, std::string_view()));
+  CHECK(taken("999", 3).first == 999);
+  for (const char* bad : {"", "a1", "-1", " 1", "1000", "00", "01"}) CHECK(taken(bad, 3).first == -1);
+}
+
 TEST_CASE("hexadecimal digits of either case have a value, nothing else does") {
   int found = 0;
   for (int c = 0; c < 256; ++c) {

@@ -9,6 +9,7 @@
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/log.hpp"
+#include "flannelette/base/pattern.hpp"
 #include "flannelette/base/text.hpp"
 
 /// What the operator wants of this node; filled by the command line, the environment and the INI file (cli),
@@ -39,7 +40,7 @@ class TextList {
 /// given and nothing matches, we wait; we never fall through to the default route.
 struct InterfaceSettings {
   TextList<8, 63> names;
-  TextList<4, 127> regexes;  ///< POSIX extended, unanchored; matched against addresses, then names
+  TextList<4, Pattern::kMaxText> regexes;  ///< each compiles; searched in addresses, then in names
   std::optional<Ip4> can_reach;
   std::optional<Ip4> public_ip;  ///< what peers send to; default: our address on the interface
 };

@@ -88,6 +88,10 @@ Text<N> to_text(Fill fill) {
 /// Decimal only, no sign, no blank, no overflow; the whole text must be the number.
 [[nodiscard]] bool parse_unsigned(std::string_view text, std::uint64_t& value);
 
+/// Consumes 1 to `max_digits` decimal digits (at most 9) without a leading zero; -1 if there are none, or the
+/// number is longer or begins with a zero that is not all of it.
+int take_decimal(std::string_view& in, std::size_t max_digits);
+
 /// The value of a hexadecimal digit of either case, or -1.
 int hex_value(char c);
 
