@@ -1,48 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The usual ways in; what is built and how is in CMakeLists.txt.
+# The usual ways in; what is built and how is in CMakeLists.txt, for what in toolchains/targets.
 
-MACHINE := $(shell uname -m)
-TARGET  ?= $(MACHINE)-linux-musl
-BUILD   := build/$(TARGET)
-BINARY  := build/flannelette$(if $(filter $(MACHINE)-linux-musl,$(TARGET)),,-$(TARGET))
-CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli -DFLANNELETTE_WERROR=ON
+MACHINE := $(patsubst armv7%,armv7,$(shell uname -m))
+TARGETS := $(shell toolchains/target.sh)
+TARGET  ?=
+TLS     ?= 1
+CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli --log-level=WARNING -DFLANNELETTE_WERROR=ON
 KEEP    ?=
 
-.PHONY: all build build-test build-asan build-clang test demo check clean help
+.PHONY: all build cross build-test build-test-target build-asan build-clang test test-targets soak bench demo check size clean help
 
 all: build
 
-build: ## the static, stripped binary: build/flannelette
-	@toolchains/install.sh build
-	@toolchains/sysroot.sh $(TARGET) build/sysroot/$(TARGET)
-	@$(CMAKE) -B $(BUILD) --log-level=WARNING -DCMAKE_TOOLCHAIN_FILE=toolchains/$(TARGET).cmake \
-	  -DCMAKE_INSTALL_PREFIX=/usr \
-	  -DFLANNELETTE_STATIC=ON -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON
-	@cmake --build $(BUILD)
-	@$(TARGET:musl=gnu)-strip -s -R .comment -R .note.gnu.build-id -o $(BINARY) $(BUILD)/flannelette
-	@echo "$(BINARY): $$(stat -c %s $(BINARY)) bytes"
+build: cross-$(MACHINE) ## the static, stripped binary for this machine: build/flannelette
+	@cp --remove-destination build/$(MACHINE)/flannelette build/flannelette
+
+cross: $(addprefix cross-,$(or $(TARGET),$(TARGETS))) ## build/NAME/flannelette for every target or for TARGET=NAME; TLS=0: build/NAME-notls
+
+cross-%:
+	@toolchains/build.sh $* $(if $(filter 0,$(TLS)),notls,program)
+
+cross-test-%:
+	@toolchains/build.sh $* tests
+
+build-test-target: ## unit and sim test binaries for TARGET=NAME: build/NAME-test/tests
+	@toolchains/build.sh $(or $(TARGET),$(MACHINE)) tests
 
 build-test: ## build/test: program and test binaries, with glibc and symbols
 	@toolchains/install.sh build test
-	@$(CMAKE) -B build/test --log-level=WARNING -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" \
-	  -DFLANNELETTE_TESTS=ON
+	@$(CMAKE) -B build/test -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" -DFLANNELETTE_TESTS=ON
 	@cmake --build build/test
 
 build-asan: ## build/asan: the same with address and undefined behaviour sanitizers
 	@toolchains/install.sh build test
-	@$(CMAKE) -B build/asan --log-level=WARNING -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" \
+	@$(CMAKE) -B build/asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" \
 	  -DFLANNELETTE_TESTS=ON -DFLANNELETTE_SANITIZE=ON
 	@cmake --build build/asan
 
 build-clang: ## build/clang: the program compiled by clang, for its warnings
 	@toolchains/install.sh build test
-	@$(CMAKE) -B build/clang --log-level=WARNING -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang \
-	  -DCMAKE_CXX_COMPILER=clang++
+	@$(CMAKE) -B build/clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 	@cmake --build build/clang
 
 test: build build-test build-asan ## all tests and checks
 	@tests/run.sh
+
+test-targets: build build-test cross $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated; some also on kernels of their own
+	@toolchains/install.sh test qemu-user vm
+	@for target in $$(tests/targets/vm.sh); do tests/targets/vm.sh $$target build/vm/$$target || exit; done
+	@tests/run.sh targets
+
+bench: build build-test ## measures and prints one table: tests/bench/README.md; PARTS='sync nodes' FLANNELD=path PLOT=1
+	@cmake --build build/$(MACHINE)/obj --target bench_probe
+	@cmake --build build/test --target bench
+	@tests/bench/run.sh $(PARTS)
+
+soak: build build-test ## faults of a real etcd at random, and ten minutes of nothing (tests/system/soak_test.cpp)
+	@build/test/tests/system --no-skip --test-suite=soak
 
 demo: build ## three nodes and an etcd on this machine; KEEP=1 leaves them running
 	@toolchains/install.sh demo

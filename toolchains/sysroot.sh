@@ -1,35 +1,40 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# sysroot.sh TARGET DIR: makes DIR a musl sysroot for TARGET (x86_64-linux-musl, aarch64-linux-musl), with all that the static
-# binary is linked with: musl, the kernel's headers, libmnl, mbedTLS and inih. Debian's own GCC for that processor compiles
-# it; TARGET.cmake beside this script uses the result. Does nothing when DIR is up to date.
+# sysroot.sh TARGET LIBC DIR: makes DIR what a program for TARGET (toolchains/targets) is linked with, compiled by Debian's GCC
+# for it. Does nothing when DIR is up to date.
+#   LIBC=musl   for the shipped binary: musl, the kernel's headers, libmnl, mbedTLS, inih
+#   LIBC=gnu    for test binaries: libmnl, mbedTLS, inih and doctest, beside the glibc and libstdc++ of the compiler
 set -eu
 target=$1
-mkdir -p "$2"
-sysroot=$(cd "$2" && pwd)
+libc=$2
+mkdir -p "$3"
+sysroot=$(cd "$3" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 downloads=$(dirname "$sysroot")/downloads
 
-case $target in
-  x86_64-linux-musl) architecture=amd64 ;;
-  aarch64-linux-musl) architecture=arm64 ;;
-  *) echo "sysroot: unknown target $target" >&2 && exit 1 ;;
-esac
-gnu=${target%musl}gnu  # the name of Debian's compiler
+architecture=$("$here/target.sh" "$target" debian)
+musl=$("$here/target.sh" "$target" musl)
+gnu=$("$here/target.sh" "$target" gnu)
 CC=$gnu-gcc
-flags="-Os -pipe -fPIE -fomit-frame-pointer -ffunction-sections -fdata-sections"
+flags="$("$here/target.sh" "$target" flags) -Os -pipe -fPIE -fomit-frame-pointer -ffunction-sections -fdata-sections"
 flags="$flags -fno-asynchronous-unwind-tables -fno-unwind-tables"
 protect=-fstack-protector  # not for musl, which sets the protector up
+case $libc-$musl in
+  musl--) echo "sysroot: $target is built with glibc only" >&2; exit 1 ;;
+  musl-*) headers="-nostdinc -isystem $sysroot/include -isystem $("$CC" -print-file-name=include)" lto=-flto ;;
+  gnu-*) headers="-isystem $sysroot/include" lto= ;;  # tests are linked often, and quickly without it
+  *) echo "sysroot: musl or gnu, not $libc" >&2; exit 1 ;;
+esac
 jobs=$(nproc)
 
 exec 9>"$(dirname "$sysroot")/lock"  # one at a time
 flock 9
-stamp=$("$CC" --version | cat - "$here/sysroot.sh" "$here/pins" "$here"/*.[ch] | sha256sum)
+stamp=$({ echo "$musl $architecture $flags"; "$CC" --version; } | cat - "$here/sysroot.sh" "$here/pins" "$here"/*.[ch] | sha256sum)
 [ "$(cat "$sysroot/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
 
 "$here/fetch.sh" "$architecture" "$downloads"
-echo "sysroot: building $target" >&2
+echo "sysroot: building $target ($libc)" >&2
 rm -rf "${sysroot:?}"/*
 work=$sysroot/work
 mkdir -p "$work" "$sysroot/include" "$sysroot/lib"
@@ -44,47 +49,58 @@ compile() {
   library=$1
   shift
   mkdir "$work/$library.o"
-  # shellcheck disable=SC2016,SC2086 # expanded by the inner shell; $flags is a list of words
+  # shellcheck disable=SC2016,SC2086 # expanded by the inner shell; $flags and $headers are lists of words
   xargs -P "$jobs" -I{} sh -c 'object=$1/$(basename "$2" .c).o; shift 2; exec "$@" -c -o "$object"' sh \
-    "$work/$library.o" {} "$CC" $flags -nostdinc -isystem "$sysroot/include" \
-    -isystem "$("$CC" -print-file-name=include)" "-ffile-prefix-map=$work/=" "$@" {}
+    "$work/$library.o" {} "$CC" $flags $headers "-ffile-prefix-map=$work/=" "$@" {}
   "$gnu-gcc-ar" rcs "$sysroot/lib/$library" "$work/$library.o"/*.o
 }
 
-unpack musl "$downloads"/musl_*.orig.tar.*
-(
-  cd "$work/musl"
-  ./configure --target="$target" --prefix= --libdir=/lib --includedir=/include --disable-shared --disable-wrapper \
-    --enable-optimize=size CC="$CC" AR="$gnu-ar" RANLIB="$gnu-ranlib" CFLAGS="$flags"
-  make -j "$jobs" DESTDIR="$sysroot" install-libs install-headers
-) >"$work/musl.log" 2>&1 || { tail -n 20 "$work/musl.log" >&2; exit 1; }
+if [ "$libc" = musl ]; then
+  unpack musl "$downloads"/musl_*.orig.tar.*
+  (
+    cd "$work/musl"
+    ./configure --target="$musl" --prefix= --libdir=/lib --includedir=/include --disable-shared --disable-wrapper \
+      --enable-optimize=size CC="$CC" AR="$gnu-ar" RANLIB="$gnu-ranlib" CFLAGS="$flags"
+    make -j "$jobs" DESTDIR="$sysroot" install-libs install-headers
+  ) >"$work/musl.log" 2>&1 || { tail -n 20 "$work/musl.log" >&2; exit 1; }
 
-# The kernel's headers that belong to the compiler, <linux/*.h> and what they include.
-for file in linux/netlink.h asm/types.h asm-generic/types.h; do
-  path=$(echo "#include <$file>" | "$CC" -E -xc - | sed -n "s,^# 1 \"\(.*\)/${file#*/}\".*,\1,p" | head -n 1)
-  cp -rL "$path" "$sysroot/include/"
-done
+  # The kernel's headers that belong to the compiler, <linux/*.h> and what they include.
+  for file in linux/netlink.h asm/types.h asm-generic/types.h; do
+    path=$(echo "#include <$file>" | "$CC" -E -xc - | sed -n "s,^# 1 \"\(.*\)/${file#*/}\".*,\1,p" | head -n 1)
+    cp -rL "$path" "$sysroot/include/"
+  done
+fi
 
-dpkg-deb -x "$downloads"/libmnl-dev_*_"$architecture".deb "$work/libmnl"
+for package in "$downloads"/libmnl*_"$architecture".deb; do dpkg-deb -x "$package" "$work/libmnl"; done
 cp -r "$work/libmnl/usr/include/libmnl" "$sysroot/include/"
-# Without unwind tables, as everything else here.
-"$gnu-objcopy" -R .eh_frame -R .rela.eh_frame "$work"/libmnl/usr/lib/*/libmnl.a "$sysroot/lib/libmnl.a"
-echo "$here/glibc_shim.c" | compile libglibc_shim.a
-printf 'ADDLIB %s\n' "$sysroot/lib/libmnl.a" "$sysroot/lib/libglibc_shim.a" |
-  { echo "CREATE $sysroot/lib/libmnl.a.new"; cat; echo SAVE; } | "$gnu-ar" -M
-mv "$sysroot/lib/libmnl.a.new" "$sysroot/lib/libmnl.a"
+archive=$(find "$work/libmnl" -name libmnl.a)
+if [ -n "$archive" ]; then
+  # Without unwind tables, as everything else here.
+  "$gnu-objcopy" -R .eh_frame -R .rela.eh_frame "$archive" "$sysroot/lib/libmnl.a"
+else
+  cp -P "$work"/libmnl/usr/lib/*/libmnl.so* "$sysroot/lib/"
+fi
+if [ "$libc" = musl ]; then
+  echo "$here/glibc_shim.c" | compile libglibc_shim.a
+  printf 'ADDLIB %s\n' "$sysroot/lib/libmnl.a" "$sysroot/lib/libglibc_shim.a" |
+    { echo "CREATE $sysroot/lib/libmnl.a.new"; cat; echo SAVE; } | "$gnu-ar" -M
+  mv "$sysroot/lib/libmnl.a.new" "$sysroot/lib/libmnl.a"
+else
+  cp -r /usr/include/doctest "$sysroot/include/"  # a header for any machine
+fi
 
 unpack mbedtls "$downloads"/mbedtls_*.orig.tar.*
 cp -r "$work/mbedtls/include/mbedtls" "$work/mbedtls/include/psa" "$sysroot/include/"
 cp "$here/mbedtls_config.h" "$sysroot/include/mbedtls/mbedtls_config.h"
-printf '%s\n' "$work"/mbedtls/library/*.c "$here/mbedtls_random.c" | compile libmbedcrypto.a -flto $protect -I"$work/mbedtls/library"
+printf '%s\n' "$work"/mbedtls/library/*.c "$here/mbedtls_random.c" |
+  compile libmbedcrypto.a $lto $protect -I"$work/mbedtls/library"
 for library in mbedtls mbedx509; do # all is in libmbedcrypto.a; others look for three files
   "$gnu-ar" rcs "$sysroot/lib/lib$library.a"
 done
 
 unpack inih "$downloads"/libinih_*.orig.tar.*
 cp "$work/inih/ini.h" "$sysroot/include/"
-echo "$work/inih/ini.c" | compile libinih.a -flto $protect
+echo "$work/inih/ini.c" | compile libinih.a $lto $protect
 
 rm -rf "$work" "$sysroot/lib/libglibc_shim.a"
 echo "$stamp" >"$sysroot/stamp"

@@ -308,6 +308,7 @@ Result<void> TlsContext::Impl::configure() {
 
 TlsContext::TlsContext() = default;
 TlsContext::~TlsContext() = default;
+bool TlsContext::available() { return true; }
 
 Result<void> TlsContext::load(const TlsSettings& settings, Files& files, Text<Files::kMaxPath>* failed_path) {
   loaded_ = false;

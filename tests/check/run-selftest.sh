@@ -69,6 +69,18 @@ expect true "[==========] flannelette: 7 test(s) run.
 
  5 FAILED TEST(S)"
 
+# A part for another target is told for which.
+stand_in test/tests/targets <<'END'
+echo "[ RUN      ] $FLANNELETTE_TARGET by $FLANNELETTE_EMULATOR, $*"
+echo "[       OK ] $FLANNELETTE_TARGET by $FLANNELETTE_EMULATOR, $*"
+END
+FLANNELETTE_BUILD_DIR=$build tests/run.sh vm@armv7 unit@armv7 >"$build/log" 2>&1 &&
+  { echo 'exit status 0 although a part is not built'; status=1; }
+[ "$(cat "$build/test-results/all.tests")" = "\
+passed	vm@armv7: armv7 by qemu-arm-static, --test-suite=targets/vm
+failed	unit@armv7: qemu-arm-static $build/armv7-test/tests/unit can be run" ] ||
+  { cat "$build/test-results/all.tests"; status=1; }
+
 # And it is content with what is right.
 printf '%s\n' 'echo "[ RUN      ] fine"' 'echo "[       OK ] fine"' | stand_in test/tests/unit
 FLANNELETTE_BUILD_DIR=$build tests/run.sh unit >"$build/log" 2>&1 || { echo 'exit status 1 without a failure'; status=1; }

@@ -18,6 +18,14 @@ struct TcpSettings {
   int keepalive_probes = 3;
   unsigned user_timeout_ms =
       30'000;  ///< TCP_USER_TIMEOUT: unacknowledged data older than this ends the connection
+
+  /// For links that are paid by the byte: a peer that vanished while a watch is idle is found after 15
+  /// minutes.
+  static constexpr TcpSettings metered() {
+    TcpSettings settings;
+    settings.keepalive_idle_seconds = 870;
+    return settings;
+  }
 };
 
 /// What TLS needs. Paths name PEM files; an empty path means "none". A CA file alone is enough.
@@ -40,6 +48,8 @@ class TlsContext {
   /// error's context says which file and why in static words; the name is in `failed_path` if given.
   Result<void> load(const TlsSettings& settings, Files& files, Text<Files::kMaxPath>* failed_path = nullptr);
   bool loaded() const { return loaded_; }
+  /// False: this build has no TLS (FLANNELETTE_TLS=OFF), and load() always fails.
+  static bool available();
 
  private:
   friend class TlsSession;
