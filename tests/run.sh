@@ -5,15 +5,28 @@
 #
 #   tests/run.sh                  # everything
 #   tests/run.sh unit sim         # some parts
+#   tests/run.sh unit@armv7       # a part for another target (tests/README.md)
+#   tests/run.sh targets          # all parts of all other targets
 #
 # A part that dies, runs no test, or is over its time limit is one failed test more. With CI=true skipped tests of
-# the parts check, unit, sim, kernel and system count as failed. Output of each part: build/test-results/PART.txt.
+# the parts check, unit, sim, kernel, system, program@, vm@ and system@ count as failed. Output of each part:
+# build/test-results/PART.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
 readonly build=${FLANNELETTE_BUILD_DIR:-build}
 readonly results=$build/test-results
-readonly all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system'
+readonly all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system system-etcd35'
+target_parts=$(
+  for target in $(toolchains/target.sh); do
+    [ "$target" != "$(uname -m)" ] || continue
+    printf '%s ' "unit@$target" "sim@$target"
+    [ "$(toolchains/target.sh "$target" musl)" = - ] || printf '%s ' "program@$target"
+  done
+  for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
+  [ "$(uname -m)" != x86_64 ] || echo system@i686  # which the kernel runs itself
+)
+readonly target_parts
 
 export CMOCKA_MESSAGE_OUTPUT=STDOUT
 unset CMOCKA_XML_FILE
@@ -25,9 +38,17 @@ pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; exit 1' INT TERM
 
 command_of() {  # part: one word a line
+  local target=${1#*@}
   case $1 in
+    unit@* | sim@*) printf '%s\n' "$(toolchains/target.sh "$target" qemu)" "$build/$target-test/tests/${1%@*}" ;;
+    program@* | vm@*)
+      printf '%s\n' env FLANNELETTE_TARGET="$target" FLANNELETTE_EMULATOR="$(toolchains/target.sh "$target" qemu)" \
+        "$build/test/tests/targets" "--test-suite=targets/${1%@*}"
+      ;;
+    system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" ;;
     check) printf '%s\n' tests/check/run.sh ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
+    system-etcd35) printf '%s\n' tests/system/etcd35.sh "$build/test/tests/system" ;;
     unit-valgrind)
       printf '%s\n' valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes "$build/test/tests/unit" ;;
@@ -39,10 +60,10 @@ command_of() {  # part: one word a line
 limit_of() {  # part: seconds
   case $1 in
     check) echo 420 ;;
-    unit | sim | fuzz) echo 120 ;;
-    unit-valgrind | unit-asan | sim-asan) echo 300 ;;
-    kernel | kernel-asan) echo 240 ;;
-    system) echo 900 ;;
+    unit | sim | fuzz | program@*) echo 120 ;;
+    unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 300 ;;
+    kernel | kernel-asan | system-etcd35) echo 240 ;;
+    system | system@*) echo 900 ;;
   esac
 }
 
@@ -68,19 +89,27 @@ tests_in() {  # part, exit status, file
 
 skips_count() {  # part: must none of its tests be skipped here?
   [ "${CI:-}" = true ] || return 1
-  case $1 in check | unit | sim | kernel | system) return 0 ;; *) return 1 ;; esac
+  case $1 in check | unit | sim | kernel | system* | program@* | vm@*) return 0 ;; *) return 1 ;; esac
+}
+
+runnable() {  # command...: the first word is a program, and so is every other one that is a path
+  local word
+  command -v "$1" >/dev/null || return 1
+  for word; do
+    [[ $word != /* && $word != "$build"/* || -x $word ]] || return 1
+  done
 }
 
 run_part() {  # part
-  local part=$1 output=$results/$1.txt status=0 started=$SECONDS
+  local part=$1 output=$results/$1.txt status=0 started=$SECONDS tier=${1%%[-@]*}
   local -a command
   mapfile -t command < <(command_of "$part")
   printf '\n### %s\n' "$part"
   : >"$output"
-  if ! compgen -G "tests/${part%%-*}/*_test.cpp" >/dev/null && [[ $part != check && $part != fuzz ]]; then
+  if ! compgen -G "tests/$tier/*_test.cpp" >/dev/null && [[ $tier =~ ^(unit|sim|kernel|system)$ ]]; then
     printf '[ RUN      ] the tier has tests\n[   LINE   ] --- skipped: no tests/%s/*_test.cpp\n[  SKIPPED ] the tier has tests\n' \
-      "${part%%-*}" | tee -a "$output"
-  elif ! command -v "${command[0]}" >/dev/null || ! [ -x "${command[-1]}" ]; then
+      "$tier" | tee -a "$output"
+  elif ! runnable "${command[@]}"; then
     printf '[ RUN      ] %s can be run\n[  FAILED  ] %s can be run\n' "${command[*]}" "${command[*]}" | tee -a "$output"
   else
     # To a file that is followed, not through a pipe: what a killed test leaves behind must not hold the end back.
@@ -116,10 +145,11 @@ summary() {
 }
 
 [ $# -gt 0 ] || eval "set -- $all_parts"
+[ "$*" != targets ] || eval "set -- $target_parts"
 for part in "$@"; do
-  case " $all_parts " in
+  case " $all_parts $target_parts " in
     *" $part "*) ;;
-    *) echo "tests/run.sh: no part '$part' (there are: $all_parts)" >&2; exit 1 ;;
+    *) echo "tests/run.sh: no part '$part' (there are: $all_parts $target_parts)" >&2; exit 1 ;;
   esac
 done
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/means.hpp"
 
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <sstream>
 
@@ -28,6 +32,23 @@ std::string link_kind(const std::string& arguments) {
   if (added.status != 0) return "the kernel makes no link of " + arguments + ": " + added.output;
   ip("link delete probe0");
   return "";
+}
+
+std::string socket_errors() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in nobody{};
+  nobody.sin_family = AF_INET;
+  nobody.sin_port = htons(1);
+  nobody.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int told = connect(fd, reinterpret_cast<const sockaddr*>(&nobody), sizeof nobody) == 0 ? 0 : errno;
+  if (told == EINPROGRESS) {
+    pollfd refused{fd, POLLOUT, 0};
+    socklen_t size = sizeof told;
+    poll(&refused, 1, 1000);
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &told, &size);
+  }
+  close(fd);
+  return told == ECONNREFUSED ? "" : "a refused connection is told as error " + std::to_string(told);
 }
 
 }  // namespace flannelette::tests::means

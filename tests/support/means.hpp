@@ -18,6 +18,9 @@ std::string namespaces();
 std::string program(const std::string& name);
 /// What `ip link add NAME <arguments>` can make, such as "type vxlan id 1 dstport 8472".
 std::string link_kind(const std::string& arguments);
+/// Errors that a socket tells later with the numbers of <errno.h>. qemu-user 7.2 gives the host's numbers,
+/// which are others than those of MIPS.
+std::string socket_errors();
 
 }  // namespace flannelette::tests::means
 

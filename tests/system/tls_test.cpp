@@ -1,74 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // etcd behind TLS and behind a password: what works, what is said when it does not, and that no secret shows.
 #include <doctest/doctest.h>
-#include <sys/mount.h>
 
 #include "support/means.hpp"
 #include "support/poll.hpp"
+#include "system/certificates.hpp"
 #include "system/cluster.hpp"
 
 using namespace flannelette::tests;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// A CA and what it signs, made by openssl, in a directory.
-class Certificates {
- public:
-  Certificates() {
-    write_file(file("conf"), "[req]\ndistinguished_name=dn\n[dn]\n");
-    openssl(
-        "-subj /CN=test-ca -addext basicConstraints=critical,CA:TRUE -addext "
-        "keyUsage=critical,keyCertSign,cRLSign",
-        "ca");
-  }
-  std::string file(const std::string& name) const { return files_.file(name); }
-
-  /// `name`.pem and `name`.key. With both usages: etcd's gateway shows the server's certificate to etcd as a
-  /// client's.
-  void sign(const std::string& name, const std::string& subject, const std::string& names = "") const {
-    openssl("-subj " + subject + " -CA " + file("ca.pem") + " -CAkey " + file("ca.key") +
-                " -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=serverAuth,clientAuth" +
-                (names.empty() ? "" : " -addext subjectAltName=" + names),
-            name);
-  }
-
-  Etcd::Options etcd(const std::string& server) const {
-    return {.arguments = {"--cert-file", file(server + ".pem"), "--key-file", file(server + ".key")},
-            .client_url = "https://172.30.0.1:2379",
-            .ctl = {"--cacert", file("ca.pem"), "--insecure-skip-tls-verify"}};
-  }
-  Etcd::Options etcd_for_known_clients(const std::string& server) const {
-    Etcd::Options options = etcd(server);
-    options.arguments.insert(options.arguments.end(),
-                             {"--client-cert-auth", "--trusted-ca-file", file("ca.pem")});
-    options.ctl.insert(options.ctl.end(), {"--cert", file("client.pem"), "--key", file("client.key")});
-    return options;
-  }
-
- private:
-  void openssl(const std::string& what, const std::string& name) const {
-    must_run({.args = words("openssl req -x509 -config " + file("conf") +
-                            " -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes " + "-days 2 -keyout " +
-                            file(name + ".key") + " -out " + file(name + ".pem") + " " + what)});
-  }
-  TempDir files_;
-};
-
-/// While it lives, `names` stand for the etcd machine's address.
-class HostNames {
- public:
-  explicit HostNames(const std::string& names) {
-    const std::string& why_not = enter_private_namespaces();
-    REQUIRE_MESSAGE(why_not.empty(), why_not);
-    write_file(files_.file("hosts"), "127.0.0.1 localhost\n172.30.0.1 " + names + "\n");
-    REQUIRE(mount(files_.file("hosts").c_str(), "/etc/hosts", nullptr, MS_BIND, nullptr) == 0);
-  }
-  ~HostNames() { umount2("/etc/hosts", MNT_DETACH); }
-
- private:
-  TempDir files_;
-};
 
 /// The log names the trouble with these words, and the agent goes on trying.
 bool troubles(const Machine& machine, const std::string& words) {
