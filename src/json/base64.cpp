@@ -11,7 +11,7 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 constexpr std::uint8_t kBad = 0x80;
 constexpr auto kValues = [] {
-  std::array<std::uint8_t, 128> values{};
+  std::array<std::uint8_t, 256> values{};
   values.fill(kBad);
   for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
     values[static_cast<std::uint8_t>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
@@ -46,24 +46,27 @@ std::optional<std::string_view> decode_base64(std::string_view text, std::span<c
   if (size > out.size()) return std::nullopt;
 
   // In place the reading stays ahead of the writing: four bytes are read before three are written.
-  std::uint32_t bad =
-      0;  // collects the bit that only bytes above 127 and table entries outside of the alphabet have
-  std::size_t written = 0;
-  for (std::size_t at = 0; at < text.size(); at += 4) {
-    std::uint32_t group = 0;
-    const std::size_t digits = text.size() - at == 4 ? 4 - padding : 4;
-    for (std::size_t i = 0; i < 4; ++i) {
-      group <<= 6;
-      if (i >= digits) continue;
-      const std::uint32_t c = byte_of(text, at + i);
-      const std::uint32_t value = kValues[c & 0x7f];
-      bad |= c | value;
-      group |= value & 63;
-    }
-    const std::size_t bytes = digits - 1;
-    if ((group & 0xffffff >> 8 * bytes) != 0)
-      return std::nullopt;  // stray bits: another encoder's bug, or a cut text
-    for (std::size_t i = 0; i < bytes; ++i) out[written++] = static_cast<char>(group >> (16 - 8 * i));
+  std::uint32_t bad = 0;  // collects the bit that only table entries outside of the alphabet have
+  const auto digit = [&](std::size_t at) __attribute__((always_inline)) {
+    const std::uint32_t value = kValues[byte_of(text, at)];
+    bad |= value;
+    return value;
+  };
+  char* to = out.data();
+  const std::size_t whole = text.size() - (padding != 0 ? 4 : 0);
+  for (std::size_t at = 0; at < whole; at += 4) {
+    const std::uint32_t group = digit(at) << 18 | digit(at + 1) << 12 | digit(at + 2) << 6 | digit(at + 3);
+    *to++ = static_cast<char>(group >> 16);
+    *to++ = static_cast<char>(group >> 8);
+    *to++ = static_cast<char>(group);
+  }
+  if (padding != 0) {
+    std::uint32_t group = digit(whole) << 18 | digit(whole + 1) << 12;
+    if (padding == 1) group |= digit(whole + 2) << 6;
+    *to++ = static_cast<char>(group >> 16);
+    if (padding == 1) *to++ = static_cast<char>(group >> 8);
+    // Stray bits: another encoder's bug, or a cut text.
+    if ((group & (padding == 1 ? 0xffu : 0xffffu)) != 0) return std::nullopt;
   }
   if ((bad & kBad) != 0) return std::nullopt;
   return std::string_view(out.data(), size);

@@ -7,6 +7,7 @@ namespace flannelette::overlay {
 namespace {
 
 using json::Token;
+using namespace std::string_view_literals;
 
 /// Both halves of a key have the form "<address>-<length>".
 template <class Address, class Parse>
@@ -55,8 +56,8 @@ bool read_backend_data(JsonDocument& document, LeaseValue& out) {
   std::optional<std::uint32_t> vni;
   std::optional<Mac> mac;
   const bool whole = read_members(document, [&](std::string_view key) {
-    const bool is_vni = equal_ignoring_case(key, "VNI");
-    if (!is_vni && !equal_ignoring_case(key, "VtepMAC")) return document.skip();
+    const bool is_vni = equal_ignoring_case(key, "VNI"sv);
+    if (!is_vni && !equal_ignoring_case(key, "VtepMAC"sv)) return document.skip();
     const Token token = document.next();
     if (is_vni && token == Token::kNumber) {
       const std::optional<std::uint64_t> value = json::to_uint64(document.text());
@@ -83,18 +84,18 @@ bool read_backend_data(JsonDocument& document, LeaseValue& out) {
 
 /// False: broken JSON, or a field of the wrong type.
 bool read_member(JsonDocument& document, std::string_view key, LeaseValue& out) {
-  if (equal_ignoring_case(key, "BackendData")) return read_backend_data(document, out);
-  if (equal_ignoring_case(key, "PublicIP")) {
+  if (equal_ignoring_case(key, "BackendData"sv)) return read_backend_data(document, out);
+  if (equal_ignoring_case(key, "PublicIP"sv)) {
     if (document.next() != Token::kString) return false;  // null too: flanneld hands it to its address parser
     const std::optional<Ip4> ip = parse_ip4(document.text());
     if (ip) out.public_ip = *ip;
     return ip.has_value();
   }
-  if (equal_ignoring_case(key, "PublicIPv6")) {
+  if (equal_ignoring_case(key, "PublicIPv6"sv)) {
     const Token token = document.next();
     return token == Token::kNull || (token == Token::kString && parse_ip6(document.text()));
   }
-  if (equal_ignoring_case(key, "BackendType")) {
+  if (equal_ignoring_case(key, "BackendType"sv)) {
     const Token token = document.next();
     if (token == Token::kNull) return true;
     if (token != Token::kString) return false;

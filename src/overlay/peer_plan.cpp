@@ -16,9 +16,10 @@ void PeerTable::plan(ChangeSink& sink) {
   std::size_t last = 0;
   for (std::size_t i = 0; i < t.records.size(); ++i) {
     PeerRecord& record = t.records[i];
+    if (record.winner() && record.programmed) continue;  // nearly all, at each event
     if (!record.winner()) {
       t.retire(record);
-    } else if (!record.programmed) {
+    } else {
       first = std::min(first, i);
       last = i + 1;
     }
@@ -50,7 +51,8 @@ void PeerTable::commit() {
   if (!t.uncommitted) return;
   t.uncommitted = false;
   for (PeerRecord& record : t.records) {
-    record.programmed |= record.planned;
+    if (!record.planned) continue;
+    record.programmed = 1;
     record.planned = 0;
   }
   t.unwanted.erase(0, t.unwanted_emitted);

@@ -11,12 +11,23 @@ constexpr std::uint32_t kNoGroup = UINT32_MAX;
 
 }  // namespace
 
-/// Runs over the whole table at each event: it compares the MAC's last byte before the whole, and prefixes by
-/// their ends.
 bool PeerTable::Impl::Touched::conflicts_with(const PeerRecord& other) const {
-  if (public_ip == other.public_ip || (mac.bytes[5] == other.mac.bytes[5] && mac == other.mac)) return true;
+  if (public_ip == other.public_ip || mac == other.mac) return true;
   if (other.base - place.start <= end - place.start) return true;  // it starts in this subnet
   return other.length < place.length && other.subnet().contains(Ip4{place.base});
+}
+
+/// Runs over the whole table at each event: what shares nothing is passed over by comparing a few numbers.
+bool PeerTable::Impl::conflicts(const Touched& t) const {
+  const std::uint32_t size = t.end - t.place.start;
+  for (const PeerRecord& r : records) {
+    if (r.public_ip != t.public_ip && r.mac.bytes[5] != t.mac.bytes[5] && r.base - t.place.start > size &&
+        r.length >= t.place.length) {
+      continue;
+    }
+    if (t.conflicts_with(r) && r.valid() && t.place != place_of(r)) return true;
+  }
+  return false;
 }
 
 /// A record that shares nothing with any other valid one neither wins nor loses against anybody, before and
@@ -25,14 +36,7 @@ bool PeerTable::Impl::Touched::conflicts_with(const PeerRecord& other) const {
 void PeerTable::Impl::settle() {
   ensure_sorted();
   if (!settle_all && touched_count == 0) return;
-  if (!settle_all) {
-    for (std::size_t i = 0; i < touched_count && !settle_all; ++i) {
-      const Touched& t = touched[i];
-      settle_all = std::any_of(records.begin(), records.end(), [&](const PeerRecord& r) {
-        return t.conflicts_with(r) && r.valid() && t.place != place_of(r);
-      });
-    }
-  }
+  for (std::size_t i = 0; i < touched_count && !settle_all; ++i) settle_all = conflicts(touched[i]);
   if (settle_all) settle_by_rule();
   settle_all = false;
   touched_count = 0;

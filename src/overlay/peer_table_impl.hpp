@@ -142,6 +142,7 @@ struct PeerTable::Impl {
 
   // peer_settle.cpp
   void settle();
+  bool conflicts(const Touched& t) const;  ///< with another valid record
   void settle_by_rule();
   void accept(std::size_t index);
 

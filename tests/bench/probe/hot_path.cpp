@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hot path up to the kernel's door, once, for a tool that counts instructions. What a stage costs a peer
+// is the difference between two lists, less that of the stage before.
+#include <algorithm>
+#include <array>
+
+#include "bench/probe/probe.hpp"
+#include "flannelette/overlay/peer_table.hpp"
+#include "registry/etcd/decode.hpp"
+#include "registry/etcd/records.hpp"
+
+namespace flannelette::bench {
+namespace {
+
+using registry::etcd::Decoder;
+
+struct Silent final : registry::Listener {
+  void on_config(std::string_view) override {}
+  void on_config_missing() override {}
+  void on_listing_begin() override {}
+  void on_listing_end() override {}
+  void on_listing_abort() override {}
+  void on_record(const overlay::LeaseRecord&) override {}
+  void on_removed(const overlay::LeaseKey&, std::int64_t) override {}
+  void on_events_end() override {}
+  void on_skipped(std::string_view, registry::Skipped) override {}
+  void on_claim(const registry::ClaimResult&) override {}
+  void on_lease_lost() override {}
+  void on_trouble(const registry::Trouble&) override {}
+  void on_working(std::string_view) override {}
+};
+
+struct Count final : overlay::ChangeSink {
+  void change(const overlay::Change&) override { ++changes; }
+  std::size_t changes = 0;
+};
+
+/// Changes into the entries that a kernel would show after them.
+struct Echo final : overlay::ChangeSink {
+  explicit Echo(overlay::PeerTable& to) : peers(to) {}
+  void change(const overlay::Change& change) override {
+    using Kind = overlay::Change::Kind;
+    if (change.kind == Kind::kUpsertNeighbour)
+      peers.judge(overlay::Neighbour{change.subnet.base, change.mac});
+    if (change.kind == Kind::kUpsertFdb) peers.judge(overlay::Fdb{change.mac, change.remote});
+    if (change.kind == Kind::kUpsertRoute) peers.judge(overlay::Route{change.subnet, change.subnet.base});
+  }
+  overlay::PeerTable& peers;
+};
+
+/// From bytes to records, and into the table if there is one.
+class Records final : Decoder::Sink {
+ public:
+  explicit Records(overlay::PeerTable* table) : table_(table) {}
+
+  /// Parses the messages in `bytes`, the end of each told to `on_message`.
+  template <class OnMessage>
+  void parse(std::string_view bytes, OnMessage on_message) {
+    decoder_.reset(*this);
+    for (; !bytes.empty(); bytes.remove_prefix(std::min(kPiece, bytes.size()))) {
+      decoder_.feed(bytes.substr(0, kPiece));
+      while (decoder_.next() == Decoder::Step::kMessage) on_message();
+    }
+  }
+  std::size_t count() const { return count_; }
+
+ private:
+  void on_value(std::string_view value) override { builder_.on_value(value); }
+  void on_pair(const registry::etcd::Pair& pair) override {
+    const auto record = builder_.finish(pair, listener_);
+    if (!record) return;
+    ++count_;
+    if (table_ != nullptr) table_->upsert(*record);
+  }
+
+  overlay::PeerTable* table_;
+  std::size_t count_ = 0;
+  Silent listener_;
+  registry::etcd::Keys keys_{"/coreos.com/network"};
+  registry::etcd::RecordBuilder builder_{keys_};
+  std::array<char, Decoder::kScratch> scratch_;
+  Decoder decoder_{scratch_};
+};
+
+overlay::LocalNode local_node() {
+  overlay::LocalNode local;
+  overlay::ConfigProblem problem;
+  if (!overlay::parse_config(R"({"Network":"10.0.0.0/8","Backend":{"Type":"vxlan"}})", local.config, problem))
+    fputs("config\n", stderr);
+  local.public_ip = {0xac1e000b};
+  local.subnet = Net4{{0x0af00000}, 24};
+  local.mac = Mac{{2, 1, 0, 0, 0, 1}};
+  return local;
+}
+
+}  // namespace
+
+int hot_path(std::string_view until, std::string_view list, std::string_view events) {
+  overlay::PeerTable table;
+  Count changes;
+  static Records records(until == "parse" ? nullptr : &table);
+
+  // As after start-up in a kernel without entries.
+  table.set_local(local_node());
+  table.begin_listing();
+  records.parse(list, [] {});
+  table.end_listing();
+  if (until == "parse" || until == "table") return printf("%zu\n", records.count()) < 0;
+  table.begin_audit();
+  table.finish_audit(changes);
+  table.commit();
+  if (until == "plan") return printf("%zu\n", changes.changes) < 0;
+
+  if (until == "audit") {  // all is in place: three dumps are judged, nothing is to be done
+    overlay::PeerTable same;
+    static Records again(&same);
+    same.set_local(local_node());
+    same.begin_listing();
+    again.parse(list, [] {});
+    same.end_listing();
+    table.begin_audit();
+    Echo echo(table);
+    same.begin_audit();
+    same.finish_audit(echo);
+    Count none;
+    table.finish_audit(none);
+    table.commit();
+    return printf("%zu\n", none.changes) < 0 || none.changes != 0;
+  }
+  if (until == "event") {
+    std::size_t messages = 0;
+    records.parse(events, [&] {
+      table.plan(changes);
+      table.commit();
+      ++messages;
+    });
+    return printf("%zu\n", messages) < 0;
+  }
+  return 2;
+}
+
+}  // namespace flannelette::bench
