@@ -274,17 +274,23 @@ void Agent::Impl::on_skipped(std::string_view key, registry::Skipped why) {
 
 void Agent::Impl::on_trouble(const registry::Trouble& trouble) {
   trouble_ = true;
-  log_.warning("registry trouble", {{"during", trouble.operation},
-                                    {"endpoint", trouble.endpoint.view()},
-                                    Field(trouble.error),
-                                    {"detail", trouble.detail.view()},
-                                    {"retry_in_ms", trouble.retry_in}});
+  if (troubles_said_.is_news(trouble, loop_.now())) {
+    static constexpr const char* kText = "registry trouble";
+    const Field during("during", trouble.operation), endpoint("endpoint", trouble.endpoint.view());
+    const Field error(trouble.error), retry("retry_in_ms", trouble.retry_in);
+    if (trouble.detail.empty()) {
+      log_.warning(kText, {during, endpoint, error, retry});
+    } else {
+      log_.warning(kText, {during, endpoint, error, {"detail", trouble.detail.view()}, retry});
+    }
+  }
   use_kept_state();
 }
 
 void Agent::Impl::on_working(std::string_view endpoint) {
   if (trouble_) log_.info("registry works again", {{"endpoint", endpoint}});
   trouble_ = false;
+  troubles_said_.clear();
 }
 
 // -- convergence --

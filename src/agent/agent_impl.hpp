@@ -5,6 +5,7 @@
 
 #include "agent/cache.hpp"
 #include "agent/dataplane.hpp"
+#include "agent/troubles.hpp"
 #include "agent/underlay.hpp"
 #include "flannelette/agent/agent.hpp"
 
@@ -147,7 +148,8 @@ struct Agent::Impl final : registry::Listener {
   bool listing_ = false;                         ///< ... and is answering
   bool degraded_ = false;                        ///< the data plane is as the state files say
   bool kept_ = false;                            ///< the peers were kept once
-  bool trouble_ = false;                         ///< the registry was last heard failing
+  TroublesSaid troubles_said_;
+  bool trouble_ = false;  ///< the registry was last heard failing
 };
 
 }  // namespace flannelette::agent

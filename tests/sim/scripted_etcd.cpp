@@ -114,12 +114,23 @@ std::int64_t ScriptedEtcd::remove(const std::string& key) {
   return revision_;
 }
 
-void ScriptedEtcd::compact(std::int64_t revision) { compacted_ = revision; }
+void ScriptedEtcd::compact(std::int64_t revision) {
+  base_ = state_at(revision);
+  std::erase_if(history_, [&](const Event& event) { return event.revision <= revision; });
+  compacted_ = revision;
+}
 
 void ScriptedEtcd::go_back_to(std::int64_t revision) {
   keys_ = state_at(revision);
   std::erase_if(history_, [&](const Event& event) { return event.revision > revision; });
   revision_ = revision;
+  for (const auto& [key, pair] : keys_) {
+    const bool forgotten = pair.lease != 0 && !has_lease(pair.lease);
+    if (!forgotten) continue;
+    const std::int64_t ttl = granted_[pair.lease];
+    leases_[pair.lease] = {ttl, clock_.now() + ttl * 1000};
+    expiry_.arm_at_latest_in(ttl * 1000);
+  }
   cut_all();
 }
 
@@ -129,7 +140,7 @@ const ScriptedEtcd::Pair* ScriptedEtcd::find(const std::string& key) const {
 }
 
 std::map<std::string, ScriptedEtcd::Pair> ScriptedEtcd::state_at(std::int64_t revision) const {
-  std::map<std::string, Pair> keys;
+  std::map<std::string, Pair> keys = base_;
   for (const Event& event : history_) {
     if (event.revision > revision) break;
     if (event.removed) {
@@ -144,6 +155,7 @@ std::map<std::string, ScriptedEtcd::Pair> ScriptedEtcd::state_at(std::int64_t re
 std::int64_t ScriptedEtcd::grant(std::int64_t ttl) {
   ttl = std::max(ttl, min_ttl);
   leases_[++next_lease_] = {ttl, clock_.now() + ttl * 1000};
+  granted_[next_lease_] = ttl;
   expiry_.arm_at_latest_in(ttl * 1000);
   return next_lease_;
 }
@@ -173,40 +185,6 @@ void ScriptedEtcd::expire() {
   if (next >= 0) expiry_.arm_in(next - clock_.now());
 }
 
-// --- Faults. ---
-
-void ScriptedEtcd::set_down(const std::string& host, bool down) {
-  if (!down) {
-    down_.erase(host);
-    return;
-  }
-  down_.insert(host);
-  for (ScriptedStream* stream : streams_) {
-    if (stream->host() == host) stream->cut();
-  }
-}
-
-void ScriptedEtcd::cut_all() {
-  for (ScriptedStream* stream : streams_) stream->cut();
-}
-
-void ScriptedEtcd::cut_idle() {
-  for (ScriptedStream* stream : streams_) {
-    if (std::none_of(watches_.begin(), watches_.end(), [&](const Watch& w) { return w.stream == stream; }))
-      stream->cut();
-  }
-}
-
-void ScriptedEtcd::refuse_next(const std::string& path, int code, const std::string& message) {
-  refusals_[path].emplace_back(code, message);
-}
-
-void ScriptedEtcd::answer_next(const std::string& path, const std::string& raw) { raw_[path].push_back(raw); }
-
-void ScriptedEtcd::forget(ScriptedStream& stream) {
-  watches_.remove_if([&](const Watch& watch) { return watch.stream == &stream; });
-}
-
 // --- Counting. ---
 
 std::size_t ScriptedEtcd::requests(const std::string& path) const {
@@ -229,9 +207,9 @@ void ScriptedEtcd::reset_counts() {
 // --- The gateway. ---
 
 std::string ScriptedEtcd::header() const {
-  return "\"header\":{\"cluster_id\":\"14841639068965178418\",\"member_id\":\"10276657743932975437\","
-         "\"revision\":" +
-         quoted(revision_) + ",\"raft_term\":\"2\"}";
+  return "\"header\":{\"cluster_id\":\"" + std::to_string(cluster_id) +
+         "\",\"member_id\":\"10276657743932975437\",\"revision\":" + quoted(revision_) + ",\"raft_term\":\"" +
+         std::to_string(raft_term) + "\"}";
 }
 
 std::string ScriptedEtcd::spaced(const std::string& json) const {
@@ -275,6 +253,13 @@ void ScriptedEtcd::line(ScriptedStream& stream, const std::string& json) {
   stream.send(chunk(spaced(json) + "\n"));
 }
 
+void ScriptedEtcd::event_line(ScriptedStream& stream, const std::string& json) {
+  line(stream, json);
+  if (twice == 0) return;
+  --twice;
+  line(stream, json);
+}
+
 void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   const std::string& path = request.path;
   ++counts_[path];
@@ -284,6 +269,12 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   if (lost && !*lost) return stream.cut();
   if (const auto raw = take(raw_, path)) return stream.send(*raw);
   if (const auto refusal = take(refusals_, path)) return refuse(stream, refusal->first, refusal->second);
+  if (take(drip_, path)) return stream.drip();
+  if (leaderless_) {
+    if (path != "/v3/watch") return refuse(stream, 14, "etcdserver: no leader");
+    stream.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    return end_watch(stream, 14, "etcdserver: no leader");
+  }
   const JsonValue body = parse_json(request.body);
   if (!body.valid) return refuse(stream, 3, "invalid character");
 
@@ -345,7 +336,8 @@ std::string ScriptedEtcd::range(const JsonValue& request, const std::map<std::st
                                 std::string prefix) {
   const std::string first = request["key"].bytes();
   const std::string end = request["range_end"].bytes();
-  const std::int64_t limit = request["limit"].integer();
+  std::int64_t limit = request["limit"].integer();
+  if (page != 0 && limit != 0) limit = std::min(limit, page);
   std::string found;
   std::int64_t count = 0;
   for (const auto& [key, pair] : keys) {
@@ -416,10 +408,8 @@ void ScriptedEtcd::serve_watch(ScriptedStream& stream, const JsonValue& request)
   line(stream, "{\"result\":{" + header() + ",\"created\":true}}");
   const std::int64_t start = request["start_revision"].integer();
   if (start != 0 && start <= compacted_ && start <= revision_) {
-    return line(stream,
-                "{\"result\":{\"header\":{\"cluster_id\":\"14841639068965178418\"},\"canceled\":true,"
-                "\"compact_revision\":" +
-                    quoted(compacted_) + "}}");
+    return line(stream, "{\"result\":{\"header\":{\"cluster_id\":\"" + std::to_string(cluster_id) +
+                            "\"},\"canceled\":true,\"compact_revision\":" + quoted(compacted_) + "}}");
   }
   watches_.push_back({&stream, request["key"].bytes(), request["range_end"].bytes(),
                       start == 0 ? revision_ + 1 : start, request["fragment"].text == "true"});
@@ -448,8 +438,9 @@ void ScriptedEtcd::feed(Watch& watch) {
       const std::size_t last = std::min(at + size, events.size());
       std::string joined;
       for (std::size_t i = at; i < last; ++i) joined += (i == at ? "" : ",") + events[i];
-      line(*watch.stream, "{\"result\":{" + header() + (last < events.size() ? ",\"fragment\":true" : "") +
-                              ",\"events\":[" + joined + "]}}");
+      event_line(*watch.stream, "{\"result\":{" + header() +
+                                    (last < events.size() ? ",\"fragment\":true" : "") + ",\"events\":[" +
+                                    joined + "]}}");
     }
   }
 }
@@ -460,14 +451,18 @@ void ScriptedEtcd::send_progress() {
   }
 }
 
+void ScriptedEtcd::end_watch(ScriptedStream& stream, int code, const std::string& message) {
+  const std::string number = std::to_string(code);
+  line(stream, version == Version::k34
+                   ? "{\"error\":{\"grpc_code\":" + number + ",\"http_code\":503,\"message\":\"" + message +
+                         "\",\"http_status\":\"Service Unavailable\"}}"
+                   : "{\"error\":{\"code\":" + number + ",\"message\":\"" + message + "\"}}");
+  stream.send("0\r\n\r\n");
+}
+
 void ScriptedEtcd::end_watches(int code, const std::string& message) {
   for (Watch& watch : watches_) {
-    const std::string number = std::to_string(code);
-    line(*watch.stream, version == Version::k34
-                            ? "{\"error\":{\"grpc_code\":" + number + ",\"http_code\":503,\"message\":\"" +
-                                  message + "\",\"http_status\":\"Service Unavailable\"}}"
-                            : "{\"error\":{\"code\":" + number + ",\"message\":\"" + message + "\"}}");
-    watch.stream->send("0\r\n\r\n");
+    end_watch(*watch.stream, code, message);
     watch.dead = true;
   }
 }

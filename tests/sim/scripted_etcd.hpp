@@ -37,6 +37,12 @@ class ScriptedEtcd {
   std::int64_t min_ttl = 1;      ///< a shorter lease is not granted
   std::int64_t catch_up = 1000;  ///< revisions a message when a watch is behind (etcd's watchBatchMaxRevs)
   std::size_t fragment = 0;      ///< events a message, the parts of one marked; 0: not split
+  std::int64_t page = 0;         ///< keys a page at most, whatever was asked for; 0: as asked
+  int twice = 0;                 ///< so many messages of watches are sent twice from now on
+
+  // --- Who it is, as every header says. ---
+  std::uint64_t cluster_id = 14841639068965178418u;
+  std::uint64_t raft_term = 2;
 
   // --- The truth. ---
   struct Pair {
@@ -51,7 +57,9 @@ class ScriptedEtcd {
       const std::vector<std::pair<std::string, std::string>>& pairs);  ///< in one transaction
   std::int64_t remove(const std::string& key);
   void compact(std::int64_t revision);
+  std::int64_t compacted() const { return compacted_; }
   void go_back_to(std::int64_t revision);  ///< a snapshot is restored; every connection breaks
+  void wipe();  ///< the same etcd with an empty data folder; every connection breaks
   const Pair* find(const std::string& key) const;
   const std::map<std::string, Pair>& keys() const { return keys_; }
   std::int64_t revision() const { return revision_; }
@@ -79,6 +87,11 @@ class ScriptedEtcd {
   void refuse_next(const std::string& path, int code, const std::string& message);
   void answer_next(const std::string& path, const std::string& raw);  ///< these bytes, whatever they are
   void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch
+  /// The answer to the next request for this path begins, and goes on for ever, a blank every few seconds.
+  void drip_next(const std::string& path) { drip_[path].push_back(true); }
+  void clear_faults();  ///< whatever was to happen next and has not
+  void lose_leader();   ///< watches end, every request is refused
+  void elect_leader();  ///< another one
   /// Runs just before the next request for this path is carried out.
   void before_next(const std::string& path, void (*action)(ScriptedEtcd&)) {
     before_[path].push_back(action);
@@ -143,15 +156,19 @@ class ScriptedEtcd {
   void refuse(ScriptedStream& stream, int code, const std::string& message);
   std::string spaced(const std::string& json) const;
   void line(ScriptedStream& stream, const std::string& json);
+  void event_line(ScriptedStream& stream, const std::string& json);
+  void end_watch(ScriptedStream& stream, int code, const std::string& message);
 
   io::Loop& loop_;
   const Clock& clock_;
   io::Timer expiry_;
   std::map<std::string, Pair> keys_;
-  std::vector<Event> history_;
+  std::map<std::string, Pair> base_;  // as of compacted_
+  std::vector<Event> history_;        // since then
   std::int64_t revision_ = 1;
   std::int64_t compacted_ = 0;
   std::map<std::int64_t, Lease> leases_;
+  std::map<std::int64_t, std::int64_t> granted_;  // all that ever were, and their life
   std::int64_t next_lease_ = 7587800000000000001;
   std::list<Watch> watches_;
   std::set<ScriptedStream*> streams_;
@@ -160,11 +177,13 @@ class ScriptedEtcd {
   std::set<std::string> tokens_;
   bool auth_ = false;
   bool silent_ = false;
+  bool leaderless_ = false;
   int next_token_ = 0;
   std::optional<std::size_t> cut_after_;
   std::map<std::string, std::vector<bool>> lost_;
   std::map<std::string, std::vector<std::pair<int, std::string>>> refusals_;
   std::map<std::string, std::vector<std::string>> raw_;
+  std::map<std::string, std::vector<bool>> drip_;
   std::map<std::string, std::vector<void (*)(ScriptedEtcd&)>> before_;
   std::map<std::string, std::size_t> counts_;
   std::map<std::string, std::string> bodies_;

@@ -6,6 +6,9 @@
 #include <utility>
 
 namespace flannelette::tests {
+namespace {
+constexpr Millis kDrip = 3'000;
+}
 
 ScriptedStream::ScriptedStream(ScriptedEtcd& etcd, io::Loop& loop)
     : etcd_(etcd), timer_(loop, Delegate<void()>::to<&ScriptedStream::on_turn>(this)) {
@@ -38,6 +41,7 @@ void ScriptedStream::close() {
   listener_ = nullptr;
   opened_ = false;
   cut_ = false;
+  dripping_ = false;
   in_.clear();
   out_.clear();
   timer_.cancel();
@@ -48,6 +52,11 @@ void ScriptedStream::send(const std::string& bytes) {
   if (listener_ == nullptr || cut_ || etcd_.silent_) return;
   out_ += bytes;
   timer_.arm_at_latest_in(etcd_.delay);
+}
+
+void ScriptedStream::drip() {
+  send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+  dripping_ = true;
 }
 
 void ScriptedStream::cut() {
@@ -73,9 +82,11 @@ void ScriptedStream::on_turn() {
     }
   } else if (opened_) {
     if (!in_.empty()) take_request();
+    if (dripping_) out_ += "1\r\n \r\n";
     const std::string bytes = std::exchange(out_, {});
     deliver(bytes);
-    if (!over() && cut_) end({Code::kClosed, 0, "cut"});
+    if (!over() && cut_) return end({Code::kClosed, 0, "cut"});
+    if (!over() && dripping_) timer_.arm_at_latest_in(kDrip);
   }
 }
 

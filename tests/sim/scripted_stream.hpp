@@ -20,7 +20,8 @@ class ScriptedStream final : public io::Stream {
 
   // The server's side.
   void send(const std::string& bytes);
-  void cut();  ///< what was sent and has not arrived is lost
+  void drip();  ///< an answer that never ends
+  void cut();   ///< what was sent and has not arrived is lost
   const std::string& host() const { return host_; }
 
  private:
@@ -35,6 +36,7 @@ class ScriptedStream final : public io::Stream {
   std::string host_, in_, out_;
   bool opened_ = false;
   bool cut_ = false;
+  bool dripping_ = false;
   unsigned connection_ = 0;  // changes with each open and close
   std::shared_ptr<bool> destroyed_ = std::make_shared<bool>(false);
 };

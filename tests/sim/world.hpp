@@ -23,8 +23,9 @@ namespace flannelette::tests {
 class SimClock final : public Clock {
  public:
   Millis now() const override { return time; }
-  std::int64_t wall_seconds() const override { return 1'700'000'000 + time / 1000; }
+  std::int64_t wall_seconds() const override { return wall_at_zero + time / 1000; }
   Millis time = 1'000'000;
+  std::int64_t wall_at_zero = 1'700'000'000;  ///< a test may set the clock
 };
 
 /// Chance that repeats.

@@ -29,6 +29,11 @@ std::string sorted_lines(const std::string& text) {
   return out;
 }
 
+std::string missing_program(const std::string& name) {
+  if (name.find('/') == std::string::npos) return means::program(name);
+  return access(name.c_str(), X_OK) == 0 ? "" : "no program " + name;
+}
+
 }  // namespace
 
 std::string binary() {
@@ -36,11 +41,18 @@ std::string binary() {
   return given != nullptr ? given : "build/flannelette";
 }
 
+std::string etcd_program(const std::string& name) {
+  const char* given = std::getenv("FLANNELETTE_ETCD");
+  if (given == nullptr || *given == '\0') return name;
+  const std::string path = given;
+  return path.substr(0, path.rfind('/') + 1) + name;
+}
+
 std::string cluster_means() {
   if (access(binary().c_str(), X_OK) != 0) return binary() + " is not built";
   for (const std::string& missing :
-       {means::namespaces(), means::program("etcd"), means::program("etcdctl"), means::program("ping"),
-        means::link_kind("type vxlan id 77 dstport 9999")}) {
+       {means::namespaces(), missing_program(etcd_program("etcd")), missing_program(etcd_program("etcdctl")),
+        means::program("ping"), means::link_kind("type vxlan id 77 dstport 9999")}) {
     if (!missing.empty()) return missing;
   }
   return "";
@@ -49,17 +61,17 @@ std::string cluster_means() {
 Etcd::Etcd(Options options) : options_(std::move(options)), node_("etcd") {
   add_bridge(node_, "br0");
   node_.ip("addr add 172.30.0.1/24 dev br0");
-  start();
+  if (options_.process) start();
 }
 
 void Etcd::start() {
   Command command{
-      .args = {"etcd", "--data-dir", data_.file("etcd"), "--listen-client-urls", options_.client_url,
-               "--advertise-client-urls", options_.client_url, "--listen-peer-urls", "http://127.0.0.1:2380",
-               "--log-level", "error", "--unsafe-no-fsync"},
+      .args = {etcd_program("etcd"), "--data-dir", data_.file("etcd"), "--listen-client-urls",
+               options_.client_url, "--advertise-client-urls", options_.client_url, "--listen-peer-urls",
+               "http://127.0.0.1:2380", "--log-level", "error", "--unsafe-no-fsync"},
       .netns = node_.name(),
       .output_file = data_.file("etcd.log")};
-  if (run({.args = {"etcd", "--help"}}).output.find("unsafe-no-fsync") == std::string::npos)
+  if (run({.args = {etcd_program("etcd"), "--help"}}).output.find("unsafe-no-fsync") == std::string::npos)
     command.args.pop_back();
   command.args.insert(command.args.end(), options_.arguments.begin(), options_.arguments.end());
   process_ = std::make_unique<Process>(command);
@@ -79,12 +91,19 @@ void Etcd::start() {
 void Etcd::stop() { process_.reset(); }
 
 std::string Etcd::ctl(std::vector<std::string> arguments) const {
-  Command command{.args = {"etcdctl", "--endpoints", options_.client_url, "--dial-timeout", "1s"},
-                  .env = {"ETCDCTL_API=3"},
-                  .netns = node_.name()};
+  Command command{
+      .args = {etcd_program("etcdctl"), "--endpoints", options_.client_url, "--dial-timeout", "1s"},
+      .env = {"ETCDCTL_API=3"},
+      .netns = node_.name()};
   command.args.insert(command.args.end(), options_.ctl.begin(), options_.ctl.end());
   command.args.insert(command.args.end(), arguments.begin(), arguments.end());
   return must_run(command, 60s);
+}
+
+long Etcd::revision() const {
+  const std::string fields = ctl({"get", "-w", "fields", "x"});
+  const std::string word = "\"Revision\" : ";
+  return std::stol(fields.substr(fields.find(word) + word.size()));
 }
 
 std::string Etcd::lease(const std::string& name) const {

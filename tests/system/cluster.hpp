@@ -16,6 +16,9 @@ namespace flannelette::tests {
 /// The binary under test: $FLANNELETTE, or build/flannelette.
 std::string binary();
 
+/// "etcd" or "etcdctl": of PATH, or those beside each other at $FLANNELETTE_ETCD (the path of an etcd).
+std::string etcd_program(const std::string& name);
+
 /// Skips the test (REQUIRE_MEANS) where namespaces, vxlan, etcd or the binary are missing; give its result to
 /// REQUIRE_MEANS.
 std::string cluster_means();
@@ -27,6 +30,7 @@ class Etcd {
     std::vector<std::string> arguments{};  ///< more flags
     std::string client_url = "http://172.30.0.1:2379";
     std::vector<std::string> ctl{};  ///< more flags for etcdctl
+    bool process = true;  ///< false: the bridge alone; who answers at client_url is somebody else's
   };
   Etcd() : Etcd(Options{}) {}
   explicit Etcd(Options options);
@@ -46,6 +50,11 @@ class Etcd {
   std::vector<std::string> leases() const;
   void stop();
   void start();  ///< again, with the same data
+  /// Its data folder, to be replaced while it is stopped.
+  std::string data_dir() const { return data_.file("etcd"); }
+  /// The newest revision.
+  long revision() const;
+  void compact() const { ctl({"compact", std::to_string(revision())}); }
 
  private:
   Options options_;

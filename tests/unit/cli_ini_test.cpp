@@ -67,6 +67,7 @@ TEST_CASE("every key takes effect") {
       "[etcd]\nendpoint = http://a\nendpoint = https://b:1, \nprefix = /net\nusername = u\npassword-file = "
       "/secret\n"
       "ca-file = /ca\ncert-file = /cert\nkey-file = /key\nlease-ttl = 2d\nrenew-margin = 90m\n"
+      "keepalive = metered\n"
       "[node]\ninterface = eth0\ninterface = 10.0.0.1\ninterface-regex = ^en\ninterface-regex = x$\n"
       "interface-can-reach = 10.0.0.2\npublic-ip = 192.0.2.1\nsubnet-file = /s\nip-masq = true\n"
       "masq-fully-random = false\nforward-rules = 0\nip-forward = set\nnexthop-objects = off\nstate-dir = "
@@ -75,7 +76,7 @@ TEST_CASE("every key takes effect") {
   reading.read({});
   INFO(reading.shown());
   CHECK(reading.clean());
-  const auto& [agent, etcd, tls, nexthop_objects] = reading.settings;
+  const auto& [agent, etcd, tls, tcp, nexthop_objects] = reading.settings;
   CHECK(reading.endpoints() == "http://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
   CHECK(agent.state_dir.view() == "/state");
@@ -88,6 +89,7 @@ TEST_CASE("every key takes effect") {
   CHECK(tls.key_file.view() == "/key");
   CHECK(etcd.lease_ttl_seconds == 2 * 86'400);
   CHECK(etcd.renew_margin_seconds == 90 * 60);
+  CHECK(tcp.keepalive_idle_seconds + tcp.keepalive_probes * tcp.keepalive_interval_seconds == 15 * 60);
   CHECK(reading.joined(agent.interface.names) == "eth0 10.0.0.1");
   CHECK(reading.joined(agent.interface.regexes) == "^en x$");
   CHECK(agent.interface.can_reach == parse_ip4("10.0.0.2"));

@@ -16,6 +16,7 @@ struct RunSettings {
   agent::Settings agent;
   registry::EtcdSettings etcd;
   io::TlsSettings tls;
+  io::TcpSettings tcp;
   bool nexthop_objects = true;  ///< where the kernel has them
 };
 

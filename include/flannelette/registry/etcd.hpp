@@ -38,9 +38,12 @@ class EtcdRegistry final : public Registry {
   static constexpr int kListPage = 500;
   static constexpr Millis kRequestTimeout =
       10'000;  ///< longest silence while a response is awaited; etcd itself gives up after 7 s
-  /// Longest silence of a watch. etcd sends a progress notice every 10 to 11 minutes in which there was no
-  /// event (server/etcdserver/api/v3rpc/watch.go, progressReportInterval). A member that hangs sends none,
-  /// while its kernel goes on answering TCP's keepalive probes.
+  /// Longest time that a whole answer may take, dripping or not: a page of the list has some 150 KB, which
+  /// are 125 s at 9600 bit/s.
+  static constexpr Millis kRequestLimit = 180'000;
+  /// Longest time without a message from a watch. etcd sends a progress notice every 10 to 11 minutes in
+  /// which there was no event (server/etcdserver/api/v3rpc/watch.go, progressReportInterval). A member that
+  /// hangs sends none, while its kernel goes on answering TCP's keepalive probes.
   static constexpr Millis kWatchSilence = 25 * 60'000;
   static constexpr Millis kBackoffFirst = 100;
   static constexpr Millis kBackoffMax = 30'000;

@@ -82,7 +82,7 @@ class Listener {
   virtual void on_lease_lost() = 0;
 
   virtual void on_trouble(const Trouble& trouble) = 0;
-  /// Requests work (again), or the watch does after trouble with it.
+  /// All that was in trouble works (again): the requests, and the watch since a few seconds.
   virtual void on_working(std::string_view endpoint) = 0;
 
  protected:

@@ -21,6 +21,8 @@ enum class Decoder::Field : std::uint8_t {
   kPair,
   // scalars
   kRevision,
+  kCluster,
+  kTerm,
   kMore,
   kSucceeded,
   kCreated,
@@ -56,6 +58,8 @@ constexpr Decoder::Member Decoder::kMembers[] = {
     {Scope::kEvent, "type", Field::kType},
     {Scope::kEvent, "kv", Field::kPair},
     {Scope::kHeader, "revision", Field::kRevision},
+    {Scope::kHeader, "cluster_id", Field::kCluster},
+    {Scope::kHeader, "raft_term", Field::kTerm},
     {Scope::kDocument, "result", Field::kResult},
     {Scope::kDocument, "header", Field::kHeader},
     {Scope::kDocument, "kvs", Field::kPairs},
@@ -84,6 +88,15 @@ constexpr Decoder::Member Decoder::kMembers[] = {
     {Scope::kErrorBody, "code", Field::kCode},
     {Scope::kErrorBody, "message", Field::kText},
 };
+
+Change change_of(const Pair& pair) {
+  std::uint64_t digest = 14695981039346656037u;  // FNV-1a
+  const auto mix = [&](std::uint64_t word) { digest = (digest ^ word) * 1099511628211u; };
+  for (const char c : pair.key) mix(static_cast<unsigned char>(c));
+  mix(static_cast<std::uint64_t>(pair.create_revision));
+  mix(static_cast<std::uint64_t>(pair.lease));
+  return {pair.mod_revision, digest};
+}
 
 Writer& append_printable(Writer& out, std::string_view text) {
   for (const char c : text) {
@@ -199,6 +212,11 @@ void Decoder::on_scalar(Token token) {
   const auto integer = [&] {
     return token == Token::kString || token == Token::kNumber ? json::to_int64(text).value_or(0) : 0;
   };
+  const auto natural = [&]() -> std::uint64_t {
+    std::uint64_t number = 0;
+    const bool some = token == Token::kString || token == Token::kNumber;
+    return some && parse_unsigned(text, number) ? number : 0;
+  };
   switch (std::exchange(field_, Field::kNone)) {
     case Field::kNone:
     case Field::kResult:
@@ -209,6 +227,8 @@ void Decoder::on_scalar(Token token) {
     case Field::kEvents:
     case Field::kPair: break;
     case Field::kRevision: message_.revision = integer(); break;
+    case Field::kCluster: message_.cluster = natural(); break;
+    case Field::kTerm: message_.term = natural(); break;
     case Field::kMore: message_.more = yes; break;
     case Field::kSucceeded: message_.succeeded = yes; break;
     case Field::kCreated: message_.created = yes; break;

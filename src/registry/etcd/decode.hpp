@@ -26,11 +26,22 @@ struct Pair {
   std::int64_t lease = 0;
 };
 
+/// One change of the store, to be recognised when it is told again.
+struct Change {
+  std::int64_t revision = 0;  ///< 0: none
+  std::uint64_t digest = 0;
+
+  friend bool operator==(const Change&, const Change&) = default;
+};
+Change change_of(const Pair& pair);
+
 /// Everything else that any of the answers says. Absent means zero, as the gateway leaves zeros out.
 struct Message {
   static constexpr std::size_t kMaxToken = 1024;
 
   std::int64_t revision = 0;  ///< of the header
+  std::uint64_t cluster = 0;  ///< cluster_id of the header
+  std::uint64_t term = 0;     ///< raft_term of the header
   std::int64_t id = 0;        ///< of a lease
   std::int64_t ttl = 0;       ///< seconds, as granted
   std::int64_t compact_revision = 0;

@@ -23,20 +23,36 @@ struct EtcdRegistry::Impl {
       : core{.loop = loop, .random = random, .settings = settings, .keys = etcd::Keys(settings.prefix)},
         requests(core, request_stream, request_scratch),
         watch(core, requests, watch_stream, watch_scratch,
-              etcd::Watch::OnGap::to<&etcd::Listing::begin_in>(&listing)) {
+              etcd::Watch::OnGap::to<&etcd::Listing::begin_in>(&listing),
+              etcd::Watch::OnReturn::to<&Impl::on_watch_returned>(this)) {
     const std::array<etcd::Operation*, etcd::Requests::kMaxOperations> operations{&keeper, &claimer, &config,
                                                                                   &listing, &revoker};
     requests.serve(operations);
     requests.set_on_token(Delegate<void()>::to<&etcd::Watch::on_token>(&watch));
+    requests.set_on_return(Delegate<void()>::to<&etcd::Watch::hurry>(&watch));
   }
 
   void on_listed(std::int64_t revision) { watch.begin(revision + 1); }
+  void follow() {
+    watch.stop();
+    listing.begin_in(0);
+  }
+  /// There was an outage, or an etcd that forgot us.
+  void on_watch_returned() {
+    requests.hurry();
+    keeper.check();
+  }
+  /// An etcd that was made anew under its old name knows neither our lease nor what was listed, and may have
+  /// come to our revision meanwhile.
+  void on_lease_lost() {
+    if (watch.running()) follow();
+  }
 
   etcd::Core core;
   Scratch request_scratch;
   Scratch watch_scratch;
   etcd::Requests requests;
-  etcd::Keeper keeper{core, requests};
+  etcd::Keeper keeper{core, requests, etcd::Keeper::OnLost::to<&Impl::on_lease_lost>(this)};
   etcd::Revoker revoker{core, requests};
   etcd::Claimer claimer{core, requests, keeper, revoker};
   etcd::ConfigReading config{core, requests};
@@ -57,10 +73,7 @@ void EtcdRegistry::start(Listener& listener) {
 
 void EtcdRegistry::read_config() { impl_->config.begin(); }
 
-void EtcdRegistry::follow() {
-  impl_->watch.stop();
-  impl_->listing.begin_in(0);
-}
+void EtcdRegistry::follow() { impl_->follow(); }
 
 void EtcdRegistry::claim(const Claim& claim) { impl_->claimer.begin(claim); }
 

@@ -4,24 +4,25 @@
 namespace flannelette::registry::etcd {
 namespace {
 
-/// google.rpc.Code, the numbers of gRPC.
+/// google.rpc.Code, the numbers of gRPC. The name of our code follows the context in a log line: the two do
+/// not say the same.
 Error error_of(std::int64_t code) {
   switch (code) {
-    case 1: return {Code::kUnavailable, 0, "etcd: canceled"};
-    case 2: return {Code::kUnavailable, 0, "etcd: unknown error"};
-    case 3: return {Code::kInvalid, 0, "etcd: invalid argument"};
-    case 4: return {Code::kTimeout, 0, "etcd: deadline exceeded"};
-    case 5: return {Code::kNotFound, 0, "etcd: not found"};
-    case 6: return {Code::kExists, 0, "etcd: already exists"};
-    case 7: return {Code::kDenied, 0, "etcd: permission denied"};
-    case 8: return {Code::kLimit, 0, "etcd: resource exhausted"};
-    case 9: return {Code::kConflict, 0, "etcd: failed precondition"};
-    case 11: return {Code::kInterrupted, 0, "etcd: out of range"};
+    case 1: return {Code::kUnavailable, 0, "etcd: it gave the request up"};
+    case 2: return {Code::kUnavailable, 0, "etcd: it failed"};
+    case 3: return {Code::kInvalid, 0, "etcd: it refuses the request"};
+    case 4: return {Code::kTimeout, 0, "etcd: it took too long"};
+    case 5: return {Code::kNotFound, 0, "etcd: no such lease"};
+    case 6: return {Code::kExists, 0, "etcd: it has that"};
+    case 7: return {Code::kDenied, 0, "etcd: no permission"};
+    case 8: return {Code::kLimit, 0, "etcd: too much for it"};
+    case 9: return {Code::kConflict, 0, "etcd: not in its present state"};
+    case 11: return {Code::kInterrupted, 0, "etcd: it has no such revision"};
     case 12: return {Code::kUnsupported, 0, "etcd: no JSON gateway here"};
-    case 13: return {Code::kUnavailable, 0, "etcd: internal error"};
-    case 14: return {Code::kUnavailable, 0, "etcd: unavailable"};
-    case 16: return {Code::kDenied, 0, "etcd: not authenticated"};
-    default: return {Code::kInvalid, 0, "etcd: unknown error code"};
+    case 13: return {Code::kUnavailable, 0, "etcd: it has an internal error"};
+    case 14: return {Code::kUnavailable, 0, "etcd: it cannot serve now"};
+    case 16: return {Code::kDenied, 0, "etcd: it does not know us"};
+    default: return {Code::kInvalid, 0, "etcd: an error of an unknown kind"};
   }
 }
 

@@ -29,10 +29,17 @@ void Keeper::want_next() {
   want(core_.loop.now() + keepalive_delay(lease_.ttl, core_.settings.renew_margin_seconds));
 }
 
+void Keeper::check() {
+  if (!lease_) return;
+  want(core_.loop.now());
+  requests_.schedule();
+}
+
 void Keeper::lose() {
   lease_ = {};
   done();
   core_.listener->on_lease_lost();
+  if (!core_.stopped) on_lost_();
 }
 
 Operation::Call Keeper::compose(json::Writer& body) {

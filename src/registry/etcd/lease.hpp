@@ -22,11 +22,15 @@ Millis keepalive_delay(std::int64_t ttl_seconds, std::int64_t margin_seconds);
 /// or it has not.
 class Keeper final : public Operation {
  public:
-  Keeper(Core& core, Requests& requests) : core_(core), requests_(requests) {}
+  using OnLost = Delegate<void()>;
+  Keeper(Core& core, Requests& requests, OnLost on_lost)
+      : core_(core), requests_(requests), on_lost_(on_lost) {}
 
   const Lease& lease() const { return lease_; }
   /// From now on this one; none: nothing is kept.
   void hold(const Lease& lease);
+  /// Asks at once, since etcd may have forgotten it.
+  void check();
 
  private:
   const char* name() const override { return "keepalive"; }
@@ -39,6 +43,7 @@ class Keeper final : public Operation {
 
   Core& core_;
   Requests& requests_;
+  OnLost on_lost_;
   Lease lease_;
 };
 

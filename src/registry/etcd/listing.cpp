@@ -36,7 +36,10 @@ void Listing::begin_in(Millis delay) {
 }
 
 Operation::Call Listing::compose(json::Writer& body) {
-  if (revision_ == 0) next_ = core_.keys.subnets().view();
+  if (revision_ == 0) {
+    next_ = core_.keys.subnets().view();
+    core_.newest = {};
+  }
   advanced_ = false;
   builder_.reset();
   write_range(body, next_, core_.keys.subnets_end(), EtcdRegistry::kListPage, revision_);
@@ -67,6 +70,7 @@ void Listing::on_pair(const Pair& pair) {
     next_ = next;
     advanced_ = true;
   }
+  if (pair.mod_revision > core_.newest.revision) core_.newest = change_of(pair);
   if (const auto record = builder_.finish(pair, *core_.listener); record && !core_.stopped)
     core_.listener->on_record(*record);
 }
@@ -74,6 +78,11 @@ void Listing::on_pair(const Pair& pair) {
 void Listing::on_answer(const Message& message) {
   if (message.revision == 0 || (message.more && !advanced_)) {
     return on_refusal(describe(Error{Code::kInvalid, 0, "etcd: a page of the list that leads nowhere"}));
+  }
+  if (revision_ == 0) {
+    core_.store = {message.cluster, message.term};
+  } else if (!core_.same_store(message)) {
+    return on_refusal(describe(Error{Code::kInterrupted, 0, "etcd: pages of the list from two stores"}));
   }
   open();
   if (core_.stopped) return;

@@ -18,17 +18,29 @@ Text<N> url(const io::Endpoint& endpoint) {
 
 }  // namespace
 
-void Core::trouble(const char* operation, const io::Endpoint& endpoint, const Failure& failure,
-                   Millis retry_in) {
+void Core::trouble(Troubles whose, const char* operation, const io::Endpoint& endpoint,
+                   const Failure& failure, Millis retry_in) {
+  troubles |= whose;
   listener->on_trouble({operation, url<280>(endpoint), failure.error, failure.detail, retry_in});
 }
 
-void Core::working(const io::Endpoint& endpoint) { listener->on_working(url<280>(endpoint)); }
+void Core::working(Troubles whose, const io::Endpoint& endpoint) {
+  const Troubles before = std::exchange(troubles, static_cast<Troubles>(troubles & ~whose));
+  if (before != 0 && troubles == 0) listener->on_working(url<280>(endpoint));
+}
+
+bool Core::same_store(const Message& message) {
+  const bool other = message.cluster != 0 && store.cluster != 0 && message.cluster != store.cluster;
+  if (other || (message.term != 0 && message.term < store.term)) return false;
+  store.term = std::max(store.term, message.term);
+  return true;
+}
 
 Requests::Requests(Core& core, io::Stream& stream, std::span<char, Decoder::kScratch> scratch)
     : core_(core),
       client_(core.loop, stream),
       timer_(core.loop, Delegate<void()>::to<&Requests::on_turn>(this)),
+      overtime_(core.loop, Delegate<void()>::to<&Requests::on_overtime>(this)),
       decoder_(scratch),
       token_needed_(!core.settings.username.empty()) {
   operations_[0] = &authenticate_;
@@ -37,6 +49,10 @@ Requests::Requests(Core& core, io::Stream& stream, std::span<char, Decoder::kScr
 
 void Requests::serve(std::span<Operation* const> operations) {
   std::copy(operations.begin(), operations.end(), operations_.begin() + 1);
+  Core::Troubles bit = Core::kFirstOperation;
+  for (Operation* operation : operations_) {
+    if (operation != nullptr) operation->trouble_ = std::exchange(bit, static_cast<Core::Troubles>(bit * 2));
+  }
 }
 
 void Requests::schedule() {
@@ -85,6 +101,7 @@ void Requests::send(Operation& operation) {
   const bool with_token = !token_.empty() && &operation != &authenticate_;
   client_.post(endpoint(), call.path, {&authorization, with_token ? 1u : 0u}, body.view(),
                EtcdRegistry::kRequestTimeout, call.repeatable, *this);
+  overtime_.arm_in(EtcdRegistry::kRequestLimit);
   std::fill(memory.begin(), memory.end(), '\0');  // it may have held a password
 }
 
@@ -105,6 +122,7 @@ void Requests::on_body(std::string_view bytes) {
 }
 
 void Requests::on_done() {
+  overtime_.cancel();
   if (core_.stopped) return;
   Operation& operation = *std::exchange(current_, nullptr);
   if (!complete_ && status_ == 200) {
@@ -121,7 +139,14 @@ void Requests::on_done() {
   schedule();
 }
 
+/// Bytes that drip hold off the limit on silence for ever.
+void Requests::on_overtime() {
+  client_.cancel();
+  on_error({Code::kTimeout, 0, "etcd: the answer does not come to its end"});
+}
+
 void Requests::on_error(const Error& error) {
+  overtime_.cancel();
   if (core_.stopped) return;
   Operation& operation = *std::exchange(current_, nullptr);
   lost(operation, describe(error));
@@ -131,11 +156,14 @@ void Requests::on_error(const Error& error) {
 void Requests::answered(Operation& operation) {
   backoff_.reset();
   operation.token_renewed_ = false;
-  if (std::exchange(troubled_, false)) core_.working(endpoint());
-  if (core_.stopped) return;
   operation.refused_ = false;
+  if ((core_.troubles & Core::kConnection) != 0) on_return_();
+  core_.working(Core::kConnection, endpoint());
+  if (core_.stopped) return;
   operation.on_answer(decoder_.message());
-  if (!operation.refused_) operation.backoff_.reset();
+  if (operation.refused_ || core_.stopped) return;
+  operation.backoff_.reset();
+  core_.working(operation.trouble_, endpoint());
 }
 
 void Requests::failed(Operation& operation, const Failure& failure) {
@@ -147,7 +175,9 @@ void Requests::failed(Operation& operation, const Failure& failure) {
       return;  // composed again, as soon as there is a token
   }
   operation.token_renewed_ = false;
+  operation.refused_ = false;
   operation.on_refusal(failure);
+  if (!operation.refused_ && !core_.stopped) core_.working(operation.trouble_, endpoint());
 }
 
 void Requests::lost(Operation& operation, const Failure& failure) {
@@ -157,26 +187,31 @@ void Requests::lost(Operation& operation, const Failure& failure) {
   endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count;
   const Millis delay = backoff_.next(core_.random);
   due_ = core_.loop.now() + delay;
-  troubled_ = true;
-  core_.trouble(operation.name(), where, failure, delay);
+  core_.trouble(Core::kConnection, operation.name(), where, failure, delay);
 }
 
 void Requests::retry_later(Operation& operation, const Failure& failure) {
   const Millis delay = operation.backoff_.next(core_.random);
   operation.want(core_.loop.now() + delay);
   operation.refused_ = true;
-  troubled_ = true;
-  core_.trouble(operation.name(), endpoint(), failure, delay);
+  core_.trouble(operation.trouble_, operation.name(), endpoint(), failure, delay);
+}
+
+void Requests::hurry() {
+  due_ = 0;
+  schedule();
 }
 
 bool Requests::abandon(const Operation& operation) {
   if (current_ != &operation) return false;
   current_ = nullptr;
+  overtime_.cancel();
   client_.cancel();
   return true;
 }
 
 void Requests::reconnect() {
+  overtime_.cancel();
   client_.cancel();
   if (Operation* operation = std::exchange(current_, nullptr)) {
     (void)operation->on_lost(describe(Error{Code::kInterrupted, 0, "etcd: the connection was given up"}));
@@ -186,7 +221,7 @@ void Requests::reconnect() {
 
 void Requests::send_last(std::string_view path, std::string_view body) {
   // stop() has been called, so the handler does nothing.
-  if (client_.busy() || troubled_) return;
+  if (client_.busy() || (core_.troubles & Core::kConnection) != 0) return;
   const http::Header authorization{"Authorization", token_};
   client_.post(endpoint(), path, {&authorization, token_.empty() ? 0u : 1u}, body,
                EtcdRegistry::kRequestTimeout, false, *this);
@@ -194,6 +229,7 @@ void Requests::send_last(std::string_view path, std::string_view body) {
 
 void Requests::stop() {
   timer_.cancel();
+  overtime_.cancel();
   if (current_ != nullptr) client_.cancel();
   current_ = nullptr;
 }

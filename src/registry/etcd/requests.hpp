@@ -16,8 +16,19 @@
 
 namespace flannelette::registry::etcd {
 
+/// Which store spoke, as the header of its answer says.
+struct Store {
+  std::uint64_t cluster = 0;  ///< 0: not known
+  std::uint64_t term = 0;     ///< never goes back while a store lives
+};
+
 /// What the parts of the registry share.
 struct Core {
+  using Troubles = std::uint16_t;  ///< one bit for whoever may have trouble
+  static constexpr Troubles kConnection = 1;
+  static constexpr Troubles kWatch = 2;
+  static constexpr Troubles kFirstOperation = 4;
+
   io::Loop& loop;
   Random& random;
   const EtcdSettings settings;
@@ -27,9 +38,16 @@ struct Core {
   bool listing_open = false;  ///< between on_listing_begin and its end: no claim speaks in between
   std::int64_t delivered =
       0;  ///< the listener knows the keys as of this revision at least; 0: it does not, a listing is due
+  Store store{};                    ///< what the listener knows was listed there
+  Change newest{};                  ///< the newest change below subnets/ that was delivered
+  Troubles troubles = kConnection;  ///< so that the first success is told
 
-  void trouble(const char* operation, const io::Endpoint& endpoint, const Failure& failure, Millis retry_in);
-  void working(const io::Endpoint& endpoint);
+  void trouble(Troubles whose, const char* operation, const io::Endpoint& endpoint, const Failure& failure,
+               Millis retry_in);
+  /// `whose` trouble is over; told when there is no other.
+  void working(Troubles whose, const io::Endpoint& endpoint);
+  /// False: what the listener knows is of another store, or of this one before it was made anew or restored.
+  bool same_store(const Message& message);
 };
 
 /// One kind of request on the request connection. Whoever makes it derives from this and says when it wants
@@ -71,6 +89,7 @@ class Operation : public Decoder::Sink {
   bool wanted_ = false;
   bool token_renewed_ = false;  // for this request, once
   bool refused_ = false;        // the answer was complete, and no use: retry_later() was called for it
+  Core::Troubles trouble_ = 0;  // its bit
   Millis due_ = 0;
   Backoff backoff_;
 };
@@ -102,6 +121,10 @@ class Requests final : private http::Client::Handler {
   void renew_token();
   /// Called when there is a token again.
   void set_on_token(Delegate<void()> handler) { on_token_ = handler; }
+  /// Called when there is an answer again after trouble.
+  void set_on_return(Delegate<void()> handler) { on_return_ = handler; }
+  /// The registry can be reached again: the back-off has no reason any more.
+  void hurry();
 
  private:
   /// Fetches the token. Everything else waits for it.
@@ -120,6 +143,7 @@ class Requests final : private http::Client::Handler {
   };
 
   void on_turn();
+  void on_overtime();
   Operation* choose() const;
   void send(Operation& operation);
   void on_head(const http::ResponseHead& head) override;
@@ -135,18 +159,19 @@ class Requests final : private http::Client::Handler {
   Core& core_;
   http::Client client_;
   io::Timer timer_;
+  io::Timer overtime_;  // of the request under way
   Decoder decoder_;
   Authenticate authenticate_{*this};
   std::array<Operation*, kMaxOperations + 1> operations_{};
   Operation* current_ = nullptr;
   Delegate<void()> on_token_;
+  Delegate<void()> on_return_;
   Backoff backoff_;
   Millis due_ = 0;  // of the connection: nothing is sent before
   std::size_t endpoint_ = 0;
   int status_ = 0;
   bool complete_ = false;  // one message was decoded; whatever follows is not ours
   bool malformed_ = false;
-  bool troubled_ = true;  // so that the first success is told
   bool token_needed_ = false;
   Text<Message::kMaxToken> token_;
   Text<160> foreign_;  // the beginning of a body, in case that it is no JSON

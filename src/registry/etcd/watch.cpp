@@ -8,18 +8,25 @@
 #include "registry/etcd/protocol.hpp"
 
 namespace flannelette::registry::etcd {
+namespace {
+
+constexpr Error kOtherStore{Code::kInterrupted, 0, "etcd: this is not the store that was listed"};
+
+}
 
 Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
-             OnGap on_gap)
+             OnGap on_gap, OnReturn on_return)
     : core_(core),
       requests_(requests),
       client_(core.loop, stream),
-      timer_(core.loop, Delegate<void()>::to<&Watch::open>(this)),
+      timer_(core.loop, Delegate<void()>::to<&Watch::on_timer>(this)),
       decoder_(scratch),
-      on_gap_(on_gap) {}
+      on_gap_(on_gap),
+      on_return_(on_return) {}
 
 void Watch::begin(std::int64_t from) {
   next_ = from;
+  proof_ = Proof::kNotNeeded;
   state_ = State::kWaiting;
   timer_.arm_in(0);
 }
@@ -32,18 +39,35 @@ void Watch::stop() {
 
 void Watch::reconnect() {
   if (state_ != State::kOpening && state_ != State::kStreaming) return;
-  client_.cancel();
-  state_ = State::kWaiting;
+  close(State::kWaiting);
   timer_.arm_in(0);
+}
+
+void Watch::hurry() {
+  if (state_ == State::kWaiting && timer_.armed()) timer_.arm_in(0);
 }
 
 void Watch::on_token() {
   if (state_ == State::kWaiting && !timer_.armed()) timer_.arm_in(0);
 }
 
+void Watch::on_timer() {
+  switch (state_) {
+    case State::kOff: return;
+    case State::kWaiting: return open();
+    case State::kOpening:
+      return retry(describe(Error{Code::kTimeout, 0, "etcd: the watch does not come to its first line"}));
+    case State::kStreaming:
+      if (!settled_) return settle();
+      return retry(
+          describe(Error{Code::kTimeout, 0, "etcd: the watch says nothing, not even that it lives"}));
+  }
+}
+
 void Watch::open() {
-  if (state_ != State::kWaiting || requests_.authenticating()) return;
+  if (requests_.authenticating()) return;
   state_ = State::kOpening;
+  timer_.arm_in(EtcdRegistry::kRequestLimit);
   decoder_.reset(*this);
   builder_.reset();
   status_ = 0;
@@ -52,7 +76,8 @@ void Watch::open() {
   foreign_.clear();
   std::array<char, 1024> memory;
   json::Writer body(memory);
-  write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), next_);
+  const std::int64_t from = proof_ == Proof::kNotNeeded ? next_ : core_.newest.revision;
+  write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), from);
   // Without the first header a member that is cut off from its cluster keeps the stream open and silent.
   const std::array<http::Header, 2> headers{
       {{"Grpc-Metadata-hasleader", "true"}, {"Authorization", requests_.token()}}};
@@ -98,6 +123,8 @@ void Watch::on_pair(const Pair& pair) {
   if (core_.stopped) return;
   // As the events are spoken, a claim's answer may come between two of them.
   last_ = std::max(last_, pair.mod_revision);
+  newest_ = change_of(pair);
+  if (proof_ == Proof::kWanted && newest_ == core_.newest) proof_ = Proof::kSeen;
   core_.delivered = std::max(core_.delivered, pair.mod_revision);
   const auto record = builder_.finish(pair, *core_.listener);
   if (!record || core_.stopped) return;
@@ -113,6 +140,7 @@ void Watch::on_message(const Message& message) {
   if (message.failed || status_ != 200) return retry(describe(status_, message));
   if (message.canceled) return on_canceled(message);
   if (message.created) return on_created(message);
+  if (settled_) timer_.arm_in(EtcdRegistry::kWatchSilence);
   if (message.pairs > 0) core_.listener->on_events_end();
   if (core_.stopped || message.fragment)
     return;  // a part of one message: to be had again from its beginning if the rest is cut
@@ -120,54 +148,81 @@ void Watch::on_message(const Message& message) {
   // revisions a message, and every one of these carries the store's newest revision (mvcc/watcher_group.go,
   // watchBatchMaxRevs). A message without events is a progress notice, sent only to a watch that has
   // everything.
+  if (proof_ == Proof::kWanted) return gap(kOtherStore, message);
+  if (last_ != 0) core_.newest = newest_;
   const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
   next_ = std::max(next_, seen + 1);
   core_.delivered = std::max(core_.delivered, next_ - 1);
 }
 
 void Watch::on_created(const Message& message) {
+  if (!core_.same_store(message)) return gap(kOtherStore, message);
   if (message.revision < next_ - 1) {
     // etcd would wait without a word until the store has come to that revision again.
     return gap({Code::kInterrupted, 0, "etcd: the store went back to an older revision"}, message);
   }
   state_ = State::kStreaming;
-  opened_ = core_.loop.now();
-  client_.set_silence_limit(EtcdRegistry::kWatchSilence);
-  if (std::exchange(troubled_, false)) core_.working(endpoint());
+  client_.set_silence_limit(0);
+  timer_.arm_in(kSettled);
+  if ((core_.troubles & Core::kWatch) != 0) on_return_();
+}
+
+void Watch::settle() {
+  if (proof_ == Proof::kWanted) return gap(kOtherStore, {});
+  settled_ = true;
+  token_renewed_ = false;
+  backoff_.reset();
+  gaps_.reset();
+  timer_.arm_in(EtcdRegistry::kWatchSilence);
+  core_.working(Core::kWatch, endpoint());
 }
 
 void Watch::on_canceled(const Message& message) {
+  if (message.compact_revision > 0 && proof_ == Proof::kWanted) {
+    core_.newest = {};
+    const std::size_t same = endpoint_;
+    close(State::kWaiting);
+    endpoint_ = same;
+    return timer_.arm_in(0);
+  }
   if (message.compact_revision > 0) {
     return gap({Code::kInterrupted, 0, "etcd: the revision to go on from was compacted"}, message);
   }
   // The stream stays open and silent. An expired token is told as a missing permission too.
-  if (!core_.settings.username.empty()) requests_.renew_token();
+  if (!core_.settings.username.empty()) {
+    requests_.renew_token();
+    if (!std::exchange(token_renewed_, true)) return close(State::kWaiting);  // for on_token
+  }
   retry({{Code::kDenied, 0, "etcd: the watch was refused"}, grpc::kPermissionDenied, message.text});
 }
 
-/// Ends the connection; says how long the next one has to wait.
-Millis Watch::close() {
-  if (state_ == State::kStreaming && core_.loop.now() - opened_ >= kSettled) backoff_.reset();
+/// Ends the connection; the next one goes elsewhere.
+void Watch::close(State next) {
+  proof_ = core_.newest.revision > 0 ? Proof::kWanted : Proof::kNotNeeded;
   client_.cancel();
   timer_.cancel();
-  troubled_ = true;
-  return backoff_.next(core_.random);
+  state_ = next;
+  settled_ = false;
+  endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count;
 }
 
 void Watch::retry(const Failure& failure) {
-  const Millis delay = close();
+  // As proxies do after some minutes of silence. It is no trouble yet: the next attempt will tell.
+  const Code code = failure.error.code;
+  const bool ended = settled_ && failure.code == 0 && (code == Code::kClosed || code == Code::kSystem);
   const io::Endpoint& where = endpoint();
-  endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count;
-  state_ = State::kWaiting;
+  close(State::kWaiting);
+  const Millis delay = backoff_.next(core_.random);
   timer_.arm_in(delay);
   if (failure.wants_token() && !core_.settings.username.empty()) requests_.renew_token();
-  core_.trouble("watch", where, failure, delay);
+  if (!ended) core_.trouble(Core::kWatch, "watch", where, failure, delay);
 }
 
 void Watch::gap(const Error& error, const Message& message) {
-  const Millis delay = close();
-  state_ = State::kOff;
-  core_.trouble("watch", endpoint(), {error, 0, message.text}, delay);
+  const io::Endpoint& where = endpoint();
+  close(State::kOff);
+  const Millis delay = gaps_.next(core_.random);
+  core_.trouble(Core::kWatch, "watch", where, {error, 0, message.text}, delay);
   if (!core_.stopped) on_gap_(delay);
 }
 

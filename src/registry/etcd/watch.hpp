@@ -9,17 +9,26 @@
 namespace flannelette::registry::etcd {
 
 /// Follows `<prefix>/subnets/` from a revision on, for ever. After a cut it goes on where it stood; where
-/// that cannot be without a gap (compaction, a store that went back) it stops and asks for a listing.
+/// that cannot be without a gap (compaction, a store that went back or is another one) it stops and asks for
+/// a listing.
+///
+/// An etcd that was restored from a snapshot, or made anew under its name, has the same cluster ID, often the
+/// same term, and after a while our revision too. So after a cut the watch begins with the newest change that
+/// it knows, and the store must tell the same one again. If that was compacted, it goes on without.
 class Watch final : private http::Client::Handler, private Decoder::Sink {
  public:
   using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
+  using OnReturn = Delegate<void()>;           ///< the stream is there again after trouble
   Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
-        OnGap on_gap);
+        OnGap on_gap, OnReturn on_return);
 
   void begin(std::int64_t from);  ///< the first revision that is wanted
   void stop();
+  bool running() const { return state_ != State::kOff; }
   /// Goes on over a new connection, at once.
   void reconnect();
+  /// The registry can be reached again: the back-off has no reason any more.
+  void hurry();
   /// There is a token (again).
   void on_token();
 
@@ -28,14 +37,16 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   enum class State : std::uint8_t {
     kOff,
     kWaiting,    ///< for the back-off, or for a token
-    kOpening,    ///< asked; the first line is due within kRequestTimeout
-    kStreaming,  ///< silent for at most kWatchSilence
+    kOpening,    ///< asked; a byte is due within kRequestTimeout, the first line within kRequestLimit
+    kStreaming,  ///< until kSettled has passed; then the next message is due within kWatchSilence
   };
   /// A stream that lived that long was a good one: the back-off begins anew. A shorter one is no success,
   /// else a server that ends each stream at once would be asked ten times a second for ever.
   static constexpr Millis kSettled = 5'000;
 
+  void on_timer();
   void open();
+  void settle();
   void on_head(const http::ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_done() override;
@@ -47,7 +58,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   void on_created(const Message& message);
   void retry(const Failure& failure);
   void gap(const Error& error, const Message& message);
-  Millis close();
+  void close(State next);
   const io::Endpoint& endpoint() const { return core_.settings.endpoints[endpoint_]; }
 
   Core& core_;
@@ -57,14 +68,18 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   Decoder decoder_;
   RecordBuilder builder_{core_.keys};
   OnGap on_gap_;
+  OnReturn on_return_;
   Backoff backoff_;
+  Backoff gaps_;  // of its own: an outage must not make the listing wait that follows it
   State state_ = State::kOff;
   std::int64_t next_ = 0;  // where to go on: everything before was delivered
   std::int64_t last_ = 0;  // mod_revision of the last event of the message being read
-  Millis opened_ = 0;
+  Change newest_;          // its last change
+  enum class Proof : std::uint8_t { kNotNeeded, kWanted, kSeen } proof_ = Proof::kNotNeeded;
   std::size_t endpoint_ = 0;
   int status_ = 0;
-  bool troubled_ = false;
+  bool settled_ = false;
+  bool token_renewed_ = false;  // since it last settled: a second refusal is not for the token
   bool malformed_ = false;
   Text<160> foreign_;
 };
