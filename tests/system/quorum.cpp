@@ -87,8 +87,8 @@ int Quorum::wait_for_leader() const {
 
 void Quorum::isolate(int member) const {
   shell(node(member),
-        "nft 'table ip cut { chain i { type filter hook input priority 0; ip saddr 172.30.0.2-172.30.0.4 "
-        "drop; };"
+        "nft 'table ip cut { chain i { type filter hook input priority 0; iif != lo ip saddr "
+        "172.30.0.2-172.30.0.4 drop; };"
         "chain o { type filter hook output priority 0; ip daddr 172.30.0.2-172.30.0.4 ip daddr != " +
             address(member) + " drop; }; }'");
 }

@@ -12,11 +12,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The log names the trouble with these words, and the agent goes on trying.
-bool troubles(const Machine& machine, const std::string& words) {
-  return wait_until(20s, [&] {
-    return contains(machine.log(), words) && count_of(machine.log(), "registry trouble") >= 2;
-  });
+/// The log names the trouble with these words, once, and the agent goes on trying.
+bool troubles(Machine& machine, const std::string& words) {
+  return machine.logs(words) && contains(machine.log(), "retry_in_ms=") &&
+         count_of(machine.log(), words) == 1 && machine.running();
 }
 
 }  // namespace
