@@ -74,7 +74,7 @@ void bench_parse(const Settings& settings, Report& report) {
     }
   };
   report.add({"", kPage, "size of the page", Unit::kBytes}, kOurs, static_cast<double>(body.size()));
-  measure("http", "HTTP, a watch: a chunk an event (a body in one is not looked at)", "watch");
+  measure("http", "HTTP, a watch: a chunk an event", "watch");
   measure("json", "JSON tokens", "body");
   measure("decode", "JSON to key-value pairs, base64 decoded", "body");
 }

@@ -2,25 +2,10 @@
 // Config, listing and watch of EtcdRegistry against the scripted etcd.
 #include <doctest/doctest.h>
 
+#include "registry/etcd/decode.hpp"
 #include "unit/etcd_harness.hpp"
 
 namespace flannelette::registry {
-namespace {
-
-std::string numbered(int n) {
-  return "10." + std::to_string(n / 256) + "." + std::to_string(n % 256) + ".0-24";
-}
-
-bool equal_to_truth(const Node& node, const tests::ScriptedEtcd& etcd) {
-  std::map<std::string, std::int64_t> truth;
-  const std::string folder = lease_key("");
-  for (const auto& [key, pair] : etcd.keys()) {
-    if (key.starts_with(folder)) truth[key.substr(folder.size())] = pair.mod_revision;
-  }
-  return node.told.peers == truth;
-}
-
-}  // namespace
 
 TEST_SUITE("registry/etcd_follow") {
   TEST_CASE("the config is read once, or told to be missing") {
@@ -84,9 +69,9 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(world.run_until([&] { return node.told.configs == 1; }));
   }
 
-  TEST_CASE("1200 keys are listed in three requests of one revision, and none is asked for by itself") {
+  TEST_CASE("1600 keys are listed in three requests of one revision, and none is asked for by itself") {
     World world;
-    for (int i = 0; i < 1200; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    for (int i = 0; i < 1600; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
     world.etcd.before_next(kRange, [](tests::ScriptedEtcd&) {});
     world.etcd.before_next(kRange, [](tests::ScriptedEtcd& etcd) {
       etcd.remove(lease_key(numbered(1100)));
@@ -96,8 +81,23 @@ TEST_SUITE("registry/etcd_follow") {
     node.follow();
     CHECK(world.etcd.requests(kRange) == 3);
     CHECK(world.etcd.requests() == 4);
-    CHECK(node.told.records == 1201);
+    CHECK(node.told.records == 1601);
     CHECK(equal_to_truth(node, world.etcd));
+  }
+
+  TEST_CASE("pages grow while they come quickly, up to 8,000 keys, and are small again after a slow one") {
+    World world;
+    for (int i = 0; i < 20'000; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    Node quick(world);
+    quick.follow();
+    CHECK(world.etcd.requests(kRange) == 6);  // 500, 1,000, 2,000, 4,000, 8,000, the rest
+    CHECK(equal_to_truth(quick, world.etcd));
+
+    world.etcd.delay = EtcdRegistry::kQuickPage;
+    Node slow(world);
+    slow.follow();
+    CHECK(world.etcd.requests(kRange) == 6 + 40);
+    CHECK(equal_to_truth(slow, world.etcd));
   }
 
   TEST_CASE("a full last page needs no request more") {
@@ -129,6 +129,38 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.put(lease_key("10.0.5.0-24"), kOne);
     world.run(10);
     CHECK(node.told.peers.size() == 5);
+  }
+
+  TEST_CASE(
+      "at every limit and one byte beside it the records that follow are read, in the list and in the "
+      "watch") {
+    constexpr std::size_t kKey = EtcdRegistry::kMaxKey, kValue = EtcdRegistry::kMaxValue;
+    constexpr std::size_t kScratch = etcd::Decoder::kScratch;  // of one JSON token, here of base64
+    for (const bool watched : {false, true}) {
+      World world;
+      Node node(world);
+      if (watched) node.follow();
+      int large = 0;
+      for (std::size_t size :
+           {kValue - 1, kValue, kValue + 1, kScratch / 4 * 3, kScratch, kScratch + 1, 100 * kValue}) {
+        world.etcd.put(lease_key(numbered(large++)), std::string(size, 'x'));
+      }
+      const std::size_t folder = lease_key("").size();
+      for (std::size_t size : {kKey - 1, kKey, kKey + 1, kScratch, kScratch + 1, 10 * kScratch}) {
+        world.etcd.put(lease_key(std::string(size - folder, 'k')), kOne);
+      }
+      world.etcd.put(lease_key("10.99.0.0-24"), kOne);
+      world.etcd.piece = 1'000;
+      if (!watched) node.follow();
+      world.run(100);
+      CHECK(node.told.peers.count("10.99.0.0-24") == 1);
+      CHECK(node.told.unreadable == large);
+      CHECK(node.told.listings == 1);
+      CHECK(node.told.troubles.empty());
+      int too_large = 0;
+      for (const auto& [key, why] : node.told.skipped) too_large += why == Skipped::kTooLarge ? 1 : 0;
+      CHECK(too_large >= 5 + 2);  // the overlong keys that begin alike may count as one
+    }
   }
 
   TEST_CASE("pages that end in overlong keys lead on to the next page") {
@@ -276,154 +308,6 @@ TEST_SUITE("registry/etcd_follow") {
     world.run(5'000);
     CHECK(node.told.listings == 2);
     CHECK(equal_to_truth(node, world.etcd));
-  }
-
-  TEST_CASE(
-      "a store of another cluster, or one whose term went back, is listed again, whatever its revision") {
-    World world;
-    for (int i = 0; i < 5; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
-    world.etcd.raft_term = 7;
-    Node node(world);
-    node.follow();
-    world.run(10'000);
-    std::string why = "watch: etcd: this is not the store that was listed ";
-    SUBCASE("made anew, a new cluster") {
-      world.etcd.wipe();
-      ++world.etcd.cluster_id;
-    }
-    SUBCASE("made anew under the same name, so that its ID is the same") {
-      world.etcd.wipe();
-      world.etcd.raft_term = 2;
-    }
-    SUBCASE("a snapshot, no term and no ID tell") { world.etcd.go_back_to(world.etcd.revision() - 2); }
-    SUBCASE("a snapshot") {
-      world.etcd.go_back_to(world.etcd.revision() - 2);
-      world.etcd.raft_term = 2;
-    }
-    for (int i = 10; i < 30; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
-    world.run(5'000);
-    CHECK(node.told.listings == 2);
-    CHECK(equal_to_truth(node, world.etcd));
-    REQUIRE(node.told.troubles.size() == 1);
-    CHECK(node.told.troubles[0] == why);
-    world.run(60'000);
-    CHECK(node.told.listings == 2);
-    CHECK(node.told.working == 2);
-  }
-
-  TEST_CASE("a store made anew in all but name is known by our lease, of which it knows nothing") {
-    World world;
-    Node node(world);
-    node.follow();
-    (void)node.claim("10.0.200.0/24", kOne);
-    world.run(10'000);
-    world.etcd.wipe();
-    world.etcd.set_down("one", true);
-    world.run(1'000);
-    for (int i = 10; i < 30; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
-    world.etcd.set_down("one", false);
-    world.run(5'000);
-    CHECK(node.told.lost == 1);
-    CHECK(node.told.listings == 2);
-    CHECK(equal_to_truth(node, world.etcd));
-  }
-
-  TEST_CASE("a new leader's higher term is no other store") {
-    World world;
-    Node node(world);
-    node.follow();
-    for (int i = 0; i < 3; ++i) {
-      world.run(10'000);
-      world.etcd.lose_leader();
-      world.run(2'000);
-      world.etcd.elect_leader();
-    }
-    world.run(10'000);
-    CHECK(node.told.listings == 1);
-  }
-
-  TEST_CASE("pages of a list that come from two stores are not put together") {
-    World world;
-    for (int i = 0; i < 700; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
-    world.etcd.before_next(kRange, [](tests::ScriptedEtcd&) {});
-    world.etcd.before_next(kRange, [](tests::ScriptedEtcd& etcd) { ++etcd.cluster_id; });
-    Node node(world);
-    node.follow();
-    CHECK(node.told.aborts == 1);
-    CHECK(node.told.listings == 1);
-    CHECK(node.told.troubles.at(0) == "list: etcd: pages of the list from two stores ");
-  }
-
-  TEST_CASE("an answer that drips for ever ends, and the next one counts") {
-    World world;
-    world.etcd.put("/net/config", "{}");
-    Node node(world);
-    SUBCASE("of a request") {
-      world.etcd.drip_next(kRange);
-      node.registry.read_config();
-      world.run(EtcdRegistry::kRequestLimit - 1'000);
-      CHECK(node.told.troubles.empty());
-      world.run(2'000);
-      CHECK(node.told.configs == 1);
-      REQUIRE(node.told.troubles.size() == 1);
-      CHECK(node.told.troubles[0] == "config: etcd: the answer does not come to its end ");
-    }
-    SUBCASE("of a watch") {
-      world.etcd.drip_next(kWatch);
-      node.registry.follow();
-      world.run(EtcdRegistry::kRequestLimit + 2'000);
-      CHECK(world.etcd.watch_count() == 1);
-      REQUIRE(node.told.troubles.size() == 1);
-      CHECK(node.told.troubles[0] == "watch: etcd: the watch does not come to its first line ");
-    }
-    world.run(10'000);
-    CHECK(node.told.working == 1 + (world.etcd.requests(kWatch) > 0 ? 1 : 0));
-  }
-
-  TEST_CASE("a watch that a proxy ends now and then is no trouble, one that cannot be had again is") {
-    World world;
-    Node node(world);
-    node.follow();
-    for (int i = 0; i < 10; ++i) {
-      world.run(60'000);
-      world.etcd.cut_all();
-    }
-    world.run(10'000);
-    CHECK(node.told.troubles.empty());
-    world.etcd.set_down("one", true);
-    world.run(1'000);
-    CHECK(node.told.troubles.at(0) == "watch: connect ");
-    CHECK(node.told.listings == 1);
-  }
-
-  TEST_CASE("working is told when all of it works, not in turns with trouble") {
-    World world;
-    Node node(world);
-    node.follow();
-    world.run(10'000);
-    const int before = node.told.working;
-    // Reads are refused, everything else is well.
-    for (int i = 0; i < 1'000; ++i) world.etcd.refuse_next(kRange, 7, "etcdserver: permission denied");
-    node.registry.read_config();
-    (void)node.claim("10.0.200.0/24", kOne);
-    world.run(3'600'000);
-    CHECK(node.told.troubles.at(0) == "config: etcd: no permission etcdserver: permission denied");
-    CHECK(node.told.working == before);
-  }
-
-  TEST_CASE("after an outage the list that is due does not wait for the back-off of the watch") {
-    World world;
-    world.etcd.put(lease_key("10.0.1.0-24"), kOne);
-    Node node(world);
-    node.follow();
-    world.run(10'000);
-    world.etcd.set_down("one", true);
-    world.etcd.put(lease_key("10.0.2.0-24"), kOne);
-    world.etcd.compact(world.etcd.put("/x", "y"));
-    world.run(1'800'000);
-    world.etcd.set_down("one", false);
-    CHECK(
-        world.run_until([&] { return equal_to_truth(node, world.etcd); }, EtcdRegistry::kBackoffMax + 1'000));
   }
 
   TEST_CASE("an error line, a cancelled watch, an answer that never comes: the watch is opened again") {

@@ -182,4 +182,19 @@ inline const std::string kKeepalive = "/v3/lease/keepalive";
 inline const std::string kWatch = "/v3/watch";
 inline const std::string kLogin = "/v3/auth/authenticate";
 
+/// The key of record n.
+inline std::string numbered(int n) {
+  return "10." + std::to_string(n / 256) + "." + std::to_string(n % 256) + ".0-24";
+}
+
+/// What the node was told is what etcd holds.
+inline bool equal_to_truth(const Node& node, const tests::ScriptedEtcd& etcd) {
+  std::map<std::string, std::int64_t> truth;
+  const std::string folder = lease_key("");
+  for (const auto& [key, pair] : etcd.keys()) {
+    if (key.starts_with(folder)) truth[key.substr(folder.size())] = pair.mod_revision;
+  }
+  return node.told.peers == truth;
+}
+
 }  // namespace flannelette::registry

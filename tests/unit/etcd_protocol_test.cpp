@@ -122,6 +122,17 @@ TEST_SUITE("registry/etcd_protocol") {
     CHECK(backoff.next(random) == 50);
   }
 
+  TEST_CASE("what went wrong is not said twice: the log writes the kind of an error behind its context") {
+    for (std::int64_t code = 1; code <= 20; ++code) {
+      Message message;
+      message.code = code;
+      const Error error = describe(400, message).error;
+      const std::string context = error.context;
+      CHECK(context.starts_with("etcd: "));
+      CHECK(context.find(name(error.code)) == std::string::npos);
+    }
+  }
+
   TEST_CASE("errors go by the gRPC code, and by the HTTP status only where there is none") {
     Message message;
     message.code = 14;

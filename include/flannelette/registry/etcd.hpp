@@ -35,7 +35,12 @@ class EtcdRegistry final : public Registry {
  public:
   static constexpr std::size_t kMaxKey = 512;          ///< longer keys are skipped as foreign
   static constexpr std::size_t kMaxValue = 16 * 1024;  ///< longer values make an unreadable record
+  /// Records in a page of the list: the first, the largest. etcd walks over all keys that are left for each
+  /// page, so that small pages of a large list cost it the square; a large page must not take too long over a
+  /// slow link. So pages double as long as each comes within kQuickPage.
   static constexpr int kListPage = 500;
+  static constexpr int kListPageMax = 8'000;
+  static constexpr Millis kQuickPage = 500;
   static constexpr Millis kRequestTimeout =
       10'000;  ///< longest silence while a response is awaited; etcd itself gives up after 7 s
   /// Longest time that a whole answer may take, dripping or not: a page of the list has some 150 KB, which

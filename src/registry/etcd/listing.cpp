@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/etcd/listing.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "registry/etcd/protocol.hpp"
@@ -39,10 +40,12 @@ Operation::Call Listing::compose(json::Writer& body) {
   if (revision_ == 0) {
     next_ = core_.keys.subnets().view();
     core_.newest = {};
+    page_ = EtcdRegistry::kListPage;
   }
+  asked_ = core_.loop.now();
   advanced_ = false;
   builder_.reset();
-  write_range(body, next_, core_.keys.subnets_end(), EtcdRegistry::kListPage, revision_);
+  write_range(body, next_, core_.keys.subnets_end(), page_, revision_);
   return {kRangePath};
 }
 
@@ -87,7 +90,11 @@ void Listing::on_answer(const Message& message) {
   open();
   if (core_.stopped) return;
   if (revision_ == 0) revision_ = message.revision;
-  if (message.more) return want(core_.loop.now());
+  if (message.more) {
+    const bool quick = core_.loop.now() - asked_ < EtcdRegistry::kQuickPage;
+    page_ = quick ? std::min(2 * page_, EtcdRegistry::kListPageMax) : EtcdRegistry::kListPage;
+    return want(core_.loop.now());
+  }
   const std::int64_t revision = revision_;
   done();
   revision_ = 0;

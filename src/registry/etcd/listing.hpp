@@ -7,8 +7,8 @@
 
 namespace flannelette::registry::etcd {
 
-/// Lists `<prefix>/subnets/` in pages of kListPage, all of one revision. What cannot be finished is aborted
-/// and begun anew.
+/// Lists `<prefix>/subnets/` in pages of kListPage to kListPageMax, all of one revision. What cannot be
+/// finished is aborted and begun anew.
 class Listing final : public Operation {
  public:
   using OnEnd = Delegate<void(std::int64_t revision)>;
@@ -31,6 +31,8 @@ class Listing final : public Operation {
   Requests& requests_;
   OnEnd on_end_;
   RecordBuilder builder_{core_.keys};
+  int page_ = EtcdRegistry::kListPage;
+  Millis asked_ = 0;           // when this page was
   std::int64_t revision_ = 0;  // of the first page; 0: this is the first
   bool advanced_ = false;      // this page has moved next_
   Text<EtcdRegistry::kMaxKey + 1> next_;

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// EtcdRegistry and a store that becomes another one, answers that never end, and what is told of trouble.
+#include <doctest/doctest.h>
+
+#include "unit/etcd_harness.hpp"
+
+namespace flannelette::registry {
+
+TEST_SUITE("registry/etcd_trouble") {
+  TEST_CASE(
+      "a store of another cluster, or one whose term went back, is listed again, whatever its revision") {
+    World world;
+    for (int i = 0; i < 5; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    world.etcd.raft_term = 7;
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    std::string why = "watch: etcd: this is not the store that was listed ";
+    SUBCASE("made anew, a new cluster") {
+      world.etcd.wipe();
+      ++world.etcd.cluster_id;
+    }
+    SUBCASE("made anew under the same name, so that its ID is the same") {
+      world.etcd.wipe();
+      world.etcd.raft_term = 2;
+    }
+    SUBCASE("a snapshot, no term and no ID tell") { world.etcd.go_back_to(world.etcd.revision() - 2); }
+    SUBCASE("a snapshot") {
+      world.etcd.go_back_to(world.etcd.revision() - 2);
+      world.etcd.raft_term = 2;
+    }
+    for (int i = 10; i < 30; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    world.run(5'000);
+    CHECK(node.told.listings == 2);
+    CHECK(equal_to_truth(node, world.etcd));
+    REQUIRE(node.told.troubles.size() == 1);
+    CHECK(node.told.troubles[0] == why);
+    world.run(60'000);
+    CHECK(node.told.listings == 2);
+    CHECK(node.told.working == 2);
+  }
+
+  TEST_CASE("a store made anew in all but name is known by our lease, of which it knows nothing") {
+    World world;
+    Node node(world);
+    node.follow();
+    (void)node.claim("10.0.200.0/24", kOne);
+    world.run(10'000);
+    world.etcd.wipe();
+    world.etcd.set_down("one", true);
+    world.run(1'000);
+    for (int i = 10; i < 30; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    world.etcd.set_down("one", false);
+    world.run(5'000);
+    CHECK(node.told.lost == 1);
+    CHECK(node.told.listings == 2);
+    CHECK(equal_to_truth(node, world.etcd));
+  }
+
+  TEST_CASE("a new leader's higher term is no other store") {
+    World world;
+    Node node(world);
+    node.follow();
+    for (int i = 0; i < 3; ++i) {
+      world.run(10'000);
+      world.etcd.lose_leader();
+      world.run(2'000);
+      world.etcd.elect_leader();
+    }
+    world.run(10'000);
+    CHECK(node.told.listings == 1);
+  }
+
+  TEST_CASE("pages of a list that come from two stores are not put together") {
+    World world;
+    for (int i = 0; i < 700; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    world.etcd.before_next(kRange, [](tests::ScriptedEtcd&) {});
+    world.etcd.before_next(kRange, [](tests::ScriptedEtcd& etcd) { ++etcd.cluster_id; });
+    Node node(world);
+    node.follow();
+    CHECK(node.told.aborts == 1);
+    CHECK(node.told.listings == 1);
+    CHECK(node.told.troubles.at(0) == "list: etcd: pages of the list from two stores ");
+  }
+
+  TEST_CASE("an answer that drips for ever ends, and the next one counts") {
+    World world;
+    world.etcd.put("/net/config", "{}");
+    Node node(world);
+    SUBCASE("of a request") {
+      world.etcd.drip_next(kRange);
+      node.registry.read_config();
+      world.run(EtcdRegistry::kRequestLimit - 1'000);
+      CHECK(node.told.troubles.empty());
+      world.run(2'000);
+      CHECK(node.told.configs == 1);
+      REQUIRE(node.told.troubles.size() == 1);
+      CHECK(node.told.troubles[0] == "config: etcd: the answer does not come to its end ");
+    }
+    SUBCASE("of a watch") {
+      world.etcd.drip_next(kWatch);
+      node.registry.follow();
+      world.run(EtcdRegistry::kRequestLimit + 2'000);
+      CHECK(world.etcd.watch_count() == 1);
+      REQUIRE(node.told.troubles.size() == 1);
+      CHECK(node.told.troubles[0] == "watch: etcd: the watch does not come to its first line ");
+    }
+    world.run(10'000);
+    CHECK(node.told.working == 1 + (world.etcd.requests(kWatch) > 0 ? 1 : 0));
+  }
+
+  TEST_CASE("a watch that a proxy ends now and then is no trouble, one that cannot be had again is") {
+    World world;
+    Node node(world);
+    node.follow();
+    for (int i = 0; i < 10; ++i) {
+      world.run(60'000);
+      world.etcd.cut_all();
+    }
+    world.run(10'000);
+    CHECK(node.told.troubles.empty());
+    world.etcd.set_down("one", true);
+    world.run(1'000);
+    CHECK(node.told.troubles.at(0) == "watch: connect ");
+    CHECK(node.told.listings == 1);
+  }
+
+  TEST_CASE("working is told when all of it works, not in turns with trouble") {
+    World world;
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    const int before = node.told.working;
+    // Reads are refused, everything else is well.
+    for (int i = 0; i < 1'000; ++i) world.etcd.refuse_next(kRange, 7, "etcdserver: permission denied");
+    node.registry.read_config();
+    (void)node.claim("10.0.200.0/24", kOne);
+    world.run(3'600'000);
+    CHECK(node.told.troubles.at(0) == "config: etcd: no permission etcdserver: permission denied");
+    CHECK(node.told.working == before);
+  }
+
+  TEST_CASE("after an outage the list that is due does not wait for the back-off of the watch") {
+    World world;
+    world.etcd.put(lease_key("10.0.1.0-24"), kOne);
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    world.etcd.set_down("one", true);
+    world.etcd.put(lease_key("10.0.2.0-24"), kOne);
+    world.etcd.compact(world.etcd.put("/x", "y"));
+    world.run(1'800'000);
+    world.etcd.set_down("one", false);
+    CHECK(
+        world.run_until([&] { return equal_to_truth(node, world.etcd); }, EtcdRegistry::kBackoffMax + 1'000));
+  }
+}
+
+}  // namespace flannelette::registry
