@@ -5,10 +5,6 @@
 
 #include "flannelette/base/pattern.hpp"
 
-#ifndef FLANNELETTE_STATE_DIR  // a build option: where /var is lost at reboot, it is elsewhere
-#define FLANNELETTE_STATE_DIR "/var/lib/flannelette"
-#endif
-
 namespace flannelette::cli {
 namespace {
 

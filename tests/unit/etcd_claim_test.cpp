@@ -264,6 +264,23 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(world.etcd.find(lease_key("10.0.1.0-24")) != nullptr);
   }
 
+  TEST_CASE("a connection is kept for the next request, and closed after a minute without one") {
+    World world;
+    Node node(world);
+    const auto ask = [&] {
+      const int before = node.told.missing;
+      node.registry.read_config();
+      CHECK(world.run_until([&] { return node.told.missing > before; }));
+      return world.etcd.connections();
+    };
+    CHECK(ask() == 1);
+    world.run(EtcdRegistry::kIdleConnection - 10);
+    CHECK(ask() == 1);
+    world.run(EtcdRegistry::kIdleConnection + 10);
+    CHECK(ask() == 2);
+    CHECK(node.told.troubles.empty());
+  }
+
   TEST_CASE("a lease that has expired is told once; while etcd cannot be asked it counts as alive") {
     World world;
     Node node(world);

@@ -46,6 +46,9 @@ class EtcdRegistry final : public Registry {
   /// Longest time that a whole answer may take, dripping or not: a page of the list has some 150 KB, which
   /// are 125 s at 9600 bit/s.
   static constexpr Millis kRequestLimit = 180'000;
+  /// The request connection is closed when nothing was asked for this long: etcd probes every connection
+  /// twice a minute, and with TLS it holds memory. The next request opens another.
+  static constexpr Millis kIdleConnection = 60'000;
   /// Longest time without a message from a watch. etcd sends a progress notice every 10 to 11 minutes in
   /// which there was no event (server/etcdserver/api/v3rpc/watch.go, progressReportInterval). A member that
   /// hangs sends none, while its kernel goes on answering TCP's keepalive probes.

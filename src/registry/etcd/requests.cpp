@@ -137,11 +137,13 @@ void Requests::on_done() {
     answered(operation);
   }
   schedule();
+  if (!core_.stopped && !client_.busy()) overtime_.arm_in(EtcdRegistry::kIdleConnection);
 }
 
 /// Bytes that drip hold off the limit on silence for ever.
 void Requests::on_overtime() {
   client_.cancel();
+  if (current_ == nullptr) return;  // nothing was under way
   on_error({Code::kTimeout, 0, "etcd: the answer does not come to its end"});
 }
 

@@ -159,7 +159,7 @@ class Requests final : private http::Client::Handler {
   Core& core_;
   http::Client client_;
   io::Timer timer_;
-  io::Timer overtime_;  // of the request under way
+  io::Timer overtime_;  // of the request under way, or of the connection without one
   Decoder decoder_;
   Authenticate authenticate_{*this};
   std::array<Operation*, kMaxOperations + 1> operations_{};
