@@ -43,6 +43,21 @@ struct Notifier {
   Log& log;
 };
 
+/// Says what becomes of the TLS files.
+struct TlsReporter final : io::TlsContext::Listener {
+  explicit TlsReporter(Log& any_log) : log(any_log) {}
+  void on_changed() override { log.info("the TLS files have changed; new connections use them"); }
+  void on_unusable(std::string_view path, const Error& error) override {
+    log.warning("the TLS files have changed and cannot be used; the old ones stay",
+                {{"file", path}, Field(error)});
+  }
+  void on_expiry(const io::TlsContext::Expiry& expiry) override {
+    log.warning(expiry.days_left < 0 ? "a certificate has expired" : "a certificate expires soon",
+                {{"file", expiry.path}, {"days_left", expiry.days_left}, {"date", expiry.date.view()}});
+  }
+  Log& log;
+};
+
 }  // namespace
 
 int run(const RunSettings& settings) {
@@ -72,13 +87,14 @@ int run(const RunSettings& settings) {
     return kExitFailure;
   }
 
-  io::TlsContext tls;
+  TlsReporter reporter(log);
+  io::TlsContext tls(loop, clock, files, reporter);
   bool any_tls = false;
   for (std::size_t i = 0; i < settings.etcd.endpoint_count; ++i)
     any_tls = any_tls || settings.etcd.endpoints[i].tls;
   if (any_tls) {
     Text<Files::kMaxPath> failed;
-    if (auto loaded = tls.load(settings.tls, files, &failed); !loaded) {
+    if (auto loaded = tls.load(settings.tls, &failed); !loaded) {
       log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});
       return kExitSettings;
     }

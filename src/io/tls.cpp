@@ -4,7 +4,6 @@
 #include "io/tls.hpp"
 
 #include <mbedtls/pk.h>
-#include <mbedtls/platform_util.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
 #include <mbedtls/x509_crt.h>
@@ -16,15 +15,20 @@
 #define MBEDTLS_PRIVATE(member) member
 #endif
 
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "flannelette/base/ip.hpp"
+#include "io/calendar.hpp"
 #include "io/resolver.hpp"
+#include "io/tls_files.hpp"
+#include "io/tls_reading.hpp"
+#include "io/tls_words.hpp"
 
 namespace flannelette::io {
 namespace {
@@ -46,93 +50,30 @@ int random_bytes(void*, unsigned char* out, std::size_t size) {
 
 // --- Files ---
 
-/// Memory for a PEM file while it is parsed. Mapped, so that it is surely given back, and wiped, since a key
-/// may be in it.
-class PemBuffer {
- public:
-  static constexpr std::size_t kSize = TlsContext::kMaxPem + 1;  // mbedTLS wants a NUL after the text
+using Pem = Result<std::span<const unsigned char>>;
 
-  PemBuffer() : bytes_(::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {}
-  ~PemBuffer() {
-    if (!valid()) return;
-    mbedtls_platform_zeroize(bytes_, used_);
-    ::munmap(bytes_, kSize);
-  }
-  PemBuffer(const PemBuffer&) = delete;
-  PemBuffer& operator=(const PemBuffer&) = delete;
-
-  bool valid() const { return bytes_ != MAP_FAILED; }
-  /// The file with its NUL; empty if there is no such file.
-  Result<std::span<const unsigned char>> read(Files& files, std::string_view path) {
-    char* text = static_cast<char*>(bytes_);
-    const Result<std::optional<std::string_view>> got = files.read(path, {text, TlsContext::kMaxPem});
-    if (!got) return got.error();
-    if (!*got) return std::span<const unsigned char>{};
-    const std::string_view view = **got;
-    if (view.data() != text && !view.empty()) std::memmove(text, view.data(), view.size());
-    text[view.size()] = '\0';
-    used_ = view.size() + 1;
-    return std::span<const unsigned char>(static_cast<unsigned char*>(bytes_), used_);
-  }
-
- private:
-  void* bytes_;
-  std::size_t used_ = 0;
-};
-
-/// What can be wrong with a file, in words that name it.
-struct FileTexts {
-  const char* unreadable;
-  const char* missing;
-  const char* too_large;
-  const char* malformed;
-};
-constexpr FileTexts kCaTexts{"ca file: cannot be read", "ca file: does not exist",
-                             "ca file: larger than 64 KiB", "ca file: not a valid PEM certificate"};
-constexpr FileTexts kCertTexts{"cert file: cannot be read", "cert file: does not exist",
-                               "cert file: larger than 64 KiB", "cert file: not a valid PEM certificate"};
-constexpr FileTexts kKeyTexts{"key file: cannot be read", "key file: does not exist",
-                              "key file: larger than 64 KiB", "key file: not a valid PEM private key"};
-
-template <class Parse>
-Result<void> parse_file(Files& files, std::string_view path, const FileTexts& texts, Parse parse) {
-  PemBuffer buffer;
-  if (!buffer.valid()) return system_error(texts.unreadable, ENOMEM);
-  const Result<std::span<const unsigned char>> pem = buffer.read(files, path);
-  if (!pem) {
-    const Error& error = pem.error();
-    return Error{error.code, error.sys_errno,
-                 error.code == Code::kLimit ? texts.too_large : texts.unreadable};
-  }
-  if (pem->empty()) return Error{Code::kNotFound, 0, texts.missing};
-  return parse(*pem);
+Result<void> parse_certificates(const Pem& pem, mbedtls_x509_crt* chain) {
+  if (!pem) return pem.error();
+  // A positive number counts the certificates of a bundle that this mbedTLS cannot use: the others still
+  // count.
+  const int result = mbedtls_x509_crt_parse(chain, pem->data(), pem->size());
+  if (result < 0 || chain->raw.len == 0) return tls_error("not a valid PEM certificate", result);
+  return {};
 }
 
-Result<void> parse_certificates(Files& files, std::string_view path, const FileTexts& texts,
-                                mbedtls_x509_crt* chain) {
-  return parse_file(files, path, texts, [&](std::span<const unsigned char> pem) -> Result<void> {
-    // A positive number counts the certificates of a bundle that this mbedTLS cannot use: the others still
-    // count.
-    const int result = mbedtls_x509_crt_parse(chain, pem.data(), pem.size());
-    if (result < 0 || chain->raw.len == 0) return tls_error(texts.malformed, result);
-    return {};
-  });
-}
-
-Result<void> parse_key(Files& files, std::string_view path, mbedtls_pk_context* key) {
-  return parse_file(files, path, kKeyTexts, [&](std::span<const unsigned char> pem) -> Result<void> {
-    const std::string_view text(reinterpret_cast<const char*>(pem.data()), pem.size());
-    if (text.find("BEGIN ENCRYPTED") != text.npos || text.find("4,ENCRYPTED") != text.npos) {
-      return tls_error("key file: the key is encrypted; store it without a password");
-    }
+Result<void> parse_key(const Pem& pem, mbedtls_pk_context* key) {
+  if (!pem) return pem.error();
+  const std::string_view text(reinterpret_cast<const char*>(pem->data()), pem->size());
+  if (text.find("BEGIN ENCRYPTED") != text.npos || text.find("4,ENCRYPTED") != text.npos) {
+    return tls_error("the key is encrypted; store it without a password");
+  }
 #if MBEDTLS_VERSION_MAJOR >= 3
-    const int result = mbedtls_pk_parse_key(key, pem.data(), pem.size(), nullptr, 0, random_bytes, nullptr);
+  const int result = mbedtls_pk_parse_key(key, pem->data(), pem->size(), nullptr, 0, random_bytes, nullptr);
 #else
-    const int result = mbedtls_pk_parse_key(key, pem.data(), pem.size(), nullptr, 0);
+  const int result = mbedtls_pk_parse_key(key, pem->data(), pem->size(), nullptr, 0);
 #endif
-    if (result != 0) return tls_error(kKeyTexts.malformed, result);
-    return {};
-  });
+  if (result != 0) return tls_error("not a valid PEM private key", result);
+  return {};
 }
 
 bool belong_together(const mbedtls_x509_crt& certificate, const mbedtls_pk_context& key) {
@@ -145,64 +86,35 @@ bool belong_together(const mbedtls_x509_crt& certificate, const mbedtls_pk_conte
 
 // --- Words ---
 
-const char* words_for_flags(std::uint32_t flags) {
-  // The first is the one to mend first.
-  struct Words {
-    std::uint32_t flag;
-    const char* text;
-  };
-  static constexpr Words kWords[] = {
-      {MBEDTLS_X509_BADCERT_MISSING, "the server sent no certificate"},
-      {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "the server's certificate is not signed by the configured CA"},
-      {MBEDTLS_X509_BADCERT_REVOKED, "the server's certificate is revoked"},
-      {MBEDTLS_X509_BADCERT_FUTURE, "the server's certificate is not valid yet (is this clock right?)"},
-      {MBEDTLS_X509_BADCERT_EXPIRED, "the server's certificate or its CA has expired (is this clock right?)"},
-      {MBEDTLS_X509_BADCERT_CN_MISMATCH, "the server's certificate is not valid for this name or address"},
-      {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
-           MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
-       "the server's certificate is not meant for servers"},
-      {MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
-       "the server's certificate uses a weak key or hash"},
-  };
-  for (const Words& words : kWords) {
-    if (flags & words.flag) return words.text;
-  }
-  return "the server's certificate was refused";
-}
-
-const char* words_for_alert(unsigned alert, bool have_certificate) {
-  constexpr unsigned kCertificateRequired = 116;  // RFC 8446, 6.2; 2.28 has no name for it
-  switch (alert) {
-    case kCertificateRequired: return "the server requires a client certificate";
-    case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
-    case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
-    case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
-      return have_certificate ? "the server refused our client certificate"
-                              : "the server requires a client certificate";
-    case MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED: return "the server says that our client certificate is revoked";
-    case MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED: return "the server says that our client certificate has expired";
-    case MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA: return "the server does not know the CA of our client certificate";
-    case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED: return "the server denied access";
-    case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION: return "no TLS version in common with the server";
-    case MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY: return "no cipher in common with the server";
-    case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
-      return have_certificate
-                 ? "the server ended the handshake: no cipher in common"
-                 : "the server ended the handshake: no cipher in common, or it requires a client certificate";
-    case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME: return "the server does not serve this name";
-    case MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL: return "the server does not speak HTTP/1.1";
-    default: return "the server ended the session with a TLS alert";
-  }
-}
+/// What is wrong with a certificate; the first is the one to mend first. Nullptr: it takes more words.
+struct FlagWords {
+  std::uint32_t flag;
+  const char* text;
+};
+constexpr FlagWords kFlagWords[] = {
+    {MBEDTLS_X509_BADCERT_MISSING, "the server sent no certificate"},
+    {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "the server's certificate is not signed by the configured CA"},
+    {MBEDTLS_X509_BADCERT_REVOKED, "the server's certificate is revoked"},
+    {MBEDTLS_X509_BADCERT_FUTURE, " is not valid yet"},
+    {MBEDTLS_X509_BADCERT_EXPIRED, " has expired"},
+    {MBEDTLS_X509_BADCERT_CN_MISMATCH, nullptr},
+    {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
+     "the server's certificate is not meant for servers"},
+    {MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
+     "the server's certificate uses a weak key or hash"},
+    {~std::uint32_t{0}, "the server's certificate was refused"},
+};
 
 // --- Names ---
+
+// RFC 5280, 4.2.1.6
+constexpr int kDnsName = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2;
+constexpr int kIpAddress = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7;
 
 /// mbedTLS compares addresses only since 3.5; this does it for all versions (RFC 9525, 6.4: the octets must
 /// be the same). A certificate without such an entry is not valid for an address, whatever its common name
 /// says.
 bool names_address(const mbedtls_x509_crt& certificate, const Address& address) {
-  constexpr int kIpAddress =
-      MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7;  // RFC 5280, 4.2.1.6: iPAddress [7] OCTET STRING
   const std::size_t size = address.v6 ? 16 : 4;
   for (const mbedtls_x509_sequence* entry = &certificate.subject_alt_names; entry != nullptr;
        entry = entry->next) {
@@ -212,60 +124,109 @@ bool names_address(const mbedtls_x509_crt& certificate, const Address& address) 
   return false;
 }
 
+std::string_view text_of_buffer(const mbedtls_asn1_buf& buffer) {
+  return {reinterpret_cast<const char*>(buffer.p), buffer.len};
+}
+
+/// With the names that the certificate is valid for, as far as there is room.
+const char* words_for_names(const mbedtls_x509_crt& certificate) {
+  constexpr std::string_view kMore = ", ...";
+  std::array<char, kMaxWords> memory;
+  Writer out{std::span(memory).first(kMaxWords - kMore.size())};
+  out.put("the server's certificate is not valid for this name or address, but for: ");
+  const char* before = "";
+  const auto put = [&](std::string_view name) {
+    if (out.room() < name.size() + 2) return out.overflow();
+    out.put(std::exchange(before, ", ")).put(name);
+  };
+  const auto* entry = &certificate.subject_alt_names;
+  if (entry->buf.p == nullptr) {
+    for (const mbedtls_x509_name* part = &certificate.subject; part != nullptr; part = part->next) {
+      if (text_of_buffer(part->oid) == "\x55\x04\x03") put(text_of_buffer(part->val));  // commonName
+    }
+    entry = nullptr;
+  }
+  for (; entry != nullptr; entry = entry->next) {
+    const std::span<const unsigned char> bytes(entry->buf.p, entry->buf.len);
+    if (entry->buf.tag == kDnsName) put(text_of_buffer(entry->buf));
+    if (entry->buf.tag != kIpAddress) continue;
+    put(to_text<48>([&](Writer& text) {
+      for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
+        if (bytes.size() == 4) {
+          text.put(i > 0 ? "." : "").put_unsigned(bytes[i]).put('.').put_unsigned(bytes[i + 1]);
+        } else {
+          text.put(i > 0 ? ":" : "").put_hex(bytes[i] << 8 | bytes[i + 1]);
+        }
+      }
+    }));
+  }
+  Writer end{std::span(memory).subspan(out.size())};
+  if (out.overflowed()) end.put(kMore);
+  return kept({memory.data(), out.size() + end.size()});
+}
+
+// --- What is read ---
+
+std::int64_t seconds_of(const mbedtls_x509_time& time) {
+  return unix_seconds(time.year, time.mon, time.day, time.hour, time.min, time.sec);
+}
+
 }  // namespace
 
-struct TlsContext::Impl {
+struct TlsReading::Parsed {
   mbedtls_ssl_config config;
   mbedtls_x509_crt ca;
   mbedtls_x509_crt certificate;
   mbedtls_pk_context key;
 
-  Impl() {
+  Parsed() {
     mbedtls_ssl_config_init(&config);
     mbedtls_x509_crt_init(&ca);
     mbedtls_x509_crt_init(&certificate);
     mbedtls_pk_init(&key);
   }
-  ~Impl() {
+  ~Parsed() {
     mbedtls_ssl_config_free(&config);
     mbedtls_pk_free(&key);  // wipes it
     mbedtls_x509_crt_free(&certificate);
     mbedtls_x509_crt_free(&ca);
   }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
+  Parsed(const Parsed&) = delete;
+  Parsed& operator=(const Parsed&) = delete;
 
   bool has_certificate() const { return certificate.raw.len > 0; }
   Result<void> load(const TlsSettings& settings, Files& files, std::string_view& path);
   Result<void> configure();
 };
 
-Result<void> TlsContext::Impl::load(const TlsSettings& settings, Files& files, std::string_view& path) {
+TlsReading::TlsReading() : parsed(new Parsed) {}
+TlsReading::~TlsReading() = default;
+
+Result<void> TlsReading::Parsed::load(const TlsSettings& settings, Files& files, std::string_view& path) {
 #ifdef FLT_NEEDS_PSA
   if (const psa_status_t status = psa_crypto_init(); status != PSA_SUCCESS) {
     return tls_error("tls: the crypto library does not start", static_cast<int>(status));
   }
 #endif
-  if (settings.ca_file.empty()) return Error{Code::kInvalid, 0, "ca file: https needs one"};
-  path = settings.ca_file;
-  FLT_TRY(parse_certificates(files, path, kCaTexts, &ca));
-
+  if (settings.ca_file.empty()) return Error{Code::kInvalid, 0, "https needs a CA file"};
   if (settings.cert_file.empty() != settings.key_file.empty()) {
-    path = {};
-    return Error{Code::kInvalid, 0, "cert file and key file: both or none"};
+    return Error{Code::kInvalid, 0, "a client certificate and its key: both or none"};
   }
+  PemBuffer buffer;
+  path = settings.ca_file;
+  FLT_TRY(parse_certificates(buffer.read(files, path), &ca));
   if (!settings.cert_file.empty()) {
     path = settings.cert_file;
-    FLT_TRY(parse_certificates(files, path, kCertTexts, &certificate));
+    FLT_TRY(parse_certificates(buffer.read(files, path), &certificate));
     path = settings.key_file;
-    FLT_TRY(parse_key(files, path, &key));
-    if (!belong_together(certificate, key)) return tls_error("key file: does not belong to the certificate");
+    FLT_TRY(parse_key(buffer.read(files, path), &key));
+    if (!belong_together(certificate, key)) return tls_error("the key does not belong to the certificate");
   }
   path = {};
   return configure();
 }
 
-Result<void> TlsContext::Impl::configure() {
+Result<void> TlsReading::Parsed::configure() {
   constexpr const char* kContext = "tls: configuration";
   if (const int result = mbedtls_ssl_config_defaults(
           &config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT)) {
@@ -273,10 +234,6 @@ Result<void> TlsContext::Impl::configure() {
   }
 #if MBEDTLS_VERSION_NUMBER >= 0x03020000
   mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
-#else
-  mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
-#endif
-#if MBEDTLS_VERSION_NUMBER >= 0x03020000
   // 3.6.6 offers RSA-PSS first, and a server may then use it in TLS 1.2 too, but there 3.6.6 refuses it. So
   // PKCS #1 comes first: a TLS 1.2 server takes the client's first choice (Go and OpenSSL do), a TLS 1.3
   // server may not use PKCS #1 here (RFC 8446, 4.2.3).
@@ -287,6 +244,8 @@ Result<void> TlsContext::Impl::configure() {
       MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
       MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE};
   mbedtls_ssl_conf_sig_algs(&config, signatures);
+#else
+  mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
 #endif
   mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
   mbedtls_ssl_conf_rng(&config, random_bytes, nullptr);
@@ -306,33 +265,36 @@ Result<void> TlsContext::Impl::configure() {
   return {};
 }
 
-TlsContext::TlsContext() = default;
-TlsContext::~TlsContext() = default;
-bool TlsContext::available() { return true; }
-
-Result<void> TlsContext::load(const TlsSettings& settings, Files& files, Text<Files::kMaxPath>* failed_path) {
-  loaded_ = false;
-  impl_.reset(new Impl);
-  std::string_view path;
-  const Result<void> result = impl_->load(settings, files, path);
-  if (failed_path != nullptr) *failed_path = result ? std::string_view{} : path;
-  loaded_ = static_cast<bool>(result);
-  return result;
+Result<void> TlsReading::load(const TlsSettings& settings, Files& files, std::string_view& path) {
+  FLT_TRY(parsed->load(settings, files, path));
+  for (const mbedtls_x509_crt* one = &parsed->certificate; parsed->has_certificate() && one != nullptr;
+       one = one->next) {
+    certificate_ends = std::min(certificate_ends, seconds_of(one->valid_to));
+  }
+  return {};
 }
+
+bool TlsContext::available() { return true; }
 
 struct TlsSession::Impl {
   TlsContext::Impl& context;
+  const TlsReading::Owner reading;
   mbedtls_ssl_context ssl;
   int fd = -1;
   std::optional<Address> address;  ///< the server goes by an address, not by a name
   std::uint32_t flags = 0;         ///< what verification did not like
-  std::size_t retry_size = 0;      ///< a write that has to be repeated with the same size
-  int socket_errno = 0;            ///< what the socket said; codes of mbedTLS and errno overlap
+  std::uint32_t server_flags = 0;  ///< ... of the server's own certificate
+  std::int64_t ca_ends = kNever;
+  const char* wrong_name = kFlagWords[std::size(kFlagWords) - 1].text;  ///< words on the names, once known
+  std::size_t retry_size = 0;  ///< a write that has to be repeated with the same size
+  int socket_errno = 0;        ///< what the socket said; codes of mbedTLS and errno overlap
   bool received = false;
   bool not_tls = false;  ///< the first byte cannot begin a TLS record
   bool open = false;     ///< the handshake is done
 
-  explicit Impl(TlsContext::Impl& shared) : context(shared) { mbedtls_ssl_init(&ssl); }
+  explicit Impl(TlsContext::Impl& shared) : context(shared), reading(shared.newest->share()) {
+    mbedtls_ssl_init(&ssl);
+  }
   ~Impl() {
     if (open) mbedtls_ssl_close_notify(&ssl);
     mbedtls_ssl_free(&ssl);
@@ -343,8 +305,10 @@ struct TlsSession::Impl {
   static int send(void* self, const unsigned char* bytes, std::size_t size);
   static int receive(void* self, unsigned char* bytes, std::size_t size);
   static int verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags);
-  Error fail(const char* context, int code);
-  const char* words(int code) const;
+  Error fail(const char* place, int code);
+  const char* words(int code);
+  const char* words_for_flags(std::uint32_t all);
+  OwnCertificate own_certificate() const;
 };
 
 int TlsSession::Impl::send(void* self, const unsigned char* bytes, std::size_t size) {
@@ -375,20 +339,26 @@ int TlsSession::Impl::receive(void* self, unsigned char* bytes, std::size_t size
 
 int TlsSession::Impl::verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
   Impl& session = *static_cast<Impl*>(self);
-  if (depth == 0 && session.address && !names_address(*certificate, *session.address)) {
-    *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+  // What the others rest on comes first, the server's own last.
+  if (session.ca_ends == kNever) session.ca_ends = seconds_of(certificate->valid_to);
+  if (depth == 0) {
+    if (session.address && !names_address(*certificate, *session.address)) {
+      *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    }
+    session.server_flags = *flags;
+    if (*flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) session.wrong_name = words_for_names(*certificate);
   }
   session.flags |= *flags;
   return 0;
 }
 
-Error TlsSession::Impl::fail(const char* context_text, int code) {
+Error TlsSession::Impl::fail(const char* place, int code) {
   open = false;
-  if (socket_errno != 0) return system_error(context_text, socket_errno);
+  if (socket_errno != 0) return system_error(place, socket_errno);
   return tls_error(words(code), code);  // the reader of the log wants the reason, not the place
 }
 
-const char* TlsSession::Impl::words(int code) const {
+const char* TlsSession::Impl::words(int code) {
   if (not_tls) return "the server does not speak TLS on this port";
   switch (code) {
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED: {
@@ -397,7 +367,7 @@ const char* TlsSession::Impl::words(int code) const {
       return words_for_flags(result == 0xFFFFFFFF ? flags : flags | result);
     }
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-      return words_for_alert(ssl.MBEDTLS_PRIVATE(in_msg)[1], context.has_certificate());
+      return words_for_alert(ssl.MBEDTLS_PRIVATE(in_msg)[1], own_certificate());
     case MBEDTLS_ERR_SSL_CONN_EOF:
     case 0: return "the server cut the connection (does it speak TLS on this port?)";
 #if MBEDTLS_VERSION_MAJOR >= 3
@@ -410,14 +380,36 @@ const char* TlsSession::Impl::words(int code) const {
   }
 }
 
-TlsSession::TlsSession(TlsContext& context) : impl_(new Impl(*context.impl_)) {}
+const char* TlsSession::Impl::words_for_flags(std::uint32_t all) {
+  const FlagWords* words = kFlagWords;
+  while ((all & words->flag) == 0) ++words;  // the last one has all flags
+  if (words->text == nullptr) return wrong_name;
+  if (words->text[0] != ' ') return words->text;
+  const std::int64_t now = context.clock.wall_seconds();
+  return kept(to_text<kMaxWords>([&](Writer& out) {
+    out.put(server_flags & words->flag ? "the server's certificate" : "the CA of the server's certificate");
+    out.put(words->text).put("; the clock of this machine says ").put(date_of(now));
+    if (now < kBuilt) out.put(", before this program was built");
+  }));
+}
+
+OwnCertificate TlsSession::Impl::own_certificate() const {
+  if (!reading->parsed->has_certificate()) return OwnCertificate::kNone;
+  return reading->certificate_ends < context.clock.wall_seconds() ? OwnCertificate::kExpired
+                                                                  : OwnCertificate::kValid;
+}
+
+TlsSession::TlsSession(TlsContext& context) {
+  context.impl_->refresh();
+  impl_.reset(new Impl(*context.impl_));
+}
 TlsSession::~TlsSession() = default;
 
 Result<void> TlsSession::start(int fd, std::string_view host) {
   impl_->fd = fd;
   impl_->address = parse_address(host);
   mbedtls_ssl_context* ssl = &impl_->ssl;
-  if (const int result = mbedtls_ssl_setup(ssl, &impl_->context.config))
+  if (const int result = mbedtls_ssl_setup(ssl, &impl_->reading->parsed->config))
     return impl_->fail("tls: setup", result);
   // SNI carries no address (RFC 6066, 3), and no final dot.
   if (host.ends_with('.')) host.remove_suffix(1);
@@ -436,6 +428,8 @@ Result<Wait> TlsSession::handshake() {
   if (result == MBEDTLS_ERR_SSL_WANT_WRITE) return Wait::kWritable;
   if (result != 0) return impl_->fail("tls: handshake", result);
   impl_->open = true;
+  impl_->reading->ca_ends = impl_->ca_ends;
+  impl_->context.remind();
   return Wait::kNothing;
 }
 

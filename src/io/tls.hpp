@@ -22,9 +22,10 @@ struct Transfer {
 
 /// TLS over one connected, non-blocking socket, which it does not own. The server is verified against the
 /// context's CA, and its name or address against the certificate, always. An error ends the session; its
-/// context is the reason in words: "the server's certificate has expired", ...
+/// context is the reason in words: "the server's certificate has expired; ...".
 class TlsSession {
  public:
+  /// The context is loaded, and outlives the session.
   explicit TlsSession(TlsContext& context);
   ~TlsSession();  ///< tells the peer if it can be told at once
   TlsSession(const TlsSession&) = delete;

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // In the place of tls.cpp when the build has no TLS: a context that never loads, so that no session begins.
 #include "io/tls.hpp"
+#include "io/tls_reading.hpp"
 
 namespace flannelette::io {
 namespace {
 constexpr Error kAbsent{Code::kTls, 0, "this build has no TLS"};
 }  // namespace
 
-struct TlsContext::Impl {};
+struct TlsReading::Parsed {};
 struct TlsSession::Impl {};
 
-TlsContext::TlsContext() = default;
-TlsContext::~TlsContext() = default;
+TlsReading::TlsReading() = default;
+TlsReading::~TlsReading() = default;
+Result<void> TlsReading::load(const TlsSettings&, Files&, std::string_view&) { return kAbsent; }
+
 bool TlsContext::available() { return false; }
-Result<void> TlsContext::load(const TlsSettings&, Files&, Text<Files::kMaxPath>*) { return kAbsent; }
 
 TlsSession::TlsSession(TlsContext&) {}
 TlsSession::~TlsSession() = default;

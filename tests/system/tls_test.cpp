@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// etcd behind TLS and behind a password: what works, what is said when it does not, and that no secret shows.
+// etcd behind TLS: what works, what is said when it does not, and what happens when certificates change.
 #include <doctest/doctest.h>
+
+#include <filesystem>
 
 #include "support/means.hpp"
 #include "support/poll.hpp"
@@ -16,6 +18,26 @@ namespace {
 bool troubles(Machine& machine, const std::string& words) {
   return machine.logs(words) && contains(machine.log(), "retry_in_ms=") &&
          count_of(machine.log(), words) == 1 && machine.running();
+}
+
+/// Puts the files of `from` in the place of those of `to`, as one that rotates certificates does: each by a
+/// rename.
+void replace(const Certificates& to, const Certificates& from, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    write_file(to.file("new"), file_text(from.file(name)));
+    std::filesystem::rename(to.file("new"), to.file(name));
+  }
+}
+
+/// `name`.pem and `name`.key of the other kind: RSA.
+void sign_rsa(const Certificates& certificates, const std::string& name, const std::string& names) {
+  must_run({.args = words("openssl req -x509 -config " + certificates.file("conf") +
+                          " -newkey rsa:2048 -nodes -days 2 -subj /CN=etcd -CA " +
+                          certificates.file("ca.pem") + " -CAkey " + certificates.file("ca.key") +
+                          " -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=" + names +
+                          " -keyout " + certificates.file(name + ".key") + " -out " +
+                          certificates.file(name + ".pem"))},
+           30s);
 }
 
 }  // namespace
@@ -60,7 +82,7 @@ TEST_SUITE("system/tls") {
     d.start_with(arguments(d, "etcd.test", others.file("ca.pem")));
     e.start_with(arguments(e, "nowhere.invalid", certificates.file("ca.pem")));
     CHECK_MESSAGE(a.joined(0), a.log());
-    CHECK_MESSAGE(troubles(b, "not valid for this name or address"), b.log());
+    CHECK_MESSAGE(troubles(b, "not valid for this name or address, but for: etcd.test"), b.log());
     CHECK_MESSAGE(troubles(c, "not valid for this name or address"), c.log());
     CHECK_MESSAGE(troubles(d, "not signed by the configured CA"), d.log());
     CHECK_MESSAGE(troubles(e, "nowhere.invalid"), e.log());
@@ -103,7 +125,7 @@ TEST_SUITE("system/tls") {
     CHECK_MESSAGE(wait_until(40s, [&] { return count_lines(a.routes()) == 1; }), a.log());
   }
 
-  TEST_CASE("TLS 1.2 and TLS 1.3 both do, and what is not TLS is named") {
+  TEST_CASE("TLS 1.2 and TLS 1.3 both do, with ECDSA and with RSA, and what is not TLS is named") {
     REQUIRE_MEANS(cluster_means(), means::program("openssl"), means::program("socat"));
     const Certificates certificates;
     certificates.sign("server", "/CN=etcd", "IP:172.30.0.1");
@@ -115,97 +137,124 @@ TEST_SUITE("system/tls") {
                     "--etcd-cafile=" + certificates.file("ca.pem"),
                     "--etcd-endpoints=https://172.30.0.1:" + std::to_string(port)});
     };
-    for (const char* version : {"TLS1.2", "TLS1.3"}) {
-      const int port = version[5] == '2' ? 2412 : 2413;
-      const std::string v = version;
-      Process proxy(
-          {.args = {"socat",
-                    "OPENSSL-LISTEN:" + std::to_string(port) +
-                        ",bind=172.30.0.1,reuseaddr,fork,verify=0,cert=" + certificates.file("server.pem") +
-                        ",key=" + certificates.file("server.key") + ",openssl-min-proto-version=" + v +
-                        ",openssl-max-proto-version=" + v,
-                    "TCP:172.30.0.1:2379"},
-           .netns = etcd.node().name()});
-      start(port);
-      REQUIRE_MESSAGE(a.logs("ready"), v, a.log(), proxy.output());
-      const std::string key = kSubnetKeys + "10.64.200.0-24";
-      etcd.put(key, peer_value("172.30.0.90", "02:00:00:00:00:01"));
-      CHECK_MESSAGE(wait_until(10s, [&] { return count_lines(a.routes()) == 1; }), v, a.log());
-      etcd.ctl({"del", key});
-      CHECK_MESSAGE(wait_until(10s, [&] { return a.routes().empty(); }), v, a.log());
-      CHECK(a.stop() == 0);
+    sign_rsa(certificates, "rsa", "IP:172.30.0.1");
+    int port = 2412;
+    for (const std::string v : {"TLS1.2", "TLS1.3"}) {
+      for (const std::string kind : {"server", "rsa"}) {
+        CAPTURE(v);
+        CAPTURE(kind);
+        Process proxy(
+            {.args = {"socat",
+                      "OPENSSL-LISTEN:" + std::to_string(++port) +
+                          ",bind=172.30.0.1,reuseaddr,fork,verify=0,cert=" +
+                          certificates.file(kind + ".pem") + ",key=" + certificates.file(kind + ".key") +
+                          ",openssl-min-proto-version=" + v + ",openssl-max-proto-version=" + v,
+                      "TCP:172.30.0.1:2379"},
+             .netns = etcd.node().name()});
+        start(port);
+        REQUIRE_MESSAGE(a.logs("ready"), a.log(), proxy.output());
+        const std::string key = kSubnetKeys + "10.64.200.0-24";
+        etcd.put(key, peer_value("172.30.0.90", "02:00:00:00:00:01"));
+        CHECK_MESSAGE(wait_until(10s, [&] { return count_lines(a.routes()) == 1; }), a.log());
+        etcd.ctl({"del", key});
+        CHECK_MESSAGE(wait_until(10s, [&] { return a.routes().empty(); }), a.log());
+        CHECK(a.stop() == 0);
+      }
     }
     start(2379);
     CHECK_MESSAGE(troubles(a, "TLS"), a.log());
     CHECK(a.running());
   }
 
-  TEST_CASE(
-      "with a user and a password the agent works with no more than its rights, survives etcd's restart, and "
-      "shows no secret") {
-    REQUIRE_MEANS(cluster_means());
-    Etcd etcd;
+  TEST_CASE("all certificates are replaced while the agent runs, and it comes back by itself") {
+    REQUIRE_MEANS(cluster_means(), means::program("openssl"));
+    const Certificates certificates, fresh;
+    for (const Certificates* c : {&certificates, &fresh}) {
+      c->sign("server", "/CN=etcd", "IP:172.30.0.1");
+      c->sign("client", "/O=nodes");
+      c->sign("admin", "/O=admins");
+    }
+    Etcd::Options options = certificates.etcd_for_known_clients("server");
+    for (std::string& word : options.ctl) {
+      if (word == certificates.file("client.pem")) word = certificates.file("admin.pem");
+      if (word == certificates.file("client.key")) word = certificates.file("admin.key");
+    }
+    Etcd etcd(options);
     etcd.configure(kVxlanConfig);
-    etcd.ctl({"user", "add", "root:rootpw"});
-    etcd.ctl({"user", "add", "flannel:s3cr3t-w0rd"});
-    etcd.ctl({"role", "add", "flannel"});
-    etcd.ctl({"role", "grant-permission", "flannel", "read", "/coreos.com/network/config"});
-    etcd.ctl({"role", "grant-permission", "flannel", "readwrite", "/coreos.com/network/subnets",
-              "/coreos.com/network/subnett"});
-    etcd.ctl({"user", "grant-role", "flannel", "flannel"});
-    etcd.ctl({"user", "grant-role", "root", "root"});
-    etcd.ctl({"auth", "enable"});
-    etcd.use_ctl_flags({"--user", "root:rootpw"});
-
-    const TempDir files;
-    write_file(files.file("good"), "s3cr3t-w0rd\n");
-    write_file(files.file("bad"), "wr0ng-w0rd\n");
-    write_file(files.file("good.ini"), "[etcd]\nusername = flannel\npassword-file = " + files.file("good") +
-                                           "\n[log]\nlevel = debug\n");
-    write_file(files.file("bad.ini"), "[etcd]\nusername = flannel\npassword-file = " + files.file("bad") +
-                                          "\n[log]\nlevel = debug\n");
-    Machine a(etcd, 1), b(etcd, 2), c(etcd, 3);
-    a.start({"-c", files.file("good.ini")});
-    b.start({"-c", files.file("bad.ini")});
-    c.start();
-    CHECK_MESSAGE(a.joined(0), a.log());
+    Machine a(etcd, 1);
+    a.start({"--etcd-cafile=" + certificates.file("ca.pem"),
+             "--etcd-certfile=" + certificates.file("client.pem"),
+             "--etcd-keyfile=" + certificates.file("client.key")});
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
-    CHECK_MESSAGE(troubles(b, "authentication failed"), b.log());
-    CHECK_MESSAGE(troubles(c, "user name is empty"), c.log());
-    CHECK(b.running());
-    CHECK(c.running());
+    const std::string subnet = a.subnet();
 
-    // Tokens do not outlive etcd.
+    // Half of it is there, the new certificate with the old key: the old pair goes on.
+    replace(certificates, fresh, {"client.pem"});
     etcd.stop();
-    CHECK(a.logs("registry trouble"));
     etcd.start();
-    etcd.put(kSubnetKeys + "10.64.200.0-24", peer_value("172.30.0.90", "02:00:00:00:00:01"));
+    CHECK_MESSAGE(a.logs("cannot be used; the old ones stay file=" + certificates.file("client.key") +
+                         " error=\"the key does not belong to the certificate"),
+                  a.log());
+    etcd.put(kSubnetKeys + "10.64.201.0-24", peer_value("172.30.0.91", "02:00:00:00:00:02"));
     CHECK_MESSAGE(wait_until(40s, [&] { return count_lines(a.routes()) == 1; }), a.log());
-    etcd.ctl({"del", kSubnetKeys + lease_name(a.subnet())});
-    CHECK_MESSAGE(wait_until(10s, [&] { return !etcd.lease(lease_name(a.subnet())).empty(); }), a.log());
 
-    for (Machine* m : {&a, &b}) {
-      const std::string process = "/proc/" + std::to_string(m->agent().pid());
-      for (const char* secret :
-           {"s3cr3t-w0rd", "wr0ng-w0rd", "czNjcjN0", "d3IwbmctdzByZA"}) {  // and in base64
-        CHECK_FALSE(contains(m->log(), secret));
-        CHECK_FALSE(contains(file_text(process + "/cmdline"), secret));
-        CHECK_FALSE(contains(file_text(process + "/environ"), secret));
-      }
+    etcd.stop();
+    replace(certificates, fresh,
+            {"client.key", "ca.pem", "server.pem", "server.key", "admin.pem", "admin.key"});
+    etcd.start();  // it knows the new CA alone
+    etcd.put(kSubnetKeys + "10.64.200.0-24", peer_value("172.30.0.90", "02:00:00:00:00:01"));
+    CHECK_MESSAGE(wait_until(60s, [&] { return count_lines(a.routes()) == 2; }), a.log());
+    CHECK(a.subnet() == subnet);
+    CHECK(count_of(a.log(), "the TLS files have changed; new connections use them") == 1);
+    CHECK(count_of(a.log(), "the old ones stay") == 1);
+  }
+
+  TEST_CASE("certificates that end soon are named with file, days and date, once") {
+    REQUIRE_MEANS(cluster_means(), means::program("openssl"));
+    const Certificates certificates;  // of two days
+    certificates.sign("server", "/CN=etcd", "IP:172.30.0.1");
+    certificates.sign("client", "/O=nodes");
+    Etcd etcd(certificates.etcd_for_known_clients("server"));
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1);
+    a.start({"--etcd-cafile=" + certificates.file("ca.pem"),
+             "--etcd-certfile=" + certificates.file("client.pem"),
+             "--etcd-keyfile=" + certificates.file("client.key")});
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    for (const char* name : {"ca.pem", "client.pem"}) {
+      const std::string line =
+          "warning: a certificate expires soon file=" + certificates.file(name) + " days_left=";
+      CHECK_MESSAGE(count_of(a.log(), line) == 1, a.log());
+      // Two whole days only in the second in which they were made.
+      CHECK((contains(a.log(), line + "1 date=20") || contains(a.log(), line + "2 date=20")));
     }
   }
 
-  TEST_CASE("flanneld's password flags work, with a notice that everybody can read them") {
-    REQUIRE_MEANS(cluster_means());
-    Etcd etcd;
-    etcd.configure(kVxlanConfig);
-    etcd.ctl({"user", "add", "root:rootpw"});
-    etcd.ctl({"user", "grant-role", "root", "root"});
-    etcd.ctl({"auth", "enable"});
-    Machine a(etcd, 1);
-    a.start({"--etcd-username=root", "--etcd-password=rootpw"});
-    CHECK_MESSAGE(a.joined(0), a.log());
-    CHECK(contains(a.log(), "use password-file"));
-    CHECK_FALSE(contains(a.log(), "rootpw"));
+  TEST_CASE("etcd at an IPv6 address, in the clear and by TLS, and packets between the pods") {
+    REQUIRE_MEANS(cluster_means(), means::program("openssl"));
+    const Certificates certificates;
+    certificates.sign("server", "/CN=etcd", "IP:fd00:30::1");
+    const auto run_with = [&](Etcd::Options options, const std::string& url, const std::string& flag) {
+      Etcd etcd(std::move(options));
+      etcd.node().ip("addr add fd00:30::1/64 dev br0 nodad");
+      etcd.configure(kVxlanConfig);
+      Machine a(etcd, 1), b(etcd, 2);
+      for (Machine* m : {&a, &b}) {
+        m->node().ip("addr add fd00:30::1" + std::to_string(m == &a ? 1 : 2) + "/64 dev eth0 nodad");
+        m->start_with({"--iface=eth0", "--subnet-file=" + m->subnet_file(), "--etcd-endpoints=" + url, flag});
+      }
+      REQUIRE_MESSAGE(a.joined(1), a.log());
+      REQUIRE_MESSAGE(b.joined(1), b.log());
+      const std::string pod = b.add_pod();
+      a.add_pod();
+      CHECK_MESSAGE(pings(a.pod(), pod), a.log());
+      CHECK_FALSE(contains(a.log(), "registry trouble"));
+    };
+    Etcd::Options plain;
+    plain.client_url = "http://[::]:2379";
+    run_with(plain, "http://[fd00:30::1]:2379", "--log-level=info");
+    Etcd::Options tls = certificates.etcd("server");
+    tls.client_url = "https://[::]:2379";
+    run_with(tls, "https://[fd00:30::1]:2379", "--etcd-cafile=" + certificates.file("ca.pem"));
   }
 }

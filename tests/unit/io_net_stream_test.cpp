@@ -100,6 +100,12 @@ struct Collector final : Stream::Listener {
   Endpoint endpoint;
 };
 
+struct Silent final : TlsContext::Listener {
+  void on_changed() override {}
+  void on_unusable(std::string_view, const Error&) override {}
+  void on_expiry(const TlsContext::Expiry&) override {}
+};
+
 struct World {
   World() { collector.stream = &stream; }
   void open(const Endpoint& endpoint) {
@@ -124,7 +130,9 @@ struct World {
 
   SystemClock clock;
   Loop loop{clock};
-  TlsContext tls;
+  SystemFiles files;
+  Silent silent;
+  TlsContext tls{loop, clock, files, silent};
   TcpSettings settings;
   std::unique_ptr<NetStream> stream = std::make_unique<NetStream>(loop, settings, tls);
   Collector collector;

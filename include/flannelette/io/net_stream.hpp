@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "flannelette/base/clock.hpp"
-#include "flannelette/base/files.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/stream.hpp"
+#include "flannelette/io/tls_context.hpp"
 
 namespace flannelette::io {
 
@@ -26,36 +26,6 @@ struct TcpSettings {
     settings.keepalive_idle_seconds = 870;
     return settings;
   }
-};
-
-/// What TLS needs. Paths name PEM files; an empty path means "none". A CA file alone is enough.
-struct TlsSettings {
-  Text<Files::kMaxPath> ca_file;    ///< needed for https: there is no built-in trust store
-  Text<Files::kMaxPath> cert_file;  ///< client certificate, with key_file; both or none
-  Text<Files::kMaxPath> key_file;
-};
-
-/// Verified TLS configuration shared by all streams of a process. Only its implementation sees mbedTLS.
-class TlsContext {
- public:
-  static constexpr std::size_t kMaxPem = 64 * 1024;  ///< larger certificate or key files are refused
-
-  TlsContext();
-  ~TlsContext();
-  TlsContext(const TlsContext&) = delete;
-  TlsContext& operator=(const TlsContext&) = delete;
-  /// Reads and parses the files; call it before streams use the context, and not again once it succeeded. The
-  /// error's context says which file and why in static words; the name is in `failed_path` if given.
-  Result<void> load(const TlsSettings& settings, Files& files, Text<Files::kMaxPath>* failed_path = nullptr);
-  bool loaded() const { return loaded_; }
-  /// False: this build has no TLS (FLANNELETTE_TLS=OFF), and load() always fails.
-  static bool available();
-
- private:
-  friend class TlsSession;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-  bool loaded_ = false;
 };
 
 /// Resolves names with libc's getaddrinfo in a short-lived forked child, so that the loop never blocks;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/io/tls_context.hpp"
+
+#include <utility>
+
+#include "io/calendar.hpp"
+#include "io/tls_files.hpp"
+#include "io/tls_reading.hpp"
+
+namespace flannelette::io {
+
+Result<void> TlsContext::Impl::read(std::uint64_t digest, std::string_view& path) {
+  TlsReading::Owner next(new TlsReading);
+  next->digest = digest;
+  FLT_TRY(next->load(settings, files, path));
+  newest = std::move(next);
+  return {};
+}
+
+void TlsContext::Impl::refresh() {
+  const std::uint64_t digest = digest_of(settings, files);
+  if (digest == newest->digest) {
+    refused = 0;
+    return;
+  }
+  std::string_view path;
+  if (const Result<void> done = read(digest, path); done) {
+    listener.on_changed();
+  } else if (std::exchange(refused, digest) != digest) {
+    listener.on_unusable(path, done.error());
+  }
+}
+
+void TlsContext::Impl::on_check() {
+  timer.arm_in(kCheckEvery);
+  refresh();
+  remind();
+}
+
+void TlsContext::Impl::remind() {
+  remind(told_certificate, settings.cert_file, newest->certificate_ends);
+  remind(told_ca, settings.ca_file, newest->ca_ends);
+}
+
+void TlsContext::Impl::remind(Millis& told, std::string_view path, std::int64_t ends) {
+  const std::int64_t left = ends - clock.wall_seconds();
+  if (left >= kSoonDays * kDay || clock.now() - told < kDay * 1000) return;
+  told = clock.now();
+  const std::int64_t days = (left < 0 ? left - kDay + 1 : left) / kDay;
+  listener.on_expiry({path, date_of(ends), days});
+}
+
+TlsContext::TlsContext(Loop& loop, const Clock& clock, Files& files, Listener& listener)
+    : impl_(new Impl(loop, clock, files, listener)) {}
+TlsContext::~TlsContext() = default;
+
+Result<void> TlsContext::load(const TlsSettings& settings, Text<Files::kMaxPath>* failed_path) {
+  impl_->settings = settings;
+  std::string_view path;
+  const Result<void> result = impl_->read(digest_of(settings, impl_->files), path);
+  if (failed_path != nullptr) *failed_path = result ? std::string_view{} : path;
+  if (result) {
+    impl_->timer.arm_in(kCheckEvery);
+    impl_->remind();
+  }
+  return result;
+}
+
+bool TlsContext::loaded() const { return impl_->newest != nullptr; }
+
+}  // namespace flannelette::io

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/tls_words.hpp"
+
+#include <array>
+
+#include "flannelette/base/text.hpp"
+
+namespace flannelette::io {
+
+const char* words_for_alert(unsigned alert, OwnCertificate own) {
+  switch (alert) {
+    case 42:  // bad_certificate: Go's for all that is wrong with one, or missing
+    case 43:  // unsupported_certificate
+    case 46:  // certificate_unknown
+      if (own == OwnCertificate::kNone) break;
+      return own == OwnCertificate::kValid ? "the server refused our client certificate"
+                                           : "the server refused our client certificate, which has expired";
+    case 44: return "the server says that our client certificate is revoked";
+    case 45: return "the server says that our client certificate has expired";
+    case 48: return "the server does not know the CA of our client certificate";
+    case 49: return "the server denied access";
+    case 70: return "no TLS version in common with the server";
+    case 71: return "no cipher in common with the server";
+    case 40:  // handshake_failure
+      return own == OwnCertificate::kNone
+                 ? "the server ended the handshake: no cipher in common, or it requires a client certificate"
+                 : "the server ended the handshake: no cipher in common";
+    case 112: return "the server does not serve this name";
+    case 116: break;  // certificate_required
+    case 120: return "the server does not speak HTTP/1.1";
+    default: return "the server ended the session with a TLS alert";
+  }
+  return "the server requires a client certificate";
+}
+
+const char* kept(std::string_view words) {
+  static std::array<Text<kMaxWords>, kKeptWords> all;
+  static std::size_t next = 0;
+  words = words.substr(0, kMaxWords);
+  for (const auto& one : all) {
+    if (one.view() == words) return one.c_str();
+  }
+  const std::size_t here = next++ % kKeptWords;
+  all[here] = words;
+  return all[here].c_str();
+}
+
+}  // namespace flannelette::io
