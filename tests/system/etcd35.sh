@@ -26,4 +26,5 @@ done
 
 # Not those that take their time with the node alone.
 FLANNELETTE_ETCD=$dir/usr/bin/etcd exec "$binary" \
-  --test-suite=system/join,system/lease,system/restart,system/boot,system/faults --test-case-exclude='*joins and leaves*,*three lives*'
+  --test-suite=system/join,system/lease,system/restart,system/boot,system/faults,system/tls,system/auth \
+  --test-case-exclude='*joins and leaves*,*three lives*'
