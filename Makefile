@@ -4,6 +4,7 @@
 
 MACHINE := $(patsubst armv7%,armv7,$(shell uname -m))
 TARGETS := $(shell toolchains/target.sh)
+VM_TARGETS := aarch64 armv7  # make test has them on kernels of their own
 TARGET  ?=
 TLS     ?= 1
 CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli --log-level=WARNING -DFLANNELETTE_WERROR=ON
@@ -43,12 +44,14 @@ build-clang: ## build/clang: the program compiled by clang, for its warnings
 	@$(CMAKE) -B build/clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 	@cmake --build build/clang
 
-test: build build-test build-asan ## all tests and checks
+test: build build-test build-asan $(addprefix vm-,$(VM_TARGETS)) ## all tests and checks; the program on ARM kernels among them
 	@tests/run.sh
 
-test-targets: build build-test cross $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated; some also on kernels of their own
+vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
-	@for target in $$(tests/targets/vm.sh); do tests/targets/vm.sh $$target build/vm/$$target || exit; done
+	@tests/targets/vm.sh $* build/vm/$*
+
+test-targets: build build-test cross vm-s390x $(addprefix vm-,$(VM_TARGETS)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated; some also on kernels of their own
 	@tests/run.sh targets
 
 bench: build build-test ## measures and prints one table: tests/bench/README.md; PARTS='sync nodes' FLANNELD=path PLOT=1

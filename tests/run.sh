@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs the parts of the test suite that are named (all of them without a name) on what `make build build-test
-# build-asan` left in build/, and ends with one summary in cmocka's form. Exit status 0 or 1.
+# Runs the parts of the test suite that are named (those of `make test` without a name) on what `make test` built, and
+# ends with one summary in cmocka's form. Exit status 0 or 1.
 #
-#   tests/run.sh                  # everything
+#   tests/run.sh                  # everything but most of the other targets
 #   tests/run.sh unit sim         # some parts
 #   tests/run.sh unit@armv7       # a part for another target (tests/README.md)
 #   tests/run.sh targets          # all parts of all other targets
@@ -16,7 +16,8 @@ cd "$(dirname "$0")/.." || exit 1
 
 readonly build=${FLANNELETTE_BUILD_DIR:-build}
 readonly results=$build/test-results
-readonly all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system system-etcd35'
+all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system system-etcd35'
+readonly all_parts="$all_parts program@aarch64 vm@aarch64 program@armv7 vm@armv7"
 target_parts=$(
   for target in $(toolchains/target.sh); do
     [ "$target" != "$(uname -m)" ] || continue
@@ -159,5 +160,8 @@ rm -f "$results"/*.txt "$results"/*.tests
 : >"$results/all.tests"
 for part in "$@"; do run_part "$part"; done
 printf '\n### all: %d s\n' "$SECONDS"
+left=
+for part in $target_parts; do [[ " $* " == *" $part "* ]] || left+=" $part"; done
+[ -z "$left" ] || echo "### not run here, but by make test-targets:$left"
 summary | tee "$results/summary.txt"
 ! grep -q '^failed' "$results/all.tests"
