@@ -51,7 +51,7 @@ vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
 	@tests/targets/vm.sh $* build/vm/$*
 
-test-targets: build build-test cross vm-s390x $(addprefix vm-,$(VM_TARGETS)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated; some also on kernels of their own
+test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated; some also on kernels of their own
 	@tests/run.sh targets
 
 bench: build build-test ## measures and prints one table: tests/bench/README.md; PARTS='sync nodes' FLANNELD=path PLOT=1

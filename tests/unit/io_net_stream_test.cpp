@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "flannelette/io/net_stream.hpp"
+#include "support/loop.hpp"
 #include "support/means.hpp"
 #include "support/skip.hpp"
 
@@ -114,12 +115,7 @@ struct World {
   }
   template <class Condition>
   bool until(Condition condition) {
-    const Millis deadline = clock.now() + 10000;
-    while (!condition()) {
-      if (clock.now() > deadline) return false;
-      REQUIRE(loop.step(20));
-    }
-    return true;
+    return tests::run_until(loop, condition);
   }
   bool until_open() {
     return until([&] { return collector.opened > 0; });

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "flannelette/io/net_stream.hpp"
+#include "support/loop.hpp"
 #include "support/means.hpp"
 #include "support/poll.hpp"
 #include "support/process.hpp"
@@ -195,12 +196,7 @@ struct Client {
   }
   template <class Condition>
   bool until(Condition condition) {
-    const Millis deadline = clock.now() + 10000;
-    while (!condition()) {
-      if (clock.now() > deadline) return false;
-      REQUIRE(loop.step(20));
-    }
-    return true;
+    return tests::run_until(loop, condition);
   }
   /// Lets time pass, and what is due happen.
   void wait(Millis time) {
