@@ -57,6 +57,58 @@ TEST_SUITE("registry/etcd_trouble") {
     CHECK(equal_to_truth(node, world.etcd));
   }
 
+  TEST_CASE("a snapshot that undoes a removal that no list shows is known by that removal") {
+    World world;
+    for (int i = 0; i < 5; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    SUBCASE("") {}
+    SUBCASE("also when the newest record is compacted") {
+      world.etcd.compact(world.etcd.put("/elsewhere", "x"));
+      world.etcd.put("/elsewhere", "x");
+    }
+    world.etcd.remove(lease_key(numbered(4)));
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    world.etcd.go_back_to(world.etcd.revision() - 1);
+    for (int i = 0; i < 20; ++i) world.etcd.put("/elsewhere", "x");
+    world.run(10'000);
+    CHECK(node.told.listings == 2);
+    CHECK(equal_to_truth(node, world.etcd));
+  }
+
+  TEST_CASE("a store with a change where there was none is another one") {
+    World world;
+    for (int i = 0; i < 5; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    for (int i = 0; i < 10; ++i) world.etcd.put("/elsewhere", "x");
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    world.etcd.go_back_to(world.etcd.revision() - 10);
+    for (int i = 5; i < 20; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    world.run(10'000);
+    CHECK(node.told.listings == 2);
+    CHECK(equal_to_truth(node, world.etcd));
+  }
+
+  TEST_CASE("what came and went before the list is not spoken") {
+    World world;
+    for (int i = 0; i < 3; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    world.etcd.before_next("/v3/kv/range", [](tests::ScriptedEtcd& etcd) {
+      etcd.put(lease_key(numbered(9)), kOne);
+      etcd.remove(lease_key(numbered(9)));
+      etcd.remove(lease_key(numbered(2)));
+    });
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    world.etcd.cut_all();
+    world.run(10'000);
+    CHECK(node.told.listings == 1);
+    CHECK(node.told.records == 2);
+    CHECK(node.told.calls.find(" -") == std::string::npos);
+    CHECK(equal_to_truth(node, world.etcd));
+  }
+
   TEST_CASE("a new leader's higher term is no other store") {
     World world;
     Node node(world);

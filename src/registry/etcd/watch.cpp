@@ -26,7 +26,8 @@ Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char,
 
 void Watch::begin(std::int64_t from) {
   next_ = from;
-  proof_ = Proof::kNotNeeded;
+  floor_ = 1;
+  complete_ = false;
   state_ = State::kWaiting;
   timer_.arm_in(0);
 }
@@ -74,10 +75,11 @@ void Watch::open() {
   last_ = 0;
   malformed_ = false;
   foreign_.clear();
+  from_ = std::min(next_, std::max(core_.newest.revision, floor_));
+  proof_ = core_.newest.revision == from_ ? Proof::kWanted : Proof::kNotNeeded;
   std::array<char, 1024> memory;
   json::Writer body(memory);
-  const std::int64_t from = proof_ == Proof::kNotNeeded ? next_ : core_.newest.revision;
-  write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), from);
+  write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), from_);
   // Without the first header a member that is cut off from its cluster keeps the stream open and silent.
   const std::array<http::Header, 2> headers{
       {{"Grpc-Metadata-hasleader", "true"}, {"Authorization", requests_.token()}}};
@@ -121,10 +123,17 @@ void Watch::on_error(const Error& error) {
 
 void Watch::on_pair(const Pair& pair) {
   if (core_.stopped) return;
-  // As the events are spoken, a claim's answer may come between two of them.
   last_ = std::max(last_, pair.mod_revision);
   newest_ = change_of(pair);
-  if (proof_ == Proof::kWanted && newest_ == core_.newest) proof_ = Proof::kSeen;
+  if (pair.mod_revision < next_) {
+    if (newest_ == core_.newest) {
+      if (proof_ == Proof::kWanted) proof_ = Proof::kSeen;
+    } else if (complete_ && pair.mod_revision > core_.newest.revision) {
+      proof_ = Proof::kRefuted;
+    }
+    return builder_.reset();
+  }
+  // As the events are spoken, a claim's answer may come between two of them.
   core_.delivered = std::max(core_.delivered, pair.mod_revision);
   const auto record = builder_.finish(pair, *core_.listener);
   if (!record || core_.stopped) return;
@@ -148,9 +157,10 @@ void Watch::on_message(const Message& message) {
   // revisions a message, and every one of these carries the store's newest revision (mvcc/watcher_group.go,
   // watchBatchMaxRevs). A message without events is a progress notice, sent only to a watch that has
   // everything.
-  if (proof_ == Proof::kWanted) return gap(kOtherStore, message);
-  if (last_ != 0) core_.newest = newest_;
+  if (proof_ == Proof::kWanted || proof_ == Proof::kRefuted) return gap(kOtherStore, message);
+  if (last_ != 0 && last_ >= core_.newest.revision) core_.newest = newest_;
   const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
+  if (seen >= next_) complete_ = true;
   next_ = std::max(next_, seen + 1);
   core_.delivered = std::max(core_.delivered, next_ - 1);
 }
@@ -170,6 +180,7 @@ void Watch::on_created(const Message& message) {
 void Watch::settle() {
   if (proof_ == Proof::kWanted) return gap(kOtherStore, {});
   settled_ = true;
+  complete_ = true;
   token_renewed_ = false;
   backoff_.reset();
   gaps_.reset();
@@ -178,8 +189,8 @@ void Watch::settle() {
 }
 
 void Watch::on_canceled(const Message& message) {
-  if (message.compact_revision > 0 && proof_ == Proof::kWanted) {
-    core_.newest = {};
+  if (message.compact_revision >= from_ && message.compact_revision < next_) {  // only the proof is lost
+    floor_ = message.compact_revision + 1;
     const std::size_t same = endpoint_;
     close(State::kWaiting);
     endpoint_ = same;
@@ -198,7 +209,6 @@ void Watch::on_canceled(const Message& message) {
 
 /// Ends the connection; the next one goes elsewhere.
 void Watch::close(State next) {
-  proof_ = core_.newest.revision > 0 ? Proof::kWanted : Proof::kNotNeeded;
   client_.cancel();
   timer_.cancel();
   state_ = next;

@@ -13,8 +13,10 @@ namespace flannelette::registry::etcd {
 /// a listing.
 ///
 /// An etcd that was restored from a snapshot, or made anew under its name, has the same cluster ID, often the
-/// same term, and after a while our revision too. So after a cut the watch begins with the newest change that
-/// it knows, and the store must tell the same one again. If that was compacted, it goes on without.
+/// same term, and after a while our revision too. So each connection begins with the newest change that is
+/// known: the store must tell the same one again, and nothing between it and where the watch stood. A list
+/// does not show what was removed after its newest record; the first connection behind it hears that.
+/// Of what was compacted nothing can be asked.
 class Watch final : private http::Client::Handler, private Decoder::Sink {
  public:
   using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
@@ -72,10 +74,14 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   Backoff backoff_;
   Backoff gaps_;  // of its own: an outage must not make the listing wait that follows it
   State state_ = State::kOff;
-  std::int64_t next_ = 0;  // where to go on: everything before was delivered
-  std::int64_t last_ = 0;  // mod_revision of the last event of the message being read
-  Change newest_;          // its last change
-  enum class Proof : std::uint8_t { kNotNeeded, kWanted, kSeen } proof_ = Proof::kNotNeeded;
+  std::int64_t next_ = 0;   // where to go on: everything before was delivered
+  std::int64_t floor_ = 1;  // what was before it is compacted, as far as etcd told
+  std::int64_t from_ = 0;   // what was asked for: next_, or before it for the proof
+  std::int64_t last_ = 0;   // mod_revision of the last event of the message being read
+  Change newest_;           // its last change
+  /// That this is the store that was listed.
+  enum class Proof : std::uint8_t { kNotNeeded, kWanted, kSeen, kRefuted } proof_ = Proof::kNotNeeded;
+  bool complete_ = false;  // core_.newest is the newest change before next_, removals included
   std::size_t endpoint_ = 0;
   int status_ = 0;
   bool settled_ = false;
