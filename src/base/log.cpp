@@ -48,14 +48,14 @@ std::string_view name(Level level) {
   return "?";
 }
 
-Field::Field(std::string_view key, std::string_view value) : key_(key), view_(value) {}
-Field::Field(std::string_view key, std::int64_t value)
+Field::Field(const char* key, std::string_view value) : key_(key), view_(value) {}
+Field::Field(const char* key, std::int64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_signed(value); })) {}
-Field::Field(std::string_view key, std::uint64_t value)
+Field::Field(const char* key, std::uint64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_unsigned(value); })) {}
-Field::Field(std::string_view key, Ip4 value) : key_(key), text_(text_of(value).view()) {}
-Field::Field(std::string_view key, Net4 value) : key_(key), text_(text_of(value).view()) {}
-Field::Field(std::string_view key, Mac value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(const char* key, Ip4 value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(const char* key, Net4 value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(const char* key, Mac value) : key_(key), text_(text_of(value).view()) {}
 
 Field::Field(const Error& error) : key_("error"), view_(error.context) {
   text_ = to_text<kOwned>([&](Writer& out) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flannelette/base/text.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -43,6 +44,13 @@ Writer& Writer::put_hex(std::uint64_t value, int width) {
     --width;
   } while (at != 0 && (value != 0 || width > 0));
   return put({digits.data() + at, digits.size() - at});
+}
+
+std::size_t copy_cut(std::string_view text, std::span<char> out) {
+  const std::size_t size = std::min(text.size(), out.size() - 1);
+  for (std::size_t i = 0; i < size; ++i) out[i] = text[i];
+  out[size] = '\0';
+  return size;
 }
 
 bool parse_unsigned(std::string_view text, std::uint64_t& value) {

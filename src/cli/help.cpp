@@ -30,7 +30,7 @@ std::size_t edit_distance(string_view a, string_view b) {
 }
 
 void put_option(Writer& out, const Option& option) {
-  out.put("  ").put(option.flag.size() == 1 ? "-" : "--").put(option.flag);
+  out.put("  ").put(string_view(option.flag).size() == 1 ? "-" : "--").put(option.flag);
   if (!option.boolean()) out.put(' ').put(option.argument);
   if (!option.key.empty()) out.put("   ([").put(option.section).put("] ").put(option.key).put(')');
   out.put("\n      ").put(option.help);

@@ -12,7 +12,7 @@
 /// The one table behind flags, environment, INI keys and the help text.
 namespace flannelette::cli {
 
-inline constexpr std::string_view kDefaultConfig = "/etc/flannelette.ini";
+inline constexpr const char* kDefaultConfig = "/etc/flannelette.ini";
 
 class Draft;
 
@@ -28,13 +28,25 @@ enum class Fate : std::uint8_t {
   kControl,  ///< acts before any setting is read: help, version, config; a flag only
 };
 
+/// A string literal in half the room of a string_view: the table has hundreds.
+class Literal {
+ public:
+  constexpr Literal(const char* text) : text_(text) {}  // NOLINT: implicit on purpose
+  operator std::string_view() const { return text_; }   // NOLINT
+  bool empty() const { return *text_ == '\0'; }
+  bool operator==(std::string_view other) const { return other == text_; }
+
+ private:
+  const char* text_;
+};
+
 struct Option {
-  std::string_view flag;     ///< without dashes; empty: INI only
-  std::string_view section;  ///< empty: no INI key
-  std::string_view key;
-  std::string_view argument;  ///< how help calls the value; empty: a boolean
-  std::string_view fallback;  ///< the default as text
-  std::string_view help;      ///< for kIgnored and kUnbuilt: why
+  Literal flag;     ///< without dashes; empty: INI only
+  Literal section;  ///< empty: no INI key
+  Literal key;
+  Literal argument;  ///< how help calls the value; empty: a boolean
+  Literal fallback;  ///< the default as text
+  Literal help;      ///< for kIgnored and kUnbuilt: why
   Setter set;
   Fate fate = Fate::kUsed;
   bool secret = false;      ///< the value is never shown

@@ -41,7 +41,7 @@ Wish wish_of(std::span<const char* const> arguments) {
 }
 
 void read_file(string_view given, Files& files, Draft& draft) {
-  const string_view path = given.empty() ? kDefaultConfig : given;
+  const string_view path = given.empty() ? string_view(kDefaultConfig) : given;
   const Origin origin{Source::kFile, {}, path, 0};
   const auto buffer = std::make_unique_for_overwrite<char[]>(kMaxIni);
   auto text = files.read(path, {buffer.get(), kMaxIni});

@@ -26,9 +26,10 @@ Address read_address(const ifaddrmsg& header, const Attributes& attributes) {
   return address;
 }
 
-/// `visit(const Address&, Ip4 peer)`; peer is the address itself unless the link is point-to-point.
-template <class Visit>
-Result<void> each_address(Netlink& netlink, int index, Visit visit) {
+/// For each address and its peer, which is the address itself unless the link is point-to-point.
+using AddressVisit = FunctionRef<void(const Address& address, Ip4 peer)>;
+
+Result<void> each_address(Netlink& netlink, int index, AddressVisit visit) {
   auto& request = netlink.request<ifaddrmsg>(RTM_GETADDR);
   request.ifa_family = AF_INET;
   request.ifa_index = static_cast<std::uint32_t>(index);

@@ -50,6 +50,9 @@ void MessageWriter::put(std::uint16_t type, const void* data, std::size_t size) 
   message()->nlmsg_len = static_cast<std::uint32_t>(size_ - message_);
 }
 
+void MessageWriter::put_u8(std::uint16_t type, std::uint8_t value) { put(type, &value, sizeof value); }
+void MessageWriter::put_u32(std::uint16_t type, std::uint32_t value) { put(type, &value, sizeof value); }
+
 void MessageWriter::put_be16(std::uint16_t type, std::uint16_t value) {
   const std::uint16_t wire = htons(value);
   put(type, &wire, sizeof wire);
@@ -135,6 +138,16 @@ std::string_view Attributes::text(std::uint16_t type) const {
   if (found.empty()) return {};
   const auto* begin = reinterpret_cast<const char*>(found.data());
   return {begin, strnlen(begin, found.size())};
+}
+
+const void* header_of(const nlmsghdr& message, std::size_t size) {
+  return message.nlmsg_len < MNL_NLMSG_HDRLEN + size ? nullptr : mnl_nlmsg_get_payload(&message);
+}
+
+Attributes attributes_of(const nlmsghdr& message, std::size_t header) {
+  const std::size_t before = MNL_NLMSG_HDRLEN + MNL_ALIGN(header);
+  if (message.nlmsg_len <= before) return {};
+  return Attributes({reinterpret_cast<const std::byte*>(&message) + before, message.nlmsg_len - before});
 }
 
 }  // namespace flannelette::kernel

@@ -31,12 +31,13 @@ class MessageWriter {
   Header& start(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence) {
     return *static_cast<Header*>(start(type, flags, sequence, sizeof(Header)));
   }
+  void* start(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence, std::size_t header);
   /// Of the message begun last.
   void add_flags(std::uint16_t flags);
 
   void put(std::uint16_t type, const void* data, std::size_t size);
-  void put_u8(std::uint16_t type, std::uint8_t value) { put(type, &value, sizeof value); }
-  void put_u32(std::uint16_t type, std::uint32_t value) { put(type, &value, sizeof value); }
+  void put_u8(std::uint16_t type, std::uint8_t value);
+  void put_u32(std::uint16_t type, std::uint32_t value);
   void put_be16(std::uint16_t type, std::uint16_t value);
   void put_be32(std::uint16_t type, std::uint32_t value);
   void put_flag(std::uint16_t type) { put(type, nullptr, 0); }
@@ -51,7 +52,6 @@ class MessageWriter {
   bool overflowed() const { return overflowed_; }
 
  private:
-  void* start(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence, std::size_t header);
   void* append(std::size_t size);
   nlmsghdr* message() { return reinterpret_cast<nlmsghdr*>(memory_.data() + message_); }
 
@@ -106,17 +106,17 @@ class Attributes {
 std::span<const std::byte> payload(const nlattr& attribute);
 
 /// The family header of a received message; nullptr if it is too short for one.
+const void* header_of(const nlmsghdr& message, std::size_t size);
 template <class Header>
 const Header* header_of(const nlmsghdr& message) {
-  if (message.nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(Header)) return nullptr;
-  return static_cast<const Header*>(mnl_nlmsg_get_payload(&message));
+  return static_cast<const Header*>(header_of(message, sizeof(Header)));
 }
 
+/// What follows the family header.
+Attributes attributes_of(const nlmsghdr& message, std::size_t header);
 template <class Header>
 Attributes attributes_of(const nlmsghdr& message) {
-  const std::size_t before = MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(Header));
-  if (message.nlmsg_len <= before) return {};
-  return Attributes({reinterpret_cast<const std::byte*>(&message) + before, message.nlmsg_len - before});
+  return attributes_of(message, sizeof(Header));
 }
 
 }  // namespace flannelette::kernel

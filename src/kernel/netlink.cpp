@@ -65,19 +65,38 @@ Result<void> Netlink::open() {
   return {};
 }
 
+void* Netlink::request(std::uint16_t type, std::uint16_t flags, std::size_t header) {
+  out_.clear();
+  return out_.start(type, flags, next_sequence(), header);
+}
+
 Result<void> Netlink::run(const char* context) {
   return get(context, [](const nlmsghdr&) {});
 }
 
-Result<void> Netlink::exchange(const char* context, Reader& reader) {
-  const std::uint32_t sequence = sequence_;
-  FLT_TRY(send(context));
-  return receive(context, sequence, sequence, reader);
+Result<void> Netlink::get(const char* context, Visit visit) {
+  out_.add_flags(NLM_F_ACK);
+  return call(context, visit);
 }
 
-Result<void> Netlink::outcome(const char* context, int sys_errno) {
-  if (sys_errno == 0) return {};
-  return netlink_error(context, sys_errno);
+Result<void> Netlink::dump(const char* context, Visit visit) {
+  out_.add_flags(NLM_F_DUMP);
+  return call(context, visit);
+}
+
+Result<void> Netlink::call(const char* context, Visit visit) {
+  struct Visitor final : Reader {
+    explicit Visitor(Visit v) : visit(v) {}
+    void message(const nlmsghdr& message) override { visit(message); }
+    void refused(std::uint32_t, int sys_errno) override { failure = sys_errno; }
+    Visit visit;
+    int failure = 0;
+  } visitor(visit);
+  const std::uint32_t sequence = sequence_;
+  FLT_TRY(send(context));
+  FLT_TRY(receive(context, sequence, sequence, visitor));
+  if (visitor.failure != 0) return netlink_error(context, visitor.failure);
+  return {};
 }
 
 Result<void> Netlink::send(const char* context) {

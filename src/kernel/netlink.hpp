@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "flannelette/base/function_ref.hpp"
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/unique_fd.hpp"
 #include "message.hpp"
@@ -34,6 +35,8 @@ class Netlink {
     ~Reader() = default;
   };
 
+  using Visit = FunctionRef<void(const nlmsghdr&)>;
+
   /// `out` and `in` may be shared with other sockets: they hold nothing between exchanges. `protocol` is
   /// NETLINK_ROUTE, ...
   Netlink(int protocol, Buffer& out, Buffer& in) : protocol_(protocol), in_(in), out_(out) {}
@@ -47,23 +50,14 @@ class Netlink {
   /// Begins the only request of an exchange.
   template <class Header>
   Header& request(std::uint16_t type, std::uint16_t flags = 0) {
-    out_.clear();
-    return out_.start<Header>(type, flags, next_sequence());
+    return *static_cast<Header*>(request(type, flags, sizeof(Header)));
   }
   /// Sends the request and waits for its acknowledgement. The error has `context` and a code after the errno.
   Result<void> run(const char* context);
-  /// The same; `visit(const nlmsghdr&)` gets the answer.
-  template <class Visit>
-  Result<void> get(const char* context, Visit visit) {
-    out_.add_flags(NLM_F_ACK);
-    return call(context, visit);
-  }
+  /// The same; `visit` gets the answer.
+  Result<void> get(const char* context, Visit visit);
   /// A dump. kInterrupted if what was visited may be incomplete or inconsistent.
-  template <class Visit>
-  Result<void> dump(const char* context, Visit visit) {
-    out_.add_flags(NLM_F_DUMP);
-    return call(context, visit);
-  }
+  Result<void> dump(const char* context, Visit visit);
 
   /// The layer below: sends what out() holds ...
   Result<void> send(const char* context);
@@ -73,20 +67,8 @@ class Netlink {
   Result<void> receive(const char* context, std::uint32_t first, std::uint32_t last, Reader& reader);
 
  private:
-  template <class Visit>
-  Result<void> call(const char* context, Visit& visit) {
-    struct Visitor final : Reader {
-      explicit Visitor(Visit& v) : visit(v) {}
-      void message(const nlmsghdr& message) override { visit(message); }
-      void refused(std::uint32_t, int sys_errno) override { failure = sys_errno; }
-      Visit& visit;
-      int failure = 0;
-    } visitor(visit);
-    FLT_TRY(exchange(context, visitor));
-    return outcome(context, visitor.failure);
-  }
-  Result<void> exchange(const char* context, Reader& reader);
-  static Result<void> outcome(const char* context, int sys_errno);
+  void* request(std::uint16_t type, std::uint16_t flags, std::size_t header);
+  Result<void> call(const char* context, Visit visit);
 
   const int protocol_;
   Buffer& in_;

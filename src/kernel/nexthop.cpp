@@ -45,4 +45,12 @@ void put_nexthop_id(MessageWriter& out, std::uint32_t sequence, std::uint16_t ty
   out.put_u32(NHA_ID, id);
 }
 
+Result<void> dump_nexthops(Netlink& netlink, int link, FunctionRef<void(const NexthopObject&)> visit) {
+  netlink.request<nhmsg>(RTM_GETNEXTHOP);
+  netlink.out().put_u32(NHA_OIF, static_cast<std::uint32_t>(link));
+  return netlink.dump("list nexthop objects", [&](const nlmsghdr& message) {
+    if (const auto object = read_nexthop(message)) visit(*object);
+  });
+}
+
 }  // namespace flannelette::kernel

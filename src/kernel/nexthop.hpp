@@ -58,14 +58,7 @@ void put_nexthop(MessageWriter& out, std::uint32_t sequence, std::uint16_t flags
 /// Appends a request about the object as a whole: RTM_GETNEXTHOP or RTM_DELNEXTHOP.
 void put_nexthop_id(MessageWriter& out, std::uint32_t sequence, std::uint16_t type, std::uint32_t id);
 
-/// `visit(const NexthopObject&)` for each on `link`. The kernel filters if it can: filter again.
-template <class Visit>
-Result<void> dump_nexthops(Netlink& netlink, int link, Visit visit) {
-  netlink.request<nhmsg>(RTM_GETNEXTHOP);
-  netlink.out().put_u32(NHA_OIF, static_cast<std::uint32_t>(link));
-  return netlink.dump("list nexthop objects", [&](const nlmsghdr& message) {
-    if (const auto object = read_nexthop(message)) visit(*object);
-  });
-}
+/// `visit` for each on `link`. The kernel filters if it can: filter again.
+Result<void> dump_nexthops(Netlink& netlink, int link, FunctionRef<void(const NexthopObject&)> visit);
 
 }  // namespace flannelette::kernel

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "route.hpp"
 
+#include <cerrno>
+
 namespace flannelette::kernel {
 namespace {
 
@@ -48,6 +50,19 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
     route.gateway = attributes.ip4(RTA_GATEWAY).value_or(Ip4{});
   }
   return route;
+}
+
+Result<void> dump_main_routes(Netlink& netlink, int link, FunctionRef<void(const MainRoute&)> visit) {
+  auto& request = netlink.request<rtmsg>(RTM_GETROUTE);
+  request.rtm_family = AF_INET;
+  request.rtm_table = RT_TABLE_MAIN;
+  if (link != 0) netlink.out().put_u32(RTA_OIF, static_cast<std::uint32_t>(link));
+  auto result = netlink.dump("list routes", [&](const nlmsghdr& message) {
+    if (const auto route = read_main_route(message)) visit(*route);
+  });
+  // Table main is made by its first route.
+  if (!result && result.error().sys_errno == ENOENT) return {};
+  return result;
 }
 
 }  // namespace flannelette::kernel

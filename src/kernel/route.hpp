@@ -37,20 +37,8 @@ struct MainRoute {
 /// request).
 std::optional<MainRoute> read_main_route(const nlmsghdr& message);
 
-/// `visit(const MainRoute&)` for each. `link` 0: of all links; else the kernel filters if it can: filter
+/// `visit` for each. `link` 0: of all links; else the kernel filters if it can: filter
 /// again.
-template <class Visit>
-Result<void> dump_main_routes(Netlink& netlink, int link, Visit visit) {
-  auto& request = netlink.request<rtmsg>(RTM_GETROUTE);
-  request.rtm_family = AF_INET;
-  request.rtm_table = RT_TABLE_MAIN;
-  if (link != 0) netlink.out().put_u32(RTA_OIF, static_cast<std::uint32_t>(link));
-  auto result = netlink.dump("list routes", [&](const nlmsghdr& message) {
-    if (const auto route = read_main_route(message)) visit(*route);
-  });
-  // Table main is made by its first route.
-  if (!result && result.error().sys_errno == ENOENT) return {};
-  return result;
-}
+Result<void> dump_main_routes(Netlink& netlink, int link, FunctionRef<void(const MainRoute&)> visit);
 
 }  // namespace flannelette::kernel

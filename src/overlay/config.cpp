@@ -60,7 +60,7 @@ class ConfigReader {
     if (first == Token::kBad) return false;
     fault_ = &draft.fault;
     if (first == Token::kBeginObject) {
-      if (!members([&](std::string_view key) { return member(key, draft); })) return false;
+      if (!document_.members([&](std::string_view key) { return member(key, draft); })) return false;
     } else if (first != Token::kNull) {  // Go takes null for an object without members
       if (!wrong(first, "", "the config must be a JSON object")) return false;
     }
@@ -96,9 +96,10 @@ class ConfigReader {
     if (token == Token::kBad) return false;
     if (token == Token::kNull) return true;
     fault_ = &draft.backend.fault;
-    const bool ok = token == Token::kBeginObject
-                        ? members([&](std::string_view key) { return backend_member(key, draft.backend); })
-                        : wrong(token, "Backend", "Backend must be an object with a Type");
+    const bool ok =
+        token == Token::kBeginObject
+            ? document_.members([&](std::string_view key) { return backend_member(key, draft.backend); })
+            : wrong(token, "Backend", "Backend must be an object with a Type");
     fault_ = &draft.fault;
     return ok;
   }
@@ -131,16 +132,6 @@ class ConfigReader {
     if (!integer("Backend.MTU", kMaxMtu, kWhy, out)) return false;
     if (out > 0 && out < kMinMtu) note("Backend.MTU", kWhy);
     return true;
-  }
-
-  template <class Handler>
-  bool members(Handler handler) {
-    for (;;) {
-      const Token token = document_.next();
-      if (token == Token::kEndObject) return true;
-      if (token != Token::kKey) return false;
-      if (!handler(document_.text())) return false;
-    }
   }
 
   bool boolean(const char* key, bool& out) {

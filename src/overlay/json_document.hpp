@@ -33,6 +33,16 @@ class JsonDocument {
     if (token == json::Token::kNeedMore) truncated();
     return token == json::Token::kEnd;
   }
+  /// The members of an object that has begun: `bool read(std::string_view key)` reads or skips the value.
+  /// False: the text is broken, or `read` said so.
+  template <class Read>
+  bool members(Read read) {
+    for (;;) {
+      const json::Token token = next();
+      if (token == json::Token::kEndObject) return true;
+      if (token != json::Token::kKey || !read(text())) return false;
+    }
+  }
   /// After the top-level value's last token: nothing but white space follows.
   bool ends() {
     if (next() != json::Token::kEnd) return false;

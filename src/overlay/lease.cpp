@@ -26,17 +26,6 @@ bool parse_half(std::string_view text, std::uint64_t max_length, Parse parse, Ad
   return true;
 }
 
-/// Reads the members of an object; `handler` takes a key's name and reads or skips its value. False: broken
-/// JSON, or the handler said so.
-template <class Handler>
-bool read_members(JsonDocument& document, Handler handler) {
-  for (;;) {
-    const Token token = document.next();
-    if (token == Token::kEndObject) return true;
-    if (token != Token::kKey || !handler(document.text())) return false;
-  }
-}
-
 /// Steps over a value whose first token was `token`; false: broken JSON.
 bool finish_value(JsonDocument& document, Token token) {
   if (token == Token::kBad) return false;
@@ -55,7 +44,7 @@ bool read_backend_data(JsonDocument& document, LeaseValue& out) {
   bool fault = false;
   std::optional<std::uint32_t> vni;
   std::optional<Mac> mac;
-  const bool whole = read_members(document, [&](std::string_view key) {
+  const bool whole = document.members([&](std::string_view key) {
     const bool is_vni = equal_ignoring_case(key, "VNI"sv);
     if (!is_vni && !equal_ignoring_case(key, "VtepMAC"sv)) return document.skip();
     const Token token = document.next();
@@ -139,7 +128,7 @@ std::optional<LeaseValue> parse_lease_value(std::string_view json) {
   LeaseValue value;
   const Token first = document.next();
   if (first == Token::kBeginObject) {
-    if (!read_members(document, [&](std::string_view key) { return read_member(document, key, value); }))
+    if (!document.members([&](std::string_view key) { return read_member(document, key, value); }))
       return std::nullopt;
   } else if (first != Token::kNull) {
     return std::nullopt;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "flannelette/base/delegate.hpp"
 #include "peer_record.hpp"
 
 namespace flannelette::overlay {
@@ -144,6 +145,11 @@ struct PeerTable::Impl {
   void settle();
   bool conflicts(const Touched& t) const;  ///< with another valid record
   void settle_by_rule();
+  bool configured(const PeerRecord& r) const { return r.length == local.config.subnet_len; }
+  // Orders of two records, given as indices.
+  bool before_at_its_address(std::uint32_t i, std::uint32_t j);
+  bool before_by_mac(std::uint32_t i, std::uint32_t j) { return records[i].mac < records[j].mac; }
+  bool before_among_contested(std::uint32_t i, std::uint32_t j);
   void accept(std::size_t index);
 
   // peer_plan.cpp

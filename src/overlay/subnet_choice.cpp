@@ -2,6 +2,7 @@
 // Questions about subnets: ours of an earlier life, somebody's, a free one.
 #include <algorithm>
 
+#include "flannelette/base/function_ref.hpp"
 #include "peer_table_impl.hpp"
 
 namespace flannelette::overlay {
@@ -31,9 +32,11 @@ bool takes(const PeerRecord& record, Net4 network) {
   return record.length > network.length && network.contains(record.subnet());
 }
 
+/// A run of free subnets; false ends the walk.
+using GapVisit = FunctionRef<bool(std::uint64_t first, std::uint64_t count)>;
+
 /// Walks the runs of free subnets in order. Slots are the subnets from SubnetMin on, numbered from 0.
-template <class Visit>
-void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& config, Visit visit) {
+void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& config, GapVisit visit) {
   const int shift = 32 - config.subnet_len;
   const std::uint32_t min = config.subnet_min.value;
   const std::uint64_t slots = (std::uint64_t{config.subnet_max.value - min} >> shift) + 1;

@@ -20,15 +20,15 @@ std::string_view name(Level level);
 /// One key=value of a log line. Holds views: use it only as a temporary in the call.
 class Field {
  public:
-  Field(std::string_view key, std::string_view value);
-  Field(std::string_view key, const char* value) : Field(key, std::string_view(value)) {}
-  Field(std::string_view key, std::int64_t value);
-  Field(std::string_view key, std::uint64_t value);
-  Field(std::string_view key, int value) : Field(key, std::int64_t{value}) {}
-  Field(std::string_view key, unsigned value) : Field(key, std::uint64_t{value}) {}
-  Field(std::string_view key, Ip4 value);
-  Field(std::string_view key, Net4 value);
-  Field(std::string_view key, Mac value);
+  Field(const char* key, std::string_view value);
+  Field(const char* key, const char* value) : Field(key, std::string_view(value)) {}
+  Field(const char* key, std::int64_t value);
+  Field(const char* key, std::uint64_t value);
+  Field(const char* key, int value) : Field(key, std::int64_t{value}) {}
+  Field(const char* key, unsigned value) : Field(key, std::uint64_t{value}) {}
+  Field(const char* key, Ip4 value);
+  Field(const char* key, Net4 value);
+  Field(const char* key, Mac value);
   /// `error="connect: Connection refused"`: context, then strerror or the code's name (and an mbedTLS error
   /// in hexadecimal).
   explicit Field(const Error& error);
@@ -41,7 +41,7 @@ class Field {
 
  private:
   static constexpr std::size_t kOwned = 64;
-  std::string_view key_;
+  const char* key_;        // a literal
   std::string_view view_;  // the value is view_, then text_
   Text<kOwned> text_;
 };

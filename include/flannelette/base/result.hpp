@@ -29,7 +29,7 @@ enum class Code : std::uint8_t {
 };
 
 /// What went wrong, where. `context` is a string literal ("open", "lease grant", "SubnetLen must be ..."),
-/// never owned.
+/// never owned and never null.
 struct [[nodiscard]] Error {
   Code code = Code::kSystem;
   int sys_errno = 0;  ///< errno where the kernel said no, else 0; for kTls the mbedTLS error (negative)
@@ -77,17 +77,17 @@ class [[nodiscard]] Result {
   };
 };
 
+/// Two words: it is returned in registers. Success is an Error without a context, which no other is.
 template <>
 class [[nodiscard]] Result<void> {
  public:
   Result() = default;
-  Result(Error error) : ok_(false), error_(error) {}  // NOLINT: implicit on purpose
-  explicit operator bool() const { return ok_; }
+  Result(Error error) : error_(error) {}  // NOLINT: implicit on purpose
+  explicit operator bool() const { return error_.context == nullptr; }
   const Error& error() const { return error_; }
 
  private:
-  bool ok_ = true;
-  Error error_;
+  Error error_{.context = nullptr};
 };
 
 /// `FLT_TRY(expr);` returns the error of a Result<void> (or any Result whose value is not wanted).

@@ -40,20 +40,19 @@ class Writer {
   bool overflowed_ = false;
 };
 
+/// Copies as much of the text as leaves room for the NUL that it adds; returns how much that is.
+std::size_t copy_cut(std::string_view text, std::span<char> out);
+
 /// A value type holding up to N bytes of text. Assigning more than N bytes fails and leaves the old text.
 template <std::size_t N>
 class Text {
  public:
   static constexpr std::size_t kCapacity = N;
 
-  Text() = default;
+  Text() { clear(); }
   /// For literals and values known to fit; what does not fit is cut (see assign for the checked form).
-  Text(std::string_view text) {  // NOLINT: implicit on purpose
-    size_ = text.size() < N ? text.size() : N;
-    for (std::size_t i = 0; i < size_; ++i) bytes_[i] = text[i];
-    bytes_[size_] = '\0';
-  }
-  Text(const char* text) : Text(std::string_view(text)) {}  // NOLINT
+  Text(std::string_view text) : size_(copy_cut(text, bytes_)) {}  // NOLINT: implicit on purpose
+  Text(const char* text) : Text(std::string_view(text)) {}        // NOLINT
 
   [[nodiscard]] bool assign(std::string_view text) {
     if (text.size() > N) return false;
@@ -72,8 +71,8 @@ class Text {
   friend bool operator==(const Text& a, const Text& b) { return a.view() == b.view(); }
 
  private:
-  std::array<char, N + 1> bytes_{};
-  std::size_t size_ = 0;
+  std::array<char, N + 1> bytes_;  // beyond the NUL they are not initialised
+  std::size_t size_;
 };
 
 /// `put_*` any writable thing into a fresh Text: `to_text<16>([&](Writer& w) { write(w, ip); })`.

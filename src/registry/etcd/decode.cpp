@@ -45,48 +45,48 @@ enum class Decoder::Field : std::uint8_t {
 
 struct Decoder::Member {
   Scope scope;
-  std::string_view name;
   Field field;
+  std::string_view name;
 };
 
 constexpr Decoder::Member Decoder::kMembers[] = {
-    {Scope::kPair, "key", Field::kKey},
-    {Scope::kPair, "create_revision", Field::kCreateRevision},
-    {Scope::kPair, "mod_revision", Field::kModRevision},
-    {Scope::kPair, "value", Field::kValue},
-    {Scope::kPair, "lease", Field::kLease},
-    {Scope::kEvent, "type", Field::kType},
-    {Scope::kEvent, "kv", Field::kPair},
-    {Scope::kHeader, "revision", Field::kRevision},
-    {Scope::kHeader, "cluster_id", Field::kCluster},
-    {Scope::kHeader, "raft_term", Field::kTerm},
-    {Scope::kDocument, "result", Field::kResult},
-    {Scope::kDocument, "header", Field::kHeader},
-    {Scope::kDocument, "kvs", Field::kPairs},
-    {Scope::kDocument, "more", Field::kMore},
-    {Scope::kDocument, "events", Field::kEvents},
-    {Scope::kDocument, "fragment", Field::kFragment},
-    {Scope::kDocument, "created", Field::kCreated},
-    {Scope::kDocument, "canceled", Field::kCanceled},
-    {Scope::kDocument, "compact_revision", Field::kCompactRevision},
-    {Scope::kDocument, "cancel_reason", Field::kText},
-    {Scope::kDocument, "succeeded", Field::kSucceeded},
-    {Scope::kDocument, "responses", Field::kResponses},
-    {Scope::kResponse, "response_range", Field::kRange},
-    {Scope::kRange, "kvs", Field::kPairs},
-    {Scope::kDocument, "ID", Field::kId},
-    {Scope::kDocument, "TTL", Field::kTtl},
-    {Scope::kDocument, "token", Field::kToken},
+    {Scope::kPair, Field::kKey, "key"},
+    {Scope::kPair, Field::kCreateRevision, "create_revision"},
+    {Scope::kPair, Field::kModRevision, "mod_revision"},
+    {Scope::kPair, Field::kValue, "value"},
+    {Scope::kPair, Field::kLease, "lease"},
+    {Scope::kEvent, Field::kType, "type"},
+    {Scope::kEvent, Field::kPair, "kv"},
+    {Scope::kHeader, Field::kRevision, "revision"},
+    {Scope::kHeader, Field::kCluster, "cluster_id"},
+    {Scope::kHeader, Field::kTerm, "raft_term"},
+    {Scope::kDocument, Field::kResult, "result"},
+    {Scope::kDocument, Field::kHeader, "header"},
+    {Scope::kDocument, Field::kPairs, "kvs"},
+    {Scope::kDocument, Field::kMore, "more"},
+    {Scope::kDocument, Field::kEvents, "events"},
+    {Scope::kDocument, Field::kFragment, "fragment"},
+    {Scope::kDocument, Field::kCreated, "created"},
+    {Scope::kDocument, Field::kCanceled, "canceled"},
+    {Scope::kDocument, Field::kCompactRevision, "compact_revision"},
+    {Scope::kDocument, Field::kText, "cancel_reason"},
+    {Scope::kDocument, Field::kSucceeded, "succeeded"},
+    {Scope::kDocument, Field::kResponses, "responses"},
+    {Scope::kResponse, Field::kRange, "response_range"},
+    {Scope::kRange, Field::kPairs, "kvs"},
+    {Scope::kDocument, Field::kId, "ID"},
+    {Scope::kDocument, Field::kTtl, "TTL"},
+    {Scope::kDocument, Field::kToken, "token"},
     // Errors: 3.4 and 3.5 send {"error":text,"message":text,"code":n}, 3.6 no "error"; on a stream the first
     // has
     // {"error":{"grpc_code":n,"http_code":n,"message":text}}, the later ones
     // {"error":{"code":n,"message":text}}.
-    {Scope::kDocument, "error", Field::kError},
-    {Scope::kDocument, "message", Field::kText},
-    {Scope::kDocument, "code", Field::kCode},
-    {Scope::kErrorBody, "grpc_code", Field::kCode},
-    {Scope::kErrorBody, "code", Field::kCode},
-    {Scope::kErrorBody, "message", Field::kText},
+    {Scope::kDocument, Field::kError, "error"},
+    {Scope::kDocument, Field::kText, "message"},
+    {Scope::kDocument, Field::kCode, "code"},
+    {Scope::kErrorBody, Field::kCode, "grpc_code"},
+    {Scope::kErrorBody, Field::kCode, "code"},
+    {Scope::kErrorBody, Field::kText, "message"},
 };
 
 Change change_of(const Pair& pair) {
