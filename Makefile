@@ -45,7 +45,7 @@ build-clang: ## build/clang: the program compiled by clang, for its warnings
 	@cmake --build build/clang
 
 test: build build-test build-asan $(addprefix vm-,$(VM_TARGETS)) ## all tests and checks; the program on ARM kernels among them
-	@tests/run.sh
+	@VM_TARGETS="$(VM_TARGETS)" tests/run.sh
 
 vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
@@ -65,6 +65,12 @@ soak: build build-test ## faults of a real etcd at random, and ten minutes of no
 demo: build ## three nodes and an etcd on this machine; KEEP=1 leaves them running
 	@toolchains/install.sh demo
 	@KEEP=$(KEEP) tests/demo.sh
+
+notls-%:
+	@toolchains/build.sh $* notls
+
+size: $(addprefix cross-,$(TARGETS)) notls-aarch64 ## a table of what is in the binary of every target; fails if one is over its budget
+	@toolchains/size.sh $(TARGETS) aarch64-notls
 
 check: build build-test ## format, layers, scripts, warnings, size
 	@tests/check/run.sh

@@ -45,7 +45,10 @@ if [ "$static" = ON ]; then
 else
   toolchains/sysroot.sh "$target" gnu "build/sysroot/$target-gnu"
 fi
-configure "$out/obj" -DFLANNELETTE_TLS=$tls -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr
+# On top of -Os: nothing is inlined that is larger than its call, one prologue a function, equal constants are one.
+small="-Os -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants"
+configure "$out/obj" -DFLANNELETTE_TLS=$tls -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
+  -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"
 cmake --build "$out/obj"
 # Under another name first: the old one may be running.
 "$gnu-strip" -s -R .comment -R .note.gnu.build-id -o "$out/flannelette.new" "$out/obj/flannelette"

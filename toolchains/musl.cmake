@@ -25,13 +25,19 @@ else()
 endif()
 
 # Functions with character buffers; -fstack-protector-strong costs 11 KiB more.
-set(common "${flags} ${pie} -fstack-protector -nostdinc")
+set(common "${flags} ${pie} -fstack-protector -fomit-frame-pointer -nostdinc")
+if(NOT model STREQUAL "-")
+  string(APPEND common " -mcmodel=${model}")
+endif()
 set(c_include "-isystem ${root}/include -isystem ${gcc_include}")
 set(CMAKE_C_FLAGS_INIT "${common} ${c_include}")
 set(CMAKE_CXX_FLAGS_INIT "${common} -nostdinc++ ${cxx_include} ${c_include}")
 
-# Padding between segments is dead weight in a small file, and there is most of it where pages may have 64 KiB.
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-fstack-usage -Wl,--build-id=none,-z,noseparate-code,-z,max-page-size=${page}")
+# Padding between segments is dead weight in a small file, and there is most of it where pages may have 64 KiB. Segments only
+# need the same place in their page in the file and in memory. RELRO pads most, and musl does nothing for it in a static program.
+# One partition: the optimiser sees the whole program.
+set(CMAKE_EXE_LINKER_FLAGS_INIT "-fstack-usage -flto-partition=one \
+-Wl,--build-id=none,-z,noseparate-code,-z,norelro,-z,max-page-size=${page},-z,common-page-size=64")
 set(lib ${root}/lib)
 foreach(language C CXX)
   set(CMAKE_${language}_LINK_EXECUTABLE "<CMAKE_C_COMPILER> <FLAGS> <CMAKE_${language}_LINK_FLAGS> <LINK_FLAGS> -nostdlib \

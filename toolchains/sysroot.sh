@@ -22,7 +22,11 @@ flags="$flags -fno-asynchronous-unwind-tables -fno-unwind-tables"
 protect=-fstack-protector  # not for musl, which sets the protector up
 case $libc-$musl in
   musl--) echo "sysroot: $target is built with glibc only" >&2; exit 1 ;;
-  musl-*) headers="-nostdinc -isystem $sysroot/include -isystem $("$CC" -print-file-name=include)" lto=-flto ;;
+  musl-*)
+    model=$("$here/target.sh" "$target" model)
+    [ "$model" = - ] || flags="$flags -mcmodel=$model"
+    headers="-nostdinc -isystem $sysroot/include -isystem $("$CC" -print-file-name=include)" lto=-flto
+    ;;
   gnu-*) headers="-isystem $sysroot/include" lto= ;;  # tests are linked often, and quickly without it
   *) echo "sysroot: musl or gnu, not $libc" >&2; exit 1 ;;
 esac
