@@ -3,7 +3,7 @@
 # Runs the parts of the test suite that are named (those of `make test` without a name) on what `make test` built, and
 # ends with one summary in cmocka's form. Exit status 0 or 1.
 #
-#   tests/run.sh                  # everything but most of the other targets
+#   tests/run.sh                  # everything here; for the targets in VM_TARGETS also the program, on kernels of their own
 #   tests/run.sh unit sim         # some parts
 #   tests/run.sh unit@armv7       # a part for another target (tests/README.md)
 #   tests/run.sh targets          # all parts of all other targets
@@ -17,7 +17,8 @@ cd "$(dirname "$0")/.." || exit 1
 readonly build=${FLANNELETTE_BUILD_DIR:-build}
 readonly results=$build/test-results
 all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system system-etcd35'
-readonly all_parts="$all_parts program@aarch64 vm@aarch64 program@armv7 vm@armv7"
+for target in ${VM_TARGETS:-}; do all_parts+=" program@$target vm@$target"; done  # make test says which
+readonly all_parts
 target_parts=$(
   for target in $(toolchains/target.sh); do
     [ "$target" != "$(uname -m)" ] || continue
