@@ -425,11 +425,13 @@ void ScriptedEtcd::feed(Watch& watch) {
   while (watch.next <= revision_) {
     const std::int64_t until = std::min(revision_, watch.next + catch_up - 1);
     std::vector<std::string> events;
-    for (const Event& event : history_) {
-      if (event.revision < watch.next || event.revision > until || !within(event.key, watch.key, watch.end))
-        continue;
-      events.push_back(std::string("{") + (event.removed ? "\"type\":\"DELETE\"," : "") +
-                       "\"kv\":" + pair_json(event.key, event.pair) + "}");
+    auto event =
+        std::lower_bound(history_.begin(), history_.end(), watch.next,
+                         [](const Event& e, std::int64_t revision) { return e.revision < revision; });
+    for (; event != history_.end() && event->revision <= until; ++event) {
+      if (!within(event->key, watch.key, watch.end)) continue;
+      events.push_back(std::string("{") + (event->removed ? "\"type\":\"DELETE\"," : "") +
+                       "\"kv\":" + pair_json(event->key, event->pair) + "}");
     }
     watch.next = until + 1;
     const std::size_t size =

@@ -81,6 +81,7 @@ class ScriptedEtcd {
   }  ///< takes everything, answers nothing; what was meant for that time is lost
   /// The connection that receives byte number n from now on is cut before it.
   void cut_after(std::size_t bytes) { cut_after_ = bytes; }
+  bool cut_is_to_come() const { return cut_after_.has_value(); }
   /// The next request for this path: the connection is cut instead of an answer; `executed`: only after it
   /// was carried out.
   void lose_answer(const std::string& path, bool executed) { lost_[path].push_back(executed); }
