@@ -154,8 +154,9 @@ Tables::Counts Tables::count() const {
 std::optional<double> Tables::wait(int peers, double limit) const {
   // The kernel's own count of prefixes is cheap and holds no lock that a writer needs. The tables themselves,
   // whose reading takes a while, are read once it says that all is there (one prefix is the device's own
-  // address), or that nothing moves.
-  const timespec pause{0, std::clamp(peers * 200L, 200'000L, 10'000'000L)};
+  // address), or that nothing moves. It walks all prefixes: with pauses of less than 1 us a prefix the
+  // looking would cost more time the more peers there are.
+  const timespec pause{0, std::clamp(peers * 1000L, 200'000L, 50'000'000L)};
   const double end = now() + limit;
   for (int before = -1;;) {
     const int seen = prefixes();
