@@ -77,6 +77,7 @@ void Watch::open() {
   foreign_.clear();
   from_ = std::min(next_, std::max(core_.newest.revision, floor_));
   proof_ = core_.newest.revision == from_ ? Proof::kWanted : Proof::kNotNeeded;
+  learning_ = !complete_;
   std::array<char, 1024> memory;
   json::Writer body(memory);
   write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), from_);
@@ -128,7 +129,7 @@ void Watch::on_pair(const Pair& pair) {
   if (pair.mod_revision < next_) {
     if (newest_ == core_.newest) {
       if (proof_ == Proof::kWanted) proof_ = Proof::kSeen;
-    } else if (complete_ && pair.mod_revision > core_.newest.revision) {
+    } else if (!learning_ && pair.mod_revision > core_.newest.revision) {
       proof_ = Proof::kRefuted;
     }
     return builder_.reset();

@@ -81,6 +81,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   Change newest_;           // its last change
   /// That this is the store that was listed.
   enum class Proof : std::uint8_t { kNotNeeded, kWanted, kSeen, kRefuted } proof_ = Proof::kNotNeeded;
+  bool learning_ = true;   // this connection may still tell what the list did not show, however slowly
   bool complete_ = false;  // core_.newest is the newest change before next_, removals included
   std::size_t endpoint_ = 0;
   int status_ = 0;
