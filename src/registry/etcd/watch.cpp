@@ -28,6 +28,7 @@ void Watch::begin(std::int64_t from) {
   next_ = from;
   floor_ = 1;
   complete_ = false;
+  behind_list_ = true;
   state_ = State::kWaiting;
   timer_.arm_in(0);
 }
@@ -76,6 +77,7 @@ void Watch::open() {
   malformed_ = false;
   foreign_.clear();
   from_ = std::min(next_, std::max(core_.newest.revision, floor_));
+  if (behind_list_ && next_ - from_ > kMaxHistory) from_ = next_;
   proof_ = core_.newest.revision == from_ ? Proof::kWanted : Proof::kNotNeeded;
   learning_ = !complete_;
   std::array<char, 1024> memory;
@@ -160,8 +162,8 @@ void Watch::on_message(const Message& message) {
   // everything.
   if (proof_ == Proof::kWanted || proof_ == Proof::kRefuted) return gap(kOtherStore, message);
   if (last_ != 0 && last_ >= core_.newest.revision) core_.newest = newest_;
+  if (last_ >= next_) complete_ = true;
   const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
-  if (seen >= next_) complete_ = true;
   next_ = std::max(next_, seen + 1);
   core_.delivered = std::max(core_.delivered, next_ - 1);
 }
@@ -181,7 +183,8 @@ void Watch::on_created(const Message& message) {
 void Watch::settle() {
   if (proof_ == Proof::kWanted) return gap(kOtherStore, {});
   settled_ = true;
-  complete_ = true;
+  if (!behind_list_ || from_ < next_) complete_ = true;
+  behind_list_ = false;
   token_renewed_ = false;
   backoff_.reset();
   gaps_.reset();
