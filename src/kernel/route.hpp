@@ -37,8 +37,7 @@ struct MainRoute {
 /// request).
 std::optional<MainRoute> read_main_route(const nlmsghdr& message);
 
-/// `visit` for each. `link` 0: of all links; else the kernel filters if it can: filter
-/// again.
+/// `visit` for each. `link` 0: of all links; else the kernel filters if it can: filter again.
 Result<void> dump_main_routes(Netlink& netlink, int link, FunctionRef<void(const MainRoute&)> visit);
 
 }  // namespace flannelette::kernel

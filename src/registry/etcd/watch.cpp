@@ -78,7 +78,7 @@ void Watch::open() {
   foreign_.clear();
   from_ = std::min(next_, std::max(core_.newest.revision, floor_));
   if (behind_list_ && next_ - from_ > kMaxHistory) from_ = next_;
-  proof_ = core_.newest.revision == from_ ? Proof::kWanted : Proof::kNotNeeded;
+  proven_ = core_.newest.revision != from_;
   learning_ = !complete_;
   std::array<char, 1024> memory;
   json::Writer body(memory);
@@ -130,9 +130,9 @@ void Watch::on_pair(const Pair& pair) {
   newest_ = change_of(pair);
   if (pair.mod_revision < next_) {
     if (newest_ == core_.newest) {
-      if (proof_ == Proof::kWanted) proof_ = Proof::kSeen;
+      proven_ = true;
     } else if (!learning_ && pair.mod_revision > core_.newest.revision) {
-      proof_ = Proof::kRefuted;
+      proven_ = false;
     }
     return builder_.reset();
   }
@@ -160,7 +160,7 @@ void Watch::on_message(const Message& message) {
   // revisions a message, and every one of these carries the store's newest revision (mvcc/watcher_group.go,
   // watchBatchMaxRevs). A message without events is a progress notice, sent only to a watch that has
   // everything.
-  if (proof_ == Proof::kWanted || proof_ == Proof::kRefuted) return gap(kOtherStore, message);
+  if (!proven_) return gap(kOtherStore, message);
   if (last_ != 0 && last_ >= core_.newest.revision) core_.newest = newest_;
   if (last_ >= next_) complete_ = true;
   const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
@@ -181,7 +181,7 @@ void Watch::on_created(const Message& message) {
 }
 
 void Watch::settle() {
-  if (proof_ == Proof::kWanted) return gap(kOtherStore, {});
+  if (!proven_) return gap(kOtherStore, {});
   settled_ = true;
   if (!behind_list_ || from_ < next_) complete_ = true;
   behind_list_ = false;

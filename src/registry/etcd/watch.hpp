@@ -77,13 +77,12 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   Backoff backoff_;
   Backoff gaps_;  // of its own: an outage must not make the listing wait that follows it
   State state_ = State::kOff;
-  std::int64_t next_ = 0;   // where to go on: everything before was delivered
-  std::int64_t floor_ = 1;  // what was before it is compacted, as far as etcd told
-  std::int64_t from_ = 0;   // what was asked for: next_, or before it for the proof
-  std::int64_t last_ = 0;   // mod_revision of the last event of the message being read
-  Change newest_;           // its last change
-  /// That this is the store that was listed.
-  enum class Proof : std::uint8_t { kNotNeeded, kWanted, kSeen, kRefuted } proof_ = Proof::kNotNeeded;
+  std::int64_t next_ = 0;    // where to go on: everything before was delivered
+  std::int64_t floor_ = 1;   // what was before it is compacted, as far as etcd told
+  std::int64_t from_ = 0;    // what was asked for: next_, or before it for the proof
+  std::int64_t last_ = 0;    // mod_revision of the last event of the message being read
+  Change newest_;            // its last change
+  bool proven_ = true;       // this is the store that was listed, as far as can be asked and was heard
   bool learning_ = true;     // this connection may still tell what the list did not show, however slowly
   bool behind_list_ = true;  // no connection behind the list has settled yet
   bool complete_ = false;    // core_.newest is the newest change before next_, removals included
