@@ -2,7 +2,7 @@
 #
 # The usual ways in; what is built and how is in CMakeLists.txt, for what in toolchains/targets.
 
-MACHINE := $(patsubst armv7%,armv7,$(shell uname -m))
+MACHINE := $(shell toolchains/target.sh -m)
 TARGETS := $(shell toolchains/target.sh)
 VM_TARGETS := aarch64 armv7  # make test has them on kernels of their own
 TARGET  ?=
@@ -17,10 +17,13 @@ all: build
 build: cross-$(MACHINE) ## the static, stripped binary for this machine: build/flannelette
 	@cp --remove-destination build/$(MACHINE)/flannelette build/flannelette
 
-cross: $(addprefix cross-,$(or $(TARGET),$(TARGETS))) ## build/NAME/flannelette for every target or for TARGET=NAME; TLS=0: build/NAME-notls
+cross: $(addprefix $(if $(filter 0,$(TLS)),notls,cross)-,$(or $(TARGET),$(TARGETS))) ## build/NAME/flannelette for every target or for TARGET=NAME; TLS=0: build/NAME-notls
 
 cross-%:
-	@toolchains/build.sh $* $(if $(filter 0,$(TLS)),notls,program)
+	@toolchains/build.sh $* program
+
+notls-%:
+	@toolchains/build.sh $* notls
 
 cross-test-%:
 	@toolchains/build.sh $* tests
@@ -65,9 +68,6 @@ soak: build build-test ## faults of a real etcd at random, and ten minutes of no
 demo: build ## three nodes and an etcd on this machine; KEEP=1 leaves them running
 	@toolchains/install.sh demo
 	@KEEP=$(KEEP) tests/demo.sh
-
-notls-%:
-	@toolchains/build.sh $* notls
 
 size: $(addprefix cross-,$(TARGETS)) notls-aarch64 ## a table of what is in the binary of every target; fails if one is over its budget
 	@toolchains/size.sh $(TARGETS) aarch64-notls

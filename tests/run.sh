@@ -19,16 +19,17 @@ readonly results=$build/test-results
 all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system system-etcd35'
 for target in ${VM_TARGETS:-}; do all_parts+=" program@$target vm@$target"; done  # make test says which
 readonly all_parts
+machine=$(toolchains/target.sh -m)
 target_parts=$(
   for target in $(toolchains/target.sh); do
-    [ "$target" != "$(uname -m)" ] || continue
+    [ "$target" != "$machine" ] || continue
     printf '%s ' "unit@$target" "sim@$target"
     [ "$(toolchains/target.sh "$target" musl)" = - ] || printf '%s ' "program@$target"
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
-  [ "$(uname -m)" != x86_64 ] || echo system@i686  # which the kernel runs itself
+  [ "$machine" != x86_64 ] || echo system@i686  # which the kernel runs itself
 )
-readonly target_parts
+readonly machine target_parts
 
 export CMOCKA_MESSAGE_OUTPUT=STDOUT
 unset CMOCKA_XML_FILE

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # target.sh                the names of all targets
+# target.sh -m             the target that this machine is; uname's word for it where there is none
 # target.sh NAME COLUMN    what toolchains/targets says in that column
 set -eu
 table=$(dirname "$0")/targets
-case $# in
+case $#${1:-} in
   0) exec awk '/^[^#]/ { print $1 }' "$table" ;;
-  2) ;;
+  1-m) uname -m | sed 's/^armv7.*/armv7/'; exit ;;
+  2*) ;;
   *) sed -n 's/^# \(target.sh\)/\1/p' "$0" >&2; exit 1 ;;
 esac
 

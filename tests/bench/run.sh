@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly build=${FLANNELETTE_BUILD_DIR:-build}
 export FLANNELETTE=${FLANNELETTE:-$build/flannelette}
-export BENCH_PROBE=${BENCH_PROBE:-$build/$(uname -m)/obj/bench_probe}
+export BENCH_PROBE=${BENCH_PROBE:-$build/$(toolchains/target.sh -m)/obj/bench_probe}
 export BENCH_RESULTS=$build/bench/results.tsv
 readonly bench=${BENCH:-$build/test/bench}
 mkdir -p "$build/bench"

@@ -35,7 +35,7 @@ check() {
   fi
 }
 
-machine=$(uname -m | sed 's/^armv7.*/armv7/')
+machine=$(toolchains/target.sh -m)
 check "$machine" "$build/flannelette"
 for target in $(toolchains/target.sh); do
   # What has no musl is linked with shared libraries.
