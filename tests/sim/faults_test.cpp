@@ -19,7 +19,6 @@ constexpr const char* kHosts[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3"};
 constexpr const char* kPaths[] = {"/v3/kv/range", "/v3/watch", "/v3/lease/keepalive"};
 constexpr unsigned kThirds = 200;  // record-only peers have subnets 10.5.1.0 to 10.5.200.0
 constexpr std::int64_t kTtl = 600;
-constexpr std::int64_t kYear = 365 * 86'400;
 /// Between two faults. A watch that lives shorter is no success to the registry, and its back-off goes on.
 constexpr Millis kRest = 6'000;
 
@@ -39,7 +38,7 @@ class Faults {
       settings.lease_ttl_seconds = kTtl;
       settings.renew_margin_seconds = 60;
     }
-    for (unsigned third = 1; third <= 50; ++third) put_peer(third);
+    for (unsigned third = 1; third <= 50; ++third) world.put_peer(third);
     a.start();
     b.start();
     REQUIRE(equal_within(10'000));
@@ -98,14 +97,6 @@ class Faults {
     REQUIRE_MESSAGE(equal, "after ", limit, " ms: ", differences(a), differences(b));
   }
 
-  /// On a lease of its own, as every node's record: no other history has the same record at the same
-  /// revision.
-  void put_peer(unsigned third) { put_peer(third, third); }
-  void put_peer(unsigned third, unsigned number) {
-    etcd.put(World::kPrefix + ("subnets/" + World::peer_key(third)), World::peer_value(number),
-             etcd.grant(kYear));
-  }
-
   /// Peers come, go and change.
   void churn(std::uint64_t most = 8) {
     for (std::uint64_t n = rng.below(most + 1); n > 0; --n) {
@@ -115,7 +106,7 @@ class Faults {
       } else {
         const unsigned number =
             rng.one_in(4) ? third + 256 * static_cast<unsigned>(1 + rng.below(40)) : third;
-        put_peer(third, number);
+        world.put_peer(third, number);
       }
       if (rng.one_in(3)) world.advance(static_cast<Millis>(rng.below(80)));
     }
@@ -157,7 +148,7 @@ Millis http_answers(Faults& f, const std::string& raw) {
 /// As a restored or new etcd has been given its users and its config again.
 void set_up_again(Faults& f) {
   f.world.put_config(kFaultyConfig);
-  for (std::uint64_t n = f.rng.below(60); n > 0; --n) f.put_peer(static_cast<unsigned>(1 + n));
+  for (std::uint64_t n = f.rng.below(60); n > 0; --n) f.world.put_peer(static_cast<unsigned>(1 + n));
   if (f.rng.one_in(2)) {
     for (int i = 0; i < 400; ++i) f.world.put("elsewhere", "x");  // it overtakes what the nodes know
   }

@@ -161,7 +161,12 @@ class World {
   /// A peer that is only a record: 10.5.<third>.0/24 at 172.31.0.<third>, MAC 02:..:<third>.
   static std::string peer_key(unsigned third);
   static std::string peer_value(unsigned number, const char* public_ip = nullptr);
-  void put_peer(unsigned third) { put("subnets/" + peer_key(third), peer_value(third)); }
+  void put_peer(unsigned third) { put_peer(third, third); }
+  /// With the value of peer `number`. On a lease of its own, as every node's record: no other history has the
+  /// same record at the same revision.
+  void put_peer(unsigned third, unsigned number) {
+    etcd.put(kPrefix + ("subnets/" + peer_key(third)), peer_value(number), etcd.grant(365 * 86'400));
+  }
   void remove_peer(unsigned third) { etcd.remove(kPrefix + ("subnets/" + peer_key(third))); }
   static Net4 peer_subnet(unsigned third) { return {{0x0a050000u + (third << 8)}, 24}; }
   static Ip4 peer_ip(unsigned number) { return {0xac1f0000u + number}; }
