@@ -27,14 +27,17 @@ const char* const kDown = "link set flannel.1 down";
 const char* const kUp = "link set flannel.1 up";
 const char* const kDelete = "link del flannel.1";
 
+/// As nodes come and go, each for itself, without a pause.
+void one_by_one(Lab& lab, int peers) { lab.set_peers(peers, 1); }
+
 /// The puts and removals themselves; the kernel's own share of losing a device, and the entries made anew.
 void measure_floor(const Settings& settings, Lab& lab, int peers, const Rows& rows, Report& report) {
   lab.set_peers(peers);
   double start = now();
-  lab.set_peers(peers + settings.burst);
+  one_by_one(lab, peers + settings.burst);
   report.add(rows.join, kFloor, now() - start);
   start = now();
-  lab.set_peers(peers);
+  one_by_one(lab, peers);
   report.add(rows.leave, kFloor, now() - start);
 
   const Guest guest(lab);
@@ -68,8 +71,8 @@ void measure_agent(const Settings& settings, Lab& lab, const Contender& contende
       report.note(row, contender.name, "not in " + std::to_string(settings.wait_seconds) + " s");
     }
   };
-  measure(rows.join, peers + settings.burst, [&] { lab.set_peers(peers + settings.burst); });
-  measure(rows.leave, peers, [&] { lab.set_peers(peers); });
+  measure(rows.join, peers + settings.burst, [&] { one_by_one(lab, peers + settings.burst); });
+  measure(rows.leave, peers, [&] { one_by_one(lab, peers); });
   measure(rows.bounce, peers, [&] {
     guest.node().ip(kDown);
     guest.node().ip(kUp);

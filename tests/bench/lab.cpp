@@ -131,9 +131,9 @@ std::optional<double> Guest::wait_for_subnet_file(double limit) const {
 
 Lab::Lab() : gateway_(etcd_) { etcd_.configure(kCrowdConfig); }
 
-void Lab::set_peers(int peers) {
-  if (peers > peers_) put_peers(gateway_, peers_ + 1, peers);
-  if (peers < peers_) remove_peers(gateway_, peers + 1, peers_);
+void Lab::set_peers(int peers, int per_transaction) {
+  if (peers > peers_) put_peers(gateway_, peers_ + 1, peers, per_transaction);
+  if (peers < peers_) remove_peers(gateway_, peers + 1, peers_, per_transaction);
   peers_ = peers;
 }
 

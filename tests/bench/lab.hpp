@@ -83,7 +83,7 @@ class Lab {
   const tests::Etcd& etcd() const { return etcd_; }
   tests::Gateway& gateway() { return gateway_; }
   /// Puts or removes peers until there are exactly so many, numbered from 1.
-  void set_peers(int peers);
+  void set_peers(int peers, int per_transaction = 100);
   int peers() const { return peers_; }
   /// The number of peers was changed by others.
   void peers_are(int peers) { peers_ = peers; }
