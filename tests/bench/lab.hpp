@@ -82,7 +82,8 @@ class Lab {
 
   const tests::Etcd& etcd() const { return etcd_; }
   tests::Gateway& gateway() { return gateway_; }
-  /// Puts or removes peers until there are exactly so many, numbered from 1.
+  /// Puts or removes peers until there are exactly so many, numbered from 1; `per_transaction` as for
+  /// put_peers.
   void set_peers(int peers, int per_transaction = 100);
   int peers() const { return peers_; }
   /// The number of peers was changed by others.
