@@ -71,7 +71,7 @@ std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
 }
 
 /// A kernel's tables, with its own way of replacing: an FDB upsert of a MAC with several remotes exchanges
-/// the first. All routes have nexthop objects.
+/// the first. The table's routes lead through nexthop objects; a meddler's may be plain, which is as good.
 class ModelKernel {
  public:
   struct Lladdr {
@@ -85,6 +85,7 @@ class ModelKernel {
   struct Path {
     Ip4 gateway;
     bool onlink;
+    bool through_object;
   };
   std::map<Ip4, Lladdr> neighbours;
   std::map<Mac, Remotes> fdb;
@@ -103,7 +104,7 @@ class ModelKernel {
         break;
       }
       case Change::Kind::kUpsertRoute:
-        routes[{c.subnet, 0}] = {c.subnet.base, true};
+        routes[{c.subnet, 0}] = {c.subnet.base, true, true};
         objects[c.subnet.base] = true;
         break;
       case Change::Kind::kDeleteRoute: routes.erase({c.subnet, c.metric}); break;
@@ -122,17 +123,18 @@ class ModelKernel {
   }
   void remove_object(Ip4 base) {
     if (objects.erase(base) != 0)
-      std::erase_if(routes, [&](const auto& r) { return r.second.gateway == base; });
+      std::erase_if(routes,
+                    [&](const auto& r) { return r.second.through_object && r.second.gateway == base; });
   }
   bool has(const Peer& p) const {
-    if (const auto o = objects.find(p.subnet.base); o == objects.end() || !o->second) return false;
     const auto n = neighbours.find(p.subnet.base);
     const auto f = fdb.find(p.mac);
     const auto r = routes.find({p.subnet, 0});
     return n != neighbours.end() && n->second.permanent && n->second.mac == p.mac && f != fdb.end() &&
            f->second.permanent &&
            std::find(f->second.list.begin(), f->second.list.end(), p.remote) != f->second.list.end() &&
-           r != routes.end() && r->second.gateway == p.subnet.base && r->second.onlink;
+           r != routes.end() && r->second.gateway == p.subnet.base && r->second.onlink &&
+           (!r->second.through_object || objects.at(p.subnet.base));
   }
   /// All of these, and nothing else but what is the kernel's own.
   bool is_exactly(const std::set<Peer>& peers) const {
@@ -149,7 +151,10 @@ class ModelKernel {
     for (const auto& [mac, remotes] : fdb) {
       if (macs.contains(mac) ? remotes.list.size() != 1 : remotes.permanent) return false;
     }
-    return routes.size() == peers.size() && objects.size() == bases.size();
+    for (const auto& [base, right] : objects) {
+      if (!right || !bases.contains(base)) return false;
+    }
+    return routes.size() == peers.size();
   }
 };
 
@@ -277,11 +282,13 @@ class World {
         break;
       }
       case 4: kernel.fdb.erase(m); break;
-      case 5:
+      case 5: {
+        const Ip4 gateway = rng_.one_in(2) ? base : remote;
         kernel.routes[{{base, static_cast<std::uint8_t>(24 + rng_.below(2))},
-                       static_cast<std::uint32_t>(rng_.below(2) * 100)}] = {rng_.one_in(2) ? base : remote,
-                                                                            rng_.one_in(2)};
+                       static_cast<std::uint32_t>(rng_.below(2) * 100)}] = {
+            gateway, rng_.one_in(2), kernel.objects.contains(gateway) && rng_.one_in(2)};
         break;
+      }
       case 6: kernel.routes.erase({{base, 24}, 0}); break;
       case 7: kernel.routes.clear(); break;
       case 8: kernel.objects[base] = false; break;
