@@ -26,10 +26,12 @@ void PeerTable::plan(ChangeSink& sink) {
   Impl& t = *impl_;
   if (!t.audited || t.in_audit || t.audit_finished || !t.local.subnet || (!t.dirty && !t.uncommitted)) return;
   t.settle();
+  PeerCounts counts{.records = t.records.size()};
   std::size_t first = t.records.size();  // the records that have something to program lie in [first, last)
   std::size_t last = 0;
   for (std::size_t i = 0; i < t.records.size(); ++i) {
     PeerRecord& record = t.records[i];
+    record.count_in(counts);  // on the way: the log asks after each event
     if (record.winner() && record.programmed) continue;  // nearly all, at each event
     if (!record.winner()) {
       t.retire(record);
@@ -38,6 +40,8 @@ void PeerTable::plan(ChangeSink& sink) {
       last = i + 1;
     }
   }
+  t.counts = counts;
+  t.counted = true;
   if (!t.audited) return;  // more than can be remembered: an audit will find it
   t.dirty = false;
 

@@ -82,6 +82,10 @@ struct PeerRecord {
   /// Its entries are, or may be, in the kernel.
   bool maybe_in_kernel() const { return programmed || planned || seen_any(); }
   void clear_seen() { seen_neighbour = seen_fdb = seen_route = fdb_present = 0; }
+  void count_in(PeerCounts& counts) const {
+    counts.peers += winner();
+    counts.ignored += !winner() && ignored() != Ignored::kOurs;
+  }
   LeaseKey key() const { return {subnet(), hash6 != 0 ? std::optional(PeerTable::kSomeNet6) : std::nullopt}; }
 };
 static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this times their nodes");

@@ -33,7 +33,7 @@ void PeerTable::set_local(const LocalNode& local) {
   t.local = local;
   for (PeerRecord& record : t.records) record.set_ignored(judge_record(record, local));
   t.settle_all = true;
-  t.dirty = true;
+  t.changed();
 }
 
 void PeerTable::begin_listing() {
@@ -74,7 +74,7 @@ Ignored PeerTable::upsert(const LeaseRecord& lease, bool* stored) {
   }
   t.touch(fresh);
   t.mac_ordered = false;
-  t.dirty = true;
+  t.changed();
   return fresh.ignored();
 }
 
@@ -88,7 +88,7 @@ void PeerTable::end_listing() {
     if (!record.listed) {
       t.touch(record);
       t.retire(record);
-      t.dirty = true;
+      t.changed();
       continue;
     }
     t.records[kept++] = record;
@@ -116,21 +116,17 @@ void PeerTable::remove(const LeaseKey& key, std::int64_t mod_revision) {
   t.records.erase(index, index + 1);
   --t.sorted;
   t.mac_ordered = false;
-  t.dirty = true;
+  t.changed();
 }
 
 PeerCounts PeerTable::counts() const {
-  impl_->settle();
-  PeerCounts counts;
-  counts.records = impl_->records.size();
-  for (const PeerRecord& record : impl_->records) {
-    if (record.winner()) {
-      ++counts.peers;
-    } else if (record.ignored() != Ignored::kOurs) {
-      ++counts.ignored;
-    }
-  }
-  return counts;
+  Impl& t = *impl_;
+  t.settle();
+  if (t.counted) return t.counts;
+  t.counts = {.records = t.records.size()};
+  for (const PeerRecord& record : t.records) record.count_in(t.counts);
+  t.counted = true;
+  return t.counts;
 }
 
 void PeerTable::visit_ignored(IgnoredVisitor& visitor) const {
@@ -205,7 +201,7 @@ void PeerTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   have.form = fresh.form;
   have.reason = fresh.reason;
   touch(have);
-  dirty = true;
+  changed();
 }
 
 void PeerTable::Impl::retire(PeerRecord& record) {

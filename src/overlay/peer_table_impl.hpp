@@ -117,6 +117,7 @@ struct PeerTable::Impl {
   bool in_listing = false;
   bool settle_all = false;   ///< the full rule is needed
   bool dirty = false;        ///< something changed that the last plan does not know
+  bool counted = false;      ///< `counts` holds for the records as they are
   bool uncommitted = false;  ///< the last plan, or audit, was not committed yet
   bool audited = false;      ///< the programmed bits are true
   bool in_audit = false;
@@ -127,6 +128,7 @@ struct PeerTable::Impl {
   bool mac_ordered =
       false;  ///< audit: `scratch` of the first records holds the winners in the order of their MACs
   std::size_t mac_order_size = 0;  ///< ... that many
+  PeerCounts counts;
 
   // peer_table.cpp
   void ensure_sorted();
@@ -134,10 +136,13 @@ struct PeerTable::Impl {
   bool holds(std::size_t index, const PeerPlace& place) const {
     return index < records.size() && place_of(records[index]) == place;
   }
+  void changed() {
+    dirty = true;
+    counted = false;
+  }
   void touch(const PeerRecord& version);
   /// The record changes or goes: what it has in the kernel is unwanted.
   void retire(PeerRecord& record);
-  void remove_at(std::size_t index);
   void replace(PeerRecord& have, const PeerRecord& fresh);
   bool push_unwanted(const Unwanted& entry);  ///< false: the list is full
 

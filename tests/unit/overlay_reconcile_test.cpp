@@ -313,6 +313,14 @@ class World {
     return peers;
   }
 
+  /// What the table counts on its way is what one who counts the visited finds.
+  void check_counts() const {
+    const PeerCounts counts = table.counts();
+    CHECK(counts.records == truth.size());
+    CHECK(counts.peers == naive_winners(truth, local).size());
+    CHECK(counts.ignored == ignored_of(table).size());
+  }
+
   /// Shows a snapshot of the kernel to the audit. `between` runs somewhere in the middle.
   template <class Between>
   void dump(Between between) {
@@ -355,6 +363,7 @@ class World {
     if (audit) corrupted = false;
     if (luck && rng_.one_in(5)) rng_.one_in(2) ? put_some() : remove_one();  // between plan and commit
     table.commit();
+    check_counts();
     return applier.count == 0;
   }
 
