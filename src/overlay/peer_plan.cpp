@@ -31,7 +31,7 @@ void PeerTable::plan(ChangeSink& sink) {
   std::size_t last = 0;
   for (std::size_t i = 0; i < t.records.size(); ++i) {
     PeerRecord& record = t.records[i];
-    record.count_in(counts);  // on the way: the log asks after each event
+    record.count_in(counts);                             // on the way: the log asks after each event
     if (record.winner() && record.programmed) continue;  // nearly all, at each event
     if (!record.winner()) {
       t.retire(record);
