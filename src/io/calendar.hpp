@@ -7,10 +7,11 @@
 
 namespace flannelette::io {
 
-/// Seconds since 1970 in the calendar of certificates (Gregorian, UTC), for any year: libc's time may end in
-/// 2038.
+// The calendar of certificates: Gregorian, UTC, years 0 to 9999, whatever libc's time can hold.
+
+/// Seconds since 1970.
 std::int64_t unix_seconds(int year, int month, int day, int hour, int minute, int second);
-/// "2027-01-31", UTC.
+/// "2027-01-31", of seconds since 1970; none before 1970.
 Text<10> date_of(std::int64_t unix_seconds);
 
 /// When this program was built: a clock that says less is wrong.

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/calendar.hpp"
+
+#include <doctest/doctest.h>
+
+namespace flannelette::io {
+
+TEST_SUITE("io/calendar") {
+  TEST_CASE("seconds since 1970 and dates, on both sides of leap days and of 2038") {
+    CHECK(unix_seconds(1970, 1, 1, 0, 0, 0) == 0);
+    CHECK(unix_seconds(2000, 2, 29, 12, 0, 0) == 951'825'600);
+    CHECK(unix_seconds(2038, 1, 19, 3, 14, 8) == 2'147'483'648);
+    CHECK(unix_seconds(9999, 12, 31, 23, 59, 59) == 253'402'300'799);
+    CHECK(date_of(0) == "1970-01-01");
+    CHECK(date_of(unix_seconds(2038, 1, 19, 3, 14, 8)) == "2038-01-19");
+    CHECK(date_of(unix_seconds(2088, 12, 18, 23, 59, 59)) == "2088-12-18");
+    CHECK(date_of(unix_seconds(2100, 2, 28, 23, 59, 59) + 1) == "2100-03-01");
+  }
+
+  TEST_CASE("every day until 9999 follows the one before") {
+    constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    std::int64_t now = 0;
+    for (int year = 1970; year < 10'000; ++year) {
+      const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+      for (int month = 1; month <= 12; ++month) {
+        for (int day = 1; day <= kDays[month - 1] + (leap && month == 2 ? 1 : 0); ++day, now += 86'400) {
+          const auto date = to_text<10>([&](Writer& out) {
+            out.put_signed(year).put(month < 10 ? "-0" : "-").put_signed(month);
+            out.put(day < 10 ? "-0" : "-").put_signed(day);
+          });
+          if (unix_seconds(year, month, day, 0, 0, 0) != now || date_of(now + 86'399) != date)
+            FAIL("not so: " << date.c_str());
+        }
+      }
+    }
+  }
+}
+
+}  // namespace flannelette::io
