@@ -3,7 +3,7 @@
 #
 # build.sh TARGET WHAT: compiles for TARGET (toolchains/targets), with all that it takes.
 #   WHAT=program   build/TARGET/flannelette, static and stripped; obj/flannelette there is the same with symbols
-#   WHAT=notls     build/TARGET-notls/flannelette: without TLS
+#   WHAT=notls     build/TARGET-notls/flannelette: the smallest one, without TLS, names and regular expressions
 #   WHAT=tests     build/TARGET-test/tests/unit and sim, with Debian's glibc and libstdc++ (doctest does not compile with Debian's
 #                  libstdc++ on musl)
 set -eu
@@ -36,8 +36,8 @@ if [ "$what" = tests ]; then
 fi
 
 case $what in
-  program) out=build/$target tls=ON ;;
-  notls) out=build/$target-notls tls=OFF ;;
+  program) out=build/$target parts=ON ;;
+  notls) out=build/$target-notls parts=OFF ;;
   *) echo "build: program, notls or tests, not $what" >&2; exit 1 ;;
 esac
 if [ "$static" = ON ]; then
@@ -47,10 +47,34 @@ else
 fi
 # On top of -Os: nothing is inlined that is larger than its call, one prologue a function, equal constants are one.
 small="-Os -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants"
-configure "$out/obj" -DFLANNELETTE_TLS=$tls -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
+configure "$out/obj" -DFLANNELETTE_TLS=$parts -DFLANNELETTE_NAMES=$parts -DFLANNELETTE_REGEX=$parts -DFLANNELETTE_IPTABLES=$parts \
+  -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
   -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"
 cmake --build "$out/obj"
+# strip_sections FILE: cuts the table of sections off, which no kernel reads: 1 KiB. binutils cannot before 2.41.
+strip_sections() {
+  end=0
+  for segment in $("$gnu-readelf" -lW "$1" | awk '$1 == "LOAD" { print $2 "+" $5 }'); do
+    # shellcheck disable=SC2004 # dash does not look into a variable for an expression
+    last=$(($segment))
+    [ "$last" -le "$end" ] || end=$last
+  done
+  head -c "$end" "$1" >"$1.cut"
+  # e_shoff, then e_shnum and e_shstrndx: zero means that there is none.
+  case $("$gnu-readelf" -h "$1") in
+    *ELF64*) fields='40 8 60 4' ;;
+    *) fields='32 4 48 4' ;;
+  esac
+  # shellcheck disable=SC2086 # a list of words
+  set -- "$1" $fields
+  dd if=/dev/zero of="$1.cut" bs=1 seek="$2" count="$3" conv=notrunc status=none
+  dd if=/dev/zero of="$1.cut" bs=1 seek="$4" count="$5" conv=notrunc status=none
+  chmod 755 "$1.cut"
+  mv "$1.cut" "$1"
+}
+
 # Under another name first: the old one may be running.
 "$gnu-strip" -s -R .comment -R .note.gnu.build-id -o "$out/flannelette.new" "$out/obj/flannelette"
+[ $static = OFF ] || strip_sections "$out/flannelette.new"
 mv "$out/flannelette.new" "$out/flannelette"
 echo "$out/flannelette: $(stat -c %s "$out/flannelette") bytes"

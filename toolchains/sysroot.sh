@@ -84,12 +84,7 @@ if [ -n "$archive" ]; then
 else
   cp -P "$work"/libmnl/usr/lib/*/libmnl.so* "$sysroot/lib/"
 fi
-if [ "$libc" = musl ]; then
-  echo "$here/glibc_shim.c" | compile libglibc_shim.a
-  printf 'ADDLIB %s\n' "$sysroot/lib/libmnl.a" "$sysroot/lib/libglibc_shim.a" |
-    { echo "CREATE $sysroot/lib/libmnl.a.new"; cat; echo SAVE; } | "$gnu-ar" -M
-  mv "$sysroot/lib/libmnl.a.new" "$sysroot/lib/libmnl.a"
-else
+if [ "$libc" = gnu ]; then
   cp -r /usr/include/doctest "$sysroot/include/"  # a header for any machine
 fi
 
@@ -104,7 +99,8 @@ done
 
 unpack inih "$downloads"/libinih_*.orig.tar.*
 cp "$work/inih/ini.h" "$sysroot/include/"
+sed -i '/^int ini_parse_file(/,/^}/d; /^int ini_parse(/,/^}/d' "$work/inih/ini.c" # not called, and stdio would be linked for them
 echo "$work/inih/ini.c" | compile libinih.a $lto $protect
 
-rm -rf "$work" "$sysroot/lib/libglibc_shim.a"
+rm -rf "$work"
 echo "$stamp" >"$sysroot/stamp"

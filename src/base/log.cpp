@@ -14,8 +14,7 @@ bool printable(char c) { return c >= 0x20 && c < 0x7f; }
 bool special(char c) { return c == '"' || c == '\\'; }
 
 bool needs_quotes(std::string_view value) {
-  return std::any_of(value.begin(), value.end(),
-                     [](char c) { return c == ' ' || special(c) || !printable(c); });
+  return std::ranges::any_of(value, [](char c) { return c == ' ' || special(c) || !printable(c); });
 }
 
 /// One call a byte, so that a line is cut at its limit and not before the piece that crosses it.

@@ -59,7 +59,7 @@ bool same_value(const Option& option, string_view a, string_view b) {
 
 bool any_https(const RunSettings& settings) {
   const auto endpoints = std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
-  return std::any_of(endpoints.begin(), endpoints.end(), [](const io::Endpoint& e) { return e.tls; });
+  return std::ranges::any_of(endpoints, [](const io::Endpoint& e) { return e.tls; });
 }
 
 }  // namespace
@@ -130,9 +130,10 @@ void Draft::refuse_tls() {
   constexpr string_view kNoTls = "this build has no TLS";
   const io::TlsSettings& tls = settings.tls;
   if (any_https(settings)) problem(origin_of_key("etcd", "endpoint"), {"https: ", kNoTls});
-  if (!tls.ca_file.empty()) problem(origin_of_key("etcd", "ca-file"), {kNoTls});
-  if (!tls.cert_file.empty()) problem(origin_of_key("etcd", "cert-file"), {kNoTls});
-  if (!tls.key_file.empty()) problem(origin_of_key("etcd", "key-file"), {kNoTls});
+  for (const auto& [key, file] :
+       {std::pair{"ca-file", &tls.ca_file}, {"cert-file", &tls.cert_file}, {"key-file", &tls.key_file}}) {
+    if (!file->empty()) problem(origin_of_key("etcd", key), {kNoTls});
+  }
 }
 
 void Draft::check_renew_margin() {

@@ -75,6 +75,7 @@ void write_help(Writer& out) {
   out.put('\n');
   if (!io::TlsContext::available())
     out.put("This build has no TLS: https and its three files are refused.\n\n");
+  if (!io::NetStream::resolves_names()) out.put("This build resolves no names: endpoints are addresses.\n\n");
   put_options(out, Fate::kUsed);
   out.put("\nOnly in the INI file:\n\n");
   for (const Option& option : options()) {

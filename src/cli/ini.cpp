@@ -33,9 +33,8 @@ bool has_mark_after_blank(string_view line) {
 }
 
 bool known_section(string_view section) {
-  const auto all = options();
   return !section.empty() &&
-         std::any_of(all.begin(), all.end(), [&](const Option& o) { return o.section == section; });
+         std::ranges::any_of(options(), [&](const Option& o) { return o.section == section; });
 }
 
 /// Hands the library only lines that every build of it reads alike; it does the splitting.

@@ -29,6 +29,12 @@ string_view set_bool(bool& out, string_view value, bool inverted = false) {
   return kOk;
 }
 
+/// One of two words.
+string_view set_choice(bool& out, string_view value, string_view yes, string_view no, string_view expected) {
+  out = value == yes;
+  return out || value == no ? kOk : expected;
+}
+
 template <std::size_t N>
 string_view set_text(Text<N>& out, string_view value, string_view complaint) {
   return out.assign(value) ? kOk : complaint;
@@ -79,6 +85,8 @@ string_view set_endpoints(Draft& draft, string_view value) {
       const string_view why = endpoint.error().context;
       return why.starts_with(kPrefix) ? why.substr(kPrefix.size()) : why;
     }
+    if (!io::NetStream::resolves_names() && !parse_ip4(endpoint->host) && !parse_ip6(endpoint->host))
+      return "this build resolves no names; give an address";
     if (etcd.endpoint_count == etcd.endpoints.size()) return "more than 16 endpoints";
     etcd.endpoints[etcd.endpoint_count++] = *endpoint;
   }
@@ -124,8 +132,7 @@ string_view set_registry_wait(Draft& draft, string_view value) {
 /// What the kernel takes for a name, less the double quote: there it would be a misunderstanding.
 bool interface_name(string_view text) {
   const auto good = [](char c) { return c > ' ' && c != '/' && c != ':' && c != '"' && c != '\x7f'; };
-  return !text.empty() && text.size() <= 15 && text != "." && text != ".." &&
-         std::all_of(text.begin(), text.end(), good);
+  return !text.empty() && text.size() <= 15 && text != "." && text != ".." && std::ranges::all_of(text, good);
 }
 
 string_view set_interface(Draft& draft, string_view value) {
@@ -218,8 +225,11 @@ constexpr Option kOptions[] = {
     {"", "etcd", "keepalive", "normal|metered", "normal",
      "whether an idle connection is probed every minute or every quarter of an hour",
      [](Draft& d, string_view v) {
-       d.settings.tcp = v == "metered" ? io::TcpSettings::metered() : io::TcpSettings{};
-       return v == "normal" || v == "metered" ? kOk : string_view("normal or metered is expected");
+       bool metered = false;
+       const string_view complaint =
+           set_choice(metered, v, "metered", "normal", "normal or metered is expected");
+       d.settings.tcp = metered ? io::TcpSettings::metered() : io::TcpSettings{};
+       return complaint;
      }},
     {"subnet-lease-renew-margin", "", "", "MINUTES", "60", "the same in minutes", set_margin_minutes},
 
@@ -252,14 +262,12 @@ constexpr Option kOptions[] = {
      [](Draft& d, string_view v) { return set_bool(d.settings.agent.forward_rules, v); }},
     {"", "node", "ip-forward", "set|warn", "warn", "what to do if net.ipv4.ip_forward is 0",
      [](Draft& d, string_view v) {
-       d.settings.agent.set_ip_forward = v == "set";
-       return v == "set" || v == "warn" ? kOk : string_view("set or warn is expected");
+       return set_choice(d.settings.agent.set_ip_forward, v, "set", "warn", "set or warn is expected");
      }},
     {"", "node", "nexthop-objects", "auto|off", "auto",
      "whether routes get nexthop objects where the kernel has them",
      [](Draft& d, string_view v) {
-       d.settings.nexthop_objects = v == "auto";
-       return v == "auto" || v == "off" ? kOk : string_view("auto or off is expected");
+       return set_choice(d.settings.nexthop_objects, v, "auto", "off", "auto or off is expected");
      }},
 
     {"v", "", "", "NUMBER", "0", "1 and more: log level debug", set_verbosity},

@@ -68,10 +68,12 @@ int run(const RunSettings& settings) {
   Log log(sink, clock, settings.agent.log_level);
   io::Loop loop(clock);
 
-  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGPIPE);  // write(2) says it
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
   Stopper stopper{loop};
   io::Signals signals(loop, io::Signals::Handler::to<&Stopper::on_signal>(&stopper));
-  sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);

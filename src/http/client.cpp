@@ -11,7 +11,7 @@ namespace {
 
 /// Visible bytes, blanks inside a header value too: nothing that could end a line.
 bool is_clean(std::string_view text, bool blanks) {
-  return std::all_of(text.begin(), text.end(), [blanks](char c) {
+  return std::ranges::all_of(text, [blanks](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte == ' ' || byte == '\t' ? blanks : byte > ' ' && byte != 0x7f;
   });

@@ -22,7 +22,7 @@ bool looks_like_ip4(std::string_view host) {
   if (!host.empty() && host.back() == '.') host.remove_suffix(1);
   const std::size_t dot = host.rfind('.');
   const std::string_view last = dot == std::string_view::npos ? host : host.substr(dot + 1);
-  return !last.empty() && std::all_of(last.begin(), last.end(), is_digit);
+  return !last.empty() && std::ranges::all_of(last, is_digit);
 }
 
 bool take_scheme(std::string_view& url, std::string_view scheme) {
@@ -60,7 +60,7 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
     if (port.find(':', 1) != std::string_view::npos)
       return invalid("endpoint: an IPv6 address needs brackets");
     if (host.empty()) return invalid("endpoint: the host is missing");
-    if (!std::all_of(host.begin(), host.end(), is_name_byte))
+    if (!std::ranges::all_of(host, is_name_byte))
       return invalid("endpoint: the host has a forbidden character");
     if (looks_like_ip4(host) && !parse_ip4(host)) return invalid("endpoint: not a valid IPv4 address");
   }

@@ -175,10 +175,14 @@ void NetStream::Impl::resolved(const Result<void>& result) {
   if (result) {
     const std::span<const Address> found = resolver.addresses();
     address_count = found.size();
-    const auto end = std::copy(found.begin(), found.end(), addresses.begin());
-    if (known) {
-      const auto good = std::find(addresses.begin(), end, *good_address);
-      if (good != end) std::rotate(addresses.begin(), good, good + 1);
+    std::ranges::copy(found, addresses.begin());
+    if (known) {  // first among them, if it is still one of them
+      const auto all = std::span(addresses).first(address_count);
+      const auto good = std::ranges::find(all, *good_address);
+      if (good != all.end()) {
+        std::copy_backward(all.begin(), good, good + 1);
+        all.front() = *good_address;
+      }
     }
   } else {
     last_error = result.error();

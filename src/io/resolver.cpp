@@ -15,6 +15,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "flannelette/io/net_stream.hpp"
+
 namespace flannelette::io {
 namespace {
 
@@ -87,19 +89,7 @@ void close_inherited() {
 
 }  // namespace
 
-std::optional<Address> parse_address(std::string_view text) {
-  Address address;
-  if (const std::optional<Ip4> ip = parse_ip4(text)) {
-    for (unsigned i = 0; i < 4; ++i) address.bytes[i] = static_cast<std::uint8_t>(ip->value >> (24 - 8 * i));
-    return address;
-  }
-  if (const std::optional<Ip6> ip = parse_ip6(text)) {
-    address.bytes = ip->bytes;
-    address.v6 = 1;
-    return address;
-  }
-  return std::nullopt;
-}
+bool NetStream::resolves_names() { return true; }
 
 Resolver::Resolver(Loop& loop, Delegate<void()> done)
     : done_(done),

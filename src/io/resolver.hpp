@@ -6,7 +6,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "flannelette/base/delegate.hpp"
@@ -14,18 +13,9 @@
 #include "flannelette/base/unique_fd.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/stream.hpp"
+#include "io/address.hpp"
 
 namespace flannelette::io {
-
-/// An address without its port, in the form that crosses the pipe from the child.
-struct Address {
-  std::array<std::uint8_t, 16> bytes{};  ///< network byte order; IPv4 in the first four
-  std::uint32_t scope = 0;               ///< interface index of a link-local IPv6 address
-  std::uint8_t v6 = 0;
-  friend bool operator==(const Address&, const Address&) = default;
-};
-
-std::optional<Address> parse_address(std::string_view text);
 
 /// libc's getaddrinfo in a short-lived child, so that the loop never waits for a name server. One name at a
 /// time.

@@ -24,8 +24,8 @@
 #include <utility>
 
 #include "flannelette/base/ip.hpp"
+#include "io/address.hpp"
 #include "io/calendar.hpp"
-#include "io/resolver.hpp"
 #include "io/tls_files.hpp"
 #include "io/tls_reading.hpp"
 #include "io/tls_words.hpp"

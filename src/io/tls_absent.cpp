@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// In the place of tls.cpp when the build has no TLS: a context that never loads, so that no session begins.
+// In the place of the other tls*.cpp and calendar.cpp when the build has no TLS: a context that never loads,
+// so that no session begins.
+#include "flannelette/io/tls_context.hpp"
 #include "io/tls.hpp"
-#include "io/tls_reading.hpp"
 
 namespace flannelette::io {
 namespace {
 constexpr Error kAbsent{Code::kTls, 0, "this build has no TLS"};
 }  // namespace
 
-struct TlsReading::Parsed {};
+struct TlsContext::Impl {};
 struct TlsSession::Impl {};
 
-TlsReading::TlsReading() = default;
-TlsReading::~TlsReading() = default;
-Result<void> TlsReading::load(const TlsSettings&, Files&, std::string_view&) { return kAbsent; }
-
+TlsContext::TlsContext(Loop&, const Clock&, Files&, Listener&) {}
+TlsContext::~TlsContext() = default;
+Result<void> TlsContext::load(const TlsSettings&, Text<Files::kMaxPath>*) { return kAbsent; }
+bool TlsContext::loaded() const { return false; }
 bool TlsContext::available() { return false; }
 
 TlsSession::TlsSession(TlsContext&) {}

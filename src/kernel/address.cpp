@@ -16,9 +16,9 @@ Address read_address(const ifaddrmsg& header, const Attributes& attributes) {
   Address address;
   address.link_index = static_cast<int>(header.ifa_index);
   // IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL is ours always.
-  const Ip4 peer = attributes.ip4(IFA_ADDRESS).value_or(Ip4{});
-  address.net = {attributes.ip4(IFA_LOCAL).value_or(peer), header.ifa_prefixlen};
-  const std::uint32_t flags = attributes.u32(IFA_FLAGS).value_or(header.ifa_flags);
+  const Ip4 peer = attributes.ip4(IFA_ADDRESS, Ip4{});
+  address.net = {attributes.ip4(IFA_LOCAL, peer), header.ifa_prefixlen};
+  const std::uint32_t flags = attributes.u32(IFA_FLAGS, header.ifa_flags);
   address.permanent = (flags & IFA_F_PERMANENT) != 0;
   address.secondary = (flags & IFA_F_SECONDARY) != 0;
   address.deprecated = (flags & IFA_F_DEPRECATED) != 0;
@@ -39,7 +39,7 @@ Result<void> each_address(Netlink& netlink, int index, AddressVisit visit) {
     const auto attributes = attributes_of<ifaddrmsg>(message);
     const Address address = read_address(*header, attributes);
     if (index != 0 && address.link_index != index) return;
-    visit(address, attributes.ip4(IFA_ADDRESS).value_or(address.net.base));
+    visit(address, attributes.ip4(IFA_ADDRESS, address.net.base));
   });
 }
 

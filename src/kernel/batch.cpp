@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "flannelette/base/sort.hpp"
 #include "route.hpp"
 
 namespace flannelette::kernel {
@@ -169,21 +170,17 @@ void Batch::fail(const Change& change, const Error& error) {
 // -- routes that were refused --
 
 Result<void> Batch::look() {
-  const auto end = contested_.begin() + contested_count_;
-  if (std::none_of(contested_.begin(), end, [](const Contested& c) { return c.route; })) return {};
-  // Not std::sort, which is a kilobyte more for each type.
-  const auto compare_subnets = [](const void* a, const void* b, void* self) {
-    const auto subnet = [self](const void* contested) {
-      return static_cast<const Batch*>(self)
-          ->changes_[static_cast<const Contested*>(contested)->change]
-          .subnet;
-    };
-    const auto order = subnet(a) <=> subnet(b);
-    return order < 0 ? -1 : static_cast<int>(order > 0);
-  };
-  ::qsort_r(contested_.data(), contested_count_, sizeof(Contested), compare_subnets, this);
+  const auto contested = std::span(contested_).first(contested_count_);
+  if (std::ranges::none_of(contested, [](const Contested& c) { return c.route; })) return {};
+  std::array<std::uint32_t, kMaxRequests> by_subnet;
+  const std::span<std::uint32_t> order(by_subnet.data(), contested_count_);
+  for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  sort(order, [this](auto i, auto j) {
+    return changes_[contested_[i].change].subnet < changes_[contested_[j].change].subnet;
+  });
+  arrange(contested_.data(), order);
   for (int attempt = 1;; ++attempt) {
-    for (auto at = contested_.begin(); at != end; ++at) at->seen = {};
+    for (Contested& one : contested) one.seen = {};
     const auto seen = dump_main_routes(netlink_, 0, [this](const MainRoute& route) { look_at(route); });
     if (seen || seen.error().code != Code::kInterrupted || attempt == kLooks) return seen;
   }

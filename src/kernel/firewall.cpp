@@ -122,6 +122,8 @@ class Inspection {
 
 }  // namespace
 
+bool is_flanneld_chain(std::string_view name) { return name == "FLANNEL-POSTRTG" || name == "FLANNEL-FWD"; }
+
 Result<void> inspect_firewall(Netlink& netlink, Files& files, FindingVisitor& visitor) {
   const auto inspected = Inspection(netlink, visitor).run();
   if (!inspected && !nft::absent(inspected.error())) return inspected.error();

@@ -109,8 +109,6 @@ Result<void> inspect_table(int fd, std::string_view table, FindingVisitor& visit
 
 }  // namespace
 
-bool is_flanneld_chain(std::string_view name) { return name == "FLANNEL-POSTRTG" || name == "FLANNEL-FWD"; }
-
 Result<void> inspect_legacy_iptables(Files& files, FindingVisitor& visitor) {
   std::array<char, 256> buffer;
   const auto names = files.read(kNames, buffer);

@@ -20,7 +20,7 @@ Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
     Link link;
     link.index = header->ifi_index;
     if (!link.name.assign(attributes.text(IFLA_IFNAME))) return;
-    link.mtu = attributes.u32(IFLA_MTU).value_or(0);
+    link.mtu = attributes.u32(IFLA_MTU, 0);
     link.up = (header->ifi_flags & IFF_UP) != 0;
     link.running = (header->ifi_flags & IFF_RUNNING) != 0;
     link.loopback = (header->ifi_flags & IFF_LOOPBACK) != 0;
@@ -53,8 +53,8 @@ Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, Ip4 destination) {
     const auto attributes = attributes_of<rtmsg>(message);
     const auto link = attributes.u32(RTA_OIF);
     if (!link) return;
-    answer = RouteAnswer{static_cast<int>(*link), attributes.ip4(RTA_PREFSRC).value_or(Ip4{}),
-                         attributes.ip4(RTA_GATEWAY).value_or(Ip4{})};
+    answer = RouteAnswer{static_cast<int>(*link), attributes.ip4(RTA_PREFSRC, Ip4{}),
+                         attributes.ip4(RTA_GATEWAY, Ip4{})};
   });
   if (!asked) {
     switch (asked.error().sys_errno) {

@@ -84,25 +84,17 @@ void MessageWriter::end(Nest nest) {
   reinterpret_cast<nlattr*>(memory_.data() + nest)->nla_len = static_cast<std::uint16_t>(size_ - nest);
 }
 
-const nlattr* Attributes::take(std::span<const std::byte>& rest) {
-  const auto* attribute = reinterpret_cast<const nlattr*>(rest.data());
-  if (rest.size() > INT32_MAX || !mnl_attr_ok(attribute, static_cast<int>(rest.size()))) return nullptr;
-  const std::size_t padded = MNL_ALIGN(attribute->nla_len);
-  rest = rest.subspan(padded < rest.size() ? padded : rest.size());
-  return attribute;
-}
-
 const nlattr* Attributes::find(std::uint16_t type) const {
   std::span<const std::byte> rest = bytes_;
-  while (const nlattr* attribute = take(rest)) {
-    if (mnl_attr_get_type(attribute) == type) return attribute;
+  while (const nlattr* attribute = take_attribute(rest)) {
+    if ((attribute->nla_type & NLA_TYPE_MASK) == type) return attribute;
   }
   return nullptr;
 }
 
 std::span<const std::byte> payload(const nlattr& attribute) {
-  return {static_cast<const std::byte*>(mnl_attr_get_payload(&attribute)),
-          mnl_attr_get_payload_len(&attribute)};
+  return {reinterpret_cast<const std::byte*>(&attribute) + MNL_ATTR_HDRLEN,
+          attribute.nla_len - MNL_ATTR_HDRLEN};
 }
 
 std::span<const std::byte> Attributes::bytes(std::uint16_t type) const {
@@ -141,7 +133,9 @@ std::string_view Attributes::text(std::uint16_t type) const {
 }
 
 const void* header_of(const nlmsghdr& message, std::size_t size) {
-  return message.nlmsg_len < MNL_NLMSG_HDRLEN + size ? nullptr : mnl_nlmsg_get_payload(&message);
+  return message.nlmsg_len < MNL_NLMSG_HDRLEN + size
+             ? nullptr
+             : reinterpret_cast<const std::byte*>(&message) + MNL_NLMSG_HDRLEN;
 }
 
 Attributes attributes_of(const nlmsghdr& message, std::size_t header) {

@@ -62,6 +62,22 @@ class MessageWriter {
   alignas(8) std::byte spill_[64];  ///< a family header that did not fit is written here
 };
 
+/// Takes the first of a run of things that begin with a header, which gives the whole length in its member
+/// Length, and are padded to four bytes: attributes, messages, hops. nullptr: none is left that is whole.
+/// (libmnl has functions for it in two object files of 5 KiB, which come whole.)
+template <class Header, auto Length>
+const Header* take(std::span<const std::byte>& rest) {
+  const auto* first = reinterpret_cast<const Header*>(rest.data());
+  if (rest.size() < sizeof(Header) || first->*Length < sizeof(Header) || first->*Length > rest.size())
+    return nullptr;
+  const std::size_t padded = MNL_ALIGN(first->*Length);
+  rest = rest.subspan(padded < rest.size() ? padded : rest.size());
+  return first;
+}
+inline const nlmsghdr* take_message(std::span<const std::byte>& rest) {
+  return take<nlmsghdr, &nlmsghdr::nlmsg_len>(rest);
+}
+
 /// A run of attributes inside a received message: reads by type and checks every length. The bytes stay where
 /// they are.
 class Attributes {
@@ -73,9 +89,13 @@ class Attributes {
   bool has(std::uint16_t type) const { return find(type) != nullptr; }
   std::optional<std::uint8_t> u8(std::uint16_t type) const { return fixed<std::uint8_t>(type); }
   std::optional<std::uint32_t> u32(std::uint16_t type) const { return fixed<std::uint32_t>(type); }
+  std::uint32_t u32(std::uint16_t type, std::uint32_t otherwise) const {
+    return u32(type).value_or(otherwise);
+  }
   std::optional<std::uint16_t> be16(std::uint16_t type) const;
   std::optional<std::uint32_t> be32(std::uint16_t type) const;
   std::optional<Ip4> ip4(std::uint16_t type) const;
+  Ip4 ip4(std::uint16_t type, Ip4 otherwise) const { return ip4(type).value_or(otherwise); }
   std::optional<Mac> mac(std::uint16_t type) const;
   std::string_view text(std::uint16_t type) const;  ///< up to the NUL; empty if absent
   std::span<const std::byte> bytes(std::uint16_t type) const;
@@ -85,11 +105,13 @@ class Attributes {
   template <class Visit>
   void each(Visit visit) const {
     std::span<const std::byte> rest = bytes_;
-    while (const nlattr* attribute = take(rest)) visit(*attribute);
+    while (const nlattr* attribute = take_attribute(rest)) visit(*attribute);
   }
 
  private:
-  static const nlattr* take(std::span<const std::byte>& rest);
+  static const nlattr* take_attribute(std::span<const std::byte>& rest) {
+    return take<nlattr, &nlattr::nla_len>(rest);
+  }
 
   template <class T>
   std::optional<T> fixed(std::uint16_t type) const {

@@ -26,17 +26,11 @@ bool is_scan(const nlmsghdr& message) {
 }  // namespace
 
 Result<void> Monitor::open() {
-  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
-  if (!fd) return system_error("netlink monitor socket", errno);
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR;
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return system_error("netlink monitor bind", errno);
-  }
+  Result<Socket> opened = open_socket(NETLINK_ROUTE, SOCK_NONBLOCK, RTMGRP_LINK | RTMGRP_IPV4_IFADDR);
+  if (!opened) return opened.error();
   source_.unwatch();
-  socket_ = std::move(fd);
-  return source_.watch(socket_.get(), EPOLLIN);
+  socket_ = std::move(*opened);
+  return source_.watch(mnl_socket_get_fd(socket_.get()), EPOLLIN);
 }
 
 void Monitor::on_ready(std::uint32_t) {
@@ -49,7 +43,7 @@ bool Monitor::drain() {
     alignas(nlmsghdr) std::byte bytes[4096];
     sockaddr_nl from{};
     socklen_t from_size = sizeof from;
-    const ssize_t got = ::recvfrom(socket_.get(), bytes, sizeof bytes, MSG_TRUNC,
+    const ssize_t got = ::recvfrom(mnl_socket_get_fd(socket_.get()), bytes, sizeof bytes, MSG_TRUNC,
                                    reinterpret_cast<sockaddr*>(&from), &from_size);
     if (got < 0) {
       if (errno == EINTR) continue;
@@ -64,9 +58,8 @@ bool Monitor::drain() {
       rings = true;
       continue;
     }
-    int length = static_cast<int>(got);
-    for (const auto* message = reinterpret_cast<const nlmsghdr*>(bytes); mnl_nlmsg_ok(message, length);
-         message = mnl_nlmsg_next(message, &length)) {
+    std::span<const std::byte> rest(bytes, static_cast<std::size_t>(got));
+    while (const nlmsghdr* message = take_message(rest)) {
       if (!is_scan(*message)) rings = true;
       note(*message);
     }

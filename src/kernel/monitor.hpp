@@ -5,8 +5,8 @@
 
 #include <cstddef>
 
-#include "flannelette/base/unique_fd.hpp"
 #include "flannelette/io/loop.hpp"
+#include "socket.hpp"
 
 namespace flannelette::kernel {
 
@@ -28,7 +28,7 @@ class Monitor {
   bool drain();
   void note(const nlmsghdr& message);
 
-  UniqueFd socket_;
+  Socket socket_;
   io::Source source_;  ///< after socket_: unregistered before it is closed
   Delegate<void()> doorbell_;
   int index_ = 0;  ///< of the link that went_down() is asked about

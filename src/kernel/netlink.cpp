@@ -45,23 +45,19 @@ Error netlink_error(const char* context, int sys_errno) {
 
 Result<void> Netlink::open() {
   if (socket_) return {};
-  UniqueFd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol_));
-  if (!fd) return netlink_error("netlink socket", errno);
+  Result<Socket> opened = open_socket(protocol_);
+  if (!opened) return netlink_error(opened.error().context, opened.error().sys_errno);
+  const int fd = mnl_socket_get_fd(opened->get());
   // Lets the kernel filter dumps (4.20 and later); we filter again ourselves.
-  set_option(fd.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
-  set_option(fd.get(), SOL_NETLINK, NETLINK_EXT_ACK, 1);
+  set_option(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1);
+  set_option(fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
   // Errors need not repeat the request: hundreds of them must fit the receive queue.
-  set_option(fd.get(), SOL_NETLINK, NETLINK_CAP_ACK, 1);
-  set_option(fd.get(), SOL_SOCKET, SO_RCVBUF, kReceiveQueue);
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &kReceiveTimeout, sizeof kReceiveTimeout) != 0) {
+  set_option(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
+  set_option(fd, SOL_SOCKET, SO_RCVBUF, kReceiveQueue);
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kReceiveTimeout, sizeof kReceiveTimeout) != 0) {
     return system_error("netlink receive timeout", errno);
   }
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return system_error("netlink bind", errno);
-  }
-  socket_ = std::move(fd);
+  socket_ = std::move(*opened);
   return {};
 }
 
@@ -102,13 +98,9 @@ Result<void> Netlink::call(const char* context, Visit visit) {
 Result<void> Netlink::send(const char* context) {
   FLT_TRY(open());
   if (out_.overflowed()) return Error{Code::kLimit, 0, context};
-  sockaddr_nl kernel{};
-  kernel.nl_family = AF_NETLINK;
   const std::span<const std::byte> bytes = out_.bytes();
   for (;;) {
-    const ssize_t sent = ::sendto(socket_.get(), bytes.data(), bytes.size(), 0,
-                                  reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel);
-    if (sent >= 0) return {};  // datagrams go whole
+    if (mnl_socket_sendto(socket_.get(), bytes.data(), bytes.size()) >= 0) return {};  // datagrams go whole
     if (errno != EINTR) return netlink_error(context, errno);
   }
 }
@@ -124,7 +116,7 @@ Result<void> Netlink::receive(const char* context, std::uint32_t first, std::uin
     wrapper.msg_iov = &piece;
     wrapper.msg_iovlen = 1;
     // After a loss the end of the answer may be what was lost: take what is there, wait for nothing.
-    const ssize_t got = ::recvmsg(socket_.get(), &wrapper, lost ? MSG_DONTWAIT : 0);
+    const ssize_t got = ::recvmsg(mnl_socket_get_fd(socket_.get()), &wrapper, lost ? MSG_DONTWAIT : 0);
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno == ENOBUFS) {
@@ -140,9 +132,8 @@ Result<void> Netlink::receive(const char* context, std::uint32_t first, std::uin
     if ((wrapper.msg_flags & MSG_TRUNC) != 0) lost = true;
 
     bool ended = false;
-    int length = static_cast<int>(got);
-    for (const auto* message = reinterpret_cast<const nlmsghdr*>(in_); mnl_nlmsg_ok(message, length);
-         message = mnl_nlmsg_next(message, &length)) {
+    std::span<const std::byte> rest(in_, static_cast<std::size_t>(got));
+    while (const nlmsghdr* message = take_message(rest)) {
       if (message->nlmsg_seq - first > last - first) continue;
       if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) lost = true;
       switch (message->nlmsg_type) {

@@ -7,8 +7,8 @@
 
 #include "flannelette/base/function_ref.hpp"
 #include "flannelette/base/result.hpp"
-#include "flannelette/base/unique_fd.hpp"
 #include "message.hpp"
+#include "socket.hpp"
 
 namespace flannelette::kernel {
 
@@ -73,7 +73,7 @@ class Netlink {
   const int protocol_;
   Buffer& in_;
   MessageWriter out_;
-  UniqueFd socket_;
+  Socket socket_;
   std::uint32_t sequence_ = 0;
 };
 

@@ -12,9 +12,9 @@ std::optional<NexthopObject> read_nexthop(const nlmsghdr& message) {
   if (message.nlmsg_type != RTM_NEWNEXTHOP || header == nullptr) return std::nullopt;
   const auto attributes = attributes_of<nhmsg>(message);
   NexthopObject object;
-  object.id = attributes.u32(NHA_ID).value_or(0);
-  object.link = static_cast<int>(attributes.u32(NHA_OIF).value_or(0));
-  object.gateway = attributes.ip4(NHA_GATEWAY).value_or(Ip4{});
+  object.id = attributes.u32(NHA_ID, 0);
+  object.link = static_cast<int>(attributes.u32(NHA_OIF, 0));
+  object.gateway = attributes.ip4(NHA_GATEWAY, Ip4{});
   object.onlink = (header->nh_flags & RTNH_F_ONLINK) != 0;
   return object;
 }

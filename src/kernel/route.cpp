@@ -8,17 +8,13 @@ namespace {
 
 void read_multipath(std::span<const std::byte> bytes, MainRoute& route) {
   int hops = 0;
-  while (bytes.size() >= sizeof(rtnexthop)) {
-    const auto* hop = reinterpret_cast<const rtnexthop*>(bytes.data());
-    if (hop->rtnh_len < sizeof(rtnexthop) || hop->rtnh_len > bytes.size()) break;
+  while (const auto* hop = take<rtnexthop, &rtnexthop::rtnh_len>(bytes)) {
     if (hops++ == 0) {
       route.first_link = hop->rtnh_ifindex;
       route.one_link = true;
     } else if (hop->rtnh_ifindex != route.first_link) {
       route.one_link = false;
     }
-    const std::size_t padded = RTNH_ALIGN(hop->rtnh_len);
-    bytes = bytes.subspan(padded < bytes.size() ? padded : bytes.size());
   }
 }
 
@@ -29,16 +25,16 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
   if (message.nlmsg_type != RTM_NEWROUTE || header == nullptr) return std::nullopt;
   const auto attributes = attributes_of<rtmsg>(message);
   if (header->rtm_family != AF_INET || (header->rtm_flags & RTM_F_CLONED) != 0 || header->rtm_tos != 0 ||
-      header->rtm_dst_len > 32 || attributes.u32(RTA_TABLE).value_or(header->rtm_table) != RT_TABLE_MAIN) {
+      header->rtm_dst_len > 32 || attributes.u32(RTA_TABLE, header->rtm_table) != RT_TABLE_MAIN) {
     return std::nullopt;
   }
   MainRoute route;
-  route.destination = {attributes.ip4(RTA_DST).value_or(Ip4{}), header->rtm_dst_len};
-  route.metric = attributes.u32(RTA_PRIORITY).value_or(0);
+  route.destination = {attributes.ip4(RTA_DST, Ip4{}), header->rtm_dst_len};
+  route.metric = attributes.u32(RTA_PRIORITY, 0);
   route.type = header->rtm_type;
   route.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
   route.dead = (header->rtm_flags & RTNH_F_DEAD) != 0;
-  route.nexthop_id = attributes.u32(RTA_NH_ID).value_or(0);
+  route.nexthop_id = attributes.u32(RTA_NH_ID, 0);
   if (const auto link = attributes.u32(RTA_OIF)) {
     route.first_link = static_cast<int>(*link);
     route.one_link = true;
@@ -47,7 +43,7 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
     read_multipath(attributes.bytes(RTA_MULTIPATH), route);
   } else if (route.type == RTN_UNICAST) {
     route.plain = route.nexthop_id == 0;
-    route.gateway = attributes.ip4(RTA_GATEWAY).value_or(Ip4{});
+    route.gateway = attributes.ip4(RTA_GATEWAY, Ip4{});
   }
   return route;
 }

@@ -1,46 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's tables against the table: each entry of a dump is judged once, what was not seen is missing.
-#include <algorithm>
-#include <iterator>
-
 #include "peer_table_impl.hpp"
 
 namespace flannelette::overlay {
-namespace {
-
-/// Walks the `scratch` numbers of neighbouring records, so that a permutation of the records is kept in the
-/// records themselves: an index by MAC without memory of its own.
-class ScratchIterator {
- public:
-  using iterator_category = std::random_access_iterator_tag;
-  using value_type = std::uint32_t;
-  using difference_type = std::ptrdiff_t;
-  using pointer = std::uint32_t*;
-  using reference = std::uint32_t&;
-
-  explicit ScratchIterator(PeerRecord* at) : at_(at) {}
-  reference operator*() const { return at_->scratch; }
-  reference operator[](difference_type n) const { return at_[n].scratch; }
-  ScratchIterator& operator++() { return *this += 1; }
-  ScratchIterator& operator--() { return *this -= 1; }
-  ScratchIterator operator++(int) { return ScratchIterator(at_++); }
-  ScratchIterator operator--(int) { return ScratchIterator(at_--); }
-  ScratchIterator& operator+=(difference_type n) {
-    at_ += n;
-    return *this;
-  }
-  ScratchIterator& operator-=(difference_type n) { return *this += -n; }
-  friend ScratchIterator operator+(ScratchIterator i, difference_type n) { return i += n; }
-  friend ScratchIterator operator-(ScratchIterator i, difference_type n) { return i -= n; }
-  friend difference_type operator-(ScratchIterator a, ScratchIterator b) { return a.at_ - b.at_; }
-  auto operator<=>(const ScratchIterator&) const = default;
-
- private:
-  PeerRecord* at_;
-};
-
-}  // namespace
-
 void PeerTable::begin_audit() {
   Impl& t = *impl_;
   t.settle();
@@ -123,21 +85,11 @@ void PeerTable::finish_audit(ChangeSink& sink) {
     if (!record.winner()) continue;
     record.programmed = record.seen_all();
     record.planned = !record.programmed;
-    if (!record.seen_neighbour) {
-      sink.change({.kind = Change::Kind::kUpsertNeighbour,
-                   .subnet = record.subnet(),
-                   .mac = record.mac,
-                   .remote = {}});
-    }
-    if (!record.seen_fdb) {
-      sink.change(
-          {.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
-    }
+    if (!record.seen_neighbour) sink.change(record.neighbour());
+    if (!record.seen_fdb) sink.change(record.fdb());
   }
   for (const PeerRecord& record : t.records) {
-    if (record.winner() && !record.seen_route) {
-      sink.change({.kind = Change::Kind::kUpsertRoute, .subnet = record.subnet(), .mac = {}, .remote = {}});
-    }
+    if (record.winner() && !record.seen_route) sink.change(record.route());
   }
   t.emit_deletions(sink);
   for (PeerRecord& record : t.records) record.clear_seen();
@@ -173,23 +125,30 @@ void PeerTable::Impl::forget_audit() {
 }
 
 void PeerTable::Impl::order_by_mac() {
-  mac_order_size = 0;
+  PlainArray<std::uint32_t> order;
   for (std::size_t i = 0; i < records.size(); ++i) {
-    if (records[i].winner()) records[mac_order_size++].scratch = static_cast<std::uint32_t>(i);
+    if (records[i].winner()) order.append(static_cast<std::uint32_t>(i));
   }
-  const ScratchIterator first(records.begin());
-  std::sort(first, first + static_cast<std::ptrdiff_t>(mac_order_size),
-            [&](std::uint32_t i, std::uint32_t j) { return records[i].mac < records[j].mac; });
+  sort(order, [this](auto i, auto j) { return before_by_mac(i, j); });
+  mac_order_size = order.size();
+  for (std::size_t i = 0; i < order.size(); ++i) records[i].scratch = order[i];
   mac_ordered = true;
 }
 
 PeerRecord* PeerTable::Impl::winner_with(const Mac& mac) {
   if (!mac_ordered) order_by_mac();
-  const ScratchIterator first(records.begin());
-  const ScratchIterator last = first + static_cast<std::ptrdiff_t>(mac_order_size);
-  const ScratchIterator found = std::lower_bound(
-      first, last, mac, [&](std::uint32_t i, const Mac& wanted) { return records[i].mac < wanted; });
-  return found != last && records[*found].mac == mac ? &records[*found] : nullptr;
+  std::size_t first = 0;
+  for (std::size_t last = mac_order_size; first < last;) {
+    const std::size_t middle = (first + last) / 2;
+    PeerRecord& record = records[records[middle].scratch];
+    if (record.mac == mac) return &record;
+    if (record.mac < mac) {
+      first = middle + 1;
+    } else {
+      last = middle;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace flannelette::overlay

@@ -2,7 +2,6 @@
 // From the settled table to changes, and which deletions may be made.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <tuple>
 
 #include "peer_table_impl.hpp"
@@ -10,14 +9,12 @@
 namespace flannelette::overlay {
 namespace {
 
-/// For qsort: the order of removal; what is alike follows one another.
-int compare_unwanted(const void* a, const void* b) {
-  const auto key = [](const void* entry) {
-    const auto& u = *static_cast<const Unwanted*>(entry);
+/// The order of removal; what is alike follows one another.
+bool removed_before(const Unwanted& a, const Unwanted& b) {
+  const auto key = [](const Unwanted& u) {
     return std::tuple(std::uint8_t{u.kind}, u.mac, u.ip, u.length, u.metric, std::uint8_t{u.from_audit});
   };
-  const auto order = key(a) <=> key(b);
-  return order < 0 ? -1 : static_cast<int>(order > 0);
+  return key(a) < key(b);
 }
 
 }  // namespace
@@ -50,15 +47,12 @@ void PeerTable::plan(ChangeSink& sink) {
     PeerRecord& record = t.records[i];
     if (!record.winner() || record.programmed) continue;
     record.planned = 1;
-    sink.change(
-        {.kind = Change::Kind::kUpsertNeighbour, .subnet = record.subnet(), .mac = record.mac, .remote = {}});
-    sink.change(
-        {.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = record.mac, .remote = {record.public_ip}});
+    sink.change(record.neighbour());
+    sink.change(record.fdb());
   }
   for (std::size_t i = first; i < last; ++i) {
     const PeerRecord& record = t.records[i];
-    if (!record.planned) continue;
-    sink.change({.kind = Change::Kind::kUpsertRoute, .subnet = record.subnet(), .mac = {}, .remote = {}});
+    if (record.planned) sink.change(record.route());
   }
   t.emit_deletions(sink);
   t.uncommitted = true;
@@ -110,8 +104,8 @@ PeerRecord* PeerTable::Impl::winner_of(Net4 subnet) {
 /// winner's own. A dump may show further remotes beside the winner's; those go by name, except for a single
 /// one where the winner's own is missing: that one is what the upsert has replaced.
 void PeerTable::Impl::keep_fdb_of_winners() {
-  const auto first_fdb = std::find_if(unwanted.begin(), unwanted.end(),
-                                      [](const Unwanted& u) { return u.kind == Unwanted::kFdb; });
+  const auto first_fdb =
+      std::ranges::find_if(unwanted, [](const Unwanted& u) { return u.kind == Unwanted::kFdb; });
   if (first_fdb == unwanted.end()) return;
   std::array<bool, 256> last_byte{};  // turns nearly all winners away when few entries are unwanted
   for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
@@ -130,8 +124,7 @@ void PeerTable::Impl::keep_fdb_of_winners() {
 }
 
 void PeerTable::Impl::emit_deletions(ChangeSink& sink) {
-  // Not std::sort, which is a kilobyte more for each type.
-  if (!unwanted.empty()) std::qsort(unwanted.begin(), unwanted.size(), sizeof(Unwanted), compare_unwanted);
+  sort_array(unwanted, [this](auto i, auto j) { return removed_before(unwanted[i], unwanted[j]); });
   for (Unwanted& u : unwanted) u.keep = 0;
   unwanted.truncate(
       static_cast<std::size_t>(std::unique(unwanted.begin(), unwanted.end()) - unwanted.begin()));

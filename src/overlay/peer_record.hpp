@@ -86,6 +86,16 @@ struct PeerRecord {
     counts.peers += winner();
     counts.ignored += !winner() && ignored() != Ignored::kOurs;
   }
+  /// The changes that make its entries.
+  Change neighbour() const {
+    return {.kind = Change::Kind::kUpsertNeighbour, .subnet = subnet(), .mac = mac, .remote = {}};
+  }
+  Change fdb() const {
+    return {.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = mac, .remote = {public_ip}};
+  }
+  Change route() const {
+    return {.kind = Change::Kind::kUpsertRoute, .subnet = subnet(), .mac = {}, .remote = {}};
+  }
   LeaseKey key() const { return {subnet(), hash6 != 0 ? std::optional(PeerTable::kSomeNet6) : std::nullopt}; }
 };
 static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this times their nodes");

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The conflict rule, as peer_table.hpp defines it.
-#include <algorithm>
-
 #include "peer_table_impl.hpp"
 
 namespace flannelette::overlay {
@@ -63,8 +61,6 @@ bool PeerTable::Impl::before_among_contested(std::uint32_t i, std::uint32_t j) {
 }
 
 void PeerTable::Impl::settle_by_rule() {
-  // One type for all orders: a std::sort is a kilobyte for each.
-  using Before = Delegate<bool(std::uint32_t, std::uint32_t)>;
   PlainArray<std::uint32_t> order;
   order.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
@@ -77,7 +73,7 @@ void PeerTable::Impl::settle_by_rule() {
   }
 
   // Phase 1. The place in the table is the order by subnet, so that indices are the last criterion.
-  std::sort(order.begin(), order.end(), Before::to<&Impl::before_at_its_address>(this));
+  sort(order, [this](auto i, auto j) { return before_at_its_address(i, j); });
   std::size_t survivors = 0;
   for (const std::uint32_t i : order) {
     if (survivors > 0 && records[order[survivors - 1]].public_ip == records[i].public_ip) {
@@ -89,7 +85,7 @@ void PeerTable::Impl::settle_by_rule() {
   order.truncate(survivors);
 
   // Phase 2. Most records share nothing: only those that do are contested and need the order.
-  std::sort(order.begin(), order.end(), Before::to<&Impl::before_by_mac>(this));
+  sort(order, [this](auto i, auto j) { return before_by_mac(i, j); });
   std::uint32_t groups = 0;
   for (std::size_t first = 0; first < order.size();) {
     std::size_t last = first + 1;
@@ -119,7 +115,7 @@ void PeerTable::Impl::settle_by_rule() {
     order.append(static_cast<std::uint32_t>(i));
   }
   if (order.empty()) return;
-  std::sort(order.begin(), order.end(), Before::to<&Impl::before_among_contested>(this));
+  sort(order, [this](auto i, auto j) { return before_among_contested(i, j); });
   PlainArray<bool> mac_taken;
   for (std::uint32_t i = 0; i < groups; ++i) mac_taken.append(false);
   for (const std::uint32_t i : order) {

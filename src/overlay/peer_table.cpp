@@ -164,9 +164,9 @@ std::size_t PeerTable::Impl::find_place(const PeerPlace& place) const {
 
 void PeerTable::Impl::ensure_sorted() {
   if (sorted == records.size()) return;
-  std::sort(records.begin(), records.end(), [](const PeerRecord& a, const PeerRecord& b) {
-    const auto order = place_of(a) <=> place_of(b);
-    return order != 0 ? order < 0 : a.mod_revision.value() > b.mod_revision.value();
+  sort_array(records, [this](auto i, auto j) {
+    const auto order = place_of(records[i]) <=> place_of(records[j]);
+    return order != 0 ? order < 0 : records[i].mod_revision.value() > records[j].mod_revision.value();
   });
   // A listing that brought a key twice: the newer one counts. Only records new in this listing can be double.
   std::size_t kept = 0;

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "flannelette/base/delegate.hpp"
+#include "flannelette/base/sort.hpp"
 #include "peer_record.hpp"
 
 namespace flannelette::overlay {
@@ -22,6 +22,7 @@ class PlainArray {
   PlainArray& operator=(const PlainArray&) = delete;
   ~PlainArray() { std::free(data_); }
 
+  operator std::span<T>() { return {data_, size_}; }  // NOLINT: implicit on purpose
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   T* begin() { return data_; }
@@ -69,6 +70,16 @@ class PlainArray {
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
 };
+
+/// Sorts the things themselves; `before` is asked of their indices, while none has moved.
+template <class T>
+void sort_array(PlainArray<T>& things, Before before) {
+  PlainArray<std::uint32_t> order;
+  order.reserve(things.size());
+  for (std::size_t i = 0; i < things.size(); ++i) order.append(static_cast<std::uint32_t>(i));
+  sort(order, before);
+  arrange(things.begin(), order);
+}
 
 /// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or
 /// found by an audit. Whether a winner needs its key after all is decided when it is emitted.

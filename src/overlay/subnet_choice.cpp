@@ -88,7 +88,7 @@ std::optional<PeerTable::Holder> PeerTable::find_holder(Net4 subnet) const {
 
 bool PeerTable::taken(Net4 subnet) const {
   impl_->ensure_sorted();
-  return std::any_of(impl_->records.begin(), impl_->records.end(), [&](const PeerRecord& record) {
+  return std::ranges::any_of(impl_->records, [&](const PeerRecord& record) {
     return takes(record, impl_->local.config.network) && record.subnet().overlaps(subnet);
   });
 }

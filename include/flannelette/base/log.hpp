@@ -20,7 +20,7 @@ std::string_view name(Level level);
 /// One key=value of a log line. Holds views: use it only as a temporary in the call.
 class Field {
  public:
-  Field(const char* key, std::string_view value);
+  [[gnu::noinline]] Field(const char* key, std::string_view value);
   Field(const char* key, const char* value) : Field(key, std::string_view(value)) {}
   Field(const char* key, std::int64_t value);
   Field(const char* key, std::uint64_t value);

@@ -71,6 +71,9 @@ class Text {
   friend bool operator==(const Text& a, const Text& b) { return a.view() == b.view(); }
 
  private:
+  template <std::size_t M, class Fill>
+  friend Text<M> to_text(Fill fill);
+
   std::array<char, N + 1> bytes_;  // beyond the NUL they are not initialised
   std::size_t size_;
 };
@@ -78,10 +81,12 @@ class Text {
 /// `put_*` any writable thing into a fresh Text: `to_text<16>([&](Writer& w) { write(w, ip); })`.
 template <std::size_t N, class Fill>
 Text<N> to_text(Fill fill) {
-  std::array<char, N> bytes;
-  Writer writer(bytes);
+  Text<N> text;
+  Writer writer(std::span(text.bytes_).first(N));
   fill(writer);
-  return Text<N>(writer.view());
+  text.size_ = writer.size();
+  text.bytes_[text.size_] = '\0';
+  return text;
 }
 
 /// Decimal only, no sign, no blank, no overflow; the whole text must be the number.

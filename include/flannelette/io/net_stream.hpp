@@ -41,6 +41,8 @@ class NetStream final : public Stream {
   void open(const Endpoint& endpoint, Listener& listener) override;
   Result<void> write(std::string_view bytes) override;
   void close() override;
+  /// False: this build resolves no names (FLANNELETTE_NAMES=OFF), and only literal addresses lead anywhere.
+  static bool resolves_names();
 
  private:
   struct Impl;

@@ -69,4 +69,16 @@ Failure describe(int http_status, const Message& message) {
   return {error_of(code), code, message.text};
 }
 
+Failure describe(const Error& error) { return {error, 0, {}}; }
+
+void PlainBody::add(std::string_view bytes) {
+  text_ = to_text<160>([&](Writer& out) { append_printable(append_printable(out, text_), bytes); });
+}
+
+Failure PlainBody::describe(int http_status) const {
+  Message message;
+  message.text = text_;
+  return etcd::describe(http_status, message);
+}
+
 }  // namespace flannelette::registry::etcd

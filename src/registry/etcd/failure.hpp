@@ -39,7 +39,19 @@ struct Failure {
 /// From an error body or an error line. The HTTP status serves only where the body has no gRPC code.
 Failure describe(int http_status, const Message& message);
 /// For a transport error, or a response that is none of etcd's.
-inline Failure describe(const Error& error) { return {error, 0, {}}; }
+Failure describe(const Error& error);
+
+/// The beginning of a body in case that it is none of the gateway's: a proxy's words, or etcd's before it.
+class PlainBody {
+ public:
+  void clear() { text_.clear(); }
+  void add(std::string_view bytes);
+  Failure describe(int http_status) const;
+
+ private:
+  Text<160> text_;
+};
+
 /// Doubling delays, the upper half of each left to chance so that nodes do not move in step.
 class Backoff {
  public:

@@ -96,7 +96,7 @@ void Requests::send(Operation& operation) {
   status_ = 0;
   complete_ = false;
   malformed_ = false;
-  foreign_.clear();
+  plain_.clear();
   const http::Header authorization{"Authorization", token_};
   const bool with_token = !token_.empty() && &operation != &authenticate_;
   client_.post(endpoint(), call.path, {&authorization, with_token ? 1u : 0u}, body.view(),
@@ -109,9 +109,7 @@ void Requests::on_head(const http::ResponseHead& head) { status_ = head.status; 
 
 void Requests::on_body(std::string_view bytes) {
   if (complete_) return;
-  if (status_ != 200) {
-    foreign_ = to_text<160>([&](Writer& out) { append_printable(append_printable(out, foreign_), bytes); });
-  }
+  if (status_ != 200) plain_.add(bytes);
   if (malformed_) return;
   decoder_.feed(bytes);
   switch (decoder_.next()) {
@@ -128,9 +126,7 @@ void Requests::on_done() {
   if (!complete_ && status_ == 200) {
     lost(operation, describe(Error{Code::kInvalid, 0, "etcd: the answer is not complete JSON"}));
   } else if (!complete_) {
-    Message message;
-    message.text = foreign_;
-    failed(operation, describe(status_, message));
+    failed(operation, plain_.describe(status_));
   } else if (status_ != 200 || decoder_.message().failed) {
     failed(operation, describe(status_, decoder_.message()));
   } else {

@@ -174,7 +174,7 @@ class Requests final : private http::Client::Handler {
   bool malformed_ = false;
   bool token_needed_ = false;
   Text<Message::kMaxToken> token_;
-  Text<160> foreign_;  // the beginning of a body, in case that it is no JSON
+  PlainBody plain_;
 };
 
 }  // namespace flannelette::registry::etcd

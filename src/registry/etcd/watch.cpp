@@ -75,7 +75,7 @@ void Watch::open() {
   status_ = 0;
   last_ = 0;
   malformed_ = false;
-  foreign_.clear();
+  plain_.clear();
   from_ = std::min(next_, std::max(core_.newest.revision, floor_));
   if (behind_list_ && next_ - from_ > kMaxHistory) from_ = next_;
   proven_ = core_.newest.revision != from_;
@@ -94,9 +94,7 @@ void Watch::open() {
 void Watch::on_head(const http::ResponseHead& head) { status_ = head.status; }
 
 void Watch::on_body(std::string_view bytes) {
-  if (status_ != 200) {
-    foreign_ = to_text<160>([&](Writer& out) { append_printable(append_printable(out, foreign_), bytes); });
-  }
+  if (status_ != 200) plain_.add(bytes);
   if (malformed_) return;
   decoder_.feed(bytes);
   for (;;) {
@@ -115,9 +113,7 @@ void Watch::on_body(std::string_view bytes) {
 void Watch::on_done() {
   if (core_.stopped) return;
   if (status_ == 200) return retry(describe(Error{Code::kClosed, 0, "etcd: the watch was ended"}));
-  Message message;
-  message.text = foreign_;
-  retry(describe(status_, message));
+  retry(plain_.describe(status_));
 }
 
 void Watch::on_error(const Error& error) {

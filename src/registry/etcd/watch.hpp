@@ -91,7 +91,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   bool settled_ = false;
   bool token_renewed_ = false;  // since it last settled: a second refusal is not for the token
   bool malformed_ = false;
-  Text<160> foreign_;
+  PlainBody plain_;
 };
 
 }  // namespace flannelette::registry::etcd

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "socket.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace flannelette::kernel {
+
+Result<Socket> open_socket(int protocol, int flags, unsigned groups) {
+  Socket socket(mnl_socket_open2(protocol, SOCK_CLOEXEC | flags));
+  if (!socket) return system_error("netlink socket", errno);
+  if (mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) != 0)
+    return system_error("netlink bind", errno);
+  return socket;
+}
+
+}  // namespace flannelette::kernel
