@@ -79,8 +79,10 @@ for package in "$downloads"/libmnl*_"$architecture".deb; do dpkg-deb -x "$packag
 cp -r "$work/libmnl/usr/include/libmnl" "$sysroot/include/"
 archive=$(find "$work/libmnl" -name libmnl.a)
 if [ -n "$archive" ]; then
-  # Without unwind tables, as everything else here.
-  "$gnu-objcopy" -R .eh_frame -R .rela.eh_frame "$archive" "$sysroot/lib/libmnl.a"
+  # Without unwind tables, as everything else here. On 32-bit machines it was compiled for glibc's functions with 64-bit time;
+  # musl has no others, and calls them by their plain names.
+  "$gnu-objcopy" -R .eh_frame -R .rela.eh_frame --redefine-sym __recvmsg64=recvmsg --redefine-sym __setsockopt64=setsockopt \
+    --redefine-sym __getsockopt64=getsockopt "$archive" "$sysroot/lib/libmnl.a"
 else
   cp -P "$work"/libmnl/usr/lib/*/libmnl.so* "$sysroot/lib/"
 fi
