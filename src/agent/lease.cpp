@@ -209,6 +209,12 @@ void Agent::Impl::check_lease() {
   if (holder->mod_revision == own_->mod_revision && (ours || !own_->held)) return;
   if (holder->mod_revision == rival_revision_) return;
   rival_revision_ = holder->mod_revision;
+  if (ours && holder->mod_revision < own_->mod_revision) {
+    // Our own hand, earlier: a snapshot was restored, in which the record may hang on another lease.
+    log_.warning("the registry went back to an earlier record of ours; claiming the subnet again",
+                 {{"subnet", own_->key.subnet}});
+    return reclaim();
+  }
   if (ours) {
     // Our own words, but not our hand: a node with our address (and, having found our record, our MAC).
     own_->mod_revision = holder->mod_revision;

@@ -279,7 +279,7 @@ const Kind kKinds[] = {
                             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n{\"x\":\"");
        }
        f.provoke();
-       return registry::EtcdRegistry::kRequestLimit + 5'000;
+       return registry::EtcdRegistry::kPageLimit + 5'000;
      }},
     {"tokens expire",
      [](Faults& f) -> Millis {
@@ -376,9 +376,10 @@ TEST_SUITE("agent/faults") {
       most_wakeups = std::max(most_wakeups, f.world.wakeups() - wakeups);
       REQUIRE(f.a.started());
       f.etcd.clear_faults();
-      // Equal, maybe because nothing changed meanwhile: the next fault waits until both are in touch again.
-      REQUIRE(f.world.run_until([&] { return f.etcd.watch_count() == 2; },
-                                registry::EtcdRegistry::kRequestLimit + kBackoffMax));
+      // Equal, maybe because nothing changed meanwhile: the next fault waits until both are in touch again
+      // and no answer is still to come to its end.
+      REQUIRE(f.world.run_until([&] { return f.etcd.watch_count() == 2 && !f.etcd.answering_wrongly(); },
+                                registry::EtcdRegistry::kPageLimit + kBackoffMax));
       f.world.advance(kRest);
       if (rng.one_in(4)) f.world.advance(f.between(0, 300'000));
       if (rng.one_in(8)) f.etcd.send_progress();

@@ -51,6 +51,26 @@ TEST_SUITE("agent/lease") {
     CHECK(p.world.all_know_all());
   }
 
+  TEST_CASE(
+      "etcd goes back to a snapshot in which our key hangs on an earlier lease: that one is kept alive from "
+      "then on, and nobody is accused") {
+    Pair p;
+    const std::string key = p.node.key();
+    const auto earlier = p.world.etcd.find(path(p.node))->lease;
+    const auto snapshot = p.world.etcd.revision();
+    p.world.etcd.revoke(earlier);
+    REQUIRE(p.world.run_until([&] { return !p.world.value_of(key).empty(); }, 2'000));
+    p.world.advance(2'000);
+    p.world.etcd.go_back_to(snapshot);
+    REQUIRE(p.world.etcd.find(path(p.node))->lease == earlier);
+    p.world.advance(72 * kHour);
+    CHECK(p.world.etcd.find(path(p.node)) != nullptr);
+    CHECK(p.world.etcd.revision() == snapshot);
+    CHECK(p.world.etcd.lease_count() == 2);
+    CHECK(!p.node.log.has("another node"));
+    CHECK(p.world.all_know_all());
+  }
+
   TEST_CASE("compat 9.7: our lease is revoked: the program goes on and claims the same key again") {
     Pair p;
     const std::string key = p.node.key();

@@ -124,10 +124,11 @@ void ScriptedEtcd::go_back_to(std::int64_t revision) {
   keys_ = state_at(revision);
   std::erase_if(history_, [&](const Event& event) { return event.revision > revision; });
   revision_ = revision;
+  std::erase_if(leases_, [&](const auto& lease) { return granted_[lease.first].revision > revision; });
   for (const auto& [key, pair] : keys_) {
     const bool forgotten = pair.lease != 0 && !has_lease(pair.lease);
     if (!forgotten) continue;
-    const std::int64_t ttl = granted_[pair.lease];
+    const std::int64_t ttl = granted_[pair.lease].ttl;
     leases_[pair.lease] = {ttl, clock_.now() + ttl * 1000};
     expiry_.arm_at_latest_in(ttl * 1000);
   }
@@ -155,7 +156,7 @@ std::map<std::string, ScriptedEtcd::Pair> ScriptedEtcd::state_at(std::int64_t re
 std::int64_t ScriptedEtcd::grant(std::int64_t ttl) {
   ttl = std::max(ttl, min_ttl);
   leases_[++next_lease_] = {ttl, clock_.now() + ttl * 1000};
-  granted_[next_lease_] = ttl;
+  granted_[next_lease_] = {ttl, revision_};
   expiry_.arm_at_latest_in(ttl * 1000);
   return next_lease_;
 }
@@ -267,7 +268,7 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   if (const auto action = take(before_, path)) (*action)(*this);
   const auto lost = take(lost_, path);
   if (lost && !*lost) return stream.cut();
-  if (const auto raw = take(raw_, path)) return stream.send(*raw);
+  if (const auto raw = take(raw_, path)) return stream.send_wrongly(*raw);
   if (const auto refusal = take(refusals_, path)) return refuse(stream, refusal->first, refusal->second);
   if (take(drip_, path)) return stream.drip();
   if (leaderless_) {

@@ -90,6 +90,8 @@ class ScriptedEtcd {
   void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch
   /// The answer to the next request for this path begins, and goes on for ever, a blank every few seconds.
   void drip_next(const std::string& path) { drip_[path].push_back(true); }
+  /// A connection is open on which the last answer was a dripping one or raw bytes: it may still be awaited.
+  bool answering_wrongly() const;
   void clear_faults();  ///< whatever was to happen next and has not
   void lose_leader();   ///< watches end, every request is refused
   void elect_leader();  ///< another one
@@ -125,6 +127,10 @@ class ScriptedEtcd {
   struct Lease {
     std::int64_t ttl;
     Millis expires;
+  };
+  struct Grant {
+    std::int64_t ttl;
+    std::int64_t revision;  // of the store at that time
   };
   struct Watch {
     ScriptedStream* stream;
@@ -169,7 +175,7 @@ class ScriptedEtcd {
   std::int64_t revision_ = 1;
   std::int64_t compacted_ = 0;
   std::map<std::int64_t, Lease> leases_;
-  std::map<std::int64_t, std::int64_t> granted_;  // all that ever were, and their life
+  std::map<std::int64_t, Grant> granted_;  // all that ever were
   std::int64_t next_lease_ = 7587800000000000001;
   std::list<Watch> watches_;
   std::set<ScriptedStream*> streams_;

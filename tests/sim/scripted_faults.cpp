@@ -49,6 +49,11 @@ void ScriptedEtcd::wipe() {
   cut_all();
 }
 
+bool ScriptedEtcd::answering_wrongly() const {
+  return std::any_of(streams_.begin(), streams_.end(),
+                     [](const ScriptedStream* stream) { return stream->answered_wrongly(); });
+}
+
 void ScriptedEtcd::clear_faults() {
   cut_after_.reset();
   twice = 0;

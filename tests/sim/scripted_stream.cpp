@@ -42,6 +42,7 @@ void ScriptedStream::close() {
   opened_ = false;
   cut_ = false;
   dripping_ = false;
+  answered_wrongly_ = false;
   in_.clear();
   out_.clear();
   timer_.cancel();
@@ -55,7 +56,7 @@ void ScriptedStream::send(const std::string& bytes) {
 }
 
 void ScriptedStream::drip() {
-  send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+  send_wrongly("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
   dripping_ = true;
 }
 
@@ -136,6 +137,7 @@ void ScriptedStream::take_request() {
   request.token = field("Authorization");
   request.hasleader = field("Grpc-Metadata-hasleader") == "true";
   in_.erase(0, head_end + 4 + length);
+  answered_wrongly_ = false;
   if (!etcd_.silent_) etcd_.serve(*this, request);
 }
 

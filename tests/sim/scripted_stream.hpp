@@ -21,7 +21,13 @@ class ScriptedStream final : public io::Stream {
   // The server's side.
   void send(const std::string& bytes);
   void drip();  ///< an answer that never ends
-  void cut();   ///< what was sent and has not arrived is lost
+  void send_wrongly(const std::string& bytes) {
+    answered_wrongly_ = true;
+    send(bytes);
+  }
+  /// Since it was opened, or since the last request.
+  bool answered_wrongly() const { return answered_wrongly_; }
+  void cut();  ///< what was sent and has not arrived is lost
   const std::string& host() const { return host_; }
 
  private:
@@ -37,6 +43,7 @@ class ScriptedStream final : public io::Stream {
   bool opened_ = false;
   bool cut_ = false;
   bool dripping_ = false;
+  bool answered_wrongly_ = false;
   unsigned connection_ = 0;  // changes with each open and close
   std::shared_ptr<bool> destroyed_ = std::make_shared<bool>(false);
 };

@@ -400,6 +400,21 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(world.etcd.requests(kWatch) < 60);
   }
 
+  TEST_CASE(
+      "a watch that brought news was a good one: cuts that each follow one do not add up to a long wait") {
+    World world;
+    Node node(world);
+    node.follow();
+    for (int i = 0; i < 20; ++i) {
+      world.etcd.put(lease_key(numbered(i)), kOne);
+      world.run(1'000);
+      REQUIRE(equal_to_truth(node, world.etcd));
+      world.etcd.cut_all();
+      world.run(10);
+    }
+    CHECK(node.told.last_retry <= 2 * EtcdRegistry::kBackoffFirst);
+  }
+
   TEST_CASE("a server that has always just compacted is not asked in a hot loop") {
     World world;
     Node node(world);

@@ -43,9 +43,10 @@ class EtcdRegistry final : public Registry {
   static constexpr Millis kQuickPage = 500;
   static constexpr Millis kRequestTimeout =
       10'000;  ///< longest silence while a response is awaited; etcd itself gives up after 7 s
-  /// Longest time that a whole answer may take, dripping or not: a page of kListPage records has some 150 KB,
-  /// which are 125 s at 9600 bit/s.
-  static constexpr Millis kRequestLimit = 180'000;
+  /// Longest time from a question to the whole answer, dripping or not: of a page of the list (kListPage
+  /// records have some 150 KB, which are 125 s at 9600 bit/s), and of everything else, which is small.
+  static constexpr Millis kPageLimit = 180'000;
+  static constexpr Millis kAnswerLimit = 30'000;
   /// The request connection is closed when nothing was asked for this long: etcd probes every connection
   /// twice a minute, and with TLS it holds memory. The next request opens another.
   static constexpr Millis kIdleConnection = 60'000;

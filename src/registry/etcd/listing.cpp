@@ -46,7 +46,7 @@ Operation::Call Listing::compose(json::Writer& body) {
   advanced_ = false;
   builder_.reset();
   write_range(body, next_, core_.keys.subnets_end(), page_, revision_);
-  return {kRangePath};
+  return {.path = kRangePath, .limit = EtcdRegistry::kPageLimit};
 }
 
 void Listing::open() {

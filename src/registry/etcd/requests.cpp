@@ -101,7 +101,7 @@ void Requests::send(Operation& operation) {
   const bool with_token = !token_.empty() && &operation != &authenticate_;
   client_.post(endpoint(), call.path, {&authorization, with_token ? 1u : 0u}, body.view(),
                EtcdRegistry::kRequestTimeout, call.repeatable, *this);
-  overtime_.arm_in(EtcdRegistry::kRequestLimit);
+  overtime_.arm_in(call.limit);
   std::fill(memory.begin(), memory.end(), '\0');  // it may have held a password
 }
 

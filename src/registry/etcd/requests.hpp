@@ -58,6 +58,7 @@ class Operation : public Decoder::Sink {
     std::string_view path;
     bool repeatable =
         true;  ///< may be sent a second time without asking (reads, keepalive), never a transaction
+    Millis limit = EtcdRegistry::kAnswerLimit;
   };
 
   bool wanted() const { return wanted_; }

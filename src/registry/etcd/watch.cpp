@@ -69,7 +69,7 @@ void Watch::on_timer() {
 void Watch::open() {
   if (requests_.authenticating()) return;
   state_ = State::kOpening;
-  timer_.arm_in(EtcdRegistry::kRequestLimit);
+  timer_.arm_in(EtcdRegistry::kAnswerLimit);
   decoder_.reset(*this);
   builder_.reset();
   status_ = 0;
@@ -132,6 +132,7 @@ void Watch::on_pair(const Pair& pair) {
     }
     return builder_.reset();
   }
+  if (!proven_) return builder_.reset();  // the proof would have come before
   // As the events are spoken, a claim's answer may come between two of them.
   core_.delivered = std::max(core_.delivered, pair.mod_revision);
   const auto record = builder_.finish(pair, *core_.listener);
@@ -149,6 +150,10 @@ void Watch::on_message(const Message& message) {
   if (message.canceled) return on_canceled(message);
   if (message.created) return on_created(message);
   if (settled_) timer_.arm_in(EtcdRegistry::kWatchSilence);
+  if (!proven_) {
+    if (!message.fragment) gap(kOtherStore, message);
+    return;
+  }
   if (message.pairs > 0) core_.listener->on_events_end();
   if (core_.stopped || message.fragment)
     return;  // a part of one message: to be had again from its beginning if the rest is cut
@@ -156,9 +161,11 @@ void Watch::on_message(const Message& message) {
   // revisions a message, and every one of these carries the store's newest revision (mvcc/watcher_group.go,
   // watchBatchMaxRevs). A message without events is a progress notice, sent only to a watch that has
   // everything.
-  if (!proven_) return gap(kOtherStore, message);
   if (last_ != 0 && last_ >= core_.newest.revision) core_.newest = newest_;
-  if (last_ >= next_) complete_ = true;
+  if (last_ >= next_) {
+    complete_ = true;
+    backoff_.reset();
+  }
   const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
   next_ = std::max(next_, seen + 1);
   core_.delivered = std::max(core_.delivered, next_ - 1);

@@ -39,11 +39,11 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   enum class State : std::uint8_t {
     kOff,
     kWaiting,    ///< for the back-off, or for a token
-    kOpening,    ///< asked; a byte is due within kRequestTimeout, the first line within kRequestLimit
+    kOpening,    ///< asked; a byte is due within kRequestTimeout, the first line within kAnswerLimit
     kStreaming,  ///< until kSettled has passed; then the next message is due within kWatchSilence
   };
-  /// A stream that lived that long was a good one: the back-off begins anew. A shorter one is no success,
-  /// else a server that ends each stream at once would be asked ten times a second for ever.
+  /// A stream that lived that long, or brought news, was a good one: the back-off begins anew. Any other is
+  /// no success, else a server that ends each stream at once would be asked ten times a second for ever.
   static constexpr Millis kSettled = 5'000;
   /// Revisions that the first connection behind a list hears again. etcd 3.4 tells about 3,000 events a
   /// second.
