@@ -18,6 +18,7 @@ readonly build=${FLANNELETTE_BUILD_DIR:-build}
 readonly results=$build/test-results
 all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system system-etcd35'
 for target in ${VM_TARGETS:-}; do all_parts+=" program@$target vm@$target"; done  # make test says which
+[ -z "${NOTLS_TARGET:-}" ] || all_parts+=" notls@$NOTLS_TARGET"
 readonly all_parts
 machine=$(toolchains/target.sh -m)
 target_parts=$(
@@ -41,11 +42,12 @@ pid=
 trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; exit 1' INT TERM
 
 command_of() {  # part: one word a line
-  local target=${1#*@}
+  local target=${1#*@} binary=
   case $1 in
     unit@* | sim@*) printf '%s\n' "$(toolchains/target.sh "$target" qemu)" "$build/$target-test/tests/${1%@*}" ;;
-    program@* | vm@*)
-      printf '%s\n' env FLANNELETTE_TARGET="$target" FLANNELETTE_EMULATOR="$(toolchains/target.sh "$target" qemu)" \
+    program@* | vm@* | notls@*)
+      [ "${1%@*}" != notls ] || binary=$target-notls
+      printf '%s\n' env FLANNELETTE_TARGET="${binary:-$target}" FLANNELETTE_EMULATOR="$(toolchains/target.sh "$target" qemu)" \
         "$build/test/tests/targets" "--test-suite=targets/${1%@*}"
       ;;
     system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak ;;
@@ -64,7 +66,7 @@ command_of() {  # part: one word a line
 limit_of() {  # part: seconds
   case $1 in
     check) echo 420 ;;
-    unit | sim | fuzz | program@*) echo 120 ;;
+    unit | sim | fuzz | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 300 ;;
     kernel | kernel-asan | system-etcd35) echo 240 ;;
     system | system@*) echo 900 ;;
@@ -93,7 +95,7 @@ tests_in() {  # part, exit status, file
 
 skips_count() {  # part: must none of its tests be skipped here?
   [ "${CI:-}" = true ] || return 1
-  case $1 in check | unit | sim | kernel | system | system@* | program@* | vm@*) return 0 ;; *) return 1 ;; esac
+  case $1 in check | unit | sim | kernel | system | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
 }
 
 runnable() {  # command...: the first word is a program, and so is every other one that is a path

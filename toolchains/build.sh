@@ -35,9 +35,10 @@ if [ "$what" = tests ]; then
   exit
 fi
 
+smaller=
 case $what in
   program) out=build/$target parts=ON ;;
-  notls) out=build/$target-notls parts=OFF ;;
+  notls) out=build/$target-notls parts=OFF smaller='-fno-move-loop-invariants -fno-tree-loop-im' ;;  # costs speed
   *) echo "build: program, notls or tests, not $what" >&2; exit 1 ;;
 esac
 if [ "$static" = ON ]; then
@@ -46,7 +47,7 @@ else
   toolchains/sysroot.sh "$target" gnu "build/sysroot/$target-gnu"
 fi
 # On top of -Os: nothing is inlined that is larger than its call, one prologue a function, equal constants are one.
-small="-Os -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants"
+small="-Os -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants $smaller"
 configure "$out/obj" -DFLANNELETTE_TLS=$parts -DFLANNELETTE_NAMES=$parts -DFLANNELETTE_REGEX=$parts -DFLANNELETTE_IPTABLES=$parts \
   -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
   -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"

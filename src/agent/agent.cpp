@@ -58,14 +58,8 @@ void Agent::Impl::stop() {
   registry_.stop();
   if (keep_.armed()) on_keep();
   kernel_.set_doorbell({});
-  look_.cancel();
-  retry_.cancel();
-  redo_.cancel();
-  wait_.cancel();
-  keep_.cancel();
-  claim_retry_.cancel();
-  converge_.cancel();
-  audit_.cancel();
+  for (io::Timer* timer : {&look_, &retry_, &redo_, &wait_, &keep_, &claim_retry_, &converge_, &audit_})
+    timer->cancel();
   enter(State::kStopped);
 }
 

@@ -337,6 +337,8 @@ bool Pattern::takes(unsigned set, char c) const {
   return in == (units_[set].op == kSet);
 }
 
+bool Pattern::available() { return true; }
+
 bool Pattern::found_in(std::string_view text) const {
   const auto word_at = [&](std::size_t i) {
     return i < text.size() && (text[i] == '_' || is_alphanumeric(static_cast<unsigned char>(text[i])));

@@ -9,6 +9,7 @@ Result<void> Pattern::compile(std::string_view text, PatternProblem* problem) {
   return Error{Code::kUnsupported, 0,
                "is a regular expression, and this build knows none; name the interface"};
 }
+bool Pattern::available() { return false; }
 bool Pattern::found_in(std::string_view) const { return false; }
 
 }  // namespace flannelette

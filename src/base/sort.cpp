@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flannelette/base/sort.hpp"
 
+#include <numeric>
 #include <utility>
 
 namespace flannelette {
@@ -26,6 +27,11 @@ void sort(std::span<std::uint32_t> numbers, Before before) {
     }
     numbers[at] = sinking;
   }
+}
+
+void sort_indices(std::span<std::uint32_t> numbers, Before before) {
+  std::iota(numbers.begin(), numbers.end(), 0u);
+  sort(numbers, before);
 }
 
 }  // namespace flannelette

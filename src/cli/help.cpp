@@ -5,6 +5,7 @@
 #include <array>
 
 #include "cli/options.hpp"
+#include "flannelette/base/pattern.hpp"
 
 namespace flannelette::cli {
 namespace {
@@ -76,6 +77,7 @@ void write_help(Writer& out) {
   if (!io::TlsContext::available())
     out.put("This build has no TLS: https and its three files are refused.\n\n");
   if (!io::NetStream::resolves_names()) out.put("This build resolves no names: endpoints are addresses.\n\n");
+  if (!Pattern::available()) out.put("This build knows no regular expressions: iface-regex is refused.\n\n");
   put_options(out, Fate::kUsed);
   out.put("\nOnly in the INI file:\n\n");
   for (const Option& option : options()) {

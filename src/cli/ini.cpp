@@ -147,7 +147,7 @@ class IniFile {
     std::size_t count = 0;
     for (const Option& option : options()) {
       if (option.section == section) keys[count++] = option.key;
-      if (!option.section.empty() && option.key == key_) {
+      if (!option.key.empty() && option.key == key_) {
         return draft_.problem(at(key_word()), {"belongs in [", option.section, "], not in [", section, "]"});
       }
     }

@@ -41,16 +41,31 @@ class Literal {
 };
 
 struct Option {
-  Literal flag;     ///< without dashes; empty: INI only
-  Literal section;  ///< empty: no INI key
-  Literal key;
+  constexpr Option(Literal any_flag, const char* any_section, Literal any_key, Literal any_argument,
+                   Literal any_fallback, Literal any_help, Setter any_set, Fate any_fate = Fate::kUsed,
+                   bool any_secret = false, bool any_repeatable = false)
+      : flag(any_flag),
+        key(any_key),
+        argument(any_argument),
+        fallback(any_fallback),
+        help(any_help),
+        set(any_set),
+        fate(any_fate),
+        secret(any_secret),
+        repeatable(any_repeatable) {
+    for (std::size_t i = 0; any_section[i] != '\0'; ++i) section[i] = any_section[i];
+  }
+
+  Literal flag;      ///< without dashes; empty: INI only
+  Literal key;       ///< empty: no INI key
   Literal argument;  ///< how help calls the value; empty: a boolean
   Literal fallback;  ///< the default as text
   Literal help;      ///< for kIgnored and kUnbuilt: why
   Setter set;
-  Fate fate = Fate::kUsed;
-  bool secret = false;      ///< the value is never shown
-  bool repeatable = false;  ///< more than one line of the INI file may give it
+  char section[5]{};  ///< of the INI key; in place, with the three below in the room of a pointer
+  Fate fate;
+  bool secret;      ///< the value is never shown
+  bool repeatable;  ///< more than one line of the INI file may give it
 
   bool boolean() const { return argument.empty(); }
 };

@@ -173,12 +173,9 @@ Result<void> Batch::look() {
   const auto contested = std::span(contested_).first(contested_count_);
   if (std::ranges::none_of(contested, [](const Contested& c) { return c.route; })) return {};
   std::array<std::uint32_t, kMaxRequests> by_subnet;
-  const std::span<std::uint32_t> order(by_subnet.data(), contested_count_);
-  for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-  sort(order, [this](auto i, auto j) {
+  sort_things(contested_.data(), std::span(by_subnet).first(contested_count_), [this](auto i, auto j) {
     return changes_[contested_[i].change].subnet < changes_[contested_[j].change].subnet;
   });
-  arrange(contested_.data(), order);
   for (int attempt = 1;; ++attempt) {
     for (Contested& one : contested) one.seen = {};
     const auto seen = dump_main_routes(netlink_, 0, [this](const MainRoute& route) { look_at(route); });

@@ -2,7 +2,6 @@
 // From the settled table to changes, and which deletions may be made.
 #include <algorithm>
 #include <array>
-#include <tuple>
 
 #include "peer_table_impl.hpp"
 
@@ -11,10 +10,12 @@ namespace {
 
 /// The order of removal; what is alike follows one another.
 bool removed_before(const Unwanted& a, const Unwanted& b) {
-  const auto key = [](const Unwanted& u) {
-    return std::tuple(std::uint8_t{u.kind}, u.mac, u.ip, u.length, u.metric, std::uint8_t{u.from_audit});
-  };
-  return key(a) < key(b);
+  if (a.kind != b.kind) return a.kind < b.kind;
+  if (a.mac != b.mac) return a.mac < b.mac;
+  if (a.ip != b.ip) return a.ip < b.ip;
+  if (a.length != b.length) return a.length < b.length;
+  if (a.metric != b.metric) return a.metric < b.metric;
+  return a.from_audit < b.from_audit;
 }
 
 }  // namespace
@@ -125,9 +126,10 @@ void PeerTable::Impl::keep_fdb_of_winners() {
 
 void PeerTable::Impl::emit_deletions(ChangeSink& sink) {
   sort_array(unwanted, [this](auto i, auto j) { return removed_before(unwanted[i], unwanted[j]); });
-  for (Unwanted& u : unwanted) u.keep = 0;
+  const auto alike = [](const Unwanted& a, const Unwanted& b) { return !removed_before(a, b); };
   unwanted.truncate(
-      static_cast<std::size_t>(std::unique(unwanted.begin(), unwanted.end()) - unwanted.begin()));
+      static_cast<std::size_t>(std::unique(unwanted.begin(), unwanted.end(), alike) - unwanted.begin()));
+  for (Unwanted& u : unwanted) u.keep = 0;
   keep_fdb_of_winners();
   for (const Unwanted& u : unwanted) {
     if (u.kind == Unwanted::kRoute) {

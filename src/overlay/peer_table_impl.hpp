@@ -71,14 +71,12 @@ class PlainArray {
   std::size_t capacity_ = 0;
 };
 
-/// Sorts the things themselves; `before` is asked of their indices, while none has moved.
+/// sort_things() with memory of its own.
 template <class T>
 void sort_array(PlainArray<T>& things, Before before) {
-  PlainArray<std::uint32_t> order;
-  order.reserve(things.size());
-  for (std::size_t i = 0; i < things.size(); ++i) order.append(static_cast<std::uint32_t>(i));
-  sort(order, before);
-  arrange(things.begin(), order);
+  PlainArray<std::uint32_t> memory;
+  memory.reserve(things.size());
+  sort_things(things.begin(), {memory.begin(), things.size()}, before);
 }
 
 /// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or
@@ -93,7 +91,6 @@ struct Unwanted {
   std::uint8_t kind : 2 = kRoute;
   std::uint8_t from_audit : 1 = 0;  ///< found in a dump; forgotten if the audit is aborted
   std::uint8_t keep : 1 = 0;        ///< while emitting: a winner needs it
-  bool operator==(const Unwanted&) const = default;
 };
 static_assert(sizeof(Unwanted) == 16);
 
@@ -103,7 +100,7 @@ struct PeerTable::Impl {
   /// More changes than these since the last settling are settled by the full rule instead of by comparing
   /// each with all.
   static constexpr std::size_t kMaxTouched = 16;
-  /// Capacity that the list of unwanted entries keeps, so that single events allocate nothing.
+  /// Capacity that the list of unwanted entries keeps from event to event.
   static constexpr std::size_t kKeptUnwanted = 64;
 
   /// A version of a valid record that came or went since the last settling.

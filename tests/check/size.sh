@@ -8,20 +8,20 @@ build=${FLANNELETTE_BUILD_DIR:-build}
 [ -f "$build/flannelette" ] || { echo "$build/flannelette is not there: run make first"; exit 1; }
 status=0
 
-# check TARGET PROGRAM
+# check TARGET PROGRAM [COLUMN]: with the budget in that column
 check() {
   local binary=$2 budget limit=0 size
   wrong() {
     echo "$binary: $1"
     status=1
   }
-  budget=$(toolchains/target.sh "$1" budget) || wrong "no target is called $1"
+  budget=$(toolchains/target.sh "$1" "${3:-budget}") || wrong "no target is called $1"
   case $budget in
     '' | -) ;;  # none is set for it
     *) limit=$((budget * 1024)) ;;
   esac
   size=$(stat -Lc %s "$binary")
-  echo "$1: $size bytes, budget $limit (0: none set)"
+  echo "$binary: $size bytes, budget $limit (0: none set)"
   if [ "$limit" -gt 0 ] && [ "$size" -gt "$limit" ]; then wrong "$((size - limit)) bytes over its budget"; fi
   if readelf -lW "$binary" | grep -q INTERP; then wrong 'not statically linked: it names an interpreter'; fi
   if readelf -dW "$binary" | grep -q NEEDED; then wrong 'not statically linked: it needs shared libraries'; fi
@@ -41,5 +41,6 @@ for target in $(toolchains/target.sh); do
   # What has no musl is linked with shared libraries.
   [ "$target" = "$machine" ] || [ "$(toolchains/target.sh "$target" musl)" = - ] || [ ! -f "$build/$target/flannelette" ] ||
     check "$target" "$build/$target/flannelette"
+  [ ! -f "$build/$target-notls/flannelette" ] || check "$target" "$build/$target-notls/flannelette" budget-notls
 done
 exit "$status"

@@ -102,3 +102,43 @@ TEST_SUITE("targets/program") {
     CHECK(etcd.leases().empty());
   }
 }
+
+TEST_SUITE("targets/notls") {
+  TEST_CASE("the smallest build refuses what it was built without, by name, and help says so") {
+    REQUIRE_MEANS(program_means());
+    const auto refusal = [](const std::string& argument) {
+      const Outcome refused = run({.args = command({argument})});
+      CHECK(refused.status == 2);
+      return refused.output;
+    };
+    const std::string https = refusal("--etcd-endpoints=https://192.0.2.1:2379");
+    CHECK_MESSAGE(contains(https, "this build has no TLS"), https);
+    const std::string name = refusal("--etcd-endpoints=http://etcd.example:2379");
+    CHECK_MESSAGE(contains(name, "this build resolves no names; give an address"), name);
+    const std::string regex = refusal("--iface-regex=eth[0-9]");
+    CHECK_MESSAGE(contains(regex, "\"eth[0-9]\" is a regular expression, and this build knows none"), regex);
+    const Outcome help = run({.args = command({"--help"})});
+    CHECK(help.status == 0);
+    for (const char* missing :
+         {"has no TLS: https ", "resolves no names: ", "knows no regular expressions: iface-regex "})
+      CHECK_MESSAGE(contains(help.output, std::string("This build ") + missing), help.output);
+  }
+
+  TEST_CASE("the smallest build reads the config and the list over http, claims and hears the watch") {
+    REQUIRE_MEANS(program_means(), cluster_means());
+    Etcd etcd;
+    etcd.configure(
+        R"({"Network":"10.0.0.0/8","SubnetMin":"10.1.0.0","SubnetMax":"10.3.0.0","Backend":{"Type":"vxlan"}})");
+    Gateway gateway(etcd);
+    put_peers(gateway, 0x100, 0x1ff);
+    put_peers(gateway, 0x201, 0x300);
+    Machine a(etcd, 1);
+    start(a, {"--iface=eth0", "--subnet-file=" + a.subnet_file(), "--etcd-endpoints=" + etcd.url()});
+    CHECK_MESSAGE(a.logs("lease held subnet=10.2.0.0/24"), a.log());
+    CHECK_FALSE(contains(a.log(), "registry trouble"));
+    etcd.put(kSubnetKeys + "10.200.0.0-24", peer_value("172.30.0.11", "02:00:00:00:ff:01"));
+    CHECK_MESSAGE(a.logs("peer ignored key=10.200.0.0-24"), a.log());
+    a.agent().signal(SIGTERM);
+    CHECK_MESSAGE(a.agent().wait(10s) == 0, a.log());
+  }
+}

@@ -13,16 +13,18 @@ TEST_SUITE("base/sort") {
     for (std::uint32_t count = 0; count < 70; ++count) {
       for (std::uint32_t step = 1; step < 12; ++step) {
         std::vector<int> things;
-        std::vector<std::uint32_t> order;
-        for (std::uint32_t i = 0; i < count; ++i) {
+        for (std::uint32_t i = 0; i < count; ++i)
           things.push_back(static_cast<int>(i * step % 7 * 100 + i % step));
-          order.push_back(i);
-        }
         std::vector<int> wanted = things;
         std::sort(wanted.begin(), wanted.end());
-        sort(order, [&](auto a, auto b) { return things[a] < things[b]; });
+        const auto before = [&](auto a, auto b) { return things[a] < things[b]; };
+        std::vector<std::uint32_t> order(count);
+        sort_indices(order, before);
         for (std::uint32_t i = 0; i < count; ++i) REQUIRE(things[order[i]] == wanted[i]);
-        arrange(things.data(), order);
+        std::reverse(order.begin(), order.end());
+        sort(order, before);
+        for (std::uint32_t i = 0; i < count; ++i) REQUIRE(things[order[i]] == wanted[i]);
+        sort_things(things.data(), order, before);
         REQUIRE(things == wanted);
         for (std::uint32_t i = 0; i < count; ++i) REQUIRE(order[i] == i);
       }

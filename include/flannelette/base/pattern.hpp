@@ -58,6 +58,9 @@ class Pattern {
   /// matches nothing then. Nothing of `text` is kept.
   Result<void> compile(std::string_view text, PatternProblem* problem = nullptr);
 
+  /// False: the build has no regular expressions, and none compiles (kUnsupported).
+  static bool available();
+
   /// True if the pattern matches some part of the text, which may be empty.
   bool found_in(std::string_view text) const;
 

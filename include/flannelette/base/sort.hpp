@@ -16,6 +16,9 @@ using Before = FunctionRef<bool(std::uint32_t a, std::uint32_t b)>;
 /// for each type and order.
 void sort(std::span<std::uint32_t> numbers, Before before);
 
+/// The numbers become 0 .. n - 1, sorted.
+void sort_indices(std::span<std::uint32_t> numbers, Before before);
+
 /// Moves each thing to where it belongs: afterwards things[i] is what things[order[i]] was. `order` is a
 /// permutation of 0 .. n - 1, and becomes 0 .. n - 1.
 template <class T>
@@ -32,6 +35,14 @@ void arrange(T* things, std::span<std::uint32_t> order) {
     things[hole] = moved;
     order[hole] = hole;
   }
+}
+
+/// Sorts n things themselves; `before` is asked of their indices, while none has moved. `memory` has room for
+/// n.
+template <class T>
+void sort_things(T* things, std::span<std::uint32_t> memory, Before before) {
+  sort_indices(memory, before);
+  arrange(things, memory);
 }
 
 }  // namespace flannelette

@@ -46,7 +46,7 @@ enum class Decoder::Field : std::uint8_t {
 struct Decoder::Member {
   Scope scope;
   Field field;
-  std::string_view name;
+  char name[17];  // in place: a string_view is larger than most of them
 };
 
 constexpr Decoder::Member Decoder::kMembers[] = {
@@ -144,7 +144,7 @@ Decoder::Step Decoder::next() {
 
 bool Decoder::on_key(std::string_view name) {
   for (const Member& member : kMembers) {
-    if (member.scope != scope() || member.name != name) continue;
+    if (member.scope != scope() || name != member.name) continue;
     field_ = member.field;
     return true;
   }
