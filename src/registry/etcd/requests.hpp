@@ -58,7 +58,7 @@ class Operation : public Decoder::Sink {
     std::string_view path;
     bool repeatable =
         true;  ///< may be sent a second time without asking (reads, keepalive), never a transaction
-    Millis limit = EtcdRegistry::kAnswerLimit;
+    Millis limit = EtcdRegistry::kAnswerLimit;  ///< from the question to the whole answer
   };
 
   bool wanted() const { return wanted_; }
