@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "flannelette/base/fnv.hpp"
+
 namespace flannelette::io {
 
 PemBuffer::PemBuffer()
@@ -35,17 +37,10 @@ Result<std::span<const unsigned char>> PemBuffer::read(Files& files, std::string
 
 namespace {
 
-/// FNV-1a: tells one content from another, and nobody gains by making two alike.
 class Digest final : public Pieces {
  public:
-  void piece(std::string_view text) override {
-    for (const char c : text) add(static_cast<unsigned char>(c));
-  }
-  void add(unsigned value) { value_ = (value_ ^ value) * 0x100000001b3; }
-  std::uint64_t value() const { return value_; }
-
- private:
-  std::uint64_t value_ = 0xcbf29ce484222325;
+  void piece(std::string_view text) override { hash.mix(text); }
+  Fnv1a hash;
 };
 
 }  // namespace
@@ -55,9 +50,9 @@ std::uint64_t digest_of(const TlsSettings& settings, Files& files) {
   for (const auto* path : {&settings.ca_file, &settings.cert_file, &settings.key_file}) {
     if (path->empty()) continue;
     const Result<bool> read = files.read_pieces(*path, digest);
-    digest.add(!read ? 256 : *read ? 257 : 258);  // no byte is one of these
+    digest.hash.mix(!read ? 256u : *read ? 257u : 258u);  // no byte is one of these
   }
-  return digest.value();
+  return digest.hash.value();
 }
 
 }  // namespace flannelette::io

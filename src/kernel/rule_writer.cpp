@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rule_writer.hpp"
 
+#include "flannelette/base/fnv.hpp"
 #include "nftables.hpp"
 
 namespace flannelette::kernel {
@@ -12,28 +13,15 @@ constexpr std::uint8_t kRulesVersion = 1;
 /// User data type of our mark; nft's own types begin at 0.
 constexpr std::byte kMarkType{0x46};
 
-class Fnv1a {
- public:
-  void add(std::uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) {
-      hash_ = (hash_ ^ (value >> (8 * i) & 0xff)) * 0x100000001b3;
-    }
-  }
-  std::uint64_t value() const { return hash_; }
-
- private:
-  std::uint64_t hash_ = 0xcbf29ce484222325;
-};
-
 }  // namespace
 
 std::uint64_t digest_of(const overlay::RuleSpec& spec) {
   Fnv1a hash;
-  hash.add(kRulesVersion, 1);
-  hash.add((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u), 1);
+  hash.mix_bytes(kRulesVersion, 1);
+  hash.mix_bytes((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u), 1);
   for (const Net4& net : {spec.network, spec.subnet}) {
-    hash.add(net.base.value, 4);
-    hash.add(net.length, 1);
+    hash.mix_bytes(net.base.value, 4);
+    hash.mix_bytes(net.length, 1);
   }
   return hash.value();
 }

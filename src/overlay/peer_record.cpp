@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "peer_record.hpp"
 
+#include "flannelette/base/fnv.hpp"
+
 namespace flannelette::overlay {
 namespace {
 
 constexpr std::uint32_t kMaxVni = (1u << 24) - 1;
 
-/// FNV-1a. Two IPv6 parts with one hash under one IPv4 subnet would be taken for one record; such a pair must
-/// be made on purpose, by somebody who may write any record anyway.
+/// Two IPv6 parts with one hash under one IPv4 subnet would be taken for one record; such a pair must be made
+/// on purpose, by somebody who may write any record anyway.
 std::uint32_t hash_of(const Net6& net) {
-  std::uint32_t hash = 2166136261u;
-  const auto mix = [&](std::uint8_t byte) { hash = (hash ^ byte) * 16777619u; };
-  for (const std::uint8_t byte : net.base.bytes) mix(byte);
-  mix(net.length);
+  Fnv1a digest;
+  for (const std::uint8_t byte : net.base.bytes) digest.mix(byte);
+  digest.mix(net.length);
+  const auto hash = static_cast<std::uint32_t>(digest.value());
   return hash != 0 ? hash : 1;
 }
 

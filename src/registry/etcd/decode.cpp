@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "flannelette/base/fnv.hpp"
+
 namespace flannelette::registry::etcd {
 
 using json::Token;
@@ -90,12 +92,11 @@ constexpr Decoder::Member Decoder::kMembers[] = {
 };
 
 Change change_of(const Pair& pair) {
-  std::uint64_t digest = 14695981039346656037u;  // FNV-1a
-  const auto mix = [&](std::uint64_t word) { digest = (digest ^ word) * 1099511628211u; };
-  for (const char c : pair.key) mix(static_cast<unsigned char>(c));
-  mix(static_cast<std::uint64_t>(pair.create_revision));
-  mix(static_cast<std::uint64_t>(pair.lease));
-  return {pair.mod_revision, digest};
+  Fnv1a digest;
+  digest.mix(pair.key);
+  digest.mix(static_cast<std::uint64_t>(pair.create_revision));
+  digest.mix(static_cast<std::uint64_t>(pair.lease));
+  return {pair.mod_revision, digest.value()};
 }
 
 Writer& append_printable(Writer& out, std::string_view text) {
