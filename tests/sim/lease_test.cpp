@@ -71,6 +71,21 @@ TEST_SUITE("agent/lease") {
     CHECK(p.world.all_know_all());
   }
 
+  TEST_CASE("our key is deleted again before the answer to its claim has come: it is claimed once more") {
+    Pair p;
+    const std::string key = p.node.key();
+    p.world.etcd.hold_answer("/v3/kv/txn");
+    p.world.etcd.remove(path(p.node));
+    REQUIRE(p.world.run_until([&] { return !p.world.value_of(key).empty(); }, 2'000));
+    p.world.advance(100);
+    p.world.etcd.remove(path(p.node));
+    p.world.advance(100);
+    CHECK(p.world.value_of(key).empty());
+    p.world.advance(5'000);
+    CHECK(!p.world.value_of(key).empty());
+    CHECK(p.world.all_know_all());
+  }
+
   TEST_CASE("compat 9.7: our lease is revoked: the program goes on and claims the same key again") {
     Pair p;
     const std::string key = p.node.key();

@@ -116,7 +116,9 @@ std::int64_t ScriptedEtcd::remove(const std::string& key) {
 
 void ScriptedEtcd::compact(std::int64_t revision) {
   base_ = state_at(revision);
-  std::erase_if(history_, [&](const Event& event) { return event.revision <= revision; });
+  std::erase_if(history_, [&](const Event& event) {
+    return event.revision < revision || (event.revision == revision && event.removed);
+  });
   compacted_ = revision;
 }
 
@@ -271,6 +273,7 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   if (const auto raw = take(raw_, path)) return stream.send_wrongly(*raw);
   if (const auto refusal = take(refusals_, path)) return refuse(stream, refusal->first, refusal->second);
   if (take(drip_, path)) return stream.drip();
+  if (take(held_, path)) stream.hold();
   if (leaderless_) {
     if (path != "/v3/watch") return refuse(stream, 14, "etcdserver: no leader");
     stream.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -408,7 +411,7 @@ void ScriptedEtcd::serve_txn(ScriptedStream& stream, const JsonValue& request) {
 void ScriptedEtcd::serve_watch(ScriptedStream& stream, const JsonValue& request) {
   line(stream, "{\"result\":{" + header() + ",\"created\":true}}");
   const std::int64_t start = request["start_revision"].integer();
-  if (start != 0 && start <= compacted_ && start <= revision_) {
+  if (start != 0 && start < compacted_) {
     return line(stream, "{\"result\":{\"header\":{\"cluster_id\":\"" + std::to_string(cluster_id) +
                             "\"},\"canceled\":true,\"compact_revision\":" + quoted(compacted_) + "}}");
   }

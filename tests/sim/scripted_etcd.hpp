@@ -56,6 +56,7 @@ class ScriptedEtcd {
   std::int64_t put_all(
       const std::vector<std::pair<std::string, std::string>>& pairs);  ///< in one transaction
   std::int64_t remove(const std::string& key);
+  /// What was before is gone, and so is, as in etcd 3.4, what was removed in that very revision.
   void compact(std::int64_t revision);
   std::int64_t compacted() const { return compacted_; }
   void go_back_to(std::int64_t revision);  ///< a snapshot is restored; every connection breaks
@@ -87,6 +88,8 @@ class ScriptedEtcd {
   void lose_answer(const std::string& path, bool executed) { lost_[path].push_back(executed); }
   void refuse_next(const std::string& path, int code, const std::string& message);
   void answer_next(const std::string& path, const std::string& raw);  ///< these bytes, whatever they are
+  /// The next request for this path is carried out, its answer comes a second later.
+  void hold_answer(const std::string& path) { held_[path].push_back(true); }
   void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch
   /// The answer to the next request for this path begins, and goes on for ever, a blank every few seconds.
   void drip_next(const std::string& path) { drip_[path].push_back(true); }
@@ -191,6 +194,7 @@ class ScriptedEtcd {
   std::map<std::string, std::vector<std::pair<int, std::string>>> refusals_;
   std::map<std::string, std::vector<std::string>> raw_;
   std::map<std::string, std::vector<bool>> drip_;
+  std::map<std::string, std::vector<bool>> held_;
   std::map<std::string, std::vector<void (*)(ScriptedEtcd&)>> before_;
   std::map<std::string, std::size_t> counts_;
   std::map<std::string, std::string> bodies_;

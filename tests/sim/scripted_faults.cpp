@@ -61,6 +61,7 @@ void ScriptedEtcd::clear_faults() {
   refusals_.clear();
   raw_.clear();
   drip_.clear();
+  held_.clear();
   before_.clear();
 }
 

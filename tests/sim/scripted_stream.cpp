@@ -42,6 +42,7 @@ void ScriptedStream::close() {
   opened_ = false;
   cut_ = false;
   dripping_ = false;
+  held_until_ = 0;
   answered_wrongly_ = false;
   in_.clear();
   out_.clear();
@@ -59,6 +60,8 @@ void ScriptedStream::drip() {
   send_wrongly("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
   dripping_ = true;
 }
+
+void ScriptedStream::hold() { held_until_ = etcd_.clock_.now() + 1'000; }
 
 void ScriptedStream::cut() {
   if (listener_ == nullptr) return;
@@ -84,6 +87,7 @@ void ScriptedStream::on_turn() {
   } else if (opened_) {
     if (!in_.empty()) take_request();
     if (dripping_) out_ += "1\r\n \r\n";
+    if (const Millis now = etcd_.clock_.now(); held_until_ > now) return timer_.arm_in(held_until_ - now);
     const std::string bytes = std::exchange(out_, {});
     deliver(bytes);
     if (!over() && cut_) return end({Code::kClosed, 0, "cut"});

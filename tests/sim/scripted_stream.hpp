@@ -27,7 +27,8 @@ class ScriptedStream final : public io::Stream {
   }
   /// Since it was opened, or since the last request.
   bool answered_wrongly() const { return answered_wrongly_; }
-  void cut();  ///< what was sent and has not arrived is lost
+  void hold();  ///< whatever is sent within a second comes then
+  void cut();   ///< what was sent and has not arrived is lost
   const std::string& host() const { return host_; }
 
  private:
@@ -43,6 +44,7 @@ class ScriptedStream final : public io::Stream {
   bool opened_ = false;
   bool cut_ = false;
   bool dripping_ = false;
+  Millis held_until_ = 0;
   bool answered_wrongly_ = false;
   unsigned connection_ = 0;  // changes with each open and close
   std::shared_ptr<bool> destroyed_ = std::make_shared<bool>(false);

@@ -296,6 +296,18 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(node.claim("10.0.1.0/24", kOne).outcome == ClaimOutcome::kHeld);
   }
 
+  TEST_CASE("an answer that says nothing of our lease is not the end of it") {
+    World world;
+    Node node(world);
+    (void)node.claim("10.0.200.0/24", kOne);
+    world.etcd.answer_next(kKeepalive, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+    world.run(300'000);
+    CHECK(node.told.lost == 0);
+    REQUIRE(node.told.troubles.size() == 1);
+    CHECK(node.told.troubles[0] == "keepalive: etcd: the answer is about no lease of ours ");
+    CHECK(node.told.working == 2);
+  }
+
   TEST_CASE("a conversation cut at any byte: the subnet is held all the same, once") {
     bool was_cut = true;
     for (std::size_t cut = 1; was_cut; cut += 2) {

@@ -297,6 +297,67 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(equal_to_truth(node, world.etcd));
   }
 
+  TEST_CASE("a list that is asked for under a settled watch leaves the next watch nothing of it") {
+    World world;
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    node.follow();
+    world.run(60'000);
+    CHECK(node.told.troubles.empty());
+  }
+
+  TEST_CASE(
+      "a removal in the very revision of a compaction, which etcd does not tell again, is no other store") {
+    World world;
+    for (int i = 0; i < 2; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    Node node(world);
+    node.follow();
+    world.etcd.remove(lease_key(numbered(1)));
+    world.run(10'000);
+    world.etcd.compact(world.etcd.revision());
+    world.etcd.cut_all();
+    world.run(60'000);
+    CHECK(node.told.listings == 1);
+    CHECK(node.told.troubles.empty());
+  }
+
+  TEST_CASE("a removal while we were away, in the very revision that is compacted, is not missed") {
+    World world;
+    for (int i = 0; i < 2; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    world.etcd.put("/elsewhere", "x");
+    world.etcd.send_progress();
+    world.run(10'000);
+    world.etcd.compact(world.etcd.revision());
+    world.etcd.cut_all();
+    world.run(10'000);
+    CHECK(node.told.listings == 1);
+    world.etcd.set_down("one", true);
+    world.etcd.remove(lease_key(numbered(1)));
+    world.etcd.compact(world.etcd.revision());
+    world.etcd.set_down("one", false);
+    world.run(60'000);
+    CHECK(equal_to_truth(node, world.etcd));
+  }
+
+  TEST_CASE("a member that is behind the one that was listed is left alone; only a second one means a list") {
+    World world;
+    for (int i = 0; i < 5; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    Node node(world);
+    world.etcd.answer_next(kWatch,
+                           "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"
+                           R"({"result":{"header":{"revision":"2"},"created":true}})"
+                           "\n");
+    node.registry.follow();
+    world.run(20'000);
+    CHECK(node.told.listings == 1);
+    REQUIRE(node.told.troubles.size() == 1);
+    CHECK(node.told.troubles[0] == "watch: etcd: this member is behind what was listed ");
+  }
+
   TEST_CASE("a store that went back to an older revision is listed again") {
     World world;
     const auto old = world.etcd.put(lease_key("10.0.1.0-24"), kOne);
@@ -430,6 +491,47 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.cut_all();
     world.run(600'000);
     CHECK(world.etcd.requests() < 120);
+  }
+
+  TEST_CASE("a server that compacts one revision more each time is not asked in a hot loop") {
+    World world;
+    for (int i = 0; i < 900; ++i) world.etcd.put("/elsewhere", "x");
+    Node node(world);
+    const auto gone = [](int revision) {
+      const std::string lines = R"({"result":{"header":{"revision":"901"},"created":true}})"
+                                "\n"
+                                R"({"result":{"header":{},"canceled":true,"compact_revision":")" +
+                                std::to_string(revision) + "\"}}\n";
+      return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(lines.size()) + "\r\n\r\n" + lines;
+    };
+    for (int revision = 2; revision < 800; ++revision) world.etcd.answer_next(kWatch, gone(revision));
+    node.registry.follow();
+    world.run(60'000);
+    CHECK(world.etcd.requests(kWatch) < 60);
+  }
+
+  TEST_CASE(
+      "a server that answers requests now and then and ends each watch at once is not asked in a hot loop") {
+    World world;
+    Node node(world);
+    node.follow();
+    (void)node.claim("10.0.200.0/24", kOne);
+    world.run(10'000);
+    const std::string lease = std::to_string(world.etcd.find(lease_key("10.0.200.0-24"))->lease);
+    const auto answer = [](const std::string& status, const std::string& body) {
+      return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    };
+    for (int i = 0; i < 5'000; ++i) {
+      world.etcd.answer_next(kWatch,
+                             answer("200 OK", R"({"result":{"header":{"revision":"9"},"created":true}})"));
+      world.etcd.answer_next(kKeepalive, answer("503 No", "no"));
+      world.etcd.answer_next(kKeepalive,
+                             answer("200 OK", R"({"result":{"ID":")" + lease + R"(","TTL":"600"}})"));
+    }
+    world.etcd.reset_counts();
+    world.etcd.cut_all();
+    world.run(60'000);
+    CHECK(world.etcd.requests(kWatch) < 80);
   }
 
   TEST_CASE("answers that are none of etcd's are trouble, and the next try counts") {

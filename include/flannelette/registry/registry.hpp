@@ -30,7 +30,8 @@ struct ClaimResult {
   std::int64_t mod_revision = 0;  ///< kHeld: of the key as it is now
   bool reservation = false;       ///< kHeld: the key has no lease, and keeps none
   bool written = false;           ///< kHeld: something was put (else the key was right already)
-  std::int64_t ttl_seconds = 0;   ///< kHeld: as granted; 0 for a reservation
+  bool told = false;  ///< kHeld: the listener has heard of that revision already, or of a later one
+  std::int64_t ttl_seconds = 0;  ///< kHeld: as granted; 0 for a reservation
   Error error;
   Text<160> detail;  ///< the registry's own words, may be empty
 };

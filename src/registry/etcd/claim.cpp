@@ -184,6 +184,7 @@ void Claimer::held(std::int64_t mod_revision, bool written) {
   result.mod_revision = mod_revision;
   result.reservation = !lease_;
   result.written = written;
+  result.told = core_.delivered >= mod_revision;
   result.ttl_seconds = lease_.ttl;
   end(result);
 }

@@ -27,7 +27,7 @@ Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char,
 void Watch::begin(std::int64_t from) {
   next_ = from;
   floor_ = 1;
-  complete_ = false;
+  complete_ = settled_ = backward_ = compacted_ = false;
   behind_list_ = true;
   state_ = State::kWaiting;
   timer_.arm_in(0);
@@ -46,7 +46,8 @@ void Watch::reconnect() {
 }
 
 void Watch::hurry() {
-  if (state_ == State::kWaiting && timer_.armed()) timer_.arm_in(0);
+  if (state_ == State::kWaiting && timer_.armed())
+    timer_.arm_at_latest_in(std::max<Millis>(opened_ + kHurry - core_.loop.now(), 0));
 }
 
 void Watch::on_token() {
@@ -69,6 +70,7 @@ void Watch::on_timer() {
 void Watch::open() {
   if (requests_.authenticating()) return;
   state_ = State::kOpening;
+  opened_ = core_.loop.now();
   timer_.arm_in(EtcdRegistry::kAnswerLimit);
   decoder_.reset(*this);
   builder_.reset();
@@ -76,10 +78,15 @@ void Watch::open() {
   last_ = 0;
   malformed_ = false;
   plain_.clear();
-  from_ = std::min(next_, std::max(core_.newest.revision, floor_));
-  if (behind_list_ && next_ - from_ > kMaxHistory) from_ = next_;
-  proven_ = core_.newest.revision != from_;
+  const std::int64_t known = std::min(next_, std::max(core_.newest.revision, floor_));
+  skipped_ = behind_list_ && next_ - known > kMaxHistory;
+  const std::int64_t first = skipped_ ? next_ : known;
+  // One earlier than what is to be heard: etcd takes a watch from the very revision that it has compacted,
+  // and keeps silent about what was removed in it (mvcc/key_index.go, compact).
+  from_ = std::max<std::int64_t>(first - 1, 1);
+  proven_ = core_.newest.revision != first;
   learning_ = !complete_;
+  retold_at_ = 0;
   std::array<char, 1024> memory;
   json::Writer body(memory);
   write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), from_);
@@ -125,6 +132,7 @@ void Watch::on_pair(const Pair& pair) {
   last_ = std::max(last_, pair.mod_revision);
   newest_ = change_of(pair);
   if (pair.mod_revision < next_) {
+    retold_at_ = core_.loop.now();
     if (newest_ == core_.newest) {
       proven_ = true;
     } else if (!learning_ && pair.mod_revision > core_.newest.revision) {
@@ -174,7 +182,11 @@ void Watch::on_message(const Message& message) {
 void Watch::on_created(const Message& message) {
   if (!core_.same_store(message)) return gap(kOtherStore, message);
   if (message.revision < next_ - 1) {
-    // etcd would wait without a word until the store has come to that revision again.
+    // etcd would wait without a word until the store has come to that revision again. Once it may be just a
+    // member that is behind the one that was listed.
+    if (!std::exchange(backward_, true)) {
+      return retry(describe(Error{Code::kInterrupted, 0, "etcd: this member is behind what was listed"}));
+    }
     return gap({Code::kInterrupted, 0, "etcd: the store went back to an older revision"}, message);
   }
   state_ = State::kStreaming;
@@ -185,10 +197,11 @@ void Watch::on_created(const Message& message) {
 
 void Watch::settle() {
   if (!proven_) return gap(kOtherStore, {});
+  if (retold_at_ != 0 && core_.loop.now() - retold_at_ < kSettled / 2) return timer_.arm_in(kSettled / 2);
   settled_ = true;
-  if (!behind_list_ || from_ < next_) complete_ = true;
+  if (!skipped_) complete_ = true;
   behind_list_ = false;
-  token_renewed_ = false;
+  token_renewed_ = backward_ = compacted_ = false;
   backoff_.reset();
   gaps_.reset();
   timer_.arm_in(EtcdRegistry::kWatchSilence);
@@ -196,12 +209,12 @@ void Watch::settle() {
 }
 
 void Watch::on_canceled(const Message& message) {
-  if (message.compact_revision >= from_ && message.compact_revision < next_) {  // only the proof is lost
+  if (message.compact_revision > from_ && message.compact_revision < next_) {  // only the proof is lost
     floor_ = message.compact_revision + 1;
     const std::size_t same = endpoint_;
     close(State::kWaiting);
     endpoint_ = same;
-    return timer_.arm_in(0);
+    return timer_.arm_in(std::exchange(compacted_, true) ? backoff_.next(core_.random) : 0);
   }
   if (message.compact_revision > 0) {
     return gap({Code::kInterrupted, 0, "etcd: the revision to go on from was compacted"}, message);

@@ -40,11 +40,14 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
     kOff,
     kWaiting,    ///< for the back-off, or for a token
     kOpening,    ///< asked; a byte is due within kRequestTimeout, the first line within kAnswerLimit
-    kStreaming,  ///< until kSettled has passed; then the next message is due within kWatchSilence
+    kStreaming,  ///< until kSettled has passed, longer while what is old is being told; then the next message
+                 ///< is due within kWatchSilence
   };
   /// A stream that lived that long, or brought news, was a good one: the back-off begins anew. Any other is
   /// no success, else a server that ends each stream at once would be asked ten times a second for ever.
   static constexpr Millis kSettled = 5'000;
+  /// A hurried connection comes at least that long after the one before.
+  static constexpr Millis kHurry = 1'000;
   /// Revisions that the first connection behind a list hears again. etcd 3.4 tells about 3,000 events a
   /// second.
   static constexpr std::int64_t kMaxHistory = 1'000;
@@ -79,13 +82,18 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   State state_ = State::kOff;
   std::int64_t next_ = 0;    // where to go on: everything before was delivered
   std::int64_t floor_ = 1;   // what was before it is compacted, as far as etcd told
-  std::int64_t from_ = 0;    // what was asked for: next_, or before it for the proof
+  std::int64_t from_ = 0;    // what was asked for: before next_, for the proof and for what is compacted
   std::int64_t last_ = 0;    // mod_revision of the last event of the message being read
   Change newest_;            // its last change
   bool proven_ = true;       // this is the store that was listed, as far as can be asked and was heard
   bool learning_ = true;     // this connection may still tell what the list did not show, however slowly
   bool behind_list_ = true;  // no connection behind the list has settled yet
-  bool complete_ = false;    // core_.newest is the newest change before next_, removals included
+  bool skipped_ = false;     // this connection does not hear what was before, since it is too much
+  Millis retold_at_ = 0;     // when the last event from before next_ came on this connection; 0: none did
+  bool backward_ = false;    // a member was behind next_: the second one makes it a store that went back
+  bool compacted_ = false;   // a connection since it last settled was told that its proof is compacted
+  Millis opened_ = 0;
+  bool complete_ = false;  // core_.newest is the newest change before next_, removals included
   std::size_t endpoint_ = 0;
   int status_ = 0;
   bool settled_ = false;
