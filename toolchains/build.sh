@@ -38,7 +38,7 @@ fi
 smaller=
 case $what in
   program) out=build/$target parts=ON ;;
-  notls) out=build/$target-notls parts=OFF smaller='-fno-move-loop-invariants -fno-tree-loop-im' ;;  # costs speed
+  notls) out=build/$target-notls parts=OFF smaller='-fno-move-loop-invariants -fno-tree-loop-im -fipa-pta' ;;  # costs speed
   *) echo "build: program, notls or tests, not $what" >&2; exit 1 ;;
 esac
 if [ "$static" = ON ]; then

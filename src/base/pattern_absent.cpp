@@ -4,10 +4,8 @@
 
 namespace flannelette {
 
-Result<void> Pattern::compile(std::string_view text, PatternProblem* problem) {
-  if (problem != nullptr) *problem = {0, text};
-  return Error{Code::kUnsupported, 0,
-               "is a regular expression, and this build knows none; name the interface"};
+Result<void> Pattern::compile(std::string_view, PatternProblem*) {
+  return Error{Code::kUnsupported, 0, "no regular expressions"};
 }
 bool Pattern::available() { return false; }
 bool Pattern::found_in(std::string_view) const { return false; }

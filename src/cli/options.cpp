@@ -150,6 +150,7 @@ string_view set_regex(Draft& draft, string_view value) {
   auto& regexes = draft.settings.agent.interface.regexes;
   if (replaces(draft.regexes_from, draft.source)) regexes.clear();
   if (value.empty()) return kOk;
+  if (!Pattern::available()) return "this build knows no regular expressions; name the interface";
   Pattern pattern;
   PatternProblem problem;
   if (const auto compiled = pattern.compile(value, &problem); !compiled) {

@@ -304,7 +304,7 @@ TEST_SUITE("registry/etcd_claim") {
     world.run(300'000);
     CHECK(node.told.lost == 0);
     REQUIRE(node.told.troubles.size() == 1);
-    CHECK(node.told.troubles[0] == "keepalive: etcd: the answer is about no lease of ours ");
+    CHECK(node.told.troubles[0] == "keepalive: etcd: not about our lease ");
     CHECK(node.told.working == 2);
   }
 

@@ -49,8 +49,7 @@ Operation::Call Keeper::compose(json::Writer& body) {
 
 void Keeper::on_answer(const Message& message) {
   if (message.id != lease_.id) {  // a proxy's {} would be the loss of it
-    return requests_.retry_later(
-        *this, describe(Error{Code::kInvalid, 0, "etcd: the answer is about no lease of ours"}));
+    return requests_.retry_later(*this, describe(Error{Code::kInvalid, 0, "etcd: not about our lease"}));
   }
   if (message.ttl <= 0) return lose();
   lease_.ttl = message.ttl;

@@ -183,9 +183,10 @@ void Watch::on_created(const Message& message) {
   if (!core_.same_store(message)) return gap(kOtherStore, message);
   if (message.revision < next_ - 1) {
     // etcd would wait without a word until the store has come to that revision again. Once it may be just a
-    // member that is behind the one that was listed.
+    // member that is behind the one that was listed: no trouble yet.
     if (!std::exchange(backward_, true)) {
-      return retry(describe(Error{Code::kInterrupted, 0, "etcd: this member is behind what was listed"}));
+      close(State::kWaiting);
+      return timer_.arm_in(gaps_.next(core_.random));
     }
     return gap({Code::kInterrupted, 0, "etcd: the store went back to an older revision"}, message);
   }
