@@ -168,14 +168,14 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
                            {"kind", result.reservation ? "reservation"
                                     : result.written   ? "written"
                                                        : "kept"}});
-  // The table learns it at once; the watch brings the same revision later, or has brought it already, and
-  // maybe what came after.
-  overlay::LeaseRecord record;
-  record.key = own_->key;
-  record.value = own_->value;
-  record.create_revision = record.mod_revision = result.mod_revision;
   dataplane_.set_target({config_, *underlay_, own_->key.subnet, *mac_});
-  if (!result.told) peers_.upsert(record);
+  if (!result.told) {  // the table learns it at once; the watch brings the same revision later
+    overlay::LeaseRecord record;
+    record.key = own_->key;
+    record.value = own_->value;
+    record.create_revision = record.mod_revision = result.mod_revision;
+    peers_.upsert(record);
+  }
   enter(State::kRunning);
   if (degraded_) log_.info("the registry is back; this node is no longer degraded");
   degraded_ = false;
@@ -183,7 +183,7 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
   keep_node();
   keep_peers_later();
   if (own_->value.public_ip != underlay_->public_ip) reclaim();  // it changed while the claim was under way
-  check_lease();
+  check_lease();  // if it was told, so was maybe what came after
   soon();
 }
 

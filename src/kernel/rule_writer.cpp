@@ -17,11 +17,11 @@ constexpr std::byte kMarkType{0x46};
 
 std::uint64_t digest_of(const overlay::RuleSpec& spec) {
   Fnv1a hash;
-  hash.mix_bytes(kRulesVersion, 1);
-  hash.mix_bytes((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u), 1);
+  hash.mix(kRulesVersion);
+  hash.mix((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u));
   for (const Net4& net : {spec.network, spec.subnet}) {
     hash.mix_bytes(net.base.value, 4);
-    hash.mix_bytes(net.length, 1);
+    hash.mix(net.length);
   }
   return hash.value();
 }

@@ -182,6 +182,11 @@ inline const std::string kKeepalive = "/v3/lease/keepalive";
 inline const std::string kWatch = "/v3/watch";
 inline const std::string kLogin = "/v3/auth/authenticate";
 
+/// A complete HTTP response, for ScriptedEtcd::answer_next.
+inline std::string http_response(const std::string& body, const std::string& status = "200 OK") {
+  return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
 /// The key of record n.
 inline std::string numbered(int n) {
   return "10." + std::to_string(n / 256) + "." + std::to_string(n % 256) + ".0-24";

@@ -92,7 +92,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   Millis retold_at_ = 0;     // when the last event from before next_ came on this connection; 0: none did
   bool backward_ = false;    // a member was behind next_: the second one makes it a store that went back
   bool compacted_ = false;   // a connection since it last settled was told that its proof is compacted
-  Millis opened_ = 0;
+  Millis opened_ = 0;        // when the last connection was begun
   bool complete_ = false;  // core_.newest is the newest change before next_, removals included
   std::size_t endpoint_ = 0;
   int status_ = 0;
