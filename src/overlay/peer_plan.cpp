@@ -53,7 +53,7 @@ void PeerTable::plan(ChangeSink& sink) {
   }
   for (std::size_t i = first; i < last; ++i) {
     const PeerRecord& record = t.records[i];
-    if (record.planned) sink.change(record.route());
+    if (record.planned && !record.seen_route) sink.change(record.route());
   }
   t.emit_deletions(sink);
   t.uncommitted = true;
@@ -66,7 +66,7 @@ void PeerTable::commit() {
   for (PeerRecord& record : t.records) {
     if (!record.planned) continue;
     record.programmed = 1;
-    record.planned = 0;
+    record.planned = record.seen_route = 0;
   }
   t.unwanted.erase(0, t.unwanted_emitted);
   t.unwanted_emitted = 0;

@@ -59,7 +59,7 @@ struct PeerRecord {
   std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
   std::uint16_t seen_neighbour : 1;
   std::uint16_t seen_fdb : 1;
-  std::uint16_t seen_route : 1;
+  std::uint16_t seen_route : 1;   ///< ... or it stays as it is while the other entries change
   std::uint16_t fdb_present : 1;  ///< (mac, remote) is there, permanent or not
   std::uint16_t shadowed : 1;     ///< settling: overlaps an accepted record
   std::uint16_t contested : 1;    ///< settling: shares a MAC or overlaps

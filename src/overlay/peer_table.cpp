@@ -190,7 +190,10 @@ void PeerTable::Impl::touch(const PeerRecord& version) {
 void PeerTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   touch(have);
   if (!same_entries(have, fresh)) {
+    // What it has of the route is known only between audits.
+    const bool route_stays = audited && !in_audit && (have.programmed || have.seen_route);
     retire(have);
+    have.seen_route = route_stays;
     mac_ordered = false;
   }
   have.public_ip = fresh.public_ip;

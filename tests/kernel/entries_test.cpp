@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 
+#include "flannelette/overlay/peer_table.hpp"
 #include "kernel/kernel_node.hpp"
 #include "support/poll.hpp"
 
@@ -311,6 +312,77 @@ TEST_SUITE("kernel/entries") {
               ms(removed - listed), " ms");
       const Entries rest = entries(n, index);
       CHECK(rest.neighbours.size() + rest.fdb.size() + rest.routes.size() == 0);
+    }
+  }
+
+  TEST_CASE(
+      "a peer among ten thousand that comes back with another address or MAC costs no look at the others") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
+    struct Queue final : overlay::ChangeSink {
+      explicit Queue(kernel::Kernel& to) : kernel(to) {}
+      void change(const overlay::Change& change) override { kernel.queue(change); }
+      kernel::Kernel& kernel;
+    };
+    using std::chrono::steady_clock;
+    using Microseconds = std::chrono::microseconds;
+    constexpr std::uint32_t kPeers = 10'000;
+    for (const auto form : kBothForms) {
+      KernelNode n("kent13", form);
+      const int index = make_device(n);
+      overlay::PeerTable table;
+      overlay::LocalNode local;
+      local.config.network = kNetwork;
+      local.config.vni = 1;
+      local.public_ip = ip4("192.0.2.1");
+      local.subnet = net4("10.42.0.0/24");
+      table.set_local(local);
+      std::int64_t revision = 1;
+      const auto put = [&](std::uint32_t i, std::uint32_t version) {
+        overlay::LeaseRecord record;
+        record.key.subnet = {{0x0a800000 + (i << 8)}, 24};
+        record.value = {{0xac100000 + i + version * 0x10000},
+                        overlay::Backend::kVxlan,
+                        true,
+                        1u,
+                        {{2, 1, 0, static_cast<std::uint8_t>(version / 2), static_cast<std::uint8_t>(i >> 8),
+                          static_cast<std::uint8_t>(i)}}};
+        record.create_revision = 1;
+        record.mod_revision = ++revision;
+        REQUIRE(table.upsert(record) == overlay::Ignored::kNo);
+      };
+      const auto write = [&] {
+        n.kernel.begin(index, kNetwork);
+        Queue queue(n.kernel);
+        table.plan(queue);
+        const auto report = n.kernel.finish();
+        REQUIRE(report);
+        CHECK(report->failed == 0);
+        table.commit();
+      };
+      table.begin_audit();
+      Queue queue(n.kernel);
+      table.finish_audit(queue);
+      table.commit();
+      for (std::uint32_t i = 0; i < kPeers; ++i) put(i, 0);
+      write();
+      const auto start = steady_clock::now();
+      CHECK(entries(n, index).routes.size() == kPeers);
+      const auto whole = std::chrono::duration_cast<Microseconds>(steady_clock::now() - start).count();
+
+      std::vector<std::int64_t> times;
+      for (std::uint32_t i = 0; i < 201; ++i) {
+        const auto before = steady_clock::now();
+        put(47 * i, 1 + i % 2);  // PublicIP; PublicIP and MAC
+        write();
+        times.push_back(std::chrono::duration_cast<Microseconds>(steady_clock::now() - before).count());
+      }
+      std::sort(times.begin(), times.end());
+      MESSAGE("an update: ", times[100], " us (median of 201), all entries listed: ", whole, " us");
+      CHECK(times[100] < whole / 20);
+      CHECK(has(output_of("bridge fdb show dev flannel.1"),
+                "02:01:00:01:00:2f dst 172.18.0.47 self permanent"));
+      CHECK(has(ip("neighbour show dev flannel.1"), "10.128.47.0 lladdr 02:01:00:01:00:2f PERMANENT"));
+      CHECK(entries(n, index).routes.size() == kPeers);
     }
   }
 

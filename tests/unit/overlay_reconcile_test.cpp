@@ -514,6 +514,60 @@ TEST_SUITE("overlay/reconcile") {
     }
   }
 
+  TEST_CASE(
+      "a peer that comes back with another address or MAC keeps its route: only what differs is written") {
+    struct Kinds final : ChangeSink {
+      void change(const Change& change) override { all.push_back(change.kind); }
+      std::vector<Change::Kind> all;
+    };
+    using Kind = Change::Kind;
+    PeerTable table;
+    table.set_local(local_node());
+    const auto written = [&] {
+      Kinds kinds;
+      table.plan(kinds);
+      table.commit();
+      return kinds.all;
+    };
+    const auto audit = [&] {
+      Kinds kinds;
+      table.begin_audit();
+      table.finish_audit(kinds);
+      table.commit();
+    };
+    audit();
+    CHECK(table.upsert(lease("10.64.5.0-24", 5, 5, 5)) == Ignored::kNo);
+    CHECK(written() == std::vector{Kind::kUpsertNeighbour, Kind::kUpsertFdb, Kind::kUpsertRoute});
+    LeaseRecord moved = lease("10.64.5.0-24", 5, 5, 6);
+    moved.value.public_ip = ip("172.30.9.9");
+    CHECK(table.upsert(moved) == Ignored::kNo);
+    CHECK(written() == std::vector{Kind::kUpsertNeighbour, Kind::kUpsertFdb});
+    CHECK(table.upsert(lease("10.64.5.0-24", 7, 5, 7)) == Ignored::kNo);
+    CHECK(written() == std::vector{Kind::kUpsertNeighbour, Kind::kUpsertFdb, Kind::kDeleteFdb});
+
+    // Twice before it was written, and gone before it was written.
+    CHECK(table.upsert(lease("10.64.5.0-24", 8, 5, 8)) == Ignored::kNo);
+    CHECK(table.upsert(lease("10.64.5.0-24", 9, 5, 9)) == Ignored::kNo);
+    const auto twice = written();
+    CHECK(std::count(twice.begin(), twice.end(), Kind::kUpsertRoute) == 0);
+    CHECK(std::count(twice.begin(), twice.end(), Kind::kUpsertFdb) == 1);
+    CHECK(table.upsert(lease("10.64.5.0-24", 10, 5, 10)) == Ignored::kNo);
+    table.remove(lease("10.64.5.0-24", 10).key, 11);
+    const auto removed = written();
+    CHECK(std::count(removed.begin(), removed.end(), Kind::kDeleteRoute) == 1);
+    CHECK(std::count(removed.begin(), removed.end(), Kind::kUpsertNeighbour) == 0);
+
+    // What was planned but not committed may not be there; what nobody looked at neither.
+    CHECK(table.upsert(lease("10.64.6.0-24", 6, 12)) == Ignored::kNo);
+    Kinds lost;
+    table.plan(lost);
+    CHECK(table.upsert(lease("10.64.6.0-24", 6, 12, 13)) == Ignored::kNo);
+    CHECK(table.upsert(lease("10.64.6.0-24", 16, 12, 14)) == Ignored::kNo);
+    Kinds again;
+    table.plan(again);
+    CHECK(std::count(again.all.begin(), again.all.end(), Kind::kUpsertRoute) == 1);
+  }
+
   TEST_CASE("more stale entries than an audit remembers take several audits, and then all are gone") {
     Rng rng;
     World world(rng);
