@@ -274,6 +274,7 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   if (const auto refusal = take(refusals_, path)) return refuse(stream, refusal->first, refusal->second);
   if (take(drip_, path)) return stream.drip();
   if (take(held_, path)) stream.hold();
+  if (every_watch && path == "/v3/watch") return stream.send_wrongly(*every_watch);
   if (leaderless_) {
     if (path != "/v3/watch") return refuse(stream, 14, "etcdserver: no leader");
     stream.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");

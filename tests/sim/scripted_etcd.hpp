@@ -88,6 +88,8 @@ class ScriptedEtcd {
   void lose_answer(const std::string& path, bool executed) { lost_[path].push_back(executed); }
   void refuse_next(const std::string& path, int code, const std::string& message);
   void answer_next(const std::string& path, const std::string& raw);  ///< these bytes, whatever they are
+  /// What a proxy makes of every watch: these bytes, and nothing more ("": it holds the answer back).
+  std::optional<std::string> every_watch;
   /// The next request for this path is carried out, its answer comes a second later.
   void hold_answer(const std::string& path) { held_[path].push_back(true); }
   void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch

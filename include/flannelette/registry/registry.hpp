@@ -97,7 +97,7 @@ class Registry {
   /// One reading of the config; transport trouble is retried until there is an answer.
   virtual void read_config() = 0;
   /// Lists, then watches from the list's revision + 1, for ever; lists again where the watch cannot go on
-  /// without a gap.
+  /// without a gap, and now and then as long as requests are answered and no watch can be had.
   virtual void follow() = 0;
   /// One claim at a time. Transport trouble is retried until the outcome is known (a claim whose answer was
   /// lost is looked up, never blindly repeated). Once held, the lease is kept alive until stop(). A new claim

@@ -12,8 +12,15 @@ class ConfigReading final : public Operation {
   ConfigReading(Core& core, Requests& requests) : core_(core), requests_(requests) {}
 
   void begin() {
+    quiet_ = false;
     want(core_.loop.now());
     requests_.schedule();
+  }
+  /// Reads it only to see whether there is an answer: the listener hears nothing of it.
+  void probe() {
+    if (wanted()) return;
+    begin();
+    quiet_ = true;
   }
 
  private:
@@ -29,7 +36,7 @@ class ConfigReading final : public Operation {
     // may ask again at once.
     delivered_ = true;
     done();
-    core_.listener->on_config(value);
+    if (!quiet_) core_.listener->on_config(value);
   }
   void on_pair(const Pair& pair) override { overlong_ = pair.value_overlong; }
   void on_answer(const Message&) override {
@@ -39,13 +46,14 @@ class ConfigReading final : public Operation {
       return requests_.retry_later(*this, failure);
     }
     done();
-    core_.listener->on_config_missing();
+    if (!quiet_) core_.listener->on_config_missing();
   }
   void on_refusal(const Failure& failure) override { requests_.retry_later(*this, failure); }
   bool on_lost(const Failure&) override { return delivered_; }
 
   Core& core_;
   Requests& requests_;
+  bool quiet_ = false;
   bool delivered_ = false;
   bool overlong_ = false;
 };

@@ -24,7 +24,8 @@ struct EtcdRegistry::Impl {
         requests(core, request_stream, request_scratch),
         watch(core, requests, watch_stream, watch_scratch,
               etcd::Watch::OnGap::to<&etcd::Listing::begin_in>(&listing),
-              etcd::Watch::OnReturn::to<&Impl::on_watch_returned>(this)) {
+              etcd::Watch::OnReturn::to<&Impl::on_watch_returned>(this),
+              etcd::Watch::Probe::to<&etcd::ConfigReading::probe>(&config)) {
     const std::array<etcd::Operation*, etcd::Requests::kMaxOperations> operations{&keeper, &claimer, &config,
                                                                                   &listing, &revoker};
     requests.serve(operations);

@@ -152,6 +152,7 @@ void Requests::on_error(const Error& error) {
 }
 
 void Requests::answered(Operation& operation) {
+  core_.answered = core_.loop.now();
   backoff_.reset();
   operation.token_renewed_ = false;
   operation.refused_ = false;

@@ -38,6 +38,7 @@ struct Core {
   bool listing_open = false;  ///< between on_listing_begin and its end: no claim speaks in between
   std::int64_t delivered =
       0;  ///< the listener knows the keys as of this revision at least; 0: it does not, a listing is due
+  Millis answered = 0;              ///< when a request last was
   Store store{};                    ///< what the listener knows was listed there
   Change newest{};                  ///< the newest change below subnets/ that was delivered
   Troubles troubles = kConnection;  ///< so that the first success is told

@@ -11,18 +11,23 @@ namespace flannelette::registry::etcd {
 namespace {
 
 constexpr Error kOtherStore{Code::kInterrupted, 0, "etcd: this is not the store that was listed"};
+constexpr Error kNoWatch{
+    Code::kUnavailable, 0,
+    "etcd: requests are answered, the watch is not (does a proxy buffer or block it?); listing now and then"};
 
-}
+}  // namespace
 
 Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
-             OnGap on_gap, OnReturn on_return)
+             OnGap on_gap, OnReturn on_return, Probe probe)
     : core_(core),
       requests_(requests),
       client_(core.loop, stream),
       timer_(core.loop, Delegate<void()>::to<&Watch::on_timer>(this)),
       decoder_(scratch),
       on_gap_(on_gap),
-      on_return_(on_return) {}
+      on_return_(on_return),
+      probe_(probe),
+      relist_timer_(core.loop, Delegate<void()>::to<&Watch::on_relist_timer>(this)) {}
 
 void Watch::begin(std::int64_t from) {
   next_ = from;
@@ -31,10 +36,13 @@ void Watch::begin(std::int64_t from) {
   behind_list_ = true;
   state_ = State::kWaiting;
   timer_.arm_in(0);
+  arm_relist();
+  if (relists_ > 0) core_.trouble(Core::kWatch, "watch", endpoint(), describe(kNoWatch), relist_interval());
 }
 
 void Watch::stop() {
   timer_.cancel();
+  relist_timer_.cancel();
   client_.cancel();
   state_ = State::kOff;
 }
@@ -52,6 +60,35 @@ void Watch::hurry() {
 
 void Watch::on_token() {
   if (state_ == State::kWaiting && !timer_.armed()) timer_.arm_in(0);
+}
+
+/// Half an interval before it may ask, and half before it may list.
+void Watch::arm_relist() {
+  const Millis half = relist_interval() / 2;
+  probed_ = 0;
+  relist_timer_.arm_in(half + static_cast<Millis>(core_.random.below(static_cast<std::uint64_t>(half / 8))));
+}
+
+/// There is a watch.
+void Watch::works() {
+  relist_timer_.cancel();
+  relists_ = 0;
+  backoff_.reset();
+}
+
+/// After an outage the watch goes on without a list. So a request must be answered first, and the watch have
+/// its time after that.
+void Watch::on_relist_timer() {
+  const Millis now = core_.loop.now();
+  if (state_ == State::kStreaming && now - opened_ < 2 * kSettled) return relist_timer_.arm_in(kSettled);
+  if (probed_ == 0 || core_.answered < probed_) {
+    arm_relist();
+    probed_ = now;
+    return probe_();
+  }
+  ++relists_;
+  stop();
+  on_gap_(0);
 }
 
 void Watch::on_timer() {
@@ -172,7 +209,7 @@ void Watch::on_message(const Message& message) {
   if (last_ != 0 && last_ >= core_.newest.revision) core_.newest = newest_;
   if (last_ >= next_) {
     complete_ = true;
-    backoff_.reset();
+    works();
   }
   const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
   next_ = std::max(next_, seen + 1);
@@ -180,6 +217,7 @@ void Watch::on_message(const Message& message) {
 }
 
 void Watch::on_created(const Message& message) {
+  if (state_ != State::kOpening) return;  // said twice, it must not put off what is due
   if (!core_.same_store(message)) return gap(kOtherStore, message);
   if (message.revision < next_ - 1) {
     // etcd would wait without a word until the store has come to that revision again. Once it may be just a
@@ -203,7 +241,7 @@ void Watch::settle() {
   if (!skipped_) complete_ = true;
   behind_list_ = false;
   token_renewed_ = backward_ = compacted_ = false;
-  backoff_.reset();
+  works();
   gaps_.reset();
   timer_.arm_in(EtcdRegistry::kWatchSilence);
   core_.working(Core::kWatch, endpoint());
@@ -234,6 +272,11 @@ void Watch::close(State next) {
   timer_.cancel();
   state_ = next;
   settled_ = false;
+  if (next == State::kOff) {
+    relist_timer_.cancel();
+  } else if (!relist_timer_.armed()) {
+    arm_relist();
+  }
   endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count;
 }
 

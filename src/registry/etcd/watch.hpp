@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/http/client.hpp"
 #include "registry/etcd/records.hpp"
@@ -21,8 +23,9 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
  public:
   using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
   using OnReturn = Delegate<void()>;           ///< the stream is there again after trouble
+  using Probe = Delegate<void()>;  ///< make any request: core.answered shows whether it is answered
   Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
-        OnGap on_gap, OnReturn on_return);
+        OnGap on_gap, OnReturn on_return, Probe probe);
 
   void begin(std::int64_t from);  ///< the first revision that is wanted
   void stop();
@@ -48,11 +51,19 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   static constexpr Millis kSettled = 5'000;
   /// A hurried connection comes at least that long after the one before.
   static constexpr Millis kHurry = 1'000;
+  /// Where requests are answered and no watch can be had (a proxy that buffers answers, or blocks what it
+  /// does not know), what there is is listed again after the first time, then at growing intervals.
+  static constexpr Millis kRelistFirst = 30'000;
+  static constexpr Millis kRelistMax = 5 * 60'000;
   /// Revisions that the first connection behind a list hears again. etcd 3.4 tells about 3,000 events a
   /// second.
   static constexpr std::int64_t kMaxHistory = 1'000;
 
   void on_timer();
+  void on_relist_timer();
+  Millis relist_interval() const { return std::min(kRelistFirst << std::min(relists_, 4), kRelistMax); }
+  void arm_relist();
+  void works();
   void open();
   void settle();
   void on_head(const http::ResponseHead& head) override;
@@ -77,6 +88,10 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   RecordBuilder builder_{core_.keys};
   OnGap on_gap_;
   OnReturn on_return_;
+  Probe probe_;
+  io::Timer relist_timer_;  // armed as long as there is no watch
+  Millis probed_ = 0;       // when it was asked whether requests are answered; 0: not yet
+  int relists_ = 0;         // since there was a watch
   Backoff backoff_;
   Backoff gaps_;  // of its own: an outage must not make the listing wait that follows it
   State state_ = State::kOff;
@@ -93,7 +108,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   bool backward_ = false;    // a member was behind next_: the second one makes it a store that went back
   bool compacted_ = false;   // a connection since it last settled was told that its proof is compacted
   Millis opened_ = 0;        // when the last connection was begun
-  bool complete_ = false;  // core_.newest is the newest change before next_, removals included
+  bool complete_ = false;    // core_.newest is the newest change before next_, removals included
   std::size_t endpoint_ = 0;
   int status_ = 0;
   bool settled_ = false;
