@@ -110,7 +110,6 @@ SimNode::SimNode(World& world, unsigned number)
       random_(number + 1000 * world.size()) {
   kernel.add_nic("eth0", {address, 16});
   kernel.forwarding = true;
-  settings.state_dir = "/var/lib/flannelette";
   etcd_settings.endpoints[0] = {false, {"10.0.0.1"}, 2379};
   etcd_settings.endpoint_count = 1;
 }

@@ -3,12 +3,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "cli/options.hpp"
 #include "cli_support.hpp"
+#include "support/project.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace flannelette;
@@ -30,17 +29,6 @@ void check_problems(const std::string& text, const Words& problems) {
 
 void check_problem(const std::string& text, const std::string& problem) {
   check_problems(text, {kFile + problem});
-}
-
-/// board/flannelette.ini, looked for upwards from the test binary.
-std::string example() {
-  auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  while (folder.has_relative_path() && !std::filesystem::exists(folder / "board/flannelette.ini"))
-    folder = folder.parent_path();
-  std::ifstream file(folder / "board/flannelette.ini");
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
 }
 
 /// Lines that begin with '#' and a letter are keys; documentation has a blank there.
@@ -103,7 +91,7 @@ TEST_CASE("every key takes effect") {
 }
 
 TEST_CASE("the example has every key, and is valid as it is and with all of them") {
-  const std::string text = example();
+  const std::string text = flannelette::tests::project_file("board/flannelette.ini");
   REQUIRE_FALSE(text.empty());
   CHECK(Reading::of_ini(text).clean());
   for (const cli::Option& option : cli::options()) {
