@@ -286,11 +286,12 @@ struct TlsSession::Impl {
   std::uint32_t server_flags = 0;  ///< ... of the server's own certificate
   std::int64_t ca_ends = kNever;
   const char* wrong_name = kFlagWords[std::size(kFlagWords) - 1].text;  ///< words on the names, once known
-  std::size_t retry_size = 0;  ///< a write that has to be repeated with the same size
-  int socket_errno = 0;        ///< what the socket said; codes of mbedTLS and errno overlap
-  bool received = false;
-  bool not_tls = false;  ///< the first byte cannot begin a TLS record
-  bool open = false;     ///< the handshake is done
+  std::size_t retry_size = 0;    ///< a write that has to be repeated with the same size
+  int socket_errno = 0;          ///< what the socket said; codes of mbedTLS and errno overlap
+  const char* reason = nullptr;  ///< words that we know and mbedTLS does not
+  std::size_t taken = 0;         ///< bytes from the socket in the handshake, then since the last data
+  std::size_t turn_left = 0;     ///< what this call may still take
+  bool open = false;             ///< the handshake is done
 
   explicit Impl(TlsContext::Impl& shared) : context(shared), reading(shared.newest->share()) {
     mbedtls_ssl_init(&ssl);
@@ -324,15 +325,25 @@ int TlsSession::Impl::send(void* self, const unsigned char* bytes, std::size_t s
 
 int TlsSession::Impl::receive(void* self, unsigned char* bytes, std::size_t size) {
   Impl& session = *static_cast<Impl*>(self);
+  // mbedTLS asks for one record at a time. What it does not get stays in the socket, and wakes the loop
+  // again.
+  size = std::min(size, session.turn_left);
+  if (size == 0) return MBEDTLS_ERR_SSL_WANT_READ;
   const ssize_t got = ::recv(session.fd, bytes, size, 0);
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) return MBEDTLS_ERR_SSL_WANT_READ;
     session.socket_errno = errno;
     return MBEDTLS_ERR_SSL_CONN_EOF;
   }
-  if (got > 0 && !session.received) {
-    session.received = true;
-    session.not_tls = bytes[0] < 20 || bytes[0] > 24;  // RFC 8446, 5.1: content types
+  if (got > 0 && !session.open && session.taken == 0 && (bytes[0] < 20 || bytes[0] > 24)) {
+    session.reason = "the server does not speak TLS on this port";  // RFC 8446, 5.1: content types
+  }
+  session.turn_left -= static_cast<std::size_t>(got);
+  session.taken += static_cast<std::size_t>(got);
+  if (session.taken > (session.open ? NetStream::kMaxWithoutData : NetStream::kMaxHandshake)) {
+    session.reason = session.open ? "the server sent more than 32 KiB of TLS records without data"
+                                  : "the server sent more than 64 KiB before the handshake was done";
+    return MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
   }
   return static_cast<int>(got);
 }
@@ -359,7 +370,7 @@ Error TlsSession::Impl::fail(const char* place, int code) {
 }
 
 const char* TlsSession::Impl::words(int code) {
-  if (not_tls) return "the server does not speak TLS on this port";
+  if (reason != nullptr) return reason;
   switch (code) {
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED: {
       // What was found after the callback: the usage of the server's certificate.
@@ -423,21 +434,27 @@ Result<void> TlsSession::start(int fd, std::string_view host) {
 }
 
 Result<Wait> TlsSession::handshake() {
+  impl_->turn_left = kMaxTurn;
   const int result = mbedtls_ssl_handshake(&impl_->ssl);
   if (result == MBEDTLS_ERR_SSL_WANT_READ) return Wait::kReadable;
   if (result == MBEDTLS_ERR_SSL_WANT_WRITE) return Wait::kWritable;
   if (result != 0) return impl_->fail("tls: handshake", result);
   impl_->open = true;
+  impl_->taken = 0;
   impl_->reading->ca_ends = impl_->ca_ends;
   impl_->context.remind();
   return Wait::kNothing;
 }
 
 Result<Transfer> TlsSession::read(std::span<char> buffer) {
+  impl_->turn_left = kMaxTurn;
   while (true) {
     const int result =
         mbedtls_ssl_read(&impl_->ssl, reinterpret_cast<unsigned char*>(buffer.data()), buffer.size());
-    if (result > 0) return Transfer{static_cast<std::size_t>(result), Wait::kNothing};
+    if (result > 0) {
+      impl_->taken = 0;
+      return Transfer{static_cast<std::size_t>(result), Wait::kNothing};
+    }
     if (result == MBEDTLS_ERR_SSL_WANT_READ) return Transfer{0, Wait::kReadable};
     if (result == MBEDTLS_ERR_SSL_WANT_WRITE) return Transfer{0, Wait::kWritable};
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET

@@ -23,8 +23,13 @@ struct Transfer {
 /// TLS over one connected, non-blocking socket, which it does not own. The server is verified against the
 /// context's CA, and its name or address against the certificate, always. An error ends the session; its
 /// context is the reason in words: "the server's certificate has expired; ...".
+///
+/// One call takes kMaxTurn bytes from the socket at most, so that a server that floods us leaves the others
+/// their turn; the limits for it are NetStream's.
 class TlsSession {
  public:
+  static constexpr std::size_t kMaxTurn = 20 * 1024;  ///< the largest record in one turn
+
   /// The context is loaded, and outlives the session.
   explicit TlsSession(TlsContext& context);
   ~TlsSession();  ///< tells the peer if it can be told at once

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "support/flood.hpp"
 #include "support/means.hpp"
 #include "support/poll.hpp"
 #include "system/certificates.hpp"
@@ -256,5 +257,43 @@ TEST_SUITE("system/tls") {
     Etcd::Options tls = certificates.etcd("server");
     tls.client_url = "https://[::]:2379";
     run_with(tls, "https://[fd00:30::1]:2379", "--etcd-cafile=" + certificates.file("ca.pem"));
+  }
+
+  TEST_CASE("a server that floods the handshake or the session is left for the next one, and SIGTERM works") {
+    REQUIRE_MEANS(cluster_means(), means::program("openssl"));
+    const Certificates certificates;
+    certificates.sign("server", "/CN=etcd", "IP:172.30.0.1");
+    Etcd etcd(certificates.etcd("server"));
+    etcd.configure(kVxlanConfig);
+    const std::string ca = "--etcd-cafile=" + certificates.file("ca.pem");
+    const struct {
+      const std::string& record;
+      bool after;
+      const char* words;
+    } floods[] = {{kWarningAlert, false, "more than 64 KiB before the handshake was done"},
+                  {kChangeCipherSpec, false, "more than 64 KiB before the handshake was done"},
+                  {kChangeCipherSpec, true, "more than 32 KiB of TLS records without data"}};
+    int machines = 0;
+    for (const auto& kind : floods) {
+      CAPTURE(kind.words);
+      const auto serve = [&](int connection) {
+        if (kind.after) relay_until_quiet(connection, connect_or_exit("172.30.0.1", 2379));
+        flood(connection, kind.record, 60s);
+      };
+      const auto server =
+          etcd.node().inside([&] { return std::make_unique<ForkingServer>("172.30.0.1", 0, serve); });
+      const std::string url = "https://172.30.0.1:" + std::to_string(server->port());
+      Machine a(etcd, ++machines), b(etcd, ++machines);
+      a.start_with({"--iface=eth0", "--subnet-file=" + a.subnet_file(), ca,
+                    "--etcd-endpoints=" + url + "," + etcd.url()});
+      b.start_with({"--iface=eth0", "--subnet-file=" + b.subnet_file(), ca, "--etcd-endpoints=" + url});
+      CHECK_MESSAGE(wait_until(12s, [&] { return !a.subnet().empty(); }), a.log());
+      CHECK_MESSAGE(b.logs(kind.words), b.log());
+      for (Machine* m : {&a, &b}) {
+        const auto before = std::chrono::steady_clock::now();
+        CHECK(m->stop() == 0);
+        CHECK(std::chrono::steady_clock::now() - before < 500ms);
+      }
+    }
   }
 }

@@ -35,6 +35,12 @@ struct TcpSettings {
 class NetStream final : public Stream {
  public:
   static constexpr std::size_t kWriteBuffer = 16 * 1024;
+  /// What a server may send until the TLS handshake is done. No message of one is larger than 16 KiB, and
+  /// only the certificates come near that.
+  static constexpr std::size_t kMaxHandshake = 64 * 1024;
+  /// Records of TLS between two pieces of data: session tickets, warnings. More than either ends the
+  /// connection.
+  static constexpr std::size_t kMaxWithoutData = 32 * 1024;
 
   NetStream(Loop& loop, const TcpSettings& tcp, TlsContext& tls);
   ~NetStream() override;
