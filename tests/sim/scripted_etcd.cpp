@@ -310,7 +310,7 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   } else if (path == "/v3/lease/keepalive") {
     const auto lease = leases_.find(body["ID"].integer());
     std::string json = "{\"result\":{" + header() + ",\"ID\":" + quoted(body["ID"].integer());
-    if (lease != leases_.end()) {
+    if (lease != leases_.end() && !expire_all) {
       lease->second.expires = clock_.now() + lease->second.ttl * 1000;
       json += ",\"TTL\":" + quoted(lease->second.ttl);
     }
@@ -385,10 +385,12 @@ bool ScriptedEtcd::holds(const JsonValue& compare) const {
 }
 
 void ScriptedEtcd::serve_txn(ScriptedStream& stream, const JsonValue& request) {
+  if (puts == Puts::kForgotten) return answer(stream, "{" + header() + ",\"succeeded\":true}");
+  if (puts == Puts::kFailed) return answer(stream, "{" + header() + "}");
   bool succeeded = true;
   for (const JsonValue& compare : request["compare"].items) succeeded = succeeded && holds(compare);
   const std::int64_t revision = revision_ + 1;
-  std::string responses;
+  std::string responses, removed;
   for (const JsonValue& operation : request[succeeded ? "success" : "failure"].items) {
     responses += responses.empty() ? "" : ",";
     if (const JsonValue& put = operation["request_put"]; !put.members.empty()) {
@@ -396,6 +398,7 @@ void ScriptedEtcd::serve_txn(ScriptedStream& stream, const JsonValue& request) {
       if (lease != 0 && !has_lease(lease)) return refuse(stream, 5, "etcdserver: requested lease not found");
       set(put["key"].bytes(), put["value"].bytes(), lease, revision);
       responses += "{\"response_put\":{\"header\":{\"revision\":" + quoted(revision_) + "}}}";
+      if (puts == Puts::kRemoved) removed = put["key"].bytes();
     } else {
       bool more = false;
       const std::string head = "\"header\":{\"revision\":" + quoted(revision_) + "}";
@@ -405,6 +408,7 @@ void ScriptedEtcd::serve_txn(ScriptedStream& stream, const JsonValue& request) {
   answer(stream,
          "{" + header() + (succeeded ? ",\"succeeded\":true" : "") + ",\"responses\":[" + responses + "]}");
   feed_watches();
+  if (!removed.empty()) remove(removed);
 }
 
 // --- Watches. ---

@@ -88,6 +88,15 @@ class ScriptedEtcd {
   void lose_answer(const std::string& path, bool executed) { lost_[path].push_back(executed); }
   void refuse_next(const std::string& path, int code, const std::string& message);
   void answer_next(const std::string& path, const std::string& raw);  ///< these bytes, whatever they are
+  /// What becomes of transactions, in a store that contradicts itself.
+  enum class Puts {
+    kDone,
+    kRemoved,    ///< they succeed, and the key is removed at once
+    kForgotten,  ///< they are said to succeed, and nothing is there
+    kFailed,     ///< they fail, and nothing is there that would be the reason
+  };
+  Puts puts = Puts::kDone;
+  bool expire_all = false;  ///< a lease that is kept alive is told to have expired; its key stays
   /// What a proxy makes of every watch: these bytes, and nothing more ("": it holds the answer back).
   std::optional<std::string> every_watch;
   /// The next request for this path is carried out, its answer comes a second later.

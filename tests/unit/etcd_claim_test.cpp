@@ -135,6 +135,81 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(!node.told.troubles.empty());
   }
 
+  TEST_CASE("leases that are gone as soon as they are granted are not asked for in a hot loop") {
+    World world;
+    Node node(world);
+    for (int i = 0; i < 5'000; ++i) world.etcd.refuse_next(kTxn, 5, "etcdserver: requested lease not found");
+    Claim claim;
+    claim.key.subnet = *parse_net4("10.0.1.0/24");
+    claim.value = kOne;
+    node.registry.claim(claim);
+    world.run(60'000);
+    CHECK(world.etcd.requests(kGrant) < 15);
+    CHECK(node.told.troubles.at(0).starts_with("claim: etcd: no such lease"));
+  }
+
+  TEST_CASE("a claim that is lost again and again is slower each time, and takes no second lease") {
+    World world;
+    Node node(world);
+    SUBCASE("somebody is always first") { world.etcd.puts = tests::ScriptedEtcd::Puts::kFailed; }
+    SUBCASE("the key is always removed") { world.etcd.puts = tests::ScriptedEtcd::Puts::kRemoved; }
+    SUBCASE("the key is never there") { world.etcd.puts = tests::ScriptedEtcd::Puts::kForgotten; }
+    const Millis before = world.clock.time;
+    (void)node.claim("10.0.1.0/24", kOne);
+    CHECK(world.clock.time - before < 50);
+    for (int i = 0; i < 8; ++i) (void)node.claim("10.0.1.0/24", kOne);
+    CHECK(world.clock.time - before > 10'000);
+    CHECK(world.etcd.requests(kGrant) == 1);
+    // A claim after a while of peace is carried out at once.
+    world.run(120'000);
+    const Millis later = world.clock.time;
+    (void)node.claim("10.0.1.0/24", kOne);
+    CHECK(world.clock.time - later < 50);
+  }
+
+  TEST_CASE("an answer about another lease is no reason for a new one, and one without a revision is none") {
+    World world;
+    Node node(world);
+    const auto mod = world.etcd.put(lease_key("10.0.1.0-24"), kOne, world.etcd.grant(600));
+    std::string path, body;
+    SUBCASE("keepalive, another lease") {
+      path = kKeepalive;
+      body = R"({"result":{"ID":"5","TTL":"600"}})";
+    }
+    SUBCASE("keepalive, nothing") {
+      path = kKeepalive;
+      body = "{}";
+    }
+    SUBCASE("a look") {
+      path = kRange;
+      body = "{}";
+    }
+    world.etcd.answer_next(path, http_response(body));
+    CHECK(node.claim("10.0.1.0/24", kOne, mod).outcome == ClaimOutcome::kHeld);
+    CHECK(world.etcd.requests(kGrant) == 0);
+    CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->version == 1);
+    CHECK(node.told.troubles.size() == 1);
+  }
+
+  TEST_CASE("a put that is answered without a revision is looked up") {
+    World world;
+    Node node(world);
+    world.etcd.answer_next(kTxn, http_response(R"({"succeeded":true})"));
+    const ClaimResult result = node.claim("10.0.1.0/24", kOne);
+    CHECK(result.outcome == ClaimOutcome::kHeld);
+    CHECK(result.mod_revision == world.etcd.find(lease_key("10.0.1.0-24"))->mod_revision);
+  }
+
+  TEST_CASE("etcd grants longer leases than asked for: the one that is held is no reason for another") {
+    World world;
+    world.etcd.min_ttl = 900;
+    Node node(world);
+    ClaimResult result = node.claim("10.0.1.0/24", kOne);
+    CHECK(result.ttl_seconds == 900);
+    for (int i = 0; i < 3; ++i) result = node.claim("10.0.1.0/24", kTwo, result.mod_revision, true);
+    CHECK(world.etcd.requests(kGrant) == 1);
+  }
+
   TEST_CASE("our own key with the right value and life is kept alive and not written") {
     World world;
     Node first(world);
@@ -405,6 +480,22 @@ TEST_SUITE("registry/etcd_auth") {
       CHECK(trouble.starts_with("authenticate: "));
       CHECK(trouble.find("s3cret") == std::string::npos);
     }
+  }
+
+  TEST_CASE("tokens that are refused as soon as they are had are not asked for in a hot loop") {
+    World world;
+    world.etcd.add_user("node", "s3cret");
+    world.etcd.enable_auth(true);
+    Node node(world, with_user());
+    for (int i = 0; i < 50'000; ++i) {
+      world.etcd.before_next(kRange, [](tests::ScriptedEtcd& etcd) { etcd.expire_tokens(); });
+      world.etcd.before_next(kWatch, [](tests::ScriptedEtcd& etcd) { etcd.expire_tokens(); });
+    }
+    SUBCASE("by a request") { node.registry.read_config(); }
+    SUBCASE("by a list") { node.registry.follow(); }
+    world.run(600'000);
+    CHECK(world.etcd.requests(kLogin) < 130);
+    CHECK(!node.told.troubles.empty());
   }
 
   TEST_CASE("no user where one is needed is trouble, and waits") {

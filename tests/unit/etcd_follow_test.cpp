@@ -39,6 +39,35 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(node.told.last_retry >= EtcdRegistry::kBackoffMax / 2);
   }
 
+  TEST_CASE("a list whose second page never comes is asked for less and less often") {
+    World world;
+    for (int i = 0; i < 700; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
+    void (*fault)(tests::ScriptedEtcd&) = nullptr;
+    SUBCASE("no leader") {
+      fault = [](tests::ScriptedEtcd& etcd) { etcd.refuse_next(kRange, 14, "etcdserver: no leader"); };
+    }
+    SUBCASE("its revision was compacted") {
+      fault = [](tests::ScriptedEtcd& etcd) { etcd.compact(etcd.put("/elsewhere", "x")); };
+    }
+    SUBCASE("it leads nowhere") {
+      fault = [](tests::ScriptedEtcd& etcd) {
+        etcd.answer_next(kRange, http_response(R"({"header":{"revision":"701"},"more":true})"));
+      };
+    }
+    SUBCASE("it is another store's") {
+      fault = [](tests::ScriptedEtcd& etcd) { ++etcd.cluster_id; };
+    }
+    for (int i = 0; i < 5'000; ++i) {
+      world.etcd.before_next(kRange, [](tests::ScriptedEtcd&) {});
+      world.etcd.before_next(kRange, fault);
+    }
+    Node node(world);
+    node.registry.follow();
+    world.run(600'000);
+    CHECK(node.told.listings == 0);
+    CHECK(world.etcd.requests(kRange) < 120);
+  }
+
   TEST_CASE("reading the config outlasts a registry that is down, with back-off and the next endpoint") {
     World world;
     world.etcd.put("/net/config", "{}");

@@ -101,7 +101,8 @@ class Registry {
   virtual void follow() = 0;
   /// One claim at a time. Transport trouble is retried until the outcome is known (a claim whose answer was
   /// lost is looked up, never blindly repeated). Once held, the lease is kept alive until stop(). A new claim
-  /// replaces one that is under way; claims wait while a listing is open.
+  /// replaces one that is under way; claims wait while a listing is open, and claims that follow each other
+  /// closely wait longer each time (50 ms to 30 s).
   virtual void claim(const Claim& claim) = 0;
   /// Our address changed: connections from the old one are dead, and nobody will say so. What is under way
   /// goes on over new ones. Not to be called from within a Listener's call.

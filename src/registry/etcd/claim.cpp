@@ -21,11 +21,17 @@ void Claimer::begin(const Claim& claim) {
   uncertain_ = false;
   looked_silently_ = false;
   lost_puts_.reset();
-  lost_leases_ = 0;
+  lease_lost_ = false;
   if (creating()) {
     put_with_new_lease();
   } else {
     enter(Step::kLook);
+  }
+  const Millis now = core_.loop.now();
+  if (now - ended_ >= kCalm) {
+    claims_.reset();
+  } else {
+    want(now + claims_.next(core_.random));
   }
   requests_.schedule();
 }
@@ -35,10 +41,11 @@ void Claimer::enter(Step step) {
   want(core_.loop.now());
 }
 
-/// With the spare one, if there is one.
+/// With one that is there already, if there is one.
 void Claimer::put_with_new_lease() {
   lease_ = spare_;
-  enter(spare_ ? Step::kPut : Step::kGrant);
+  if (!lease_ && creating()) lease_ = keeper_.lease();
+  enter(lease_ ? Step::kPut : Step::kGrant);
 }
 
 Operation::Call Claimer::compose(json::Writer& body) {
@@ -85,6 +92,12 @@ void Claimer::on_pair(const Pair& pair) {
 }
 
 void Claimer::on_answer(const Message& message) {
+  const bool of_store = step_ == Step::kPut || step_ == Step::kLook;
+  if (of_store && message.revision == 0) {
+    if (step_ == Step::kPut) uncertain_ = true;
+    step_ = Step::kLook;
+    return requests_.retry_later(*this, describe(kNotOfEtcd));
+  }
   switch (step_) {
     case Step::kIdle: return done();
     case Step::kGrant:
@@ -94,7 +107,9 @@ void Claimer::on_answer(const Message& message) {
       }
       spare_ = {message.id, message.ttl};
       return put_with_new_lease();
-    case Step::kRefresh: return on_refreshed(message.ttl);
+    case Step::kRefresh:
+      if (message.id != lease_.id) return requests_.retry_later(*this, describe(kOtherLease));
+      return on_refreshed(message.ttl);
     case Step::kPut:
       if (message.succeeded) return held(message.revision, true);
       return judge(message.revision);
@@ -131,7 +146,9 @@ void Claimer::adopt(const overlay::LeaseRecord& mine, bool same_value) {
 }
 
 void Claimer::on_refreshed(std::int64_t ttl) {
-  if (ttl == core_.settings.lease_ttl_seconds) {
+  // etcd may grant a longer one than it was asked for.
+  const Lease& kept = keeper_.lease();
+  if (ttl == core_.settings.lease_ttl_seconds || (lease_.id == kept.id && ttl == kept.ttl)) {
     lease_.ttl = ttl;
     if (same_value_) return held(mod_revision_, false);
     return enter(Step::kPut);
@@ -147,7 +164,7 @@ void Claimer::on_refusal(const Failure& failure) {
     spare_ = {};
     lease_ = {};
     enter(Step::kGrant);
-    if (++lost_leases_ > 2) requests_.retry_later(*this, failure);
+    if (std::exchange(lease_lost_, true)) requests_.retry_later(*this, failure);
     return;
   }
   ClaimResult result;
@@ -208,6 +225,7 @@ void Claimer::end(const ClaimResult& result) {
   }
   step_ = Step::kIdle;
   uncertain_ = false;
+  ended_ = core_.loop.now();
   done();
   core_.listener->on_claim(result);
 }

@@ -19,7 +19,9 @@ namespace flannelette::registry::etcd {
 ///     look -> held | taken | refresh -> held | put | grant -> put
 ///
 /// and if the answer to a put is lost: look, then put again if it was not carried out. A granted lease that
-/// no key came to use is kept for the next claim.
+/// no key came to use is kept for the next claim, and one that we keep alive serves a key that has gone.
+/// Claims that come within kCalm after each other wait for a back-off, since what is asked for over and over
+/// is a store that contradicts itself.
 class Claimer final : public Operation {
  public:
   Claimer(Core& core, Requests& requests, Keeper& keeper, Revoker& revoker)
@@ -31,6 +33,7 @@ class Claimer final : public Operation {
 
  private:
   enum class Step : std::uint8_t { kIdle, kGrant, kRefresh, kLook, kPut };
+  static constexpr Millis kCalm = 2 * EtcdRegistry::kBackoffMax;
 
   const char* name() const override { return "claim"; }
   bool ready() const override { return !core_.listing_open; }
@@ -75,7 +78,9 @@ class Claimer final : public Operation {
   bool uncertain_ = false;        // a put went out that may or may not have been carried out
   bool looked_silently_ = false;  // the first lost put is looked up at once
   Backoff lost_puts_;
-  int lost_leases_ = 0;
+  Backoff claims_;
+  Millis ended_ = -kCalm;       // when the last claim did
+  bool lease_lost_ = false;     // a put found no such lease
   bool value_matches_ = false;  // of the pair that is being read
   std::array<Found, kMaxRivals> found_;
   std::size_t found_count_ = 0;

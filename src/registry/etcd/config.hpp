@@ -39,8 +39,9 @@ class ConfigReading final : public Operation {
     if (!quiet_) core_.listener->on_config(value);
   }
   void on_pair(const Pair& pair) override { overlong_ = pair.value_overlong; }
-  void on_answer(const Message&) override {
+  void on_answer(const Message& message) override {
     if (delivered_) return;
+    if (message.revision == 0) return requests_.retry_later(*this, describe(kNotOfEtcd));
     if (overlong_) {
       const Failure failure = describe(Error{Code::kLimit, 0, "etcd: the config is larger than 16 KiB"});
       return requests_.retry_later(*this, failure);

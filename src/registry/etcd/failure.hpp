@@ -24,6 +24,10 @@ inline constexpr std::int64_t kUnimplemented = 12;
 inline constexpr std::int64_t kUnauthenticated = 16;
 }  // namespace grpc
 
+/// Answers that say nothing of what was asked: a proxy's {} among them.
+inline constexpr Error kOtherLease{Code::kInvalid, 0, "etcd: not about our lease"};
+inline constexpr Error kNotOfEtcd{Code::kInvalid, 0, "etcd: an answer without a revision"};
+
 /// What a request came to if not to an answer.
 struct Failure {
   Error error;

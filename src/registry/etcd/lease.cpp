@@ -48,9 +48,8 @@ Operation::Call Keeper::compose(json::Writer& body) {
 }
 
 void Keeper::on_answer(const Message& message) {
-  if (message.id != lease_.id) {  // a proxy's {} would be the loss of it
-    return requests_.retry_later(*this, describe(Error{Code::kInvalid, 0, "etcd: not about our lease"}));
-  }
+  // A proxy's {} would be the loss of it.
+  if (message.id != lease_.id) return requests_.retry_later(*this, describe(kOtherLease));
   if (message.ttl <= 0) return lose();
   lease_.ttl = message.ttl;
   want_next();

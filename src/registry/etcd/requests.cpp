@@ -153,14 +153,16 @@ void Requests::on_error(const Error& error) {
 
 void Requests::answered(Operation& operation) {
   core_.answered = core_.loop.now();
-  backoff_.reset();
   operation.token_renewed_ = false;
   operation.refused_ = false;
   if ((core_.troubles & Core::kConnection) != 0) on_return_();
   core_.working(Core::kConnection, endpoint());
   if (core_.stopped) return;
   operation.on_answer(decoder_.message());
-  if (operation.refused_ || core_.stopped) return;
+  // What goes on at once (the next page, the put after the grant) is no success before its end.
+  const bool goes_on = operation.wanted_ && operation.due_ <= core_.answered;
+  if (operation.refused_ || goes_on || core_.stopped) return;
+  backoff_.reset();
   operation.backoff_.reset();
   core_.working(operation.trouble_, endpoint());
 }
