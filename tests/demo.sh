@@ -153,17 +153,18 @@ peers_are_programmed() {
   done
 }
 
-# Counters on the underlay bridge, and an empty chain to block with.
+# Counters on the underlay bridge, and an empty chain to block with. Their names are no words of nft's language, to which
+# releases add (vxlan is one since 1.1).
 count_underlay() {
   nft -f - <<END
 table bridge lab {
-  counter vxlan { }
-  counter bare { }
-  chain block { type filter hook forward priority -1; }
-  chain count {
+  counter wrapped_packets { }
+  counter bare_packets { }
+  chain block_packets { type filter hook forward priority -1; }
+  chain count_packets {
     type filter hook forward priority 0;
-    udp dport 8472 counter name vxlan
-    ip daddr $NETWORK counter name bare
+    udp dport 8472 counter name wrapped_packets
+    ip daddr $NETWORK counter name bare_packets
   }
 }
 END
@@ -261,17 +262,17 @@ show_capture() {
 
 show_underlay() {
   local packets bytes bare pairs=$((${#NODES[@]} * (${#NODES[@]} - 1)))
-  read -r packets bytes < <(counted vxlan)
-  read -r bare _ < <(counted bare)
+  read -r packets bytes < <(counted wrapped_packets)
+  read -r bare _ < <(counted bare_packets)
   ((bytes > pairs * TRANSFER_MIB * 1048576)) || die "only $bytes bytes in UDP 8472"
   ((bare == 0)) || die "$bare packets with pod addresses outside of VXLAN"
   title underlay 'counted on the bridge between the nodes'
   printf '  %-28s %s packets, %s\n' 'in UDP 8472' "$packets" "$(mib "$bytes")"
   printf '  %-28s %s packets\n' 'pod addresses outside of it' "$bare"
 
-  nft add rule bridge lab block udp dport 8472 drop
+  nft add rule bridge lab block_packets udp dport 8472 drop
   if replies node1 "${pod_ip[node2]}"; then die 'a ping arrived with UDP 8472 blocked'; fi
-  nft flush chain bridge lab block
+  nft flush chain bridge lab block_packets
   replies node1 "${pod_ip[node2]}" || die 'no ping after UDP 8472 was let through again'
   printf '  %-28s %s\n' 'with UDP 8472 blocked' 'pod1 to pod2: no reply' 'let through again' 'reply'
 

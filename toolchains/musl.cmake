@@ -2,6 +2,9 @@
 #
 # For target.cmake: Debian's GCC, which is made for glibc, compiles for the musl in `root`, without the C++ runtime library.
 
+# While CMake asks the compiler for its folders: ccache with a base_dir has them printed relative to another folder.
+set(ENV{CCACHE_DISABLE} 1)
+
 # Headers: GCC's C++ ones with our corrections, then musl's instead of glibc's, then GCC's own.
 execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include OUTPUT_VARIABLE gcc_include
   OUTPUT_STRIP_TRAILING_WHITESPACE)
