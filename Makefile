@@ -9,10 +9,10 @@ VM_TARGETS := aarch64 armv7
 NOTLS_TARGET := aarch64
 TARGET  ?=
 TLS     ?= 1
-CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli --log-level=WARNING -DFLANNELETTE_WERROR=ON
+CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli --log-level=WARNING -DFLANNELETTE_WERROR=ON -DCMAKE_INSTALL_PREFIX=/usr
 KEEP    ?=
 
-.PHONY: all build cross build-test build-test-target build-asan build-clang test test-targets soak bench demo check size clean help
+.PHONY: all build cross build-test build-test-target build-asan build-clang test test-targets soak bench demo check size pins clean help
 
 all: build
 
@@ -33,16 +33,16 @@ cross-test-%:
 build-test-target: ## unit and sim test binaries for TARGET=NAME: build/NAME-test/tests
 	@toolchains/build.sh $(or $(TARGET),$(MACHINE)) tests
 
-build-test: ## build/test: program and test binaries, with glibc and symbols
+build-test: ## build/test: the test binaries, with glibc and symbols
 	@toolchains/install.sh build test
 	@$(CMAKE) -B build/test -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" -DFLANNELETTE_TESTS=ON
-	@cmake --build build/test
+	@cmake --build build/test --target tests
 
 build-asan: ## build/asan: the same with address and undefined behaviour sanitizers
 	@toolchains/install.sh build test
 	@$(CMAKE) -B build/asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" \
 	  -DFLANNELETTE_TESTS=ON -DFLANNELETTE_SANITIZE=ON
-	@cmake --build build/asan
+	@cmake --build build/asan --target tests
 
 build-clang: ## build/clang: the program compiled by clang, for its warnings
 	@toolchains/install.sh build test
@@ -76,6 +76,9 @@ size: $(addprefix cross-,$(TARGETS)) notls-$(NOTLS_TARGET) ## a table of what is
 
 check: build build-test ## format, layers, scripts, warnings, size
 	@tests/check/run.sh
+
+pins: ## renews toolchains/pins and tests/system/etcd35.pins with what Debian's archive has today
+	@toolchains/pins.sh toolchains/pins tests/system/etcd35.pins
 
 clean: ## everything that was built or fetched
 	rm -rf build

@@ -12,7 +12,7 @@
 /// The one table behind flags, environment, INI keys and the help text.
 namespace flannelette::cli {
 
-inline constexpr const char* kDefaultConfig = "/etc/flannelette.ini";
+inline constexpr const char* kDefaultConfig = FLANNELETTE_CONFIG;
 
 class Draft;
 

@@ -12,7 +12,7 @@ using namespace flannelette;
 struct OneFile final : Files {
   std::string_view text;
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override {
-    if (path != "/etc/flannelette.ini") return std::optional<std::string_view>();
+    if (path != FLANNELETTE_CONFIG) return std::optional<std::string_view>();
     if (text.size() > buffer.size()) return Error{Code::kLimit, 0, "file"};
     if (!text.empty()) std::memcpy(buffer.data(), text.data(), text.size());
     return std::optional(std::string_view(buffer.data(), text.size()));

@@ -323,9 +323,8 @@ TEST_CASE(
               "--iface-regex: \"a{2,1}\": at byte 2: \"{2,1}\" is in the wrong order"));
   CHECK(wrong(Reading({"-iface-regex", "a\n\\"}),
               "--iface-regex: \"a?\\\": at byte 3: \"\\\" escapes nothing"));
-  CHECK(wrong(
-      Reading::of_ini("[node]\ninterface-regex = ^eth[z-a]\n"),
-      "/etc/flannelette.ini:2: interface-regex: \"^eth[z-a]\": at byte 6: \"z-a\" is in the wrong order"));
+  CHECK(wrong(Reading::of_ini("[node]\ninterface-regex = ^eth[z-a]\n"), FLANNELETTE_CONFIG
+              ":2: interface-regex: \"^eth[z-a]\": at byte 6: \"z-a\" is in the wrong order"));
   CHECK(wrong(Reading({}, {"FLANNELD_IFACE_REGEX=*"}),
               "FLANNELD_IFACE_REGEX: \"*\": at byte 1: \"*\" has nothing to repeat"));
   const std::string longest(127, 'a');

@@ -17,7 +17,7 @@ using Words = Reading::Words;
 
 namespace {
 
-const std::string kFile = "/etc/flannelette.ini";
+const std::string kFile = FLANNELETTE_CONFIG;
 
 /// The text is wrong in exactly these ways.
 void check_problems(const std::string& text, const Words& problems) {

@@ -42,7 +42,7 @@ struct Reading final : cli::Reporter {
   /// The text is that of the default file.
   static Reading of_ini(const std::string& text, const Words& arguments = {}, const Words& environment = {}) {
     Reading reading;
-    reading.files.texts["/etc/flannelette.ini"] = text;
+    reading.files.texts[FLANNELETTE_CONFIG] = text;
     reading.read(arguments, environment);
     return reading;
   }

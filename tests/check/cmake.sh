@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What CMakeLists.txt promises to those who package: the tests change nothing of the program, the INI file is read from where
+# it is installed, and settings that come later or are empty work. Configures only: nothing is compiled.
+. "$(dirname "$0")/lib.sh"
+need_program cmake cmake
+need_program ninja ninja-build
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+status=0
+
+wrong() {
+  printf '%s\n' "$1"
+  status=1
+}
+
+# configure FOLDER OPTIONS...: prints cmake's complaints, if any
+configure() {
+  local folder=$work/$1
+  shift
+  cmake -G Ninja -S . -B "$folder" --log-level=WARNING "$@" >"$work/log" 2>&1 && return
+  cat "$work/log"
+  return 1
+}
+
+# commands FOLDER: all that makes the program there, whatever the folder's name
+commands() { ninja -C "$work/$1" -t commands flannelette | sed "s|$work/$1|FOLDER|g"; }
+
+# With tests and without: the same commands make the same program.
+configure plain -DCMAKE_INSTALL_PREFIX=/usr || exit 1
+if configure tests -DCMAKE_INSTALL_PREFIX=/usr -DFLANNELETTE_TESTS=ON; then
+  diff <(commands plain) <(commands tests) >"$work/diff" || wrong "FLANNELETTE_TESTS=ON changes the program:
+$(cut -c 1-400 "$work/diff" | head -n 6)"
+else
+  wrong 'FLANNELETTE_TESTS=ON cannot be configured'
+fi
+
+# The INI file: installed where the program looks for it.
+for prefix in /usr /usr/local /opt/flannelette; do
+  configure plain -DCMAKE_INSTALL_PREFIX="$prefix" || wrong "prefix $prefix cannot be configured"
+  path=$(commands plain | grep -o 'FLANNELETTE_CONFIG=[^ ]*' | sort -u)
+  path=${path#*=}
+  path=${path//[\\\"]/}
+  rm -rf "$work/root"
+  DESTDIR=$work/root cmake --install "$work/plain" --component config >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
+  [ -f "$work/root$path" ] || wrong "prefix $prefix: the program reads $path, and the file is $(cd "$work" && find root -type f)"
+  [ "$prefix" != /usr ] || [ "$path" = /etc/flannelette.ini ] || wrong "with the prefix /usr the program reads $path"
+done
+
+# Static linking, switched on and off in a folder that was configured: what was found for the other is not kept, but what
+# somebody named is.
+mkdir -p "$work/libraries"
+for library in mnl inih mbedtls mbedx509 mbedcrypto; do touch "$work/libraries/lib$library".{a,so}; done
+touch "$work/named.a"
+found() { sed -n 's|^[a-z0-9]*_LIBRARY:[A-Z]*=.*/||p' "$work/plain/CMakeCache.txt" | sort | paste -sd ' '; }
+fresh=(-Umnl_LIBRARY '-Umbed*_LIBRARY')
+for kind in OFF ON OFF; do
+  suffix=so
+  [ $kind = OFF ] || suffix=a
+  configure plain -DCMAKE_LIBRARY_PATH="$work/libraries" -DFLANNELETTE_STATIC=$kind -Dinih_LIBRARY="$work/named.a" \
+    "${fresh[@]}" || wrong "FLANNELETTE_STATIC=$kind cannot be configured"
+  fresh=()
+  expected="libmbedcrypto.$suffix libmbedtls.$suffix libmbedx509.$suffix libmnl.$suffix named.a"
+  [ "$(found)" = "$expected" ] || wrong "FLANNELETTE_STATIC=$kind in a folder of the other kind takes $(found), not $expected"
+done
+
+# SOURCE_DATE_EPOCH: empty is as unset, a number is taken, and anything else is named.
+for epoch in '' 1700000000; do
+  SOURCE_DATE_EPOCH=$epoch configure plain || wrong "SOURCE_DATE_EPOCH='$epoch' cannot be configured"
+  built=$(commands plain | grep -o 'FLANNELETTE_BUILT=[0-9]*')
+  [ "$built" = "${epoch:+FLANNELETTE_BUILT=$epoch}" ] || wrong "SOURCE_DATE_EPOCH='$epoch' gives '$built'"
+done
+if said=$(SOURCE_DATE_EPOCH=yesterday configure plain) || [[ $said != *"'yesterday'"* ]]; then
+  wrong "SOURCE_DATE_EPOCH=yesterday: $said"
+fi
+exit $status
