@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 
-readonly all='spdx format layers layers-selftest run-selftest cmake shellcheck clang-build size tidy'
+readonly all='spdx format layers layers-selftest run-selftest cmake pins shellcheck clang-build size tidy'
 [ $# -gt 0 ] || eval "set -- $all"
 
 passed=0

@@ -36,29 +36,15 @@ modules='virtio_net vxlan crc32c_generic nft_chain_nat nft_masq veth'
 [[ $target == s390x ]] || modules="virtio_mmio $modules"
 
 say() { echo "vm: $*" >&2; }
+. "$(dirname "$0")/../../toolchains/archive.sh"
 
-script=$(sha256sum <"$0")
+script=$(cat "$0" "$(dirname "$0")/../../toolchains/archive.sh" | sha256sum)
 [[ $(sed 1q "$dir/stamp" 2>/dev/null) != "$script" || -z $(find "$dir/stamp" -mtime -1) ]] || exit 0
 
 # --- Packages ---
 
-apt() {
-  local command=$1
-  shift
-  "$command" -qq -o Dir::Etc::SourceList="$dir/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
-    -o Dir::State::Lists="$dir/apt/lists" -o Dir::State::status=/dev/null -o Dir::Cache="$dir/apt/cache" \
-    -o APT::Architecture="$architecture" -o APT::Sandbox::User="$(id -un)" -o Acquire::Languages=none \
-    -o Acquire::Retries=3 "$@"
-}
-
-# shellcheck disable=SC2016 # $(REPO_URI) is for apt to expand
-mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
-  awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }')
-[[ $mirror ]] || { say 'apt knows no Debian mirror here; run apt-get update, or see /etc/apt'; exit 1; }
 suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-mkdir -p "$dir/apt/lists/partial" "$dir/apt/cache/archives/partial"
-echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg target=Packages] $mirror $suite main" >"$dir/apt/sources.list"
-apt apt-get update || say 'apt-get update failed, going on'
+apt() { archive_apt "$dir/apt" "$architecture" "$suite" "$@"; }
 version=$(apt apt-cache depends "linux-image-$flavour" 2>/dev/null | sed -n 's/^ *Depends: linux-image-//p' | head -n 1)
 if [[ -z $version ]]; then
   [[ -e $dir/stamp ]] || { say "apt knows no linux-image-$flavour for $architecture"; exit 1; }
@@ -80,10 +66,12 @@ say "linux-image-$version"
 
 for package in "$dir"/packages/*.deb; do
   dpkg-deb --fsys-tarfile "$package" |
-    tar -x -C "$dir/unpacked" --wildcards './boot/vmlinuz-*' './lib/modules/*/kernel/[cdln]*' './bin/busybox' 2>/dev/null || true
+    tar -x -C "$dir/unpacked" --wildcards './boot/vmlinuz-*' '*/modules/*/kernel/[cdln]*' '*bin/busybox' 2>/dev/null || true
 done
+# A release may have them below /usr, and its modules compressed.
 mv "$dir"/unpacked/boot/vmlinuz-* "$dir/kernel"
-mv "$dir/unpacked/bin/busybox" "$dir/busybox"
+find "$dir/unpacked" -path '*bin/busybox' -exec mv {} "$dir/busybox" \;
+find "$dir/unpacked" -name '*.ko.xz' -exec xz -d {} +
 
 # add_module NAME: after all that it depends on, as the module itself says (modules.dep comes with installation only).
 declare -A added
@@ -91,7 +79,7 @@ add_module() {
   local name=$1 file other
   [[ -z ${added[$name]-} ]] || return 0
   added[$name]=yes
-  file=$(find "$dir/unpacked/lib/modules" -name "${name//_/[-_]}.ko" -print -quit)
+  file=$(find "$dir/unpacked" -name "${name//_/[-_]}.ko" -print -quit)
   [[ $file ]] || { say "linux-image-$version has no module $name"; exit 1; }
   for other in $(tr '\0' '\n' <"$file" | sed -n 's/^depends=//p' | tr , ' '); do add_module "${other//-/_}"; done
   cp "$file" "$dir/modules/$name.ko"
@@ -101,5 +89,5 @@ for module in $modules; do add_module "$module"; done
 
 echo "$qemu" >"$dir/qemu"
 echo "$console" >"$dir/console"
-rm -rf "$dir/packages" "$dir/unpacked" "$dir/apt/cache"
+rm -rf "$dir/packages" "$dir/unpacked"
 echo "$stamp" >"$dir/stamp"
