@@ -23,10 +23,18 @@ namespace {
 constexpr Millis kReapAgain = 10;
 constexpr int kChildPipe = 3;
 
+// musl takes an error in one answer for an error of both, and many name servers have one for AAAA: what fails
+// is asked again, one family at a time. musl believes such an error after 5 s only; with the limit for the
+// others all is asked within a connection's 10 s.
+constexpr int kFamilies[] = {AF_UNSPEC, AF_INET, AF_INET6};
+constexpr Millis kOneFamily = 2000;
+constexpr const char* kNobody = "resolver: no name server could answer";
+
 /// What the child writes, in one piece that a pipe takes whole (POSIX: PIPE_BUF >= 512).
 struct Answer {
-  std::uint8_t known = 0;  ///< 0: nobody could say, 1: there is no such name, 2: here are its addresses
+  bool no_such_name = true;  ///< why there are no addresses
   std::uint8_t count = 0;
+  std::int32_t sys_errno = 0;  ///< why nobody could be asked
   std::array<Address, Resolver::kMaxAddresses> addresses;
 };
 static_assert(sizeof(Answer) <= 512);
@@ -62,7 +70,7 @@ void close_inherited() {
   for (int fd = kChildPipe + 1; fd < 1024; ++fd) ::close(fd);
 }
 
-[[noreturn]] void run_child(const char* name, int pipe) {
+[[noreturn]] void run_child(const char* name, int family, int pipe) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
@@ -74,11 +82,13 @@ void close_inherited() {
   close_inherited();
 
   addrinfo hints{};
+  hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
   const int error = ::getaddrinfo(name, nullptr, &hints, &list);
   Answer answer;
-  answer.known = error == 0 ? 2 : says_no(error) ? 1 : 0;
+  answer.no_such_name = error == 0 || says_no(error);
+  if (error == EAI_SYSTEM) answer.sys_errno = errno;
   for (; list != nullptr && answer.count < Resolver::kMaxAddresses; list = list->ai_next) {
     if (list->ai_family != AF_INET && list->ai_family != AF_INET6) continue;
     answer.addresses[answer.count++] = to_address(list->ai_addr);
@@ -103,7 +113,13 @@ Resolver::~Resolver() {
 
 void Resolver::start(const Text<Endpoint::kMaxHost>& name) {
   cancel();
+  if (!(name_ == name)) first_ = 0;
   name_ = name;
+  ask(first_);
+}
+
+void Resolver::ask(unsigned question) {
+  question_ = question;
   wanted_ = true;
   if (reap()) launch();
 }
@@ -111,6 +127,7 @@ void Resolver::start(const Text<Endpoint::kMaxHost>& name) {
 void Resolver::cancel() {
   wanted_ = false;
   failed_ = false;
+  timer_.cancel();
   source_.unwatch();
   pipe_.reset();
   if (child_ > 0) ::kill(child_, SIGKILL);
@@ -120,21 +137,27 @@ void Resolver::cancel() {
 void Resolver::launch() {
   wanted_ = false;
   count_ = 0;
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-    result_ = system_error("resolver: pipe", errno);
-  } else {
-    pipe_ = UniqueFd(ends[0]);
-    UniqueFd child_end(ends[1]);
-    result_ = source_.watch(pipe_.get(), EPOLLIN);
-    if (result_) {
-      child_ = ::fork();
-      if (child_ == 0) run_child(name_.c_str(), child_end.get());
-      if (child_ < 0) result_ = system_error("resolver: fork", errno);
-    }
+  const Result<void> started = start_child();
+  if (!started) {
+    result_ = started;
+    failed_ = true;
+    source_.unwatch();  // the pipe ends without an answer
+    timer_.arm_in(0);
+  } else if (question_ > 0) {
+    timer_.arm_in(kOneFamily);
   }
-  failed_ = !result_;
-  if (failed_) timer_.arm_in(0);
+}
+
+Result<void> Resolver::start_child() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return system_error("resolver: pipe", errno);
+  pipe_ = UniqueFd(ends[0]);
+  const UniqueFd child_end(ends[1]);
+  FLT_TRY(source_.watch(pipe_.get(), EPOLLIN));
+  child_ = ::fork();
+  if (child_ == 0) run_child(name_.c_str(), kFamilies[question_], child_end.get());
+  if (child_ < 0) return system_error("resolver: fork", errno);
+  return {};
 }
 
 /// True if no child is left. It never waits: a killed child that is not dead yet is looked for again later.
@@ -149,6 +172,7 @@ bool Resolver::reap() {
 
 void Resolver::on_timer() {
   if (failed_) return finish(result_);
+  if (pipe_) return no_addresses({Code::kUnavailable, 0, kNobody});
   if (reap() && wanted_) launch();
 }
 
@@ -156,18 +180,29 @@ void Resolver::on_readable(std::uint32_t) {
   Answer answer;
   const ssize_t size = ::read(pipe_.get(), &answer, sizeof answer);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (size != sizeof answer || answer.known == 0) {
-    return finish(Error{Code::kUnavailable, 0, "resolver: no name server could answer"});
-  }
+  if (size != sizeof answer)
+    return no_addresses({Code::kUnavailable, 0, "resolver: the child that asks was killed"});
   count_ = std::min<std::size_t>(answer.count, kMaxAddresses);
   addresses_ = answer.addresses;
-  if (count_ == 0) return finish(Error{Code::kNotFound, 0, "resolver: the name does not exist"});
-  finish({});
+  if (count_ > 0) return finish({});
+  if (answer.no_such_name) return no_addresses({Code::kNotFound, 0, "resolver: the name does not exist"});
+  if (answer.sys_errno != 0) return no_addresses(system_error("resolver: question", answer.sys_errno));
+  no_addresses({Code::kUnavailable, 0, kNobody});
+}
+
+void Resolver::no_addresses(const Error& why) {
+  // The name does not exist if it has no address of either family.
+  const Result<void> result = question_ == 2 && why.code == Code::kNotFound ? result_.error() : why;
+  if (question_ == 2) return finish(result);
+  cancel();
+  result_ = result;
+  ask(question_ + 1);
 }
 
 void Resolver::finish(Result<void> result) {
   cancel();
   result_ = result;
+  first_ = result ? question_ : 0;
   const Delegate<void()> done = done_;
   done();
 }

@@ -35,23 +35,28 @@ class Resolver {
   std::span<const Address> addresses() const { return {addresses_.data(), count_}; }
 
  private:
+  void ask(unsigned question);
   void launch();
+  Result<void> start_child();
   bool reap();
   void on_timer();
   void on_readable(std::uint32_t events);
+  void no_addresses(const Error& why);
   void finish(Result<void> result);
 
   Delegate<void()> done_;
   UniqueFd pipe_;
   Source source_;
-  Timer timer_;  ///< a child that is not dead yet, or an error to be told
+  Timer timer_;  ///< a child that is not dead yet, one that may not take longer, or an error to be told
   Text<Endpoint::kMaxHost> name_;
   std::array<Address, kMaxAddresses> addresses_;
   std::size_t count_ = 0;
   Result<void> result_;
   pid_t child_ = -1;
-  bool wanted_ = false;  ///< a name waits for the former child to be reaped
-  bool failed_ = false;  ///< `done` has to be called by the timer
+  unsigned question_ = 0;  ///< 0: both families together, then each alone
+  unsigned first_ = 0;     ///< which question to begin with: the one that had an answer for this name
+  bool wanted_ = false;    ///< a name waits for the former child to be reaped
+  bool failed_ = false;    ///< `done` has to be called by the timer
 };
 
 }  // namespace flannelette::io

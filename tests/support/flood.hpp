@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Servers that send without end, each in a child process of its own, which ends with its object.
+// Servers that send without end.
 #pragma once
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <stdexcept>
 #include <string>
 
-#include "flannelette/base/unique_fd.hpp"
+#include "support/forked.hpp"
 
 namespace flannelette::tests {
 
@@ -27,54 +24,30 @@ class ForkingServer {
  public:
   using Serve = std::function<void(int connection)>;
 
-  ForkingServer(const std::string& address, std::uint16_t port, const Serve& serve) {
-    const UniqueFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ForkingServer(const std::string& address, std::uint16_t port, const Serve& serve)
+      : listener_(bound_socket(SOCK_STREAM, address, port)), child_([&] { accept_for_ever(serve); }) {}
+  std::uint16_t port() const {
     sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_port = htons(port);
-    ::inet_pton(AF_INET, address.c_str(), &in.sin_addr);
     socklen_t size = sizeof in;
-    const int on = 1;
-    ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&in), size) != 0 ||
-        ::listen(listener.get(), 16) != 0 ||
-        ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&in), &size) != 0) {
-      throw std::runtime_error("cannot listen on " + address);
-    }
-    port_ = ntohs(in.sin_port);
-    child_ = ::fork();
-    if (child_ == 0) {
-      become_child();
-      ::setpgid(0, 0);
-      ::signal(SIGCHLD, SIG_IGN);
-      for (;;) {
-        const int connection = ::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC);
-        if (connection >= 0 && ::fork() == 0) {
-          become_child();
-          serve(connection);
-          ::_exit(0);
-        }
-        ::close(connection);
-      }
-    }
-    ::setpgid(child_, child_);  // whoever comes first
+    ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&in), &size);
+    return ntohs(in.sin_port);
   }
-  ~ForkingServer() {
-    ::kill(-child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-  }
-  ForkingServer(const ForkingServer&) = delete;
-  ForkingServer& operator=(const ForkingServer&) = delete;
-  std::uint16_t port() const { return port_; }
 
  private:
-  static void become_child() {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (const int number : {SIGTERM, SIGINT, SIGSEGV, SIGABRT}) ::signal(number, SIG_DFL);
-    ::signal(SIGPIPE, SIG_IGN);
+  void accept_for_ever(const Serve& serve) {
+    ::signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+      const int connection = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+      if (connection >= 0 && ::fork() == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        serve(connection);
+        ::_exit(0);
+      }
+      ::close(connection);
+    }
   }
-  pid_t child_ = -1;
-  std::uint16_t port_ = 0;
+  UniqueFd listener_;
+  Forked child_;
 };
 
 // Records that a TLS client passes over.
@@ -124,10 +97,7 @@ inline void relay_until_quiet(int a, int b) {
 /// A connection to an IPv4 address; it ends the process where it cannot be had.
 inline int connect_or_exit(const std::string& address, std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in in{};
-  in.sin_family = AF_INET;
-  in.sin_port = htons(port);
-  ::inet_pton(AF_INET, address.c_str(), &in.sin_addr);
+  const sockaddr_in in = socket_address(address, port);
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&in), sizeof in) != 0) ::_exit(1);
   return fd;
 }

@@ -383,6 +383,34 @@ TEST_SUITE("io/net_stream") {
     CHECK(other_collector.error.sys_errno == EMFILE);
   }
 
+  TEST_CASE("a child that cannot be forked is not taken for a silent name server") {
+    // In a process of its own, since the limit counts all those of a user, and not those of root.
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(2);
+      const rlimit none{0, 0};
+      ::setrlimit(RLIMIT_NPROC, &none);
+      const pid_t other = ::fork();
+      if (other == 0) ::_exit(0);
+      if (other > 0) ::_exit(2);
+      World w;
+      Endpoint to;
+      to.host = "localhost";
+      to.port = 1;
+      w.open(to);
+      while (w.collector.closed == 0) {
+        if (!w.loop.step(1000)) break;
+      }
+      const std::string_view words = w.collector.error.context;
+      ::_exit(words == "resolver: fork" && w.collector.error.sys_errno == EAGAIN ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2) SKIP("processes cannot be limited here");
+    CHECK(WEXITSTATUS(status) == 0);
+  }
+
   TEST_CASE("https without a loaded CA is refused") {
     Peer peer;
     World w;

@@ -29,9 +29,9 @@ struct TcpSettings {
 };
 
 /// Resolves names with libc's getaddrinfo in a short-lived forked child, so that the loop never blocks;
-/// literal addresses need no child. All addresses of a name are tried in the order getaddrinfo gives; the
-/// last good address is tried first next time, and is used when resolution fails. The context of a TLS error
-/// (Code::kTls) is its reason in words.
+/// literal addresses need no child. Where one family's answer is an error, the other's counts. All addresses
+/// of a name are tried in the order getaddrinfo gives; the last good address is tried first next time, and is
+/// used when resolution fails. The context of a TLS error (Code::kTls) is its reason in words.
 class NetStream final : public Stream {
  public:
   static constexpr std::size_t kWriteBuffer = 16 * 1024;
