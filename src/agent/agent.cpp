@@ -37,6 +37,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       dataplane_(kernel_, files_, log_, settings_, peers_),
       cache_(files_, log_, settings_),
       look_(loop_, Delegate<void()>::to<&Impl::on_look>(this)),
+      rules_look_(loop_, Delegate<void()>::to<&Impl::on_rules_look>(this)),
       retry_(loop_, Delegate<void()>::to<&Impl::on_retry>(this)),
       redo_(loop_, Delegate<void()>::to<&Impl::on_redo>(this)),
       wait_(loop_, Delegate<void()>::to<&Impl::on_waited>(this)),
@@ -46,7 +47,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       audit_(loop_, Delegate<void()>::to<&Impl::on_audit>(this)) {}
 
 void Agent::Impl::start() {
-  kernel_.set_doorbell(Delegate<void()>::to<&Impl::on_doorbell>(this));
+  kernel_.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
   registry_.start(*this);
   kept_node_ = cache_.node();
   wait_.arm_in(settings_.registry_wait);
@@ -58,8 +59,10 @@ void Agent::Impl::stop() {
   registry_.stop();
   if (keep_.armed()) on_keep();
   kernel_.set_doorbell({});
-  for (io::Timer* timer : {&look_, &retry_, &redo_, &wait_, &keep_, &claim_retry_, &converge_, &audit_})
+  for (io::Timer* timer :
+       {&look_, &rules_look_, &retry_, &redo_, &wait_, &keep_, &claim_retry_, &converge_, &audit_}) {
     timer->cancel();
+  }
   enter(State::kStopped);
 }
 
@@ -77,9 +80,10 @@ void Agent::Impl::enter(State next) {
 void Agent::Impl::seek_interface() {
   auto choice = find_underlay(settings_.interface, kernel_);
   if (!choice) {
-    log_.error("cannot look at the interfaces", {Field(choice.error())});
+    report_unseen(choice.error());
     return retry_later();
   }
+  interfaces_said_.clear();
   if (!choice->underlay) {
     report_missing("waiting for the interface", choice->missing);
     return retry_later();  // the doorbell brings links and addresses, but not routes
@@ -93,6 +97,10 @@ void Agent::Impl::seek_interface() {
   enter(State::kConfig);
   registry_.read_config();
   use_kept_state();
+}
+
+void Agent::Impl::report_unseen(const Error& error) {
+  if (interfaces_said_.is_news(error)) log_.error("cannot look at the interfaces", {Field(error)});
 }
 
 void Agent::Impl::report_missing(const char* text, const char* reason) {
@@ -150,6 +158,22 @@ void Agent::Impl::on_redo() {
   soon();
 }
 
+void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
+  switch (ring.cause) {
+    case kernel::Ring::Cause::kLinks: return look_.arm_at_latest_in(kDoorbellDelay);
+    case kernel::Ring::Cause::kRules: break;
+  }
+  dataplane_.rules_changed_by(ring);
+  const Millis rest = rules_looked_ + kRulesEvery - loop_.now();
+  rules_look_.arm_at_latest_in(rest > kDoorbellDelay ? rest : kDoorbellDelay);
+}
+
+void Agent::Impl::on_rules_look() {
+  rules_looked_ = loop_.now();
+  dataplane_.look_at_rules();
+  soon();
+}
+
 void Agent::Impl::on_look() {
   if (state_ == State::kInterface) return seek_interface();
   follow_underlay();
@@ -165,7 +189,7 @@ void Agent::Impl::follow_underlay() {
     // The old address is kept: the data plane outlives its NIC, and the address most often comes back. The
     // doorbell does not bring routes, so that we look by ourselves too.
     if (!choice) {
-      log_.error("cannot look at the interfaces", {Field(choice.error())});
+      report_unseen(choice.error());
     } else {
       report_missing("the interface is gone; keeping what is there", choice->missing);
     }
@@ -173,6 +197,7 @@ void Agent::Impl::follow_underlay() {
   }
   look_backoff_.reset();
   waiting_for_ = "";
+  if (interfaces_said_.clear()) log_.info("the interfaces are seen again");
   if (*choice->underlay == *underlay_) return;
   const bool moved = choice->underlay->public_ip != underlay_->public_ip;
   if (choice->underlay->address != underlay_->address) registry_.reconnect();
@@ -291,7 +316,7 @@ void Agent::Impl::on_working(std::string_view endpoint) {
 
 void Agent::Impl::on_converge() {
   if (!has_data_plane()) return;
-  if (auto done = dataplane_.converge(); !done) {
+  if (auto done = dataplane_.converge(loop_.now()); !done) {
     const Error& error = done.error();
     const Millis delay = backoff_.next();
     if (dataplane_said_.is_news(error)) {
@@ -316,6 +341,7 @@ void Agent::Impl::on_converge() {
 
 void Agent::Impl::on_audit() {
   peers_.invalidate();
+  dataplane_.look_at_rules();  // the kernel's older interface tells nobody
   follow_underlay();
 }
 

@@ -52,14 +52,16 @@ struct Agent::Impl final : registry::Listener {
 
   // -- the way to kRunning --
   void enter(State next);
-  void on_doorbell() { look_.arm_at_latest_in(kDoorbellDelay); }
-  void on_look();      ///< look_: links or addresses may have changed
-  void judge_peers();  ///< by the config and our address, on the way to kRunning
-  void on_retry();     ///< retry_: try again what could not be done in this state
-  void on_redo();      ///< redo_: the data plane, again
+  void on_doorbell(const kernel::Ring& ring);
+  void on_look();        ///< look_: links or addresses may have changed
+  void on_rules_look();  ///< rules_look_: other programs changed nf_tables
+  void judge_peers();    ///< by the config and our address, on the way to kRunning
+  void on_retry();       ///< retry_: try again what could not be done in this state
+  void on_redo();        ///< redo_: the data plane, again
   void retry_later() { retry_.arm_in(wait_backoff_.next()); }
   void seek_interface();
   void follow_underlay();  ///< there was an interface: has our address, interface or MTU changed?
+  void report_unseen(const Error& error);  ///< the interfaces could not be looked at
   /// Says why there is no interface, once as long as the reason stays the same.
   void report_missing(const char* text, const char* reason);
 
@@ -116,6 +118,7 @@ struct Agent::Impl final : registry::Listener {
   Dataplane dataplane_;
   Cache cache_;
   io::Timer look_;
+  io::Timer rules_look_;
   io::Timer retry_;
   io::Timer redo_;
   io::Timer wait_;
@@ -142,6 +145,8 @@ struct Agent::Impl final : registry::Listener {
   std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
   std::size_t ignored_reported_ = 0;
   Said dataplane_said_;
+  Said interfaces_said_;
+  Millis rules_looked_ = -kRulesEvery;
   bool ready_ = false;
   std::optional<overlay::NodeState> kept_node_;  ///< who we were, as the state file said at start
   bool waited_ = false;                          ///< the registry had its time to answer

@@ -32,53 +32,6 @@ struct Judge final : kernel::EntryVisitor {
   PeerTable& peers;
 };
 
-/// Names each obstacle once, with the command that mends it.
-struct FindingLogger final : kernel::FindingVisitor {
-  FindingLogger(Log& to, Net4 net) : log(to), network(net) {}
-  void put_accept(Writer& out, const kernel::FirewallFinding& finding, std::string_view match) const {
-    out.put("nft insert rule ")
-        .put(finding.family)
-        .put(" ")
-        .put(finding.table)
-        .put(" ")
-        .put(finding.chain)
-        .put(match);
-    write(out, network);
-    out.put(" accept");
-  }
-  void finding(const kernel::FirewallFinding& finding) override {
-    using Kind = kernel::FirewallFinding::Kind;
-    const auto fix = to_text<400>([&](Writer& out) {
-      switch (finding.kind) {
-        case Kind::kForeignDrop:
-          put_accept(out, finding, " ip saddr ");
-          put_accept(out.put("; "), finding, " ip daddr ");
-          break;
-        case Kind::kFlanneldNftTable:
-          out.put("nft delete table ").put(finding.family).put(" ").put(finding.table);
-          break;
-        case Kind::kFlanneldIptables:
-          out.put(finding.legacy ? "iptables-legacy-save | grep -v FLANNEL- | iptables-legacy-restore"
-                                 : "iptables-nft-save | grep -v FLANNEL- | iptables-nft-restore");
-          break;
-      }
-    });
-    switch (finding.kind) {
-      case Kind::kForeignDrop:
-        log.warning("another firewall table drops forwarded packets; our accept cannot overrule it",
-                    {{"table", finding.table.view()}, {"chain", finding.chain.view()}, {"fix", fix.view()}});
-        break;
-      case Kind::kFlanneldNftTable:
-      case Kind::kFlanneldIptables:
-        log.warning("flanneld left traffic rules behind",
-                    {{"table", finding.table.view()}, {"chain", finding.chain.view()}, {"fix", fix.view()}});
-        break;
-    }
-  }
-  Log& log;
-  Net4 network;
-};
-
 }  // namespace
 
 void Dataplane::set_target(const Target& target) {
@@ -87,24 +40,32 @@ void Dataplane::set_target(const Target& target) {
   peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac});
 }
 
-Result<void> Dataplane::converge() {
+Result<void> Dataplane::converge(Millis now) {
   if (!target_) return {};
+  // Without subnet.env and rules the overlay itself still works: they are tried again, and the rest goes on.
   if (doubted_) {
     FLT_TRY(converge_device());
-    // Without these the overlay itself still works: they are tried again, and the rest goes on.
-    auto file = converge_subnet_env();
-    auto rules = converge_rules();
-    doubted_ = !file || !rules;
-    undone_.reset();
-    if (!file) undone_ = file.error();
-    if (!rules) undone_ = rules.error();
+    file_ = converge_subnet_env();
+    doubted_ = !file_;
+    rules_dirty_ = true;
+  }
+  if (rules_dirty_) {
+    rules_ = traffic_rules_.converge(target_->config, target_->subnet, now);
+    rules_dirty_ = !rules_;
   }
   auto entries = converge_entries();
   complete_ = true;  // an entry that the kernel refuses must not keep the pods of this node waiting
   if (!entries) return entries;
-  if (undone_) return *undone_;
+  if (!rules_) return rules_;
+  if (!file_) return file_;
   if (refused_) return *refused_;
+  refused_said_.clear();
   return {};
+}
+
+void Dataplane::look_at_rules() {
+  rules_dirty_ = true;
+  traffic_rules_.inspect_next();
 }
 
 void Dataplane::retry() {
@@ -125,24 +86,29 @@ Result<void> Dataplane::converge_device() {
   spec.learning = t.config.learning;
   spec.gbp = t.config.gbp;
   if (spec.mtu == 0) {
-    log_.error("the underlay's MTU is too small for VXLAN",
-               {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
-    return Error{Code::kInvalid, 0, "MTU"};
+    const Error error{Code::kInvalid, 0, "MTU"};
+    if (device_said_.is_news(error, t.underlay.mtu)) {
+      log_.error("the underlay's MTU is too small for VXLAN",
+                 {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
+    }
+    return error;
   }
 
   auto have = kernel_.find_device(spec.name);
   if (!have) return have.error();
   const overlay::DevicePlan plan = plan_device(spec, *have);
   if (plan.remove_first) {
-    log_.info("making the device anew", {{"device", spec.name.view()}, {"reason", plan.reason}});
     FLT_TRY(kernel_.delete_device((*have)->index));
+    log_.info("making the device anew", {{"device", spec.name.view()}, {"reason", plan.reason}});
   }
   if (plan.create) {
     if (auto created = kernel_.create_device(spec); !created) {
-      log_.error("cannot create the VXLAN device", {{"device", spec.name.view()},
-                                                    {"vni", spec.vni},
-                                                    {"port", unsigned{spec.port}},
-                                                    Field(created.error())});
+      if (device_said_.is_news(created.error())) {
+        log_.error("cannot create the VXLAN device", {{"device", spec.name.view()},
+                                                      {"vni", spec.vni},
+                                                      {"port", unsigned{spec.port}},
+                                                      Field(created.error())});
+      }
       return created.error();
     }
     log_.info("device created",
@@ -158,62 +124,30 @@ Result<void> Dataplane::converge_device() {
 
   // Address before up, as flanneld does; before a change of MAC or state, so that nothing is sent with a
   // wrong source.
-  FLT_TRY(kernel_.quiet_device(spec.name));
+  quiet_device(spec.name);
   FLT_TRY(kernel_.set_device_address(index, t.subnet.base, t.config.network));
   const overlay::DevicePlan rest = plan.create ? plan_device(spec, *have) : plan;
   if (!rest.nothing()) {
+    FLT_TRY(kernel_.change_device(index, spec, rest));
     if (!plan.create)
       log_.info("device adjusted", {{"device", spec.name.view()}, {"local", spec.local}, {"mtu", spec.mtu}});
-    FLT_TRY(kernel_.change_device(index, spec, rest));
   }
   mtu_ = spec.mtu;
+  device_said_.clear();
   return {};
 }
 
-Result<void> Dataplane::converge_rules() {
-  overlay::RuleSpec spec;
-  spec.masquerade = settings_.ip_masq;
-  spec.fully_random = settings_.masq_fully_random;
-  spec.forward = settings_.ip_masq && settings_.forward_rules;
-  spec.network = target_->config.network;
-  spec.subnet = target_->subnet;
-  auto written = kernel_.apply_rules(spec);
-  if (!written) {
-    if (rules_said_.is_news(written.error())) {
-      log_.error("cannot install the traffic rules", {Field(written.error())});
-    }
-  } else if (rules_said_.clear(); *written && !spec.empty()) {
-    log_.info("traffic rules installed",
-              {{"table", "ip flannelette"}, {"network", spec.network}, {"subnet", spec.subnet}});
-  }
-  if (!inspected_) {
-    inspected_ = true;
-    check_forwarding();
-    inspect_firewall(spec);
-  }
-  if (!written) return written.error();
-  return {};
-}
-
-void Dataplane::check_forwarding() {
-  auto on = kernel_.ip_forward();
-  if (!on || *on) return;
-  if (!settings_.set_ip_forward) {
+void Dataplane::quiet_device(const kernel::InterfaceName& name) {
+  const auto done = kernel_.quiet_device(name);
+  if (done) {
+    (void)sysctl_said_.clear();
+  } else if (sysctl_said_.is_news(done.error())) {
     log_.warning(
-        "net.ipv4.ip_forward is 0: pods behind this node are not reached; set it, or ip-forward = set");
-    return;
-  }
-  if (auto set = kernel_.set_ip_forward(); !set) {
-    log_.error("cannot set net.ipv4.ip_forward", {Field(set.error())});
-  } else {
-    log_.info("net.ipv4.ip_forward set to 1");
-  }
-}
-
-void Dataplane::inspect_firewall(const overlay::RuleSpec& spec) {
-  FindingLogger logger(log_, target_->config.network);
-  if (auto done = kernel_.inspect_firewall(spec, logger); !done) {
-    log_.debug("firewall not inspected", {Field(done.error())});
+        kSysctlRefused,
+        {{"path", kernel::accept_ra_path(name).view()},
+         {"value", 0},
+         {"consequence", "a router advertisement in the overlay would change this node's IPv6 routes"},
+         Field(done.error())});
   }
 }
 
@@ -275,10 +209,12 @@ Result<void> Dataplane::apply_queued() {
   // program has, must not make a whole audit of every event.
   peers_.commit();
   if (report->failed == 0) return {};
-  log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},
-                                                     {"done", std::uint64_t{report->done}},
-                                                     {"first", report->first_change.subnet},
-                                                     Field(report->first)});
+  if (refused_said_.is_news(report->first, report->first_change.subnet.base.value)) {
+    log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},
+                                                       {"done", std::uint64_t{report->done}},
+                                                       {"first", report->first_change.subnet},
+                                                       Field(report->first)});
+  }
   refused_ = report->first;
   return {};
 }

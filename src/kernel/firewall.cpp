@@ -9,7 +9,6 @@
 namespace flannelette::kernel {
 namespace {
 
-constexpr std::string_view kOurTable = "flannelette";
 constexpr std::string_view kFlanneldTable = "flannel-ipv4";
 constexpr const char* kContext = "look at the nf_tables rules";
 
@@ -68,7 +67,6 @@ class Inspection {
     if (family != nft::kFamilyIpv4 && family != nft::kFamilyInet) return;
     const auto attributes = attributes_of<nfgenmsg>(message);
     ForwardChain found{family, attributes.text(NFTA_CHAIN_TABLE), attributes.text(NFTA_CHAIN_NAME)};
-    if (family == nft::kFamilyIpv4 && found.table.view() == kOurTable) return;
     if (family == nft::kFamilyIpv4 && found.table.view() == kFlanneldTable) {
       if (!flanneld_table_) report(FirewallFinding::Kind::kFlanneldNftTable, found);
       flanneld_table_ = true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "monitor.hpp"
 
+#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -10,7 +11,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "message.hpp"
+#include "nftables.hpp"
 
 namespace flannelette::kernel {
 namespace {
@@ -23,48 +24,86 @@ bool is_scan(const nlmsghdr& message) {
   return message.nlmsg_type == RTM_NEWLINK && attributes_of<ifinfomsg>(message).has(IFLA_WIRELESS);
 }
 
+/// Reads what has come, `visit` for each message of the kernel; true if some were lost.
+bool drain(const Socket& socket, Netlink::Visit visit) {
+  bool lost = false;
+  for (int i = 0; i < kMaxReads; ++i) {
+    alignas(nlmsghdr) std::byte bytes[4096];
+    sockaddr_nl from{};
+    socklen_t from_size = sizeof from;
+    const ssize_t got = ::recvfrom(mnl_socket_get_fd(socket.get()), bytes, sizeof bytes, MSG_TRUNC,
+                                   reinterpret_cast<sockaddr*>(&from), &from_size);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno != ENOBUFS) break;
+      lost = true;
+      continue;
+    }
+    if (from.nl_pid != 0) continue;
+    if (static_cast<std::size_t>(got) > sizeof bytes) {
+      lost = true;
+      continue;
+    }
+    std::span<const std::byte> rest(bytes, static_cast<std::size_t>(got));
+    while (const nlmsghdr* message = take_message(rest)) visit(*message);
+  }
+  return lost;
+}
+
 }  // namespace
 
 Result<void> Monitor::open() {
   Result<Socket> opened = open_socket(NETLINK_ROUTE, SOCK_NONBLOCK, RTMGRP_LINK | RTMGRP_IPV4_IFADDR);
   if (!opened) return opened.error();
-  source_.unwatch();
-  socket_ = std::move(*opened);
-  return source_.watch(mnl_socket_get_fd(socket_.get()), EPOLLIN);
+  links_source_.unwatch();
+  links_ = std::move(*opened);
+  open_rules();
+  return links_source_.watch(mnl_socket_get_fd(links_.get()), EPOLLIN);
 }
 
-void Monitor::on_ready(std::uint32_t) {
-  if (drain() && doorbell_) doorbell_();
+/// Best effort: the audit looks at the rules as well, only later.
+void Monitor::open_rules() {
+  // A transaction of thousands of rules is announced rule by rule, and its end once: that alone shall wake
+  // us.
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(nft::type(NFT_MSG_NEWGEN)), 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  const sock_fprog filter{std::size(program), program};
+  Result<Socket> opened = open_socket(NETLINK_NETFILTER, SOCK_NONBLOCK, 1u << (NFNLGRP_NFTABLES - 1));
+  if (!opened) return;
+  const int fd = mnl_socket_get_fd(opened->get());
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) return;
+  rules_source_.unwatch();
+  rules_ = std::move(*opened);
+  (void)rules_source_.watch(fd, EPOLLIN);
 }
 
-bool Monitor::drain() {
+void Monitor::on_links(std::uint32_t) {
   bool rings = false;
-  for (int i = 0; i < kMaxReads; ++i) {
-    alignas(nlmsghdr) std::byte bytes[4096];
-    sockaddr_nl from{};
-    socklen_t from_size = sizeof from;
-    const ssize_t got = ::recvfrom(mnl_socket_get_fd(socket_.get()), bytes, sizeof bytes, MSG_TRUNC,
-                                   reinterpret_cast<sockaddr*>(&from), &from_size);
-    if (got < 0) {
-      if (errno == EINTR) continue;
-      if (errno == ENOBUFS) {
-        rings = went_down_ = true;
-        continue;
-      }
-      break;
-    }
-    if (from.nl_pid != 0) continue;
-    if (static_cast<std::size_t>(got) > sizeof bytes) {
-      rings = true;
-      continue;
-    }
-    std::span<const std::byte> rest(bytes, static_cast<std::size_t>(got));
-    while (const nlmsghdr* message = take_message(rest)) {
-      if (!is_scan(*message)) rings = true;
-      note(*message);
-    }
-  }
-  return rings;
+  const bool lost = drain(links_, [&](const nlmsghdr& message) {
+    rings = rings || !is_scan(message);
+    note(message);
+  });
+  went_down_ = went_down_ || lost;
+  if ((rings || lost) && doorbell_) doorbell_({});
+}
+
+void Monitor::on_rules(std::uint32_t) {
+  Ring ring;
+  ring.cause = Ring::Cause::kRules;
+  bool rings = false;
+  const bool lost = drain(rules_, [&](const nlmsghdr& message) {
+    if (message.nlmsg_type != nft::type(NFT_MSG_NEWGEN) || message.nlmsg_pid == own_.port()) return;
+    const auto attributes = attributes_of<nfgenmsg>(message);
+    ring.program = attributes.text(NFTA_GEN_PROC_NAME);
+    ring.pid = attributes.be32(NFTA_GEN_PROC_PID).value_or(0);
+    rings = true;
+  });
+  if (lost) ring.program.clear();
+  if ((rings || lost) && doorbell_) doorbell_(ring);
 }
 
 void Monitor::note(const nlmsghdr& message) {

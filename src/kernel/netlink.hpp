@@ -44,6 +44,9 @@ class Netlink {
   /// Opens the socket if it is not open. Every exchange does this by itself.
   Result<void> open();
 
+  /// The kernel's name for the socket, as notifications give it of what we changed; 0: it is not open.
+  std::uint32_t port() const { return socket_ ? mnl_socket_get_portid(socket_.get()) : 0; }
+
   MessageWriter& out() { return out_; }
   std::uint32_t next_sequence() { return ++sequence_; }
 

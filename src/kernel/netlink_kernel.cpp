@@ -16,7 +16,7 @@
 namespace flannelette::kernel {
 
 struct NetlinkKernel::Impl {
-  Impl(io::Loop& loop, Files& the_files) : files(the_files), monitor(loop) {}
+  Impl(io::Loop& loop, Files& the_files) : files(the_files), monitor(loop, netfilter) {}
 
   Files& files;
   alignas(8) Netlink::Buffer out;
@@ -91,6 +91,8 @@ Result<void> NetlinkKernel::quiet_device(std::string_view name) {
   return kernel::quiet_device(impl_->files, name);
 }
 
-void NetlinkKernel::set_doorbell(Delegate<void()> doorbell) { impl_->monitor.set_doorbell(doorbell); }
+void NetlinkKernel::set_doorbell(Delegate<void(const Ring&)> doorbell) {
+  impl_->monitor.set_doorbell(doorbell);
+}
 
 }  // namespace flannelette::kernel

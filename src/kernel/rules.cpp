@@ -11,7 +11,6 @@ namespace {
 
 using overlay::RuleSpec;
 
-constexpr std::string_view kTable = "flannelette";
 constexpr std::string_view kPostrouting = "postrouting";
 constexpr std::string_view kForward = "forward";
 
@@ -45,9 +44,11 @@ class Comparison {
 };
 
 Result<Present> look(Netlink& netlink, const RuleSpec& spec) {
+  const auto our_table = overlay::rule_table(spec.vni);
+  const std::string_view name = our_table;
   Present present;
   nft::request(netlink, NFT_MSG_GETTABLE, nft::kFamilyIpv4);
-  netlink.out().put_text(NFTA_TABLE_NAME, kTable);
+  netlink.out().put_text(NFTA_TABLE_NAME, name);
   const auto table = netlink.get("look for the nf_tables table", [&](const nlmsghdr& message) {
     if (message.nlmsg_type != nft::type(NFT_MSG_NEWTABLE)) return;
     present.table = true;
@@ -59,16 +60,16 @@ Result<Present> look(Netlink& netlink, const RuleSpec& spec) {
   nft::request(netlink, NFT_MSG_GETCHAIN, nft::kFamilyIpv4);
   FLT_TRY(netlink.dump("list nf_tables chains", [&](const nlmsghdr& message) {
     if (message.nlmsg_type != nft::type(NFT_MSG_NEWCHAIN)) return;
-    if (attributes_of<nfgenmsg>(message).text(NFTA_CHAIN_TABLE) == kTable) ++present.chains;
+    if (attributes_of<nfgenmsg>(message).text(NFTA_CHAIN_TABLE) == name) ++present.chains;
   }));
 
   Comparison comparison(spec);
   nft::request(netlink, NFT_MSG_GETRULE, nft::kFamilyIpv4);
-  netlink.out().put_text(NFTA_RULE_TABLE, kTable);
+  netlink.out().put_text(NFTA_RULE_TABLE, name);
   FLT_TRY(netlink.dump("list nf_tables rules", [&](const nlmsghdr& message) {
     if (message.nlmsg_type != nft::type(NFT_MSG_NEWRULE)) return;
     const auto rule = attributes_of<nfgenmsg>(message);
-    if (rule.text(NFTA_RULE_TABLE) == kTable) comparison.rule(rule, present);
+    if (rule.text(NFTA_RULE_TABLE) == name) comparison.rule(rule, present);
   }));
   return present;
 }
@@ -120,7 +121,8 @@ void put_rules(RuleWriter& out, const RuleSpec& spec) {
 
 /// One transaction: all of it or nothing.
 Result<void> replace(Netlink& netlink, const RuleSpec& spec, bool remove) {
-  RuleWriter out(netlink, kTable, digest_of(spec));
+  const auto table = overlay::rule_table(spec.vni);
+  RuleWriter out(netlink, table, digest_of(spec));
   out.begin_batch();
   if (remove) out.delete_table();
   if (!spec.empty()) {

@@ -3,13 +3,11 @@
 
 #include <array>
 
-#include "flannelette/base/text.hpp"
-#include "flannelette/overlay/device.hpp"
+#include "flannelette/kernel/kernel.hpp"
 
 namespace flannelette::kernel {
 namespace {
 
-constexpr std::string_view kIpForward = "/proc/sys/net/ipv4/ip_forward";
 constexpr std::size_t kMaxValue = 32;
 
 /// Without the line end; nullopt if the kernel does not have it.
@@ -26,9 +24,9 @@ Result<std::optional<Text<kMaxValue>>> read_value(Files& files, std::string_view
 }  // namespace
 
 Result<bool> ip_forward(Files& files) {
-  auto value = read_value(files, kIpForward);
+  auto value = read_value(files, kIpForwardPath);
   if (!value) return value.error();
-  if (!*value) return Error{Code::kNotFound, 0, kIpForward.data()};
+  if (!*value) return Error{Code::kNotFound, 0, kIpForwardPath.data()};
   return (*value)->view() != "0";
 }
 
@@ -36,7 +34,7 @@ Result<void> set_ip_forward(Files& files) {
   const auto set = ip_forward(files);
   if (!set) return set.error();
   if (*set) return {};
-  return files.write_in_place(kIpForward, "1\n");
+  return files.write_in_place(kIpForwardPath, "1\n");
 }
 
 Result<void> quiet_device(Files& files, std::string_view name) {
@@ -44,8 +42,7 @@ Result<void> quiet_device(Files& files, std::string_view name) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos) {
     return Error{Code::kInvalid, 0, "interface name"};
   }
-  const auto path = to_text<Files::kMaxPath>(
-      [&](Writer& out) { out.put("/proc/sys/net/ipv6/conf/").put(name).put("/accept_ra"); });
+  const auto path = accept_ra_path(name);
   auto value = read_value(files, path);
   if (!value) return value.error();
   if (!*value || (*value)->view() == "0") return {};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fstream>
+
 #include "kernel/kernel_node.hpp"
 #include "support/poll.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace flannelette;
 using namespace flannelette::tests;
@@ -9,8 +12,12 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Bell {
-  void ring() { ++rings; }
+  void ring(const kernel::Ring& ring) {
+    ++rings;
+    last = ring;
+  }
   int rings = 0;
+  kernel::Ring last;
 };
 
 /// Turns the loop until nothing is left to do; true if the bell rang.
@@ -36,7 +43,7 @@ TEST_SUITE("kernel/monitor") {
     REQUIRE_MEANS(namespaces(), program("ip"));
     KernelNode n("kmon1");
     Bell bell;
-    n.kernel.set_doorbell(Delegate<void()>::to<&Bell::ring>(&bell));
+    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
     ip("link add eth0 type bridge");
     CHECK(rang(n, bell));
     ip("link set eth0 up");
@@ -59,7 +66,7 @@ TEST_SUITE("kernel/monitor") {
     REQUIRE_MEANS(namespaces(), program("ip"));
     KernelNode n("kmon2");
     Bell bell;
-    n.kernel.set_doorbell(Delegate<void()>::to<&Bell::ring>(&bell));
+    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
     ip("link add eth0 type bridge");
     std::string batch;
     for (int i = 0; i < 3000; ++i) {
@@ -72,6 +79,56 @@ TEST_SUITE("kernel/monitor") {
     settle(n);
     ip("link set eth0 up");
     CHECK(rang(n, bell));
+  }
+}
+
+TEST_SUITE("kernel/monitor of rules") {
+  overlay::RuleSpec masquerade() {
+    overlay::RuleSpec spec;
+    spec.masquerade = spec.forward = true;
+    spec.network = net4("10.42.0.0/16");
+    spec.subnet = net4("10.42.3.0/24");
+    return spec;
+  }
+
+  TEST_CASE(
+      "what another program does to nf_tables rings once a transaction, with its name; what we do does not") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    KernelNode n("kmon4");
+    Bell bell;
+    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
+    REQUIRE(n.kernel.apply_rules(masquerade()));
+    REQUIRE(n.loop.step(50));
+    CHECK(bell.rings == 0);
+    std::string commands = "add table inet fw; add chain inet fw c; ";
+    for (int i = 0; i < 300; ++i)
+      commands += "add rule inet fw c ip saddr 10.1." + std::to_string(i / 250) + "." +
+                  std::to_string(i % 250) + " accept; ";
+    const TempDir dir;
+    std::ofstream(dir.file("rules")) << commands;
+    output_of("nft -f " + dir.file("rules"));
+    REQUIRE(rang(n, bell));
+    CHECK(bell.rings == 1);
+    CHECK(bell.last.cause == kernel::Ring::Cause::kRules);
+    CHECK(bell.last.program.view() == "nft");
+    CHECK(bell.last.pid != 0);
+    settle(n);
+    CHECK(bell.rings == 1);
+    output_of("nft flush ruleset");
+    REQUIRE(rang(n, bell));
+    REQUIRE(*n.kernel.apply_rules(masquerade()));  // they are back
+    settle(n);
+    CHECK(bell.rings == 1);
+  }
+
+  TEST_CASE("transactions faster than we read ring, too") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    KernelNode n("kmon5");
+    Bell bell;
+    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
+    must_run({.args = {"sh", "-c", "for i in $(seq 400); do echo add table ip t$i; done | nft -i"}}, 30s);
+    CHECK(rang(n, bell));
+    CHECK(bell.last.cause == kernel::Ring::Cause::kRules);
   }
 }
 

@@ -130,6 +130,33 @@ TEST_SUITE("kernel/rules") {
     CHECK(has(table(), "ip saddr 10.42.4.5 ip daddr 10.40.0.0/13 return"));
   }
 
+  TEST_CASE(
+      "two overlays on one host, told apart by their VNI, have a table each and leave the other's alone") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    KernelNode n("krul6");
+    kernel::NetlinkKernel second(n.loop, n.files);
+    REQUIRE(second.open());
+    auto other = rule_spec();
+    other.vni = 2;
+    other.network = net4("10.43.0.0/16");
+    other.subnet = net4("10.43.3.0/24");
+    CHECK(applied(n, rule_spec()));
+    CHECK(*second.apply_rules(other));
+    const std::string handles = output_of("nft -a list ruleset");
+    for (int i = 0; i < 3; ++i) {
+      CHECK_FALSE(applied(n, rule_spec()));
+      CHECK_FALSE(*second.apply_rules(other));
+    }
+    CHECK(output_of("nft -a list ruleset") == handles);
+    CHECK(has(output_of("nft list table ip flannelette"), "10.42.3.0/24"));
+    CHECK(has(output_of("nft list table ip flannelette-2"), "10.43.3.0/24"));
+    overlay::RuleSpec none;
+    none.vni = 2;
+    CHECK(*second.apply_rules(none));
+    CHECK_FALSE(has(output_of("nft list ruleset"), "flannelette-2"));
+    CHECK_FALSE(applied(n, rule_spec()));
+  }
+
   TEST_CASE("tables of others stay as they are, also those of our name in another family") {
     REQUIRE_MEANS(namespaces(), program("nft"));
     KernelNode n("krul5");

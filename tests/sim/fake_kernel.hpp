@@ -5,7 +5,8 @@
 //   refused;
 //   - a deleted device takes everything along;
 //   - a route of another link to the same destination and metric is a conflict;
-//   - links and IPv4 addresses ring the doorbell from the loop, our own changes too.
+//   - links and IPv4 addresses ring the doorbell from the loop, our own changes too; rules only if another
+//   program changes them.
 // It counts writes, keeps the changes in order, and fails when told to.
 #pragma once
 
@@ -57,7 +58,9 @@ class FakeKernel final : public kernel::Kernel {
     bool permanent = true;
   };
 
-  explicit FakeKernel(io::Loop& loop) : bell_(loop, Delegate<void()>::to<&FakeKernel::ring>(this)) {
+  explicit FakeKernel(io::Loop& loop)
+      : bell_(loop, Delegate<void()>::to<&FakeKernel::ring>(this)),
+        rules_bell_(loop, Delegate<void()>::to<&FakeKernel::ring_for_rules>(this)) {
     links.push_back({.index = 1, .name = "lo", .mtu = 65536, .up = true, .running = true, .loopback = true});
   }
 
@@ -78,9 +81,10 @@ class FakeKernel final : public kernel::Kernel {
   // -- what was asked of it --
   std::size_t writes = 0;                // requests that change something, done or refused
   std::size_t dumps = 0;                 // dump_entries
+  std::size_t inspections = 0;           // inspect_firewall
   std::vector<overlay::Change> changes;  // all that were sent, in order
   void forget() {
-    writes = dumps = 0;
+    writes = dumps = inspections = 0;
     changes.clear();
   }
 
@@ -154,6 +158,12 @@ class FakeKernel final : public kernel::Kernel {
     return at == devices.end() ? nullptr : &*at;
   }
   void changed() { bell_.arm_in(0); }
+  void rules_changed(std::string_view program, std::uint32_t pid) {
+    rules_ring_.cause = kernel::Ring::Cause::kRules;
+    rules_ring_.program = program;
+    rules_ring_.pid = pid;
+    rules_bell_.arm_in(0);
+  }
 
   // -- Kernel --
   Result<void> dump_links(kernel::LinkVisitor& visitor) override {
@@ -337,6 +347,7 @@ class FakeKernel final : public kernel::Kernel {
   }
 
   Result<void> inspect_firewall(const overlay::RuleSpec&, kernel::FindingVisitor& visitor) override {
+    ++inspections;
     FLT_TRY(fault(Call::kInspectFirewall));
     for (const auto& finding : findings) visitor.finding(finding);
     return {};
@@ -361,7 +372,7 @@ class FakeKernel final : public kernel::Kernel {
     return {};
   }
 
-  void set_doorbell(Delegate<void()> doorbell) override { doorbell_ = doorbell; }
+  void set_doorbell(Delegate<void(const kernel::Ring&)> doorbell) override { doorbell_ = doorbell; }
 
  private:
   struct Fault {
@@ -427,11 +438,16 @@ class FakeKernel final : public kernel::Kernel {
   }
 
   void ring() {
-    if (doorbell_) doorbell_();
+    if (doorbell_) doorbell_({});
+  }
+  void ring_for_rules() {
+    if (doorbell_) doorbell_(rules_ring_);
   }
 
   io::Timer bell_;
-  Delegate<void()> doorbell_;
+  io::Timer rules_bell_;
+  kernel::Ring rules_ring_;
+  Delegate<void(const kernel::Ring&)> doorbell_;
   std::map<Call, Fault> faults_;
   std::vector<overlay::Change> queued_;
   int batch_index_ = 0;

@@ -8,6 +8,7 @@
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
+#include "flannelette/base/text.hpp"
 #include "flannelette/overlay/device.hpp"
 #include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/rules.hpp"
@@ -100,6 +101,22 @@ class FindingVisitor {
   ~FindingVisitor() = default;
 };
 
+inline constexpr std::string_view kIpForwardPath = "/proc/sys/net/ipv4/ip_forward";
+inline Text<64> accept_ra_path(std::string_view device) {
+  return to_text<64>([&](Writer& out) { out.put("/proc/sys/net/ipv6/conf/").put(device).put("/accept_ra"); });
+}
+
+/// Why the doorbell rings. It says "look again", nothing more.
+struct Ring {
+  enum class Cause : std::uint8_t {
+    kLinks,  ///< links or IPv4 addresses changed
+    kRules,  ///< another program changed nf_tables, in whatever table
+  };
+  Cause cause = Cause::kLinks;
+  Text<16> program;       ///< kRules: who did it last; empty: the kernel does not say, or its word was lost
+  std::uint32_t pid = 0;  ///< ... as the first PID namespace counts, which may not be ours
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -138,21 +155,21 @@ class Kernel {
   virtual Result<BatchReport> finish() = 0;
 
   // -- traffic rules --
-  /// Makes `table ip flannelette` exactly these rules in one atomic transaction; an empty spec removes the
+  /// Makes overlay::rule_table exactly these rules in one atomic transaction; an empty spec removes the
   /// table. No write if the table's rules carry the marks of these rules already, all of them and in order.
   /// True if something was written.
   virtual Result<bool> apply_rules(const overlay::RuleSpec& spec) = 0;
   virtual Result<void> inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) = 0;
 
-  // -- sysctl --
+  // -- sysctl: /proc/sys may be read-only or absent --
   virtual Result<bool> ip_forward() = 0;
   virtual Result<void> set_ip_forward() = 0;
-  /// net.ipv6.conf.<device>.accept_ra = 0 if it is not so (no write else; absent IPv6 is fine).
+  /// accept_ra_path(name) = 0 if it is not so (no write else; absent IPv6 is fine).
   virtual Result<void> quiet_device(std::string_view name) = 0;
 
-  /// Rings when links or IPv4 addresses change, or when that cannot be told (a notification was lost). A ring
-  /// says "look again", nothing more, and comes from the loop.
-  virtual void set_doorbell(Delegate<void()> doorbell) = 0;
+  /// Rings when something of a Ring::Cause changes, or when that cannot be told (a notification was lost). A
+  /// ring comes from the loop. Without nf_tables, or the right to listen to it, there is no ring for rules.
+  virtual void set_doorbell(Delegate<void(const Ring&)> doorbell) = 0;
 };
 
 }  // namespace flannelette::kernel

@@ -41,7 +41,7 @@ class NetlinkKernel final : public Kernel {
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
   Result<void> quiet_device(std::string_view name) override;
-  void set_doorbell(Delegate<void()> doorbell) override;
+  void set_doorbell(Delegate<void(const Ring&)> doorbell) override;
 
  private:
   struct Impl;

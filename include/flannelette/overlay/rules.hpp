@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "flannelette/base/ip.hpp"
+#include "flannelette/base/text.hpp"
 
 namespace flannelette::overlay {
 
@@ -18,10 +19,20 @@ struct RuleSpec {
   bool masquerade = false;
   bool fully_random = true;  ///< masquerade fully-random
   bool forward = false;
+  std::uint32_t vni = 1;  ///< names the table
   Net4 network;
   Net4 subnet;  ///< host bits cleared
   bool operator==(const RuleSpec&) const = default;
   bool empty() const { return !masquerade && !forward; }
 };
+
+/// The table (of family ip) that these rules are in: each overlay of a host, told apart by its VNI, has one
+/// of its own. VNI 1, flannel's default, has the plain name, others "flannelette-<VNI>".
+inline Text<24> rule_table(std::uint32_t vni) {
+  return to_text<24>([&](Writer& out) {
+    out.put("flannelette");
+    if (vni != 1) out.put("-").put_unsigned(vni);
+  });
+}
 
 }  // namespace flannelette::overlay
