@@ -57,7 +57,7 @@ void Cache::keep(const NodeState& state) {
 }
 
 bool Cache::check_peers(const Path& path, PeerStateReader& reader) {
-  const auto found = files_.read_pieces(path, reader);
+  const auto found = files_.read_pieces(path, PeerStateReader::kMaxFile, reader);
   if (found && !*found) return false;
   const auto problem = found ? reader.problem() : std::nullopt;
   if (found && !problem) return true;
@@ -73,7 +73,8 @@ std::size_t Cache::load_peers(overlay::PeerTable& peers) {
   if (!check_peers(path, checked)) return 0;
   peers_digest_ = checked.digest();
   PeerStateReader reader(&peers);
-  return files_.read_pieces(path, reader) && !reader.problem() ? reader.records() : 0;
+  return files_.read_pieces(path, PeerStateReader::kMaxFile, reader) && !reader.problem() ? reader.records()
+                                                                                          : 0;
 }
 
 void Cache::keep(const overlay::PeerTable& peers) {

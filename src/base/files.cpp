@@ -21,19 +21,46 @@ using Path = Text<Files::kMaxPath>;
 using TemporaryPath = Text<Files::kMaxPath + 16>;
 
 Result<Path> checked(std::string_view path) {
-  if (path.size() > Files::kMaxPath) return Error{Code::kLimit, 0, "path"};
-  if (path.find('\0') != std::string_view::npos) return Error{Code::kInvalid, 0, "path"};
+  if (path.size() > Files::kMaxPath) return Error{Code::kLimit, 0, "the path is longer than 255 bytes"};
+  if (path.find('\0') != std::string_view::npos) return Error{Code::kInvalid, 0, "the path has a NUL byte"};
   return Path(path);
 }
 
-/// open(2) that a signal does not disturb.
+/// open(2) that neither a signal disturbs nor a FIFO holds up.
 UniqueFd open_file(const char* path, int flags, unsigned mode = 0) {
   int fd;
   do {
-    fd = ::open(path, flags | O_CLOEXEC | O_NOCTTY, mode);
+    fd = ::open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, mode);
   } while (fd < 0 && errno == EINTR);
   return UniqueFd(fd);
 }
+
+/// Nothing to complain of in a regular file.
+Result<void> check_kind(unsigned mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG: return {};
+    case S_IFDIR: return system_error("open", EISDIR);
+    case S_IFIFO: return Error{Code::kUnsupported, 0, "a FIFO, not a regular file"};
+    case S_IFSOCK: return Error{Code::kUnsupported, 0, "a socket, not a regular file"};
+    default: return Error{Code::kUnsupported, 0, "a device, not a regular file"};
+  }
+}
+
+/// Opens what is there, if it is a regular file.
+Result<UniqueFd> open_regular(std::string_view path, int flags, struct stat* info) {
+  const auto name = checked(path);
+  if (!name) return name.error();
+  UniqueFd fd = open_file(name->c_str(), flags);
+  const int failed = fd ? 0 : errno;
+  // What cannot be opened at all may have a kind that says more: a socket, a FIFO that nobody reads.
+  const int looked = fd ? ::fstat(fd.get(), info) : ::stat(name->c_str(), info);
+  if (looked == 0) FLT_TRY(check_kind(info->st_mode));
+  if (!fd) return system_error("open", failed);
+  return fd;
+}
+
+bool is_absence(const Error& error) { return error.sys_errno == ENOENT; }
+constexpr Error kTooLarge{Code::kLimit, 0, "too large"};
 
 Result<void> write_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -114,35 +141,36 @@ Result<void> fill_and_rename(UniqueFd fd, PieceSource& source, unsigned mode, co
 }  // namespace
 
 Result<std::optional<std::string_view>> SystemFiles::read(std::string_view path, std::span<char> buffer) {
-  const auto name = checked(path);
-  if (!name) return name.error();
-  const UniqueFd fd = open_file(name->c_str(), O_RDONLY);
-  if (!fd && errno == ENOENT) return std::optional<std::string_view>();
-  if (!fd) return system_error("open", errno);
+  struct stat info;
+  const auto fd = open_regular(path, O_RDONLY, &info);
+  if (!fd && is_absence(fd.error())) return std::optional<std::string_view>();
+  if (!fd) return fd.error();
 
   std::size_t size = 0;
   for (;;) {
     char beyond;  // one byte more than fits tells a full buffer from a file that is too large
     const bool full = size == buffer.size();
-    const auto got = read_some(fd.get(), full ? std::span(&beyond, 1) : buffer.subspan(size));
+    const auto got = read_some(fd->get(), full ? std::span(&beyond, 1) : buffer.subspan(size));
     if (!got) return got.error();
     if (*got == 0) return std::optional(std::string_view(buffer.data(), size));
-    if (full) return Error{Code::kLimit, 0, "file"};
+    if (full) return kTooLarge;
     size += *got;
   }
 }
 
-Result<bool> SystemFiles::read_pieces(std::string_view path, Pieces& out) {
-  const auto name = checked(path);
-  if (!name) return name.error();
-  const UniqueFd fd = open_file(name->c_str(), O_RDONLY);
-  if (!fd && errno == ENOENT) return false;
-  if (!fd) return system_error("open", errno);
+Result<bool> SystemFiles::read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) {
+  struct stat info;
+  const auto fd = open_regular(path, O_RDONLY, &info);
+  if (!fd && is_absence(fd.error())) return false;
+  if (!fd) return fd.error();
+  if (static_cast<std::uint64_t>(info.st_size) > limit) return kTooLarge;
   std::array<char, 4096> buffer;
   for (;;) {
-    const auto got = read_some(fd.get(), buffer);
+    const auto got = read_some(fd->get(), buffer);
     if (!got) return got.error();
     if (*got == 0) return true;
+    if (*got > limit) return kTooLarge;
+    limit -= *got;
     out.piece({buffer.data(), *got});
   }
 }
@@ -159,6 +187,8 @@ Result<void> Files::replace(std::string_view path, std::string_view text, unsign
 Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& source, unsigned mode) {
   const auto target = checked(path);
   if (!target) return target.error();
+  struct stat info;
+  if (::lstat(target->c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) FLT_TRY(check_kind(info.st_mode));
   std::array<std::uint8_t, 4> suffix{};
   SystemRandom().fill(suffix);
   const auto temporary = to_text<TemporaryPath::kCapacity>([&](Writer& out) {
@@ -186,11 +216,10 @@ Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& sourc
 }
 
 Result<void> SystemFiles::write_in_place(std::string_view path, std::string_view text) {
-  const auto name = checked(path);
-  if (!name) return name.error();
-  const UniqueFd fd = open_file(name->c_str(), O_WRONLY | O_TRUNC);
-  if (!fd) return system_error("open", errno);
-  return write_all(fd.get(), text);
+  struct stat info;
+  const auto fd = open_regular(path, O_WRONLY | O_TRUNC, &info);
+  if (!fd) return fd.error();
+  return write_all(fd->get(), text);
 }
 
 }  // namespace flannelette

@@ -64,6 +64,10 @@ bool any_https(const RunSettings& settings) {
 
 }  // namespace
 
+string_view reason(const Error& error) {
+  return error.sys_errno > 0 ? ::strerror(error.sys_errno) : error.context;
+}
+
 void Draft::problem(const Origin& origin, std::initializer_list<string_view> parts) {
   wrong_ = true;
   reporter_.problem(message(origin, parts));
@@ -181,9 +185,7 @@ void Draft::read_password_file() {
   std::array<char, 1024> buffer;
   auto read = files_.read(password_file, buffer);
   if (!read) {
-    const Error& error = read.error();
-    problem(origin, {"\"", password_file, "\": cannot be read: ",
-                     error.sys_errno > 0 ? string_view(::strerror(error.sys_errno)) : name(error.code)});
+    problem(origin, {"\"", password_file, "\": cannot be read: ", reason(read.error())});
   } else if (!*read) {
     problem(origin, {"\"", password_file, "\": there is no such file"});
   } else {

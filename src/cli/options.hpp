@@ -78,6 +78,9 @@ const Option* find_key(std::string_view section, std::string_view key);
 /// As Go's strconv.ParseBool, which flanneld's flags use: 1 t T TRUE true True, 0 f F FALSE false False.
 std::optional<bool> parse_bool(std::string_view text);
 
+/// Why a file cannot be read: the system's words, else the error's own.
+std::string_view reason(const Error& error);
+
 /// Where a value comes from, lowest first.
 enum class Source : std::uint8_t { kNone, kFile, kEnvironment, kFlag };
 

@@ -49,9 +49,7 @@ void read_file(string_view given, Files& files, Draft& draft) {
     const Error& error = text.error();
     if (error.code == Code::kLimit && path.size() <= Files::kMaxPath)
       return draft.problem(origin, {"larger than 64 KiB"});
-    return draft.problem(origin,
-                         {"cannot be read: ", error.sys_errno > 0 ? string_view(::strerror(error.sys_errno))
-                                                                  : string_view(name(error.code))});
+    return draft.problem(origin, {"cannot be read: ", reason(error)});
   }
   if (!*text) {
     if (!given.empty()) draft.problem(origin, {"there is no such file"});

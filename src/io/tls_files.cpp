@@ -49,7 +49,7 @@ std::uint64_t digest_of(const TlsSettings& settings, Files& files) {
   Digest digest;
   for (const auto* path : {&settings.ca_file, &settings.cert_file, &settings.key_file}) {
     if (path->empty()) continue;
-    const Result<bool> read = files.read_pieces(*path, digest);
+    const Result<bool> read = files.read_pieces(*path, TlsContext::kMaxPem, digest);
     digest.hash.mix(!read ? 256u : *read ? 257u : 258u);  // no byte is one of these
   }
   return digest.hash.value();

@@ -13,11 +13,11 @@ struct OneFile final : Files {
   std::string_view text;
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override {
     if (path != FLANNELETTE_CONFIG) return std::optional<std::string_view>();
-    if (text.size() > buffer.size()) return Error{Code::kLimit, 0, "file"};
+    if (text.size() > buffer.size()) return Error{Code::kLimit, 0, "too large"};
     if (!text.empty()) std::memcpy(buffer.data(), text.data(), text.size());
     return std::optional(std::string_view(buffer.data(), text.size()));
   }
-  Result<bool> read_pieces(std::string_view, Pieces&) override { return Error{}; }
+  Result<bool> read_pieces(std::string_view, std::uint64_t, Pieces&) override { return Error{}; }
   Result<void> replace_with(std::string_view, PieceSource&, unsigned) override { return Error{}; }
   Result<void> write_in_place(std::string_view, std::string_view) override { return Error{}; }
 };

@@ -171,7 +171,7 @@ TEST_SUITE("kernel/sysctl") {
       Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override {
         return real.read(path, buffer);
       }
-      Result<bool> read_pieces(std::string_view, Pieces&) override { return Error{}; }
+      Result<bool> read_pieces(std::string_view, std::uint64_t, Pieces&) override { return Error{}; }
       Result<void> replace_with(std::string_view, PieceSource&, unsigned) override { return Error{}; }
       Result<void> write_in_place(std::string_view path, std::string_view text) override {
         ++writes;

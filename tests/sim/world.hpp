@@ -50,7 +50,7 @@ inline Mac mac(unsigned number) {
 class MemoryFiles final : public Files {
  public:
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
-  Result<bool> read_pieces(std::string_view path, Pieces& out) override;
+  Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) override;
   Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 

@@ -3,6 +3,7 @@
 // merely not there yet is waited for.
 #include <doctest/doctest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -94,6 +95,32 @@ TEST_SUITE("system/settings") {
     const Outcome absent = call({"-c", files.file("absent.ini")});
     CHECK(absent.status == 2);
     CHECK_MESSAGE(contains(absent.output, "absent.ini"), absent.output);
+  }
+
+  TEST_CASE("a FIFO, a device or a folder for a file ends the program with 2, naming path and kind") {
+    REQUIRE_MEANS(program_means(), means::namespaces());
+    const TempDir files;
+    const std::string fifo = files.file("fifo"), ini = files.file("ini");
+    REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+    const std::pair<std::string, std::string> kinds[] = {{fifo, "a FIFO, not a regular file"},
+                                                         {"/dev/zero", "a device, not a regular file"},
+                                                         {files.path(), "Is a directory"}};
+    for (const auto& [path, words] : kinds) {
+      write_file(ini, "[etcd]\nusername = u\npassword-file = " + path + "\n");
+      const std::vector<std::string> calls[] = {
+          {"-c", path},
+          {"-c", ini},
+          {"--etcd-endpoints=https://127.0.0.1:1", "--etcd-cafile=" + path},
+      };
+      for (const auto& arguments : calls) {
+        const Outcome outcome = call(arguments);
+        INFO(arguments.back(), path, outcome.output);
+        CHECK(outcome.status == 2);
+        CHECK(contains(outcome.output, path));
+        CHECK(contains(outcome.output, words));
+        CHECK(count_lines(outcome.output) == 1);
+      }
+    }
   }
 
   TEST_CASE("compat 9.27: an unknown flag and a bad value exit 2, version and help go to standard output") {

@@ -6,7 +6,10 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +62,33 @@ int in_child(Body body) {
 
 constexpr int kCannot = 99;
 
+struct Sink final : Pieces {
+  void piece(std::string_view piece_text) override { text += piece_text; }
+  std::string text;
+};
+
+/// What is no regular file: a FIFO, a link to it, a socket and, if we may make one, a device, in a directory
+/// (a test that fails must not replace the machine's own devices).
+struct SpecialFiles {
+  SpecialFiles() {
+    REQUIRE(::mkfifo(dir.file("fifo").c_str(), 0600) == 0);
+    REQUIRE(::symlink("fifo", dir.file("link").c_str()) == 0);
+    const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    dir.file("socket").copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    ::close(fd);
+    all = {{dir.file("fifo"), "a FIFO, not a regular file"},
+           {dir.file("link"), "a FIFO, not a regular file"},
+           {dir.file("socket"), "a socket, not a regular file"}};
+    if (::mknod(dir.file("null").c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0)
+      all.emplace_back(dir.file("null"), "a device, not a regular file");
+  }
+  const TempDir dir;
+  std::vector<std::pair<std::string, std::string_view>> all;
+};
+
 }  // namespace
 
 TEST_SUITE_BEGIN("base/files");
@@ -91,23 +121,19 @@ TEST_CASE("a file of any size is written and read in pieces of any size") {
     }
     std::string text;
   } source;
-  struct Sink final : Pieces {
-    void piece(std::string_view piece_text) override { text += piece_text; }
-    std::string text;
-  };
   SystemFiles files;
   for (const std::size_t size : {0u, 1u, 4095u, 4096u, 4097u, 100'000u, 30'000'000u}) {
     source.text.resize(size);
     for (std::size_t i = 0; i < size; ++i) source.text[i] = static_cast<char>('a' + i % 23);
     REQUIRE(files.replace_with(path, source, 0644));
     Sink sink;
-    const auto found = files.read_pieces(path, sink);
+    const auto found = files.read_pieces(path, size, sink);
     REQUIRE(found);
     CHECK(*found);
     CHECK(sink.text == source.text);
   }
   Sink none;
-  const auto missing = files.read_pieces(path + "2", none);
+  const auto missing = files.read_pieces(path + "2", 10, none);
   REQUIRE(missing);
   CHECK_FALSE(*missing);
 }
@@ -122,6 +148,80 @@ TEST_CASE("a file that does not exist is no error, one that cannot be read is") 
   const auto directory = files.read(dir.path(), buffer);
   REQUIRE_FALSE(directory);
   CHECK(directory.error().sys_errno == EISDIR);
+}
+
+TEST_CASE("a FIFO, a socket or a device is refused by its kind, never waited for or read without end") {
+  SpecialFiles special;
+  special.all.emplace_back("/dev/zero", "a device, not a regular file");
+  SystemFiles files;
+  for (const auto& [path, words] : special.all) {
+    INFO(path);
+    std::array<char, 8> buffer;
+    const auto whole = files.read(path, buffer);
+    REQUIRE_FALSE(whole);
+    CHECK(whole.error().context == words);
+    Sink sink;
+    const auto pieces = files.read_pieces(path, 1000, sink);
+    REQUIRE_FALSE(pieces);
+    CHECK(pieces.error().context == words);
+    CHECK(sink.text.empty());
+    const auto written = files.write_in_place(path, "text");
+    REQUIRE_FALSE(written);
+    CHECK(written.error().context == words);
+  }
+}
+
+TEST_CASE("links to regular files are followed, as Kubernetes and cert-manager mount secrets") {
+  const TempDir dir;
+  SystemFiles files;
+  REQUIRE(files.replace(dir.file("..1/key"), "text", 0600));
+  REQUIRE(::symlink("..1", dir.file("..data").c_str()) == 0);
+  REQUIRE(::symlink("..data/key", dir.file("key").c_str()) == 0);
+  CHECK(content(dir.file("key")) == "text");
+  Sink sink;
+  REQUIRE(files.read_pieces(dir.file("key"), 4, sink));
+  CHECK(sink.text == "text");
+}
+
+TEST_CASE("a file over the limit is refused before a byte of it is used") {
+  const TempDir dir;
+  const std::string path = dir.file("file");
+  SystemFiles files;
+  REQUIRE(files.replace(path, "", 0644));
+  REQUIRE(::truncate(path.c_str(), std::int64_t{1} << 40) == 0);  // sparse: costs nothing
+  Sink sink;
+  const auto cut = files.read_pieces(path, (std::uint64_t{1} << 40) - 1, sink);
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == Code::kLimit);
+  CHECK(sink.text.empty());
+}
+
+TEST_CASE("files that do not know their size, as those of procfs, are read, and end at the limit too") {
+  SystemFiles files;
+  Sink whole;
+  REQUIRE(files.read_pieces("/proc/self/status", 1'000'000, whole));
+  CHECK(whole.text.size() > 100);
+  Sink sink;
+  const auto cut = files.read_pieces("/proc/self/status", 100, sink);
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == Code::kLimit);
+  CHECK(sink.text.size() <= 100);
+}
+
+TEST_CASE("a FIFO, a socket or a device is never replaced by a file; a link to one is, not followed") {
+  const SpecialFiles special;
+  for (const auto& [path, words] : special.all) {
+    if (path == special.dir.file("link")) continue;
+    INFO(path);
+    const auto failed = SystemFiles().replace(path, "text", 0644);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().context == words);
+    CHECK_FALSE(std::filesystem::is_regular_file(path));
+  }
+  CHECK(names_in(special.dir.path()).size() == special.all.size());
+  CHECK(SystemFiles().replace(special.dir.file("link"), "text", 0644));
+  CHECK(content(special.dir.file("link")) == "text");
+  CHECK(std::filesystem::is_fifo(special.dir.file("fifo")));
 }
 
 TEST_CASE("replacing makes the directories, and the file gets exactly its mode whatever the umask") {
@@ -171,7 +271,7 @@ TEST_CASE("a directory in the place of the file is an error that leaves nothing 
   const auto failed = SystemFiles().replace(path, "text", 0644);
   REQUIRE_FALSE(failed);
   CHECK(failed.error().sys_errno == EISDIR);
-  CHECK(failed.error().context == std::string_view("rename"));
+  CHECK(failed.error().context == std::string_view("open"));  // before anything is written
   CHECK(names_in(dir.path()) == std::vector<std::string>{"taken"});
 }
 

@@ -330,6 +330,7 @@ TEST_CASE("the file is that of -c; only the default one may be absent") {
 
 TEST_CASE("a file that cannot be read or is too large is a problem") {
   CHECK(Reading::of_ini("(denied)").problems == Words{kFile + ": cannot be read: Permission denied"});
+  CHECK(Reading::of_ini("(fifo)").problems == Words{kFile + ": cannot be read: a FIFO, not a regular file"});
   CHECK(Reading::of_ini(std::string(64 * 1024, '\n')).clean());
   CHECK(Reading::of_ini(std::string(64 * 1024 + 1, '\n')).problems == Words{kFile + ": larger than 64 KiB"});
 }
@@ -382,6 +383,7 @@ TEST_CASE("a password file that cannot serve is a problem") {
       {"", "its first line is empty"},
       {"\nhunter2\n", "its first line is empty"},
       {"(denied)", "cannot be read: Permission denied"},
+      {"(fifo)", "cannot be read: a FIFO, not a regular file"},
   };
   for (const auto& [text, what] : cases) {
     Reading reading;
@@ -397,6 +399,11 @@ TEST_CASE("a password file that cannot serve is a problem") {
   reading.files.texts[kFile] = "[etcd]\nusername = u\npassword-file = /p\n";
   reading.read({});
   CHECK(reading.problems == Words{start + "its first line has more than 128 bytes"});
+  Reading large;
+  large.files.texts["/p"] = std::string(1025, 'x');
+  large.files.texts[kFile] = "[etcd]\nusername = u\npassword-file = /p\n";
+  large.read({});
+  CHECK(large.problems == Words{start + "cannot be read: too large"});
 }
 
 TEST_CASE("password and password-file exclude each other in one file; a higher password wins") {

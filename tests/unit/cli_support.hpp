@@ -19,11 +19,12 @@ struct TextFiles final : Files {
     const auto found = texts.find(std::string(path));
     if (found == texts.end()) return std::optional<std::string_view>();
     if (found->second == "(denied)") return system_error("open", 13);
-    if (found->second.size() > buffer.size()) return Error{Code::kLimit, 0, "file"};
+    if (found->second == "(fifo)") return Error{Code::kUnsupported, 0, "a FIFO, not a regular file"};
+    if (found->second.size() > buffer.size()) return Error{Code::kLimit, 0, "too large"};
     std::copy(found->second.begin(), found->second.end(), buffer.begin());
     return std::optional(std::string_view(buffer.data(), found->second.size()));
   }
-  Result<bool> read_pieces(std::string_view, Pieces&) override { return Error{}; }
+  Result<bool> read_pieces(std::string_view, std::uint64_t, Pieces&) override { return Error{}; }
   Result<void> replace_with(std::string_view, PieceSource&, unsigned) override { return Error{}; }
   Result<void> write_in_place(std::string_view, std::string_view) override { return Error{}; }
 };

@@ -153,6 +153,29 @@ TEST_SUITE("io/tls files") {
     CHECK(client.told.changed == 1);
   }
 
+  TEST_CASE("a FIFO or a device in the place of a file is named, at start and while the agent runs") {
+    REQUIRE_MEANS(program("openssl"));
+    const Folder folder("client");
+    const auto replace_by_fifo = [&](const char* name) {
+      fs::remove(folder.file(name));
+      REQUIRE(::mkfifo(folder.file(name).c_str(), 0600) == 0);
+    };
+    Server server("server");
+    Client client;
+    REQUIRE(folder.load(client));
+    replace_by_fifo("client.key");
+    CHECK(client.talk(server.port()) == "ok");
+    CHECK(client.told.unusable == "client.key: a FIFO, not a regular file");
+
+    Client second;
+    const auto failed = folder.load(second);
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().context == std::string_view("a FIFO, not a regular file"));
+    const auto endless = Client().load("/dev/zero", folder.file("client.pem"), folder.file("client.key"));
+    REQUIRE_FALSE(endless);
+    CHECK(endless.error().context == std::string_view("a device, not a regular file"));
+  }
+
   TEST_CASE("an open connection goes on with the files that it began with") {
     REQUIRE_MEANS(program("openssl"));
     Server server("server"), second("server");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -28,7 +29,10 @@ class PieceSource {
   ~PieceSource() = default;
 };
 
-/// The seam for files. Paths are absolute or relative to the working directory, at most kMaxPath bytes.
+/// The seam for files. Paths are absolute or relative to the working directory, at most kMaxPath bytes. All
+/// files are regular ones or links to such: a FIFO, a socket or a device, which may neither answer nor end,
+/// is kUnsupported with what it is as the context; a directory is EISDIR. Nothing blocks on anything but a
+/// disk.
 class Files {
  public:
   static constexpr std::size_t kMaxPath = 255;
@@ -37,12 +41,13 @@ class Files {
   /// Reads the whole file; nullopt if it does not exist; kLimit if it is larger than `buffer` (nothing is cut
   /// silently).
   virtual Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) = 0;
-  /// The same for a file of any size; false if it does not exist.
-  virtual Result<bool> read_pieces(std::string_view path, Pieces& out) = 0;
+  /// The same for a larger file, of at most `limit` bytes; false if it does not exist. kLimit comes before
+  /// the first piece, unless the file grows meanwhile or does not know its size (procfs).
+  virtual Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) = 0;
   /// Makes the directory and its parents (0755 less the umask) if missing, writes a temporary file beside the
   /// target with O_EXCL, fsync, rename: a reader sees the old or the new text, also after a crash. The file
   /// gets exactly `mode`. The temporary file is removed on failure. A symbolic link at `path` is replaced,
-  /// not followed.
+  /// not followed; what is no regular file is left alone, an error.
   virtual Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) = 0;
   Result<void> replace(std::string_view path, std::string_view text, unsigned mode);
   /// Writes text into an existing file in place (procfs, sysfs); never creates it.
@@ -52,7 +57,7 @@ class Files {
 class SystemFiles final : public Files {
  public:
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
-  Result<bool> read_pieces(std::string_view path, Pieces& out) override;
+  Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) override;
   Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 };

@@ -55,7 +55,11 @@ class PeerStateSource final : public PieceSource {
 /// Reads what PeerStateSource wrote, cut anywhere. Without a table it only checks: a file should be read for
 /// that first, because records go into the table before the end shows whether all is well.
 class PeerStateReader final : public Pieces {
+  static constexpr std::size_t kRecord = 32;
+
  public:
+  /// Of the largest file: every record, the header and the sum.
+  static constexpr std::uint64_t kMaxFile = (PeerTable::kMaxRecords + 2) * std::uint64_t{kRecord};
   explicit PeerStateReader(PeerTable* into = nullptr) : into_(into) {}
   void piece(std::string_view text) override;
   /// After the last piece; nullopt: all is well.
@@ -64,7 +68,6 @@ class PeerStateReader final : public Pieces {
   std::size_t records() const { return total_; }
 
  private:
-  static constexpr std::size_t kRecord = 32;
   void take_header();
   void take_record();
 
