@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file of the program that sees mbedTLS. It is written for 2.28 and for 3.6, static or shared,
-// whatever their configuration.
+// The only file of the program that sees mbedTLS, with tls_policy.hpp, which is a part of it. It is written
+// for 2.28 and for 3.6, static or shared, whatever their configuration.
 #include "io/tls.hpp"
 
+#include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/version.h>
@@ -27,6 +28,7 @@
 #include "io/address.hpp"
 #include "io/calendar.hpp"
 #include "io/tls_files.hpp"
+#include "io/tls_policy.hpp"
 #include "io/tls_reading.hpp"
 #include "io/tls_words.hpp"
 
@@ -52,12 +54,27 @@ int random_bytes(void*, unsigned char* out, std::size_t size) {
 
 using Pem = Result<std::span<const unsigned char>>;
 
+/// Words for what is a certificate or key, but none that we can use; else nullptr.
+const char* words_for_unsupported(int code) {
+  switch (-(-code & 0xFF80)) {  // without the low-level code
+    case MBEDTLS_ERR_X509_INVALID_EXTENSIONS: return "it has an extension that cannot be used";
+    case MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG: return "it is signed in a way that is not supported";
+    case MBEDTLS_ERR_PK_UNKNOWN_PK_ALG:
+    case MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE:
+    case MBEDTLS_ERR_PK_INVALID_PUBKEY: return "its key is of a kind, curve or size that is not supported";
+    default: return nullptr;
+  }
+}
+
 Result<void> parse_certificates(const Pem& pem, mbedtls_x509_crt* chain) {
   if (!pem) return pem.error();
   // A positive number counts the certificates of a bundle that this mbedTLS cannot use: the others still
   // count.
   const int result = mbedtls_x509_crt_parse(chain, pem->data(), pem->size());
-  if (result < 0 || chain->raw.len == 0) return tls_error("not a valid PEM certificate", result);
+  if (result < 0 || chain->raw.len == 0) {
+    const char* unsupported = words_for_unsupported(result);
+    return tls_error(unsupported != nullptr ? unsupported : "not a valid PEM certificate", result);
+  }
   return {};
 }
 
@@ -72,8 +89,9 @@ Result<void> parse_key(const Pem& pem, mbedtls_pk_context* key) {
 #else
   const int result = mbedtls_pk_parse_key(key, pem->data(), pem->size(), nullptr, 0);
 #endif
-  if (result != 0) return tls_error("not a valid PEM private key", result);
-  return {};
+  if (result == 0) return {};
+  const char* unsupported = words_for_unsupported(result);
+  return tls_error(unsupported != nullptr ? unsupported : "not a valid PEM private key", result);
 }
 
 bool belong_together(const mbedtls_x509_crt& certificate, const mbedtls_pk_context& key) {
@@ -98,7 +116,9 @@ constexpr FlagWords kFlagWords[] = {
     {MBEDTLS_X509_BADCERT_FUTURE, " is not valid yet"},
     {MBEDTLS_X509_BADCERT_EXPIRED, " has expired"},
     {MBEDTLS_X509_BADCERT_CN_MISMATCH, nullptr},
-    {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
+    {MBEDTLS_X509_BADCERT_EXT_KEY_USAGE,
+     "the server's certificate is not meant for servers: its extended key usage has no serverAuth"},
+    {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
      "the server's certificate is not meant for servers"},
     {MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
      "the server's certificate uses a weak key or hash"},
@@ -124,12 +144,17 @@ bool names_address(const mbedtls_x509_crt& certificate, const Address& address) 
   return false;
 }
 
+/// mbedTLS would take the common name where there is no such extension; RFC 9525, 2 and Go do not.
+bool has_names(const mbedtls_x509_crt& certificate) { return certificate.subject_alt_names.buf.p != nullptr; }
+
 std::string_view text_of_buffer(const mbedtls_asn1_buf& buffer) {
   return {reinterpret_cast<const char*>(buffer.p), buffer.len};
 }
 
 /// With the names that the certificate is valid for, as far as there is room.
 const char* words_for_names(const mbedtls_x509_crt& certificate) {
+  if (!has_names(certificate))
+    return "the server's certificate has no subjectAltName; its common name does not count";
   constexpr std::string_view kMore = ", ...";
   std::array<char, kMaxWords> memory;
   Writer out{std::span(memory).first(kMaxWords - kMore.size())};
@@ -139,14 +164,7 @@ const char* words_for_names(const mbedtls_x509_crt& certificate) {
     if (out.room() < name.size() + 2) return out.overflow();
     out.put(std::exchange(before, ", ")).put(name);
   };
-  const auto* entry = &certificate.subject_alt_names;
-  if (entry->buf.p == nullptr) {
-    for (const mbedtls_x509_name* part = &certificate.subject; part != nullptr; part = part->next) {
-      if (text_of_buffer(part->oid) == "\x55\x04\x03") put(text_of_buffer(part->val));  // commonName
-    }
-    entry = nullptr;
-  }
-  for (; entry != nullptr; entry = entry->next) {
+  for (const auto* entry = &certificate.subject_alt_names; entry != nullptr; entry = entry->next) {
     const std::span<const unsigned char> bytes(entry->buf.p, entry->buf.len);
     if (entry->buf.tag == kDnsName) put(text_of_buffer(entry->buf));
     if (entry->buf.tag != kIpAddress) continue;
@@ -234,19 +252,9 @@ Result<void> TlsReading::Parsed::configure() {
   }
 #if MBEDTLS_VERSION_NUMBER >= 0x03020000
   mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
-  // 3.6.6 offers RSA-PSS first, and a server may then use it in TLS 1.2 too, but there 3.6.6 refuses it. So
-  // PKCS #1 comes first: a TLS 1.2 server takes the client's first choice (Go and OpenSSL do), a TLS 1.3
-  // server may not use PKCS #1 here (RFC 8446, 4.2.3).
-  static const std::uint16_t signatures[] = {
-      MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
-      MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
-      MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
-      MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
-      MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE};
-  mbedtls_ssl_conf_sig_algs(&config, signatures);
 #else
-  mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
 #endif
+  choose_algorithms(&config);
   mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
   mbedtls_ssl_conf_rng(&config, random_bytes, nullptr);
   mbedtls_ssl_conf_ca_chain(&config, &ca, nullptr);
@@ -353,7 +361,7 @@ int TlsSession::Impl::verify(void* self, mbedtls_x509_crt* certificate, int dept
   // What the others rest on comes first, the server's own last.
   if (session.ca_ends == kNever) session.ca_ends = seconds_of(certificate->valid_to);
   if (depth == 0) {
-    if (session.address && !names_address(*certificate, *session.address)) {
+    if (session.address ? !names_address(*certificate, *session.address) : !has_names(*certificate)) {
       *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
     }
     session.server_flags = *flags;
@@ -372,11 +380,6 @@ Error TlsSession::Impl::fail(const char* place, int code) {
 const char* TlsSession::Impl::words(int code) {
   if (reason != nullptr) return reason;
   switch (code) {
-    case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED: {
-      // What was found after the callback: the usage of the server's certificate.
-      const std::uint32_t result = mbedtls_ssl_get_verify_result(&ssl);
-      return words_for_flags(result == 0xFFFFFFFF ? flags : flags | result);
-    }
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
       return words_for_alert(ssl.MBEDTLS_PRIVATE(in_msg)[1], own_certificate());
     case MBEDTLS_ERR_SSL_CONN_EOF:
@@ -387,8 +390,16 @@ const char* TlsSession::Impl::words(int code) {
     case MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION:
 #endif
       return "no TLS version in common with the server";
-    default: return flags != 0 ? words_for_flags(flags) : "the TLS handshake failed";
+    default: break;
   }
+  // The usage of the server's certificate is found after the callback.
+  const std::uint32_t result = mbedtls_ssl_get_verify_result(&ssl);
+  if (const std::uint32_t all = result == 0xFFFFFFFF ? flags : flags | result) return words_for_flags(all);
+  if (const char* unsupported = words_for_unsupported(code)) {
+    return kept(to_text<kMaxWords>(
+        [&](Writer& out) { out.put("the server's certificate cannot be used: ").put(unsupported); }));
+  }
+  return "the TLS handshake failed";
 }
 
 const char* TlsSession::Impl::words_for_flags(std::uint32_t all) {
@@ -406,8 +417,14 @@ const char* TlsSession::Impl::words_for_flags(std::uint32_t all) {
 
 OwnCertificate TlsSession::Impl::own_certificate() const {
   if (!reading->parsed->has_certificate()) return OwnCertificate::kNone;
-  return reading->certificate_ends < context.clock.wall_seconds() ? OwnCertificate::kExpired
-                                                                  : OwnCertificate::kValid;
+  if (reading->certificate_ends < context.clock.wall_seconds()) return OwnCertificate::kExpired;
+#if MBEDTLS_VERSION_MAJOR >= 3 || defined(MBEDTLS_X509_CHECK_EXTENDED_KEY_USAGE)
+  if (mbedtls_x509_crt_check_extended_key_usage(&reading->parsed->certificate, MBEDTLS_OID_CLIENT_AUTH,
+                                                MBEDTLS_OID_SIZE(MBEDTLS_OID_CLIENT_AUTH)) != 0) {
+    return OwnCertificate::kNotForClients;
+  }
+#endif
+  return OwnCertificate::kValid;
 }
 
 TlsSession::TlsSession(TlsContext& context) {

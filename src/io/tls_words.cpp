@@ -7,14 +7,23 @@
 
 namespace flannelette::io {
 
+namespace {
+constexpr const char* kNoCertificate = "the server requires a client certificate";
+}  // namespace
+
 const char* words_for_alert(unsigned alert, OwnCertificate own) {
   switch (alert) {
     case 42:  // bad_certificate: Go's for all that is wrong with one, or missing
     case 43:  // unsupported_certificate
     case 46:  // certificate_unknown
-      if (own == OwnCertificate::kNone) break;
-      return own == OwnCertificate::kValid ? "the server refused our client certificate"
-                                           : "the server refused our client certificate, which has expired";
+      switch (own) {
+        case OwnCertificate::kNone: return kNoCertificate;
+        case OwnCertificate::kValid: return "the server refused our client certificate";
+        case OwnCertificate::kExpired: return "the server refused our client certificate, which has expired";
+        case OwnCertificate::kNotForClients:
+          return "the server refused our client certificate, whose extended key usage has no clientAuth";
+      }
+      break;
     case 44: return "the server says that our client certificate is revoked";
     case 45: return "the server says that our client certificate has expired";
     case 48: return "the server does not know the CA of our client certificate";
@@ -26,11 +35,11 @@ const char* words_for_alert(unsigned alert, OwnCertificate own) {
                  ? "the server ended the handshake: no cipher in common, or it requires a client certificate"
                  : "the server ended the handshake: no cipher in common";
     case 112: return "the server does not serve this name";
-    case 116: break;  // certificate_required
+    case 116: return kNoCertificate;  // certificate_required
     case 120: return "the server does not speak HTTP/1.1";
-    default: return "the server ended the session with a TLS alert";
+    default: break;
   }
-  return "the server requires a client certificate";
+  return "the server ended the session with a TLS alert";
 }
 
 const char* kept(std::string_view words) {

@@ -7,7 +7,7 @@
 namespace flannelette::io {
 
 /// What we have to show to a server that asks for a certificate.
-enum class OwnCertificate : std::uint8_t { kNone, kValid, kExpired };
+enum class OwnCertificate : std::uint8_t { kNone, kValid, kExpired, kNotForClients };
 
 /// What a fatal alert of the server (RFC 8446, 6.2) means to people.
 const char* words_for_alert(unsigned alert, OwnCertificate own);

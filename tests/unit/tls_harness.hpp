@@ -70,6 +70,15 @@ class Certificates {
     certificate("client-rsa", "", true);
     certificate("client-short", "", false, kLongAgo, in_days(10));
     certificate("client-expired", "", false, kLongAgo, in_days(-3));
+    const std::string curve = "ecparam -genkey -noout -name ", san = " -addext subjectAltName=" + names;
+    special("p384", curve + "secp384r1", san);
+    special("p521", curve + "secp521r1", san);
+    special("secp256k1", curve + "secp256k1", san);
+    special("rsa1024", "genrsa 1024", san);
+    special("ed25519", "genpkey -algorithm ed25519", san);
+    special("odd", curve + "prime256v1", san + " -addext 1.2.3.4=critical,ASN1:NULL");
+    special("for-clients", curve + "prime256v1", san + " -addext extendedKeyUsage=clientAuth");
+    special("for-servers", curve + "prime256v1", san + " -addext extendedKeyUsage=serverAuth");
     openssl("ec -aes128 -passout pass:x -in " + file("client.key") + " -out " + file("encrypted.key"));
     openssl("pkcs8 -topk8 -passout pass:x -in " + file("client.key") + " -out " + file("encrypted8.key"));
     std::ofstream(file("broken.pem")) << "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -107,6 +116,13 @@ class Certificates {
             rsa);
     sign(name, ca, " -startdate " + from + " -enddate " + until);
   }
+  /// What the command `key` makes, with these extensions.
+  void special(const std::string& name, const std::string& key, const std::string& more) const {
+    const std::size_t verb = key.find(' ');
+    openssl(key.substr(0, verb) + " -out " + file(name + ".key") + key.substr(verb));
+    openssl("req -new -key " + file(name) + ".key -subj /CN=localhost -out " + file(name) + ".csr" + more);
+    sign(name, "ca", std::string(" -startdate ") + kLongAgo + " -enddate " + kFarAway);
+  }
   tests::TempDir dir_;
 };
 
@@ -132,6 +148,7 @@ class Server {
         process_.output());
   }
   std::uint16_t port() const { return port_; }
+  std::string output() const { return process_.output(); }
 
   /// Arguments of a server that lets in only who has a certificate of "ca".
   static std::string for_known_clients() {
