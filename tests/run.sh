@@ -65,7 +65,7 @@ command_of() {  # part: one word a line
 
 limit_of() {  # part: seconds
   case $1 in
-    check) echo 420 ;;
+    check) echo 600 ;;
     unit | sim | fuzz | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 300 ;;
     kernel | kernel-asan | system-etcd35) echo 240 ;;
