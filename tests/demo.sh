@@ -321,8 +321,7 @@ for node in "${NODES[@]}"; do
   lab_machine "$node" "${address[$node]}"
 done
 for node in "${NODES[@]}"; do
-  lab_start "$node" "$FLANNELETTE" --etcd-endpoints="$LAB_ETCD" --iface=eth0 \
-    --subnet-file=/run/flannel/subnet.env --ip-masq
+  lab_start "$node" "$FLANNELETTE" --etcd-endpoints="$LAB_ETCD" --iface=eth0 --ip-masq
   agent[$node]=$LAB_STARTED
 done
 step nodes "${address[node1]} to ${address[node3]} started together"

@@ -57,6 +57,26 @@ bool same_value(const Option& option, string_view a, string_view b) {
   return option.boolean() ? parse_bool(a) == parse_bool(b) : a == b;
 }
 
+constexpr std::size_t kMaxStateFolder = 7 + 3 * registry::EtcdSettings::kMaxPrefix;
+
+/// "/prefix" and the prefix with + for /, %xx for what is no letter, digit, '.', '-' or '_'. Two prefixes
+/// share a folder only if they mean the same keys (registry/etcd/keys.hpp).
+void put_state_folder(Writer& out, string_view prefix) {
+  out.put("/prefix");
+  for (std::size_t i = 0; i < prefix.size(); ++i) {
+    const char c = prefix[i];
+    const char lower = static_cast<char>(c | 0x20);
+    if (c == '/') {
+      const bool counts = i == 0 || (prefix[i - 1] != '/' && prefix.find_first_not_of('/', i) != prefix.npos);
+      if (counts) out.put('+');
+    } else if ((c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z') || c == '.' || c == '-' || c == '_') {
+      out.put(c);
+    } else {
+      out.put('%').put_hex(static_cast<unsigned char>(c), 2);
+    }
+  }
+}
+
 bool any_https(const RunSettings& settings) {
   const auto endpoints = std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
   return std::ranges::any_of(endpoints, [](const io::Endpoint& e) { return e.tls; });
@@ -98,6 +118,7 @@ void Draft::finish() {
   check_tls();
   check_renew_margin();
   check_credentials();
+  place_state();
 }
 
 void Draft::judge_fates() {
@@ -178,6 +199,23 @@ void Draft::check_credentials() {
   }
   etcd.username.clear();
   etcd.password.clear();
+}
+
+/// Daemons of several networks on one machine share no state. The default prefix has the plain folder.
+void Draft::place_state() {
+  auto& folder = settings.agent.state_dir;
+  if (folder.empty()) return;
+  const auto own =
+      to_text<kMaxStateFolder>([&](Writer& out) { put_state_folder(out, settings.etcd.prefix); });
+  std::array<char, Files::kMaxPath + 1 - sizeof "/peers"> buffer;
+  Writer out(buffer);
+  out.put(folder).put(own.view() == "/prefix+coreos.com+network" ? string_view{} : own.view());
+  if (out.overflowed()) {
+    notice(origin_of_key("node", "state-dir"),
+           {"the paths of the state files are too long; no state is kept"});
+    out.clear();
+  }
+  folder = Text<Files::kMaxPath>(out.view());
 }
 
 void Draft::read_password_file() {

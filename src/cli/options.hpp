@@ -139,6 +139,7 @@ class Draft {
   void refuse_tls();
   void check_renew_margin();
   void check_credentials();
+  void place_state();
   void read_password_file();
   void warn_if_readable_by_all(const Origin& origin, std::string_view path);
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,8 +26,11 @@ namespace {
   _exit(127);
 }
 
+using Binds = std::vector<std::pair<std::string, std::string>>;
+
 // Between fork and exec: no allocation, nothing but system calls.
-[[noreturn]] void become(char* const* argv, char* const* envp, int output_fd, int netns_fd, pid_t parent) {
+[[noreturn]] void become(char* const* argv, char* const* envp, int output_fd, int netns_fd,
+                         const Binds& binds, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
@@ -41,6 +45,10 @@ namespace {
   dup2(output_fd, STDOUT_FILENO);
   dup2(output_fd, STDERR_FILENO);
   if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) child_fails("setns");
+  if (!binds.empty() && unshare(CLONE_NEWNS) != 0) child_fails("unshare");
+  for (const auto& [from, to] : binds) {
+    if (mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) != 0) child_fails(to.c_str());
+  }
   execvpe(argv[0], argv, envp);
   child_fails(argv[0]);
 }
@@ -84,7 +92,7 @@ Process::Process(Command command) {
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
   pid_ = fork();
-  if (pid_ == 0) become(argv.data(), envp.data(), output_fd_, netns_fd, parent);
+  if (pid_ == 0) become(argv.data(), envp.data(), output_fd_, netns_fd, command.binds, parent);
   sigprocmask(SIG_SETMASK, &before, nullptr);
   close(started[1]);
   if (netns_fd >= 0) close(netns_fd);

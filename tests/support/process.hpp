@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace flannelette::tests {
@@ -16,6 +17,9 @@ struct Command {
   std::vector<std::string> env{};  ///< "NAME=value", added to our own environment
   std::string netns{};             ///< name of a network namespace (netns.hpp); empty: the caller's
   std::string output_file{};       ///< stdout and stderr go there (appended); empty: to memory
+  /// What it sees at the second path is what is at the first, in their order; both exist. It gets a mount
+  /// namespace of its own then.
+  std::vector<std::pair<std::string, std::string>> binds{};
 };
 
 class Process {

@@ -269,8 +269,7 @@ TEST_SUITE("system/auth") {
     const Login good, bad("wr0ng-w0rd");
     Machine a(etcd, 1), b(etcd, 2);
     for (Machine* m : {&a, &b}) {
-      m->start_with({"-c", m == &a ? good.ini() : bad.ini(), "--iface=eth0",
-                     "--subnet-file=" + m->subnet_file(), "--etcd-endpoints=https://172.30.0.1:2443",
+      m->start_with({"-c", m == &a ? good.ini() : bad.ini(), "--etcd-endpoints=https://172.30.0.1:2443",
                      "--etcd-cafile=" + certificates.file("ca.pem"),
                      "--etcd-certfile=" + certificates.file("client.pem"),
                      "--etcd-keyfile=" + certificates.file("client.key")});

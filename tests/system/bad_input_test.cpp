@@ -280,7 +280,7 @@ TEST_SUITE("system/bad_input") {
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
-    a.start({"--public-ip=203.0.113.7"});
+    a.start({"--iface=eth0", "--public-ip=203.0.113.7"});
     REQUIRE_MESSAGE(a.joined(0), a.log());
     CHECK(a.device("local") == "172.30.0.11");
     CHECK(contains(etcd.lease(lease_name(a.subnet())), R"({"PublicIP":"203.0.113.7",)"));

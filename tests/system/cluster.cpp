@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -122,25 +123,55 @@ std::vector<std::string> Etcd::leases() const {
 }
 
 Machine::Machine(const Etcd& etcd, int number)
-    : etcd_(etcd), address_("172.30.0." + std::to_string(10 + number)), node_("n" + std::to_string(number)) {
-  connect_to_bridge(etcd.node(), "br0", "p" + std::to_string(number), node_, "eth0");
-  node_.ip("addr add " + address_ + "/24 dev eth0");
-  node_.ip("route add default via 172.30.0.1");
+    : etcd_(etcd), number_(number), address_("172.30.0." + std::to_string(10 + number)) {
+  for (const char* folder : {"/run", "/var/lib"}) std::filesystem::create_directories(file(folder));
+  write_file(file("/no-config"), "");
+  plug_in();
 }
 
+void Machine::plug_in() {
+  node_ = std::make_unique<Node>("n" + std::to_string(number_));
+  connect_to_bridge(etcd_.node(), "br0", "p" + std::to_string(number_), *node_, "eth0");
+  node_->ip("addr add " + address_ + "/24 dev eth0");
+  node_->ip("route add default via 172.30.0.1");
+}
+
+std::string Machine::file(const std::string& path) const { return files_.path() + path; }
+
+void Machine::add_etc(const std::string& path, const std::string& text) { write_file(file(path), text); }
+
 void Machine::start(std::vector<std::string> more, const std::string& program) {
-  std::vector<std::string> arguments{"--etcd-endpoints=" + etcd_.url(), "--iface=eth0",
-                                     "--subnet-file=" + subnet_file()};
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  start_with(std::move(arguments), {}, program);
+  more.insert(more.begin(), "--etcd-endpoints=" + etcd_.url());
+  start_with(std::move(more), {}, program);
 }
 
 void Machine::start_with(std::vector<std::string> arguments, std::vector<std::string> env,
                          const std::string& program) {
   arguments.insert(arguments.begin(), program);
-  env.push_back("FLANNELD_STATE_DIR=" + state_dir());
-  agent_ = std::make_unique<Process>(
-      Command{.args = std::move(arguments), .env = std::move(env), .netns = node_.name()});
+  agent_ = std::make_unique<Process>(command(std::move(arguments), std::move(env)));
+}
+
+Command Machine::command(std::vector<std::string> arguments, std::vector<std::string> env) const {
+  Command command{.args = std::move(arguments), .env = std::move(env), .netns = node_->name()};
+  if (std::filesystem::exists(file("/etc"))) {
+    command.binds.emplace_back(file("/etc"), "/etc");
+  } else if (std::filesystem::exists("/etc/flannelette.ini")) {
+    command.binds.emplace_back(file("/no-config"), "/etc/flannelette.ini");
+  }
+  for (const std::string folder : {"/var/lib", "/run"}) command.binds.emplace_back(file(folder), folder);
+  return command;
+}
+
+void Machine::reboot() {
+  agent_->signal(SIGKILL);
+  agent_->wait(5s);
+  pod_.reset();
+  etcd_.node().ip("link delete p" +
+                  std::to_string(number_));  // else it would go some time after its namespace
+  node_.reset();
+  for (const auto& entry : std::filesystem::directory_iterator(file("/run")))
+    std::filesystem::remove_all(entry);
+  plug_in();
 }
 
 bool Machine::logs(const std::string& text, int times) const {
@@ -165,17 +196,17 @@ std::string Machine::subnet() const {
 bool Machine::joined(int peers) const {
   return wait_until(20s, [&] {
     if (subnet().empty()) return false;
-    const Outcome routes = run({.args = words("ip route show dev flannel.1"), .netns = node_.name()});
+    const Outcome routes = run({.args = words("ip route show dev flannel.1"), .netns = node_->name()});
     return routes.status == 0 && count_lines(routes.output) == peers;
   });
 }
 
 std::string Machine::fdb() const {
-  return sorted_lines(must_run({.args = words("bridge fdb show dev flannel.1"), .netns = node_.name()}));
+  return sorted_lines(must_run({.args = words("bridge fdb show dev flannel.1"), .netns = node_->name()}));
 }
 
 std::string Machine::device(const std::string& name) const {
-  std::istringstream in(node_.ip("-d link show flannel.1"));
+  std::istringstream in(node_->ip("-d link show flannel.1"));
   for (std::string word; in >> word;) {
     if (word == name && in >> word) return word;
   }
@@ -195,16 +226,16 @@ long Machine::memory_kib(const std::string& field) const {
 }
 
 std::string Machine::add_pod() {
-  pod_ = std::make_unique<Node>(node_.name() + "pod");
-  connect(node_, "veth0", *pod_, "eth0");
+  pod_ = std::make_unique<Node>(node_->name() + "pod");
+  connect(*node_, "veth0", *pod_, "eth0");
   const std::string gateway = host_in(subnet(), 1);
   const std::string pod = host_in(subnet(), 2);
-  node_.ip("addr add " + gateway + "/24 dev veth0");
-  node_.ip("link set veth0 mtu 1450");
+  node_->ip("addr add " + gateway + "/24 dev veth0");
+  node_->ip("link set veth0 mtu 1450");
   pod_->ip("link set eth0 mtu 1450");
   pod_->ip("addr add " + pod + "/24 dev eth0");
   pod_->ip("route add default via " + gateway);
-  shell(node_, "echo 1 > /proc/sys/net/ipv4/ip_forward");
+  shell(*node_, "echo 1 > /proc/sys/net/ipv4/ip_forward");
   return pod;
 }
 
@@ -242,6 +273,7 @@ std::string file_text(const std::string& path) {
 }
 
 void write_file(const std::string& path, const std::string& text) {
+  std::filesystem::create_directories(std::filesystem::absolute(path).parent_path());
   std::ofstream out(path);
   out << text;
   out.close();

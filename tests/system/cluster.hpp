@@ -63,22 +63,30 @@ class Etcd {
   std::unique_ptr<Process> process_;
 };
 
-/// One machine on the underlay: eth0 at 172.30.0.<10 + number>/24.
+/// One machine on the underlay: eth0 at 172.30.0.<10 + number>/24. What it runs sees a /run and a /var/lib of
+/// its own, and no configuration file of this host.
 class Machine {
  public:
   Machine(const Etcd& etcd, int number);
 
-  const Node& node() const { return node_; }
+  const Node& node() const { return *node_; }
   std::string address() const { return address_; }
-  std::string subnet_file() const { return files_.file("subnet.env"); }
-  std::string state_dir() const { return files_.file("state"); }
+  /// Where the machine's own files are for us: what it calls `path`, below /run, /var/lib or /etc.
+  std::string file(const std::string& path) const;
+  std::string subnet_file() const { return file("/run/flannel/subnet.env"); }
+  std::string state_dir() const { return file("/var/lib/flannelette"); }
+  /// From now on it has a /etc of its own, with this file.
+  void add_etc(const std::string& path, const std::string& text);
 
-  /// Starts the agent with `--iface=eth0`, the etcd's URL and this machine's subnet file, and what else is
-  /// given.
+  /// Starts the agent with the etcd's URL and what else is given.
   void start(std::vector<std::string> more = {}, const std::string& program = binary());
   /// Starts the agent with exactly these arguments.
   void start_with(std::vector<std::string> arguments, std::vector<std::string> env = {},
                   const std::string& program = binary());
+  /// For a program that is to run on this machine.
+  Command command(std::vector<std::string> arguments, std::vector<std::string> env = {}) const;
+  /// The power fails and comes back: the disk is as it was, eth0 has its address, nothing runs.
+  void reboot();
   /// SIGTERM; the exit status.
   int stop();
   bool running() { return agent_ && agent_->running(); }
@@ -93,8 +101,8 @@ class Machine {
   [[nodiscard]] bool joined(int peers) const;
 
   /// Text of the device's tables as the tools print them, sorted lines.
-  std::string routes() const { return node_.ip("route show dev flannel.1"); }
-  std::string neighbours() const { return node_.ip("neigh show dev flannel.1 nud permanent"); }
+  std::string routes() const { return node_->ip("route show dev flannel.1"); }
+  std::string neighbours() const { return node_->ip("neigh show dev flannel.1 nud permanent"); }
   std::string fdb() const;
   /// One field of `ip -d link show flannel.1`, the word after `name`.
   std::string device(const std::string& name) const;
@@ -106,10 +114,13 @@ class Machine {
   const Node& pod() const { return *pod_; }
 
  private:
+  void plug_in();
+
   const Etcd& etcd_;
   TempDir files_;
+  int number_;
   std::string address_;
-  Node node_;
+  std::unique_ptr<Node> node_;
   std::unique_ptr<Node> pod_;
   std::unique_ptr<Process> agent_;
 };
@@ -125,6 +136,7 @@ bool contains(const std::string& text, const std::string& part);
 int count_of(const std::string& text, const std::string& part);
 /// The whole file, empty if it cannot be read.
 std::string file_text(const std::string& path);
+/// Makes its folders, too.
 void write_file(const std::string& path, const std::string& text);
 /// A shell command inside `node`; throws if it fails.
 std::string shell(const Node& node, const std::string& command);

@@ -54,10 +54,8 @@ TEST_SUITE("system/restart") {
 
     const TempDir files;
     const std::string trace = files.file("trace");
-    Process again({.args = {"strace", "-f", "-v", "-s", "4096", "-o", trace, binary(),
-                            "--etcd-endpoints=" + etcd.url(), "--iface=eth0",
-                            "--subnet-file=" + a.subnet_file(), "--state-dir=" + a.state_dir(), "--ip-masq"},
-                   .netns = a.node().name()});
+    Process again(a.command({"strace", "-f", "-v", "-s", "4096", "-o", trace, binary(),
+                             "--etcd-endpoints=" + etcd.url(), "--ip-masq"}));
     REQUIRE_MESSAGE(wait_until(20s, [&] { return again.output().find("ready") != std::string::npos; }),
                     again.output());
     must_run({.args = {"pkill", "-TERM", "-P", std::to_string(again.pid())}});

@@ -178,8 +178,7 @@ TEST_SUITE("system/settings") {
     for (const std::string& name : {files.file("notify"), std::string("@flannelette-test-notify")}) {
       const NotifySocket manager(a.node(), name);
       (void)unlink(a.subnet_file().c_str());
-      a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=eth0", "--subnet-file=" + a.subnet_file()},
-                   {"NOTIFY_SOCKET=" + name});
+      a.start_with({"--etcd-endpoints=" + etcd.url()}, {"NOTIFY_SOCKET=" + name});
       std::string told;
       REQUIRE_MESSAGE(wait_until(10s, [&] { return !(told = manager.receive()).empty(); }), name, a.log());
       CHECK((told == "READY=1" || told == "READY=1\n"));
@@ -196,7 +195,7 @@ TEST_SUITE("system/settings") {
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
-    a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=wan0", "--subnet-file=" + a.subnet_file()});
+    a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=wan0"});
     REQUIRE_MESSAGE(a.logs("waiting for the interface"), a.log());
     CHECK(contains(a.log(), "wanted=wan0"));
     CHECK(a.running());
@@ -212,8 +211,7 @@ TEST_SUITE("system/settings") {
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1), b(etcd, 2);
-    a.start_with({"--etcd-endpoints=http://172.30.0.1:9,http://172.30.0.250:2379,http://172.30.0.1:2379",
-                  "--iface=eth0", "--subnet-file=" + a.subnet_file()});
+    a.start_with({"--etcd-endpoints=http://172.30.0.1:9,http://172.30.0.250:2379,http://172.30.0.1:2379"});
     CHECK_MESSAGE(a.joined(0), a.log());
     CHECK_MESSAGE(contains(a.log(), "endpoint=http://172.30.0.1:9"), a.log());
     etcd.stop();
@@ -236,18 +234,16 @@ TEST_SUITE("system/settings") {
       CHECK_MESSAGE(status.value_or(-1) == 0, a.log());
     };
     for (const int number : {SIGTERM, SIGINT}) {
-      a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=wan0", "--subnet-file=" + a.subnet_file()});
+      a.start_with({"--etcd-endpoints=" + etcd.url(), "--iface=wan0"});
       REQUIRE(a.logs("waiting for the interface"));
       ends(number);
       a.start();  // there is no config
       REQUIRE_MESSAGE(a.logs("there is no network config"), a.log());
       ends(number);
-      a.start_with(
-          {"--etcd-endpoints=http://172.30.0.1:9", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
+      a.start_with({"--etcd-endpoints=http://172.30.0.1:9"});
       REQUIRE(a.logs("registry trouble"));
       ends(number);
-      a.start_with(
-          {"--etcd-endpoints=http://172.30.0.250:2379", "--iface=eth0", "--subnet-file=" + a.subnet_file()});
+      a.start_with({"--etcd-endpoints=http://172.30.0.250:2379"});
       REQUIRE(a.logs("interface chosen"));  // connecting to an address that does not answer
       ends(number);
     }

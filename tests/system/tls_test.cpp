@@ -72,16 +72,15 @@ TEST_SUITE("system/tls") {
     certificates.sign("server", "/CN=etcd", "DNS:etcd.test");
     Etcd etcd(certificates.etcd("server"));
     etcd.configure(kVxlanConfig);
-    const auto arguments = [&](const Machine& m, const std::string& host, const std::string& ca) {
-      return std::vector<std::string>{"--iface=eth0", "--subnet-file=" + m.subnet_file(),
-                                      "--etcd-endpoints=https://" + host + ":2379", "--etcd-cafile=" + ca};
+    const auto arguments = [](const std::string& host, const std::string& ca) {
+      return std::vector<std::string>{"--etcd-endpoints=https://" + host + ":2379", "--etcd-cafile=" + ca};
     };
     Machine a(etcd, 1), b(etcd, 2), c(etcd, 3), d(etcd, 4), e(etcd, 5);
-    a.start_with(arguments(a, "etcd.test", certificates.file("ca.pem")));
-    b.start_with(arguments(b, "wrong.test", certificates.file("ca.pem")));
-    c.start_with(arguments(c, "172.30.0.1", certificates.file("ca.pem")));
-    d.start_with(arguments(d, "etcd.test", others.file("ca.pem")));
-    e.start_with(arguments(e, "nowhere.invalid", certificates.file("ca.pem")));
+    a.start_with(arguments("etcd.test", certificates.file("ca.pem")));
+    b.start_with(arguments("wrong.test", certificates.file("ca.pem")));
+    c.start_with(arguments("172.30.0.1", certificates.file("ca.pem")));
+    d.start_with(arguments("etcd.test", others.file("ca.pem")));
+    e.start_with(arguments("nowhere.invalid", certificates.file("ca.pem")));
     CHECK_MESSAGE(a.joined(0), a.log());
     CHECK_MESSAGE(troubles(b, "not valid for this name or address, but for: etcd.test"), b.log());
     CHECK_MESSAGE(troubles(c, "not valid for this name or address"), c.log());
@@ -134,8 +133,7 @@ TEST_SUITE("system/tls") {
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
     const auto start = [&](int port) {
-      a.start_with({"--iface=eth0", "--subnet-file=" + a.subnet_file(),
-                    "--etcd-cafile=" + certificates.file("ca.pem"),
+      a.start_with({"--etcd-cafile=" + certificates.file("ca.pem"),
                     "--etcd-endpoints=https://172.30.0.1:" + std::to_string(port)});
     };
     sign_rsa(certificates, "rsa", "IP:172.30.0.1");
@@ -242,7 +240,7 @@ TEST_SUITE("system/tls") {
       Machine a(etcd, 1), b(etcd, 2);
       for (Machine* m : {&a, &b}) {
         m->node().ip("addr add fd00:30::1" + std::to_string(m == &a ? 1 : 2) + "/64 dev eth0 nodad");
-        m->start_with({"--iface=eth0", "--subnet-file=" + m->subnet_file(), "--etcd-endpoints=" + url, flag});
+        m->start_with({"--etcd-endpoints=" + url, flag});
       }
       REQUIRE_MESSAGE(a.joined(1), a.log());
       REQUIRE_MESSAGE(b.joined(1), b.log());

@@ -74,7 +74,7 @@ TEST_SUITE("targets/program") {
     put_peers(gateway, kFree + 1, kLast);
 
     Machine a(etcd, 1);
-    start(a, {"--iface=eth0", "--subnet-file=" + a.subnet_file(), "--etcd-endpoints=https://etcd.test:2379",
+    start(a, {"--iface=eth0", "--etcd-endpoints=https://etcd.test:2379",
               "--etcd-cafile=" + certificates.file("ca.pem"),
               "--etcd-certfile=" + certificates.file("client.pem"),
               "--etcd-keyfile=" + certificates.file("client.key")});
@@ -96,8 +96,7 @@ TEST_SUITE("targets/program") {
     Etcd etcd(certificates.etcd("server"));
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
-    start(a, {"--iface=eth0", "--subnet-file=" + a.subnet_file(), "--etcd-endpoints=" + etcd.url(),
-              "--etcd-cafile=" + others.file("ca.pem")});
+    start(a, {"--iface=eth0", "--etcd-endpoints=" + etcd.url(), "--etcd-cafile=" + others.file("ca.pem")});
     CHECK_MESSAGE(a.logs("not signed by the configured CA"), a.log());
     CHECK(etcd.leases().empty());
   }
@@ -133,7 +132,7 @@ TEST_SUITE("targets/notls") {
     put_peers(gateway, 0x100, 0x1ff);
     put_peers(gateway, 0x201, 0x300);
     Machine a(etcd, 1);
-    start(a, {"--iface=eth0", "--subnet-file=" + a.subnet_file(), "--etcd-endpoints=" + etcd.url()});
+    start(a, {"--iface=eth0", "--etcd-endpoints=" + etcd.url()});
     CHECK_MESSAGE(a.logs("lease held subnet=10.2.0.0/24"), a.log());
     CHECK_FALSE(contains(a.log(), "registry trouble"));
     etcd.put(kSubnetKeys + "10.200.0.0-24", peer_value("172.30.0.11", "02:00:00:00:ff:01"));

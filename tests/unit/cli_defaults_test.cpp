@@ -3,6 +3,7 @@
 // in the example of the INI file.
 #include <doctest/doctest.h>
 
+#include <set>
 #include <sstream>
 
 #include "cli/options.hpp"
@@ -86,6 +87,60 @@ TEST_CASE("a run without an option uses the default that the help tells") {
 TEST_CASE("without any option the state is kept in the build's folder") {
   CHECK(Reading(Reading::Words{}).settings.agent.state_dir.view() == FLANNELETTE_STATE_DIR);
   CHECK(with(*cli::find_flag("state-dir"), "").settings.agent.state_dir.empty());
+}
+
+TEST_CASE(
+    "two networks on one machine, known by their prefixes, share no state; the default one has the plain "
+    "folder") {
+  const auto folder = [](const std::string& prefix) {
+    const Reading reading({"--state-dir=/s", "--etcd-prefix=" + prefix});
+    CHECK(reading.clean());
+    return std::string(reading.settings.agent.state_dir.view());
+  };
+  // Prefixes of the same keys, as flanneld joins them, are the same network.
+  for (const char* same : {"/coreos.com/network", "/coreos.com/network/", "//coreos.com//network//"})
+    CHECK(folder(same) == "/s");
+  CHECK(folder("/k3s-flannel/Net_2") == "/s/prefix+k3s-flannel+Net_2");
+  CHECK(folder("/k3s-flannel//Net_2///") == "/s/prefix+k3s-flannel+Net_2");
+  CHECK(folder("/a b+\xe4") == "/s/prefix+a%20b%2b%e4");
+  std::set<std::string> all;
+  const Reading::Words others = {"",
+                                 "/",
+                                 "coreos.com/network",
+                                 "coreos.com+network",
+                                 "a",
+                                 "/a",
+                                 "/a/b",
+                                 "/a+b",
+                                 "/a%2bb",
+                                 "/a-b",
+                                 "/A",
+                                 "/..",
+                                 "..",
+                                 "node",
+                                 "peers",
+                                 "/node",
+                                 "/node.tmp-01234567",
+                                 "/coreos.com/network2"};
+  for (const std::string& prefix : others) {
+    CHECK(folder(prefix).starts_with("/s/prefix"));
+    CHECK(folder(prefix).find('/', 3) == std::string::npos);
+    all.insert(folder(prefix));
+  }
+  CHECK(all.size() == others.size());
+}
+
+TEST_CASE("a state folder whose files would have too long a path is not used, with a notice") {
+  const std::string longest = "/" + std::string(Files::kMaxPath - 1 - 6, 's');
+  CHECK(Reading(Reading::Words{"--state-dir=" + longest}).settings.agent.state_dir.view() == longest);
+  const Reading reading(Reading::Words{"--state-dir=" + longest + "s"});
+  CHECK(reading.settings.agent.state_dir.empty());
+  CHECK(reading.notices ==
+        Reading::Words{"--state-dir: the paths of the state files are too long; no state is kept"});
+  const Reading prefix(Reading::Words{"--etcd-prefix=" + std::string(128, '~')});
+  CHECK(prefix.asked == cli::Asked::kRun);
+  CHECK(prefix.settings.agent.state_dir.empty());
+  CHECK(prefix.notices == Reading::Words{"the paths of the state files are too long; no state is kept"});
 }
 
 TEST_CASE("README's table tells the defaults that are used") {

@@ -67,7 +67,7 @@ TEST_CASE("every key takes effect") {
   const auto& [agent, etcd, tls, tcp, nexthop_objects] = reading.settings;
   CHECK(reading.endpoints() == "http://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
-  CHECK(agent.state_dir.view() == "/state");
+  CHECK(agent.state_dir.view() == "/state/prefix+net");
   CHECK(agent.registry_wait == 5000);
   CHECK(etcd.prefix.view() == "/net");
   CHECK(etcd.username.view() == "u");

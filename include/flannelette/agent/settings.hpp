@@ -48,7 +48,8 @@ struct InterfaceSettings {
 struct Settings {
   InterfaceSettings interface;
   Text<Files::kMaxPath> subnet_file{"/run/flannel/subnet.env"};
-  /// Where the state files are (overlay/state.hpp); it must survive a reboot. Empty: none.
+  /// Where the state files of this network are (overlay/state.hpp); it must survive a reboot. Empty: none. At
+  /// most kMaxPath - 6 bytes.
   Text<Files::kMaxPath> state_dir{FLANNELETTE_STATE_DIR};
   /// How long the registry may be silent at start before the kept state is used, ms.
   std::int64_t registry_wait = 1'000;
