@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "cli/notify.hpp"
+#include "cli/privileges.hpp"
 #include "flannelette/agent/agent.hpp"
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
@@ -67,6 +68,7 @@ int run(const RunSettings& settings) {
   SystemRandom random;
   Log log(sink, clock, settings.agent.log_level);
   io::Loop loop(clock);
+  give_up_privileges(settings, log);
 
   sigset_t set;
   sigemptyset(&set);
