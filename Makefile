@@ -11,8 +11,10 @@ TARGET  ?=
 TLS     ?= 1
 CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli --log-level=WARNING -DFLANNELETTE_WERROR=ON -DCMAKE_INSTALL_PREFIX=/usr
 KEEP    ?=
+SECONDS ?= 60
+FUZZ    ?=
 
-.PHONY: all build cross build-test build-test-target build-asan build-clang test test-targets soak bench demo check size pins clean help
+.PHONY: all build cross build-test build-test-target build-asan build-clang build-fuzz fuzz test test-targets soak bench demo check size pins clean help
 
 all: build
 
@@ -48,6 +50,15 @@ build-clang: ## build/clang: the program compiled by clang, for its warnings
 	@toolchains/install.sh build test
 	@$(CMAKE) -B build/clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 	@cmake --build build/clang
+
+build-fuzz: ## build/fuzz: the fuzz targets, with clang's fuzzer and the sanitizers
+	@toolchains/install.sh build test fuzz
+	@$(CMAKE) -B build/fuzz -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+	  -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g -D_GLIBCXX_ASSERTIONS" -DFLANNELETTE_SANITIZE=ON -DFLANNELETTE_FUZZ=ON
+	@cmake --build build/fuzz --target fuzz_targets
+
+fuzz: build-fuzz ## runs each fuzz target SECONDS long, two at a time; what is new joins tests/fuzz/corpus; FUZZ='http json' some
+	@tests/fuzz/run.sh $(SECONDS) $(FUZZ)
 
 test: build build-test build-asan $(addprefix vm-,$(VM_TARGETS)) notls-$(NOTLS_TARGET) ## all tests and checks; the program on ARM kernels among them
 	@VM_TARGETS="$(VM_TARGETS)" NOTLS_TARGET=$(NOTLS_TARGET) tests/run.sh

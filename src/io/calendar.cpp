@@ -24,9 +24,10 @@ constexpr std::int64_t days_before_year(std::int64_t y) { return y * 365 + y / 4
 }  // namespace
 
 std::int64_t unix_seconds(int year, int month, int day, int hour, int minute, int second) {
-  const std::int64_t y = month > 2 ? year : year - 1;
-  const std::int64_t days =
-      days_before_year(y) + days_before(month > 2 ? month - 3 : month + 9) + day - 1 - kDaysTo1970;
+  // 400 years later, where January of the year 0 has no negative year, whose quotients round the other way.
+  const std::int64_t y = (month > 2 ? year : year - 1) + 400;
+  const std::int64_t days = days_before_year(y) + days_before(month > 2 ? month - 3 : month + 9) + day - 1 -
+                            kDaysTo1970 - kDaysOf400Years;
   return ((days * 24 + hour) * 60 + minute) * 60 + second;
 }
 

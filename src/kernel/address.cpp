@@ -35,7 +35,10 @@ Result<void> each_address(Netlink& netlink, int index, AddressVisit visit) {
   request.ifa_index = static_cast<std::uint32_t>(index);
   return netlink.dump("list addresses", [&](const nlmsghdr& message) {
     const auto* header = header_of<ifaddrmsg>(message);
-    if (message.nlmsg_type != RTM_NEWADDR || header == nullptr || header->ifa_family != AF_INET) return;
+    if (message.nlmsg_type != RTM_NEWADDR || header == nullptr || header->ifa_family != AF_INET ||
+        header->ifa_prefixlen > 32) {
+      return;
+    }
     const auto attributes = attributes_of<ifaddrmsg>(message);
     const Address address = read_address(*header, attributes);
     if (index != 0 && address.link_index != index) return;

@@ -18,10 +18,11 @@ void set_option(int fd, int level, int option, int value) {
   (void)::setsockopt(fd, level, option, &value, sizeof value);
 }
 
-/// The code an NLMSG_ERROR or NLMSG_DONE carries, as a positive errno; 0 is an acknowledgement.
+/// The code an NLMSG_ERROR or NLMSG_DONE carries, as a positive errno; 0 is an acknowledgement. Negated
+/// without a sign, for INT_MIN.
 int carried_errno(const nlmsghdr& message) {
   const int* code = header_of<int>(message);
-  return code == nullptr || *code >= 0 ? 0 : -*code;
+  return code == nullptr || *code >= 0 ? 0 : static_cast<int>(0u - static_cast<unsigned>(*code));
 }
 
 }  // namespace

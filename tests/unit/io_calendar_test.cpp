@@ -17,6 +17,12 @@ TEST_SUITE("io/calendar") {
     CHECK(date_of(unix_seconds(2100, 2, 28, 23, 59, 59) + 1) == "2100-03-01");
   }
 
+  TEST_CASE("the year 0 of a certificate is as long as every leap year") {
+    CHECK(unix_seconds(0, 2, 1, 0, 0, 0) - unix_seconds(0, 1, 31, 0, 0, 0) == 86'400);
+    CHECK(unix_seconds(0, 3, 1, 0, 0, 0) - unix_seconds(0, 1, 1, 0, 0, 0) == 60 * 86'400);
+    CHECK(unix_seconds(0, 1, 1, 0, 0, 0) == -62'167'219'200);
+  }
+
   TEST_CASE("every day until 9999 follows the one before") {
     constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     std::int64_t now = 0;
