@@ -39,7 +39,7 @@ struct ThreeFiles final : Files {
     std::copy(file.begin(), file.end(), buffer.begin());
     return std::optional(std::string_view(buffer.data(), file.size()));
   }
-  Result<bool> read_pieces(std::string_view path, Pieces& out) override {
+  Result<bool> read_pieces(std::string_view path, std::uint64_t, Pieces& out) override {
     out.piece(text[path[0] - '0']);
     return true;
   }

@@ -163,7 +163,7 @@ struct ProcFiles final : Files {
     std::memcpy(buffer.data(), text.data(), text.size());
     return std::optional(std::string_view(buffer.data(), text.size()));
   }
-  Result<bool> read_pieces(std::string_view, Pieces&) override { return false; }
+  Result<bool> read_pieces(std::string_view, std::uint64_t, Pieces&) override { return false; }
   Result<void> replace_with(std::string_view, PieceSource&, unsigned) override { return {}; }
   Result<void> write_in_place(std::string_view, std::string_view) override { return {}; }
 };
@@ -268,6 +268,7 @@ mnl_socket* mnl_socket_open2(int, int) {
   return reinterpret_cast<mnl_socket*>(free);
 }
 int mnl_socket_bind(mnl_socket*, unsigned, pid_t) { return 0; }
+unsigned mnl_socket_get_portid(const mnl_socket*) { return 1; }
 int mnl_socket_get_fd(const mnl_socket* socket) { return fake(socket).fd; }
 int mnl_socket_close(mnl_socket* socket) {
   fake(socket).open = false;
