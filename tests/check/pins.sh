@@ -33,7 +33,7 @@ files=(mbedtls_3.6.*.orig.tar.*)
 grep -q "mbedtls_3.6.0.1.* ${files[0]} " said || wrong "the two files are not named: $(cat said)"
 
 # A checksum that does not fit the file of a pinned name is an error, never a reason to take another.
-awk '/^mbedtls / { $5 = "00" substr($5, 3) } { print }' "$root/toolchains/pins" | grep -E '^mbedtls |amd64' >wrong-sum
+awk '$2 == "amd64" { $5 = "00" substr($5, 3); print }' "$root/toolchains/pins" >wrong-sum
 if PINS=$work/wrong-sum ATTEMPTS=1 "$root/toolchains/fetch.sh" amd64 "$work" >said 2>&1; then
   wrong "a file with another checksum than its pin's was taken: $(cat said)"
 fi
