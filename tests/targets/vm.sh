@@ -68,10 +68,9 @@ for package in "$dir"/packages/*.deb; do
   dpkg-deb --fsys-tarfile "$package" |
     tar -x -C "$dir/unpacked" --wildcards './boot/vmlinuz-*' '*/modules/*/kernel/[cdln]*' '*bin/busybox' 2>/dev/null || true
 done
-# A release may have them below /usr, and its modules compressed.
+# Debian 13 has busybox and modules below /usr, and modules compressed.
 mv "$dir"/unpacked/boot/vmlinuz-* "$dir/kernel"
 find "$dir/unpacked" -path '*bin/busybox' -exec mv {} "$dir/busybox" \;
-find "$dir/unpacked" -name '*.ko.xz' -exec xz -d {} +
 
 # add_module NAME: after all that it depends on, as the module itself says (modules.dep comes with installation only).
 declare -A added
@@ -79,10 +78,10 @@ add_module() {
   local name=$1 file other
   [[ -z ${added[$name]-} ]] || return 0
   added[$name]=yes
-  file=$(find "$dir/unpacked" -name "${name//_/[-_]}.ko" -print -quit)
+  file=$(find "$dir/unpacked" \( -name "${name//_/[-_]}.ko" -o -name "${name//_/[-_]}.ko.xz" \) -print -quit)
   [[ $file ]] || { say "linux-image-$version has no module $name"; exit 1; }
-  for other in $(tr '\0' '\n' <"$file" | sed -n 's/^depends=//p' | tr , ' '); do add_module "${other//-/_}"; done
-  cp "$file" "$dir/modules/$name.ko"
+  if [[ $file == *.xz ]]; then xz -dc "$file"; else cat "$file"; fi >"$dir/modules/$name.ko"
+  for other in $(tr '\0' '\n' <"$dir/modules/$name.ko" | sed -n 's/^depends=//p' | tr , ' '); do add_module "${other//-/_}"; done
   echo "$name.ko" >>"$dir/modules/order"
 }
 for module in $modules; do add_module "$module"; done
