@@ -42,6 +42,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       redo_(loop_, Delegate<void()>::to<&Impl::on_redo>(this)),
       wait_(loop_, Delegate<void()>::to<&Impl::on_waited>(this)),
       keep_(loop_, Delegate<void()>::to<&Impl::on_keep>(this)),
+      keep_node_(loop_, Delegate<void()>::to<&Impl::keep_node>(this)),
       claim_retry_(loop_, Delegate<void()>::to<&Impl::on_claim_retry>(this)),
       converge_(loop_, Delegate<void()>::to<&Impl::on_converge>(this)),
       audit_(loop_, Delegate<void()>::to<&Impl::on_audit>(this)) {}
@@ -59,8 +60,8 @@ void Agent::Impl::stop() {
   registry_.stop();
   if (keep_.armed()) on_keep();
   kernel_.set_doorbell({});
-  for (io::Timer* timer :
-       {&look_, &rules_look_, &retry_, &redo_, &wait_, &keep_, &claim_retry_, &converge_, &audit_}) {
+  for (io::Timer* timer : {&look_, &rules_look_, &retry_, &redo_, &wait_, &keep_, &keep_node_, &claim_retry_,
+                           &converge_, &audit_}) {
     timer->cancel();
   }
   enter(State::kStopped);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "agent/cache.hpp"
@@ -76,8 +77,10 @@ struct Agent::Impl final : registry::Listener {
   void on_waited();  ///< wait_: the registry had its time
   /// Brings the data plane up from the state files, if the registry had its time and did not answer.
   void use_kept_state();
-  void keep_node();
-  void keep_peers_later() { keep_.arm_at_latest_in(kept_ ? kKeepEvery : kKeepFirst); }
+  void keep_node();  ///< also keep_node_'s: could not be written, again
+  void keep_peers_later() {
+    keep_.arm_at_latest_in(kept_ ? std::max(kKeepEvery, cache_.peers_wait(loop_.now())) : kKeepFirst);
+  }
   void on_keep();
 
   // -- the lease (lease.cpp) --
@@ -123,6 +126,7 @@ struct Agent::Impl final : registry::Listener {
   io::Timer redo_;
   io::Timer wait_;
   io::Timer keep_;
+  io::Timer keep_node_;
   io::Timer claim_retry_;
   io::Timer converge_;
   io::Timer audit_;
@@ -130,6 +134,8 @@ struct Agent::Impl final : registry::Listener {
   Backoff backoff_;
   Backoff claim_backoff_;  ///< of its own: a kernel that obeys must not hurry a registry that refuses
   Backoff look_backoff_;
+  Backoff keep_backoff_;
+  Backoff keep_node_backoff_;
 
   State state_ = State::kInterface;
   const char* waiting_for_ = "";  ///< last reason logged for having no interface

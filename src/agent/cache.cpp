@@ -20,13 +20,18 @@ void Cache::unusable(const Path& path, std::string_view why) {
   log_.warning("a state file is not used", {{"file", path.view()}, {"reason", why}});
 }
 
-void Cache::judge(const Path& path, const Result<void>& written) {
-  if (written) {
-    said_.clear();
-  } else if (said_.is_news(written.error())) {
-    log_.error("cannot keep the state; without the registry this node will not come up after a reboot",
-               {{"file", path.view()}, Field(written.error())});
+bool Cache::report(const Path& path, const Result<void>& written, bool& failed, bool other_failed) {
+  failed = !written;
+  if (other_failed) return !failed;
+  if (!written) {
+    if (said_.is_news(written.error())) {
+      log_.error("cannot keep the state; without the registry this node will not come up after a reboot",
+                 {{"file", path.view()}, Field(written.error())});
+    }
+  } else if (said_.clear()) {
+    log_.info("the state is kept again", {{"file", path.view()}});
   }
+  return !failed;
 }
 
 std::optional<NodeState> Cache::node() {
@@ -46,14 +51,14 @@ std::optional<NodeState> Cache::node() {
   return state;
 }
 
-void Cache::keep(const NodeState& state) {
+bool Cache::keep(const NodeState& state) {
   Path path;
-  if (!path_of("node", path)) return;
+  if (!path_of("node", path)) return true;
   const auto text = to_text<NodeState::kMaxText>([&](Writer& out) { write(out, state); });
   std::array<char, NodeState::kMaxText> buffer;
   const auto have = files_.read(path, buffer);
-  if (have && *have && **have == text.view()) return;
-  judge(path, files_.replace(path, text, 0600));
+  const bool same = have && *have && **have == text.view();
+  return report(path, same ? Result<void>() : files_.replace(path, text, 0600), node_failed_, peers_failed_);
 }
 
 bool Cache::check_peers(const Path& path, PeerStateReader& reader) {
@@ -77,9 +82,9 @@ std::size_t Cache::load_peers(overlay::PeerTable& peers) {
                                                                                           : 0;
 }
 
-void Cache::keep(const overlay::PeerTable& peers) {
+bool Cache::keep(const overlay::PeerTable& peers, Millis now) {
   Path path;
-  if (!path_of("peers", path)) return;
+  if (!path_of("peers", path)) return true;
   if (!peers_known_) {
     PeerStateReader checked;
     peers_known_ = true;
@@ -87,10 +92,12 @@ void Cache::keep(const overlay::PeerTable& peers) {
   }
   overlay::PeerStateSource source(peers);
   const std::uint32_t digest = source.digest();
-  if (peers_digest_ == digest) return;
-  const auto written = files_.replace_with(path, source, 0600);
+  const auto written = peers_digest_ == digest ? Result<void>() : files_.replace_with(path, source, 0600);
   if (written) peers_digest_ = digest;
-  judge(path, written);
+  constexpr Millis kDay = 86'400'000;
+  const auto bytes = static_cast<std::int64_t>(source.written());
+  if (bytes > 0) peers_next_ = now + bytes * kDay / kPeersBytesPerDay;
+  return report(path, written, peers_failed_, node_failed_);
 }
 
 }  // namespace flannelette::agent

@@ -25,13 +25,21 @@ void Agent::Impl::use_kept_state() {
 }
 
 void Agent::Impl::keep_node() {
-  cache_.keep(overlay::NodeState{config_, own_->key.subnet, *mac_, underlay_->public_ip});
+  if (cache_.keep(overlay::NodeState{config_, own_->key.subnet, *mac_, underlay_->public_ip})) {
+    keep_node_backoff_.reset();
+  } else {
+    keep_node_.arm_in(keep_node_backoff_.next());
+  }
 }
 
 void Agent::Impl::on_keep() {
   if (state_ != State::kRunning) return;
   kept_ = true;
-  cache_.keep(peers_);
+  if (cache_.keep(peers_, loop_.now())) {
+    keep_backoff_.reset();
+  } else {
+    keep_.arm_in(std::max(keep_backoff_.next(), cache_.peers_wait(loop_.now())));
+  }
 }
 
 }  // namespace flannelette::agent

@@ -120,6 +120,7 @@ LeaseRecord decode(const char* at) {
 }
 
 constexpr std::size_t kHeader = kPeersTitle.size() + kPeersVersion.size() + 4 + 4;
+constexpr std::size_t kPeerBytes = kWithoutRevisions + 2 * 6;
 constexpr std::size_t kSum = 4;
 
 }  // namespace
@@ -227,6 +228,7 @@ void PeerStateSource::write_to(Pieces& out) {
   } encoder(out);
 
   peers_.visit_records(counter);
+  written_ = kHeader + std::size_t{counter.count} * kPeerBytes + kSum;
   encoder.piece(kPeersTitle);
   encoder.piece(kPeersVersion);
   std::array<char, 8> numbers;

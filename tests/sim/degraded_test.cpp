@@ -230,7 +230,7 @@ TEST_SUITE("agent/degraded") {
     CHECK(k.world.run_until([&] { return k.has(101) && k.has(102) && k.has(103); }, 3'000));
   }
 
-  TEST_CASE("a disk that cannot be written is said once and stops nothing") {
+  TEST_CASE("a disk that cannot be written is said once and stops nothing; once it can, the state is kept") {
     World world;
     SimNode& node = world.add(1);
     node.files.read_only_below = "/var/";
@@ -240,5 +240,74 @@ TEST_SUITE("agent/degraded") {
     world.advance(3'600'000);
     CHECK(node.routes() == 1);
     CHECK(node.log.count("cannot keep the state") == 1);
+    CHECK_FALSE(node.log.has("the state is kept again"));
+
+    node.files.read_only_below.clear();
+    world.advance(61'000);
+    CHECK(node.log.count("cannot keep the state") == 1);
+    CHECK(node.log.count("the state is kept again") == 1);
+    const int writes = node.files.writes;
+    world.advance(3'600'000);
+    CHECK(node.files.writes == writes);
+
+    world.etcd.set_down(kHost, true);
+    node.reboot();
+    CHECK(world.run_until([&] { return node.ready_count() == 2 && node.routes() == 1; }, 3'000));
+  }
+
+  TEST_CASE(
+      "one of the two files that cannot be written is said once, and its end, while the other is written") {
+    World world;
+    SimNode& node = world.add(1);
+    node.files.read_only_below = SimNode::kPeersFile;
+    node.start();
+    REQUIRE(world.run_until([&] { return node.running(); }));
+    for (int minute = 0; minute < 10; ++minute) {
+      node.change_address(ip(minute % 2 == 0 ? "172.30.9.9" : "172.30.9.8"));
+      world.put_peer(101 + static_cast<unsigned>(minute));
+      world.advance(60'000);
+    }
+    CHECK(node.log.count("cannot keep the state") == 1);
+    CHECK_FALSE(node.log.has("the state is kept again"));
+    node.files.read_only_below.clear();
+    world.advance(61'000);
+    CHECK(node.log.count("the state is kept again") == 1);
+  }
+
+  TEST_CASE(
+      "thousands of peers and one that flaps write at most 8 MiB a day; a peer after a quiet time is kept "
+      "soon") {
+    constexpr unsigned kPeers = 2'000;  // 62.5 KiB
+    World world(R"({"Network":"10.0.0.0/8","Backend":{"Type":"vxlan"}})");
+    SimNode& node = world.add(1);
+    const auto put = [&](unsigned number, unsigned mac_of) {
+      const std::string key =
+          "subnets/10." + std::to_string(100 + number / 256) + "." + std::to_string(number % 256);
+      world.put(key + ".0-24",
+                World::peer_value(
+                    mac_of,
+                    ("172.40." + std::to_string(number / 256) + "." + std::to_string(number % 256)).c_str()));
+    };
+    for (unsigned i = 1; i <= kPeers; ++i) put(i, i);
+    node.start();
+    REQUIRE(world.run_until([&] { return node.running() && node.routes() == kPeers; }));
+    world.advance(3'600'000);
+    const std::size_t size = node.files.all.at(SimNode::kPeersFile).size();
+    CHECK(size == 32 + 32 * kPeers);
+
+    int before = node.files.writes;
+    for (unsigned turn = 0; turn < 6 * 60; ++turn) {  // six hours
+      put(1, 3'000 + turn);
+      world.advance(60'000);
+    }
+    const auto bytes = static_cast<std::size_t>(node.files.writes - before) * size;
+    CHECK(bytes <= 8 * 1024 * 1024 / 4 + size);
+    CHECK(bytes >= 8 * 1024 * 1024 / 4 - 4 * size);
+
+    world.advance(3 * 3'600'000);
+    before = node.files.writes;
+    put(1, 5'000);
+    world.advance(61'000);
+    CHECK(node.files.writes == before + 1);
   }
 }

@@ -57,8 +57,8 @@ class Agent {
   static constexpr Millis kDoorbellDelay = 100;
   /// Traffic rules that other programs keep rewriting are looked at this often at most.
   static constexpr Millis kRulesEvery = 10'000;
-  /// Peers are kept in the state file this often at most, for the sake of flash memory; the first time
-  /// earlier.
+  /// Peers are kept in the state file this often at most, for the sake of flash memory, and a large file less
+  /// often (Cache::kPeersBytesPerDay); the first time earlier.
   static constexpr Millis kKeepEvery = 60'000;
   static constexpr Millis kKeepFirst = 2'000;
   static constexpr Millis kRetryFirst = 1'000;

@@ -47,9 +47,12 @@ class PeerStateSource final : public PieceSource {
   void write_to(Pieces& out) override;
   /// Tells contents apart. Revisions, which every renewal changes, do not count.
   std::uint32_t digest() const;
+  /// Bytes that write_to() gave last; 0: it was not asked.
+  std::size_t written() const { return written_; }
 
  private:
   const PeerTable& peers_;
+  std::size_t written_ = 0;
 };
 
 /// Reads what PeerStateSource wrote, cut anywhere. Without a table it only checks: a file should be read for
