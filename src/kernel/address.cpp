@@ -12,37 +12,13 @@ namespace {
 
 constexpr int kMaxRounds = 8;
 
-Address read_address(const ifaddrmsg& header, const Attributes& attributes) {
-  Address address;
-  address.link_index = static_cast<int>(header.ifa_index);
-  // IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL is ours always.
-  const Ip4 peer = attributes.ip4(IFA_ADDRESS, Ip4{});
-  address.net = {attributes.ip4(IFA_LOCAL, peer), header.ifa_prefixlen};
-  const std::uint32_t flags = attributes.u32(IFA_FLAGS, header.ifa_flags);
-  address.permanent = (flags & IFA_F_PERMANENT) != 0;
-  address.secondary = (flags & IFA_F_SECONDARY) != 0;
-  address.deprecated = (flags & IFA_F_DEPRECATED) != 0;
-  address.link_scope = header.ifa_scope >= RT_SCOPE_LINK;
-  return address;
-}
-
-/// For each address and its peer, which is the address itself unless the link is point-to-point.
-using AddressVisit = FunctionRef<void(const Address& address, Ip4 peer)>;
-
-Result<void> each_address(Netlink& netlink, int index, AddressVisit visit) {
+Result<void> each_address(Netlink& netlink, int index, FunctionRef<void(const FoundAddress&)> visit) {
   auto& request = netlink.request<ifaddrmsg>(RTM_GETADDR);
   request.ifa_family = AF_INET;
   request.ifa_index = static_cast<std::uint32_t>(index);
   return netlink.dump("list addresses", [&](const nlmsghdr& message) {
-    const auto* header = header_of<ifaddrmsg>(message);
-    if (message.nlmsg_type != RTM_NEWADDR || header == nullptr || header->ifa_family != AF_INET ||
-        header->ifa_prefixlen > 32) {
-      return;
-    }
-    const auto attributes = attributes_of<ifaddrmsg>(message);
-    const Address address = read_address(*header, attributes);
-    if (index != 0 && address.link_index != index) return;
-    visit(address, attributes.ip4(IFA_ADDRESS, address.net.base));
+    const auto found = read_address(message);
+    if (found && (index == 0 || found->address.link_index == index)) visit(*found);
   });
 }
 
@@ -66,8 +42,28 @@ Result<void> write_address(Netlink& netlink, std::uint16_t type, std::uint16_t f
 
 }  // namespace
 
+std::optional<FoundAddress> read_address(const nlmsghdr& message) {
+  const auto* header = header_of<ifaddrmsg>(message);
+  if (message.nlmsg_type != RTM_NEWADDR || header == nullptr || header->ifa_family != AF_INET ||
+      header->ifa_prefixlen > 32) {
+    return std::nullopt;
+  }
+  const auto attributes = attributes_of<ifaddrmsg>(message);
+  Address address;
+  address.link_index = static_cast<int>(header->ifa_index);
+  // IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL is ours always.
+  const Ip4 peer = attributes.ip4(IFA_ADDRESS, Ip4{});
+  address.net = {attributes.ip4(IFA_LOCAL, peer), header->ifa_prefixlen};
+  const std::uint32_t flags = attributes.u32(IFA_FLAGS, header->ifa_flags);
+  address.permanent = (flags & IFA_F_PERMANENT) != 0;
+  address.secondary = (flags & IFA_F_SECONDARY) != 0;
+  address.deprecated = (flags & IFA_F_DEPRECATED) != 0;
+  address.link_scope = header->ifa_scope >= RT_SCOPE_LINK;
+  return FoundAddress{address, attributes.ip4(IFA_ADDRESS, address.net.base)};
+}
+
 Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor) {
-  return each_address(netlink, index, [&](const Address& address, Ip4) { visitor.address(address); });
+  return each_address(netlink, index, [&](const FoundAddress& found) { visitor.address(found.address); });
 }
 
 Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network) {
@@ -78,11 +74,12 @@ Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 n
     bool present = false;
     std::array<Named, 16> wrong;  // should there be more, the next round takes them
     std::size_t count = 0;
-    FLT_TRY(each_address(netlink, index, [&](const Address& found, Ip4 peer) {
-      if (found.net == wanted.net && peer == wanted.peer) {
+    FLT_TRY(each_address(netlink, index, [&](const FoundAddress& found) {
+      const Net4 net = found.address.net;
+      if (net == wanted.net && found.peer == wanted.peer) {
         present = true;
-      } else if (network.contains(found.net.base) && count < wrong.size()) {
-        wrong[count++] = {found.net, peer};
+      } else if (network.contains(net.base) && count < wrong.size()) {
+        wrong[count++] = {net, found.peer};
       }
     }));
     if (!present) FLT_TRY(write_address(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, wanted));

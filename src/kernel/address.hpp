@@ -7,6 +7,14 @@
 /// IPv4 addresses of links.
 namespace flannelette::kernel {
 
+/// An IPv4 address and its peer's, which is the same unless the link is point-to-point.
+struct FoundAddress {
+  Address address;
+  Ip4 peer;
+};
+/// nullopt: it is something else.
+std::optional<FoundAddress> read_address(const nlmsghdr& message);
+
 /// `index` 0: of all links.
 Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor);
 /// See Kernel.

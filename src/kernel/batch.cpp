@@ -91,7 +91,7 @@ void Batch::queue(const Change& change) {
 Result<BatchReport> Batch::finish() {
   if (state_ && count_ != 0) state_ = flush();
   if (!state_) return state_.error();
-  report_.done = queued_ - report_.failed;
+  report_.done = queued_ - std::min(queued_, report_.failed);
   return report_;
 }
 
@@ -155,10 +155,12 @@ void Batch::judge(std::uint16_t request, int sys_errno) {
 }
 
 Batch::Contested& Batch::contest(std::uint16_t change) {
-  if (contested_count_ == 0 || contested_[contested_count_ - 1].change != change) {
-    contested_[contested_count_++] = Contested(change);
+  // Refusals come in order, so that this is the last one or a new one; should they not, none adds up.
+  for (std::size_t i = contested_count_; i-- > 0;) {
+    if (contested_[i].change == change) return contested_[i];
   }
-  return contested_[contested_count_ - 1];
+  contested_[contested_count_] = Contested(change);
+  return contested_[contested_count_++];
 }
 
 void Batch::fail(const Change& change, const Error& error) {

@@ -18,11 +18,13 @@ void set_option(int fd, int level, int option, int value) {
   (void)::setsockopt(fd, level, option, &value, sizeof value);
 }
 
-/// The code an NLMSG_ERROR or NLMSG_DONE carries, as a positive errno; 0 is an acknowledgement. Negated
-/// without a sign, for INT_MIN.
+constexpr int kMaxErrno = 4095;  ///< MAX_ERRNO of the kernel
+
+/// The code an NLMSG_ERROR or NLMSG_DONE carries, as a positive errno; 0 is an acknowledgement.
 int carried_errno(const nlmsghdr& message) {
   const int* code = header_of<int>(message);
-  return code == nullptr || *code >= 0 ? 0 : static_cast<int>(0u - static_cast<unsigned>(*code));
+  if (code == nullptr || *code >= 0) return 0;
+  return *code < -kMaxErrno ? EPROTO : -*code;
 }
 
 }  // namespace
@@ -107,7 +109,7 @@ Result<void> Netlink::send(const char* context) {
 }
 
 Result<void> Netlink::receive(const char* context, std::uint32_t first, std::uint32_t last, Reader& reader) {
-  bool lost = false;
+  Progress progress{first, last};
   for (;;) {
     iovec piece{in_, sizeof in_};
     sockaddr_nl from{};
@@ -117,44 +119,46 @@ Result<void> Netlink::receive(const char* context, std::uint32_t first, std::uin
     wrapper.msg_iov = &piece;
     wrapper.msg_iovlen = 1;
     // After a loss the end of the answer may be what was lost: take what is there, wait for nothing.
-    const ssize_t got = ::recvmsg(mnl_socket_get_fd(socket_.get()), &wrapper, lost ? MSG_DONTWAIT : 0);
+    const ssize_t got =
+        ::recvmsg(mnl_socket_get_fd(socket_.get()), &wrapper, progress.lost ? MSG_DONTWAIT : 0);
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno == ENOBUFS) {
-        lost = true;
+        progress.lost = true;
         continue;
       }
       const int why = errno;
       socket_.reset();  // whatever is still under way ends with it
       if (why != EAGAIN && why != EWOULDBLOCK) return system_error(context, why);
-      return Error{lost ? Code::kInterrupted : Code::kTimeout, 0, context};
+      return Error{progress.lost ? Code::kInterrupted : Code::kTimeout, 0, context};
     }
     if (from.nl_pid != 0) continue;  // not from the kernel
-    if ((wrapper.msg_flags & MSG_TRUNC) != 0) lost = true;
-
-    bool ended = false;
-    std::span<const std::byte> rest(in_, static_cast<std::size_t>(got));
-    while (const nlmsghdr* message = take_message(rest)) {
-      if (message->nlmsg_seq - first > last - first) continue;
-      if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) lost = true;
-      switch (message->nlmsg_type) {
-        case NLMSG_NOOP: break;
-        case NLMSG_OVERRUN: lost = true; break;
-        case NLMSG_DONE:
-        case NLMSG_ERROR:
-          if (const int refusal = carried_errno(*message); refusal == EINTR) {
-            lost = true;
-          } else if (refusal != 0) {
-            reader.refused(message->nlmsg_seq, refusal);
-          }
-          ended = ended || message->nlmsg_seq == last;
-          break;
-        default: reader.message(*message); break;
-      }
-    }
-    if (!ended) continue;
-    if (lost) return Error{Code::kInterrupted, 0, context};
+    if ((wrapper.msg_flags & MSG_TRUNC) != 0) progress.lost = true;
+    progress.take({in_, static_cast<std::size_t>(got)}, reader);
+    if (!progress.ended) continue;
+    if (progress.lost) return Error{Code::kInterrupted, 0, context};
     return {};
+  }
+}
+
+void Netlink::Progress::take(std::span<const std::byte> datagram, Reader& reader) {
+  while (const nlmsghdr* message = take_message(datagram)) {
+    if (message->nlmsg_seq - first > last - first) continue;
+    if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0) lost = true;
+    switch (message->nlmsg_type) {
+      case NLMSG_NOOP: break;
+      case NLMSG_OVERRUN: lost = true; break;
+      case NLMSG_DONE:
+      case NLMSG_ERROR:
+        if (const int refusal = carried_errno(*message); refusal == EINTR) {
+          lost = true;
+        } else if (refusal != 0) {
+          reader.refused(message->nlmsg_seq, refusal);
+        }
+        ended = ended || message->nlmsg_seq == last;
+        break;
+      default: reader.message(*message); break;
+    }
   }
 }
 

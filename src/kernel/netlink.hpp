@@ -35,6 +35,16 @@ class Netlink {
     ~Reader() = default;
   };
 
+  /// How far the answers to requests [first, last] have come. Pure: it sees bytes, whoever sent them.
+  struct Progress {
+    std::uint32_t first = 0;
+    std::uint32_t last = 0;
+    bool lost = false;   ///< something is missing, or a dump was inconsistent
+    bool ended = false;  ///< the answer to `last` is complete
+    /// Reads one datagram. Answers to other requests are skipped.
+    void take(std::span<const std::byte> datagram, Reader& reader);
+  };
+
   using Visit = FunctionRef<void(const nlmsghdr&)>;
 
   /// `out` and `in` may be shared with other sockets: they hold nothing between exchanges. `protocol` is
