@@ -165,12 +165,14 @@ void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
     case kernel::Ring::Cause::kRules: break;
   }
   dataplane_.rules_changed_by(ring);
-  const Millis rest = rules_looked_ + kRulesEvery - loop_.now();
-  rules_look_.arm_at_latest_in(rest > kDoorbellDelay ? rest : kDoorbellDelay);
+  const Millis since = loop_.now() - rules_looked_;
+  if (since > 6 * kRulesEvery) rules_backoff_.reset();
+  rules_look_.arm_at_latest_in(since + kDoorbellDelay < rules_rest_ ? rules_rest_ - since : kDoorbellDelay);
 }
 
 void Agent::Impl::on_rules_look() {
   rules_looked_ = loop_.now();
+  rules_rest_ = rules_backoff_.next();
   dataplane_.look_at_rules();
   soon();
 }

@@ -136,6 +136,7 @@ struct Agent::Impl final : registry::Listener {
   Backoff look_backoff_;
   Backoff keep_backoff_;
   Backoff keep_node_backoff_;
+  Backoff rules_backoff_{kRulesEvery};
 
   State state_ = State::kInterface;
   const char* waiting_for_ = "";  ///< last reason logged for having no interface
@@ -152,7 +153,8 @@ struct Agent::Impl final : registry::Listener {
   std::size_t ignored_reported_ = 0;
   Said dataplane_said_;
   Said interfaces_said_;
-  Millis rules_looked_ = -kRulesEvery;
+  Millis rules_looked_ = 0;
+  Millis rules_rest_ = 0;  ///< from that look to the next, at least
   bool ready_ = false;
   std::optional<overlay::NodeState> kept_node_;  ///< who we were, as the state file said at start
   bool waited_ = false;                          ///< the registry had its time to answer

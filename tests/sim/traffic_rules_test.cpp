@@ -130,7 +130,7 @@ TEST_SUITE("agent/traffic rules") {
         m.world.advance(10);
       }
       CHECK(m.node.log.lines.size() == 2);
-      CHECK(m.node.kernel.inspections <= 8);
+      CHECK(m.node.kernel.inspections <= 10);
       CHECK(m.node.kernel.writes == 0);
     }
   }
@@ -158,6 +158,10 @@ TEST_SUITE("agent/traffic rules") {
     CHECK(m.node.log.has("last_change_by=nft[99]"));
     CHECK(m.node.kernel.dumps == 0);  // peers' entries are another matter
     CHECK(m.node.log.lines.size() == 1);
+    m.node.kernel.rules.reset();  // and once more
+    m.node.kernel.rules_changed("nft", 100);
+    m.world.advance(1'500);
+    CHECK(m.node.kernel.rules);
   }
 
   TEST_CASE("ip_forward switched off by another program is named by the next audit, once") {

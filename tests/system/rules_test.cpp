@@ -249,6 +249,46 @@ TEST_SUITE("system/rules") {
     }
   }
 
+  TEST_CASE(
+      "our table is back after a flush, and a firewall that starts after us is named with its program") {
+    REQUIRE_MEANS(cluster_means(), means::program("nft"));
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1);
+    a.start({"--ip-masq"});
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    const std::string before = nft(a, "list ruleset");
+    nft(a, "flush ruleset");
+    REQUIRE(wait_until(5s, [&] { return nft(a, "list ruleset") == before; }));
+    CHECK(a.logs("another program changed our traffic rules"));
+    shell(a.node(), "nft 'table inet fw { chain c { type filter hook forward priority 0; policy drop; }; }'");
+    REQUIRE_MESSAGE(a.logs("another firewall table drops forwarded packets"), a.log());
+    CHECK_MESSAGE(contains(a.log(), "table=fw chain=c last_change_by=nft["), a.log());
+  }
+
+  TEST_CASE(
+      "/proc/sys is read-only, as in a container: one warning about the device's sysctl, and the node "
+      "joins") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1);
+    const TempDir files;
+    const std::string wrapper = files.file("wrapper");
+    write_file(wrapper,
+               "#!/bin/sh\nexec unshare --mount sh -ec 'mount --bind /proc/sys /proc/sys;"
+               " mount -o remount,bind,ro /proc/sys; exec \"$0\" \"$@\"' " +
+                   binary() + " \"$@\"\n");
+    shell(a.node(), "chmod +x " + wrapper);
+    etcd.put(kSubnetKeys + "10.64.254.0-24", peer_value("172.30.0.77", "02:00:00:00:00:77"));
+    a.start({"--ip-masq"}, wrapper);
+    REQUIRE_MESSAGE(a.joined(1), a.log());
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    const std::string line = "path=/proc/sys/net/ipv6/conf/flannel.1/accept_ra value=0 consequence=";
+    CHECK_MESSAGE(count_of(a.log(), line) == 1, a.log());
+    CHECK(a.stop() == 0);
+  }
+
   TEST_CASE("traffic rules that flanneld left behind are named, and the commands given remove them") {
     REQUIRE_MEANS(cluster_means(), means::program("nft"), means::program("iptables-nft"));
     Etcd etcd;

@@ -55,7 +55,7 @@ class Agent {
   static constexpr Millis kAuditEvery = 5 * 60'000;
   /// Addresses come and go in sets: look when they have settled.
   static constexpr Millis kDoorbellDelay = 100;
-  /// Traffic rules that other programs keep rewriting are looked at this often at most.
+  /// Traffic rules that other programs keep rewriting are looked at ever more rarely, until this often.
   static constexpr Millis kRulesEvery = 10'000;
   /// Peers are kept in the state file this often at most, for the sake of flash memory, and a large file less
   /// often (Cache::kPeersBytesPerDay); the first time earlier.
