@@ -30,10 +30,17 @@ struct StderrSink final : LogSink {
   }
 };
 
-/// Ends the loop on SIGTERM and SIGINT.
-struct Stopper {
-  void on_signal(int) { loop.stop(); }
+/// SIGTERM and SIGINT end the loop, SIGHUP (which is no reason to end) has the TLS files looked at.
+struct SignalHandler {
+  void on_signal(int signal) {
+    if (signal != SIGHUP) return loop.stop();
+    log.info(tls.loaded() ? "SIGHUP: the TLS files are read again"
+                          : "SIGHUP: there are no TLS files to read");
+    tls.reload();
+  }
   io::Loop& loop;
+  Log& log;
+  io::TlsContext& tls;
 };
 
 struct Notifier {
@@ -74,11 +81,14 @@ int run(const RunSettings& settings) {
   sigemptyset(&set);
   sigaddset(&set, SIGPIPE);  // write(2) says it
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
-  Stopper stopper{loop};
-  io::Signals signals(loop, io::Signals::Handler::to<&Stopper::on_signal>(&stopper));
+  TlsReporter reporter(log);
+  io::TlsContext tls(loop, clock, files, reporter);
+  SignalHandler handler{loop, log, tls};
+  io::Signals signals(loop, io::Signals::Handler::to<&SignalHandler::on_signal>(&handler));
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   if (auto watched = signals.watch(set); !watched) {
     log.error("cannot watch for signals", {Field(watched.error())});
     return kExitFailure;
@@ -91,8 +101,6 @@ int run(const RunSettings& settings) {
     return kExitFailure;
   }
 
-  TlsReporter reporter(log);
-  io::TlsContext tls(loop, clock, files, reporter);
   bool any_tls = false;
   for (std::size_t i = 0; i < settings.etcd.endpoint_count; ++i)
     any_tls = any_tls || settings.etcd.endpoints[i].tls;

@@ -15,6 +15,7 @@ struct TlsSession::Impl {};
 TlsContext::TlsContext(Loop&, const Clock&, Files&, Listener&) {}
 TlsContext::~TlsContext() = default;
 Result<void> TlsContext::load(const TlsSettings&, Text<Files::kMaxPath>*) { return kAbsent; }
+void TlsContext::reload() {}
 bool TlsContext::loaded() const { return false; }
 bool TlsContext::available() { return false; }
 

@@ -66,6 +66,12 @@ Result<void> TlsContext::load(const TlsSettings& settings, Text<Files::kMaxPath>
   return result;
 }
 
+void TlsContext::reload() {
+  if (!loaded()) return;
+  impl_->refused = 0;
+  impl_->refresh();
+}
+
 bool TlsContext::loaded() const { return impl_->newest != nullptr; }
 
 }  // namespace flannelette::io

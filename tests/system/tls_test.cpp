@@ -208,6 +208,26 @@ TEST_SUITE("system/tls") {
     CHECK(count_of(a.log(), "the old ones stay") == 1);
   }
 
+  TEST_CASE("SIGHUP reads the TLS files again, and never ends the program") {
+    REQUIRE_MEANS(cluster_means(), means::program("openssl"));
+    const Certificates certificates, fresh;
+    certificates.sign("server", "/CN=etcd", "IP:172.30.0.1");
+    Etcd etcd(certificates.etcd("server"));
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1), b(etcd, 2);
+    a.start({"--etcd-cafile=" + certificates.file("ca.pem")});
+    b.start_with(
+        {"--iface=eth0", "--subnet-file=" + b.subnet_file(), "--etcd-endpoints=http://172.30.0.1:1"});
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    REQUIRE_MESSAGE(b.logs("interface chosen"), b.log());
+    replace(certificates, fresh, {"ca.pem"});
+    for (Machine* m : {&a, &b}) m->agent().signal(SIGHUP);
+    CHECK_MESSAGE(a.logs("SIGHUP: the TLS files are read again"), a.log());
+    CHECK_MESSAGE(a.logs("the TLS files have changed; new connections use them"), a.log());
+    CHECK_MESSAGE(b.logs("SIGHUP: there are no TLS files to read"), b.log());
+    for (Machine* m : {&a, &b}) CHECK(m->stop() == 0);
+  }
+
   TEST_CASE("certificates that end soon are named with file, days and date, once") {
     REQUIRE_MEANS(cluster_means(), means::program("openssl"));
     const Certificates certificates;  // of two days

@@ -176,6 +176,24 @@ TEST_SUITE("io/tls files") {
     CHECK(endless.error().context == std::string_view("a device, not a regular file"));
   }
 
+  TEST_CASE("files are looked at when asked for, and what is unusable is told again then") {
+    REQUIRE_MEANS(program("openssl"));
+    const Folder folder("client");
+    Client client;
+    client.context.reload();  // not loaded: nothing
+    REQUIRE(folder.load(client));
+    client.context.reload();
+    CHECK(client.told.changed == 0);
+    folder.write("client.key", "");
+    client.context.reload();
+    client.context.reload();
+    const std::string words = "client.key: not a valid PEM private key";
+    CHECK(client.told.unusable == words + "; " + words);
+    folder.identity("client-rsa");
+    client.context.reload();
+    CHECK(client.told.changed == 1);
+  }
+
   TEST_CASE("an open connection goes on with the files that it began with") {
     REQUIRE_MEANS(program("openssl"));
     Server server("server"), second("server");

@@ -59,6 +59,9 @@ class TlsContext {
   /// error's context says why in static words; the file is in `failed_path` if given (empty: no single one).
   Result<void> load(const TlsSettings& settings, Text<Files::kMaxPath>* failed_path = nullptr);
   bool loaded() const;
+  /// Compares the files now, if they were loaded; the listener hears of a content that cannot be used even if
+  /// it was told before.
+  void reload();
   /// False: this build has no TLS (FLANNELETTE_TLS=OFF), and load() always fails.
   static bool available();
 
