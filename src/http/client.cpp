@@ -9,7 +9,6 @@
 namespace flannelette::http {
 namespace {
 
-/// Visible bytes, blanks inside a header value too: nothing that could end a line.
 bool is_clean(std::string_view text, bool blanks) {
   return std::ranges::all_of(text, [blanks](char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -19,7 +18,7 @@ bool is_clean(std::string_view text, bool blanks) {
 
 bool is_clean(const Header& header) {
   return !header.name.empty() && header.name.find(':') == std::string_view::npos &&
-         is_clean(header.name, false) && is_clean(header.value, true);
+         is_clean(header.name, false) && is_header_value(header.value);
 }
 
 /// "host:port", an IPv6 address in brackets: an endpoint's URL without the scheme.
@@ -30,6 +29,8 @@ Text<io::Endpoint::kMaxHost + 8> authority(const io::Endpoint& endpoint) {
 }
 
 }  // namespace
+
+bool is_header_value(std::string_view text) { return is_clean(text, true); }
 
 Client::Client(io::Loop& loop, io::Stream& stream)
     : stream_(stream), silence_(loop, Delegate<void()>::to<&Client::on_silence>(this)) {}

@@ -498,6 +498,25 @@ TEST_SUITE("registry/etcd_auth") {
     CHECK(!node.told.troubles.empty());
   }
 
+  TEST_CASE("a token that no header may hold is thrown away and asked for again, with back-off") {
+    for (const char* bad :
+         {R"(line\nend)", R"(\r\nX-Evil: 1)", R"(nul\u0000)", R"(del\u007f)", R"(\u0001)"}) {
+      World world;
+      world.etcd.add_user("node", "s3cret");
+      world.etcd.enable_auth(true);
+      world.etcd.put("/net/config", "{}");
+      const std::string token = R"({"header":{"revision":"2"},"token":")" + std::string(bad) + "\"}";
+      for (int i = 0; i < 5; ++i) world.etcd.answer_next(kLogin, http_response(token));
+      Node node(world, with_user());
+      node.registry.read_config();
+      CHECK(world.run_until([&] { return node.told.configs == 1; }, 10'000));
+      CHECK(world.etcd.requests(kLogin) == 6);
+      CHECK(world.etcd.requests(kRange) == 1);
+      CHECK(node.told.troubles.size() == 5);
+      CHECK(node.told.troubles.at(0).starts_with("authenticate: etcd: a token that no header may hold"));
+    }
+  }
+
   TEST_CASE("no user where one is needed is trouble, and waits") {
     World world;
     world.etcd.enable_auth(true);

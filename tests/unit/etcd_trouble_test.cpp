@@ -200,6 +200,61 @@ TEST_SUITE("registry/etcd_trouble") {
     CHECK(node.told.listings == 1);
   }
 
+  TEST_CASE(
+      "numbers at the ends of their range do no harm (for UBSan), and a lease of ages is not asked about "
+      "each second") {
+    for (const char* number :
+         {"9223372036854775807", "9223372036854775806", "-9223372036854775808", "-1", "281474976710655",
+          "281474976710656", "9223372036854775", "18446744073709551615"}) {
+      CAPTURE(std::string(number));
+      World world;
+      Node node(world);
+      const std::string n = number;
+      const std::string pair =
+          R"("key":"L25ldC9zdWJuZXRzLzEwLjAuMS4wLTI0","value":"e30=","create_revision":")" + n +
+          R"(","mod_revision":")" + n + R"(","lease":")" + n + "\"";
+      const std::string header = R"("header":{"revision":")" + n + R"(","raft_term":")" + n + R"("})";
+      const std::string created = R"({"result":{)" + header + R"(,"created":true}})";
+      world.etcd.answer_next(kRange, http_response("{" + header + R"(,"kvs":[{)" + pair + "}]}"));
+      SUBCASE("events") {
+        world.etcd.every_watch = http_response(created + R"({"result":{)" + header + R"(,"events":[{"kv":{)" +
+                                               pair + R"(}},{"type":"DELETE","kv":{)" + pair + "}}]}}");
+      }
+      SUBCASE("compaction") {
+        world.etcd.every_watch = http_response(created + R"({"result":{)" + header +
+                                               R"(,"canceled":true,"compact_revision":")" + n + R"("}})");
+      }
+      node.registry.follow();
+      world.run(60'000);
+      CHECK(world.etcd.requests(kRange) < 25);
+      CHECK(world.etcd.requests(kWatch) < 25);
+
+      const std::string lease = "{" + header + R"(,"ID":"7","TTL":")" + n + "\"}";
+      world.etcd.answer_next(kGrant, http_response(lease));
+      world.etcd.answer_next(kTxn, http_response("{" + header + R"(,"succeeded":true})"));
+      Claim claim;
+      claim.key.subnet = *parse_net4("10.0.9.0/24");
+      claim.value = kOne;
+      world.etcd.reset_counts();
+      node.registry.claim(claim);
+      world.run(200'000);
+      CHECK(world.etcd.requests(kKeepalive) <= 2);
+    }
+  }
+
+  TEST_CASE("a longer life than a keepalive's answer can mean is no reason to ask each second") {
+    World world;
+    Node node(world);
+    (void)node.claim("10.0.1.0/24", kOne);
+    const std::string lease = std::to_string(world.etcd.find(lease_key("10.0.1.0-24"))->lease);
+    for (int i = 0; i < 1'000; ++i) {
+      world.etcd.answer_next(
+          kKeepalive, http_response(R"({"result":{"ID":")" + lease + R"(","TTL":"9223372036854775807"}})"));
+    }
+    world.run(3'600'000);
+    CHECK(world.etcd.requests(kKeepalive) == 1);
+  }
+
   TEST_CASE("working is told when all of it works, not in turns with trouble") {
     World world;
     Node node(world);

@@ -18,6 +18,9 @@ struct Header {
   std::string_view value;
 };
 
+/// Visible bytes, blanks too: nothing that could end a line.
+bool is_header_value(std::string_view text);
+
 /// An HTTP/1.1 client for one connection: one request at a time, keep-alive. It knows nothing of etcd;
 /// endpoint rotation, retries and back-off are its user's.
 class Client final : private io::Stream::Listener {

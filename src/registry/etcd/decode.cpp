@@ -213,6 +213,7 @@ void Decoder::on_scalar(Token token) {
   const auto integer = [&] {
     return token == Token::kString || token == Token::kNumber ? json::to_int64(text).value_or(0) : 0;
   };
+  const auto revision = [&] { return std::clamp<std::int64_t>(integer(), 0, kMaxRevision); };
   const auto natural = [&]() -> std::uint64_t {
     std::uint64_t number = 0;
     const bool some = token == Token::kString || token == Token::kNumber;
@@ -227,7 +228,7 @@ void Decoder::on_scalar(Token token) {
     case Field::kRange:
     case Field::kEvents:
     case Field::kPair: break;
-    case Field::kRevision: message_.revision = integer(); break;
+    case Field::kRevision: message_.revision = revision(); break;
     case Field::kCluster: message_.cluster = natural(); break;
     case Field::kTerm: message_.term = natural(); break;
     case Field::kMore: message_.more = yes; break;
@@ -235,7 +236,7 @@ void Decoder::on_scalar(Token token) {
     case Field::kCreated: message_.created = yes; break;
     case Field::kCanceled: message_.canceled = yes; break;
     case Field::kFragment: message_.fragment = yes; break;
-    case Field::kCompactRevision: message_.compact_revision = integer(); break;
+    case Field::kCompactRevision: message_.compact_revision = revision(); break;
     case Field::kCode:
       message_.code = integer();
       message_.failed = message_.failed || message_.code != 0;
@@ -246,13 +247,13 @@ void Decoder::on_scalar(Token token) {
       message_.failed = message_.failed || !text.empty() || reader_.overlong();
       break;
     case Field::kId: message_.id = integer(); break;
-    case Field::kTtl: message_.ttl = integer(); break;
+    case Field::kTtl: message_.ttl = std::min(integer(), kMaxTtl); break;
     case Field::kToken: message_.token_overlong = reader_.overlong() || !message_.token.assign(text); break;
     case Field::kType: pair_.removed = text == "DELETE" || text == "1"; break;
     case Field::kKey: on_pair_key(); break;
     case Field::kValue: on_pair_value(); break;
-    case Field::kCreateRevision: pair_.create_revision = integer(); break;
-    case Field::kModRevision: pair_.mod_revision = integer(); break;
+    case Field::kCreateRevision: pair_.create_revision = revision(); break;
+    case Field::kModRevision: pair_.mod_revision = revision(); break;
     case Field::kLease: pair_.lease = integer(); break;
   }
 }

@@ -35,6 +35,12 @@ struct Change {
 };
 Change change_of(const Pair& pair);
 
+/// Larger numbers of an answer are taken for these, so that one can calculate with them; negative revisions
+/// for 0. Revisions: what the peer table keeps of them. TTL, in seconds: etcd grants no longer one (lease/
+/// lessor.go, MaxLeaseTTL).
+inline constexpr std::int64_t kMaxRevision = (std::int64_t{1} << 48) - 1;
+inline constexpr std::int64_t kMaxTtl = 9'000'000'000;
+
 /// Everything else that any of the answers says. Absent means zero, as the gateway leaves zeros out.
 struct Message {
   static constexpr std::size_t kMaxToken = 1024;

@@ -259,6 +259,10 @@ void Requests::Authenticate::on_answer(const Message& message) {
   if (message.token_overlong || message.token.empty()) {
     return on_refusal(describe(Error{Code::kLimit, 0, "etcd: no token, or one of more than 1024 bytes"}));
   }
+  // Sent, it would end each request before it begins, for ever.
+  if (!http::is_header_value(message.token)) {
+    return on_refusal(describe(Error{Code::kInvalid, 0, "etcd: a token that no header may hold"}));
+  }
   requests_.have_token(message.token);
 }
 
