@@ -8,8 +8,8 @@
 #include <array>
 #include <bit>
 #include <cerrno>
-#include <cstdlib>
 
+#include "flannelette/base/fatal.hpp"
 #include "flannelette/base/unique_fd.hpp"
 
 namespace flannelette {
@@ -43,9 +43,9 @@ void SystemRandom::fill(std::span<std::uint8_t> bytes) {
     } else if (got == 0 || errno != EINTR) {
       // EAGAIN: the pool is not ready yet. ENOSYS: a kernel before 3.17, or a sandbox. Without the device
       // either, there is no chance to be had, and making one up would hide it.
-      if (device) std::abort();
+      if (device) die("cannot read /dev/urandom");
       device = UniqueFd(::open("/dev/urandom", O_RDONLY | O_CLOEXEC));
-      if (!device) std::abort();
+      if (!device) die("no random numbers: neither getrandom nor /dev/urandom");
     }
   }
 }

@@ -5,22 +5,14 @@
 // driven past its limits, ends the process with one line on stderr, and the service manager starts it again.
 // The data plane stays up meanwhile.
 
-#include <unistd.h>
-
 #include <cstdlib>
-#include <cstring>
 #include <new>
 
-namespace {
+#include "flannelette/base/fatal.hpp"
 
-[[noreturn]] void die(const char* what) {
-  // No printf: this runs when memory is short.
-  const char* const parts[] = {"flannelette: fatal: ", what, "\n"};
-  for (const char* part : parts) {
-    if (write(STDERR_FILENO, part, strlen(part)) < 0) break;
-  }
-  abort();
-}
+using flannelette::die;
+
+namespace {
 
 void* allocate(size_t size) {
   void* memory = malloc(size != 0 ? size : 1);

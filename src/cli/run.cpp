@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flannelette/cli/run.hpp"
 
+#include <sys/sysinfo.h>
+
 #include <csignal>
 
 #include "cli/notify.hpp"
@@ -50,6 +52,12 @@ struct Notifier {
   }
   Log& log;
 };
+
+std::size_t max_leases() {
+  struct sysinfo info {};
+  ::sysinfo(&info);
+  return overlay::PeerTable::limit_for(std::uint64_t{info.totalram} * info.mem_unit);
+}
 
 /// Says what becomes of the TLS files.
 struct TlsReporter final : io::TlsContext::Listener {
@@ -116,9 +124,9 @@ int run(const RunSettings& settings) {
   registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
 
   Notifier notifier{log};
-  agent::Agent agent(
-      {loop, log, kernel, etcd, files, random, Delegate<void()>::to<&Notifier::ready>(&notifier)},
-      settings.agent);
+  agent::Agent agent({loop, log, kernel, etcd, files, random,
+                      Delegate<void()>::to<&Notifier::ready>(&notifier), max_leases()},
+                     settings.agent);
   log.info("flannelette " FLANNELETTE_VERSION " starts");
   agent.start();
   auto ran = loop.run();

@@ -24,7 +24,7 @@ bool same_value(const PeerRecord& a, const PeerRecord& b) {
 
 }  // namespace
 
-PeerTable::PeerTable() : impl_(new Impl) {}
+PeerTable::PeerTable(std::size_t limit) : impl_(new Impl(limit)) {}
 PeerTable::~PeerTable() { delete impl_; }
 
 void PeerTable::set_local(const LocalNode& local) {
@@ -59,7 +59,7 @@ Ignored PeerTable::upsert(const LeaseRecord& lease, bool* stored) {
     if (!same_value(have, fresh)) t.replace(have, fresh);
     return own_merits(have);
   }
-  if (t.records.size() >= kMaxRecords) {
+  if (full()) {
     if (stored != nullptr) *stored = false;
     return fresh.ignored();
   }
@@ -118,6 +118,9 @@ void PeerTable::remove(const LeaseKey& key, std::int64_t mod_revision) {
   t.mac_ordered = false;
   t.changed();
 }
+
+std::size_t PeerTable::limit() const { return impl_->limit; }
+bool PeerTable::full() const { return impl_->records.size() >= impl_->limit; }
 
 PeerCounts PeerTable::counts() const {
   Impl& t = *impl_;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "flannelette/base/fatal.hpp"
 #include "flannelette/base/sort.hpp"
 #include "peer_record.hpp"
 
@@ -61,7 +62,7 @@ class PlainArray {
 
   void resize_storage(std::size_t capacity) {
     void* moved = std::realloc(data_, capacity * sizeof(T));
-    if (moved == nullptr) std::abort();
+    if (moved == nullptr) die("out of memory for the table of leases");
     data_ = static_cast<T*>(moved);
     capacity_ = capacity;
   }
@@ -112,6 +113,9 @@ struct PeerTable::Impl {
     bool conflicts_with(const PeerRecord& other) const;
   };
 
+  explicit Impl(std::size_t max_records) : limit(max_records) {}
+
+  const std::size_t limit;
   LocalNode local;
   PlainArray<PeerRecord> records;
   std::size_t sorted =

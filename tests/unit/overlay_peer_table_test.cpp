@@ -347,6 +347,34 @@ TEST_SUITE("overlay/our own record") {
   }
 }
 
+TEST_SUITE("overlay/peer_limit") {
+  TEST_CASE(
+      "the limit of the table follows the machine's memory: 64 MiB, a small one, a large one, none known") {
+    CHECK(PeerTable::limit_for(64u << 20) == 65'536);
+    CHECK(PeerTable::limit_for(8u << 20) == PeerTable::kMinRecords);
+    CHECK(PeerTable::limit_for(std::uint64_t{64} << 30) == PeerTable::kMaxRecords);
+    CHECK(PeerTable::limit_for(0) == PeerTable::kMinRecords);
+  }
+
+  TEST_CASE("a full table refuses what is new, takes what changes, and has room again when a record goes") {
+    PeerTable table(2);
+    table.set_local(local_node());
+    table.upsert(lease("10.64.7.0-24", 7));
+    CHECK(!table.full());
+    table.upsert(lease("10.64.8.0-24", 8));
+    CHECK(table.full());
+    bool stored = true;
+    table.upsert(lease("10.64.9.0-24", 9), &stored);
+    CHECK(!stored);
+    table.upsert(lease("10.64.8.0-24", 80, 5, 6), &stored);
+    CHECK(stored);
+    CHECK(table.counts().records == 2);
+    table.remove(lease("10.64.7.0-24", 7).key, 9);
+    table.upsert(lease("10.64.9.0-24", 9), &stored);
+    CHECK(stored);
+  }
+}
+
 TEST_SUITE("overlay/subnet choice") {
   TEST_CASE("in the smallest network every subnet but the first is chosen, until none is left") {
     const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/28"})");

@@ -45,6 +45,7 @@ struct Dependencies {
   Files& files;
   Random& random;
   Delegate<void()> on_ready;  ///< once: the device, the rules and subnet.env are in place
+  std::size_t max_leases = overlay::PeerTable::kMaxRecords;  ///< for this machine's memory
 };
 
 /// The state machine that ties registry and kernel: choose the interface, get the config, hold a lease, keep

@@ -75,13 +75,22 @@ struct PeerCounts {
 
 class PeerTable {
  public:
-  /// Records beyond this are refused (counted, reported once by the caller): 40 bytes each.
+  /// Records beyond a limit are refused (reported once by the caller): 40 bytes each, and half of that again
+  /// while the table grows. kMaxRecords is the highest limit.
   static constexpr std::size_t kMaxRecords = 1'000'000;
+  static constexpr std::size_t kMinRecords = 10'000;
+  /// The limit for a machine with so much memory: a sixteenth of it.
+  static constexpr std::size_t limit_for(std::uint64_t memory_bytes) {
+    const std::uint64_t records = memory_bytes / 16 / 64;
+    return static_cast<std::size_t>(records < kMinRecords   ? kMinRecords
+                                    : records < kMaxRecords ? records
+                                                            : kMaxRecords);
+  }
   /// Keys that the table gives back have ::/0 for any IPv6 part: of that part it keeps a hash, which tells
   /// keys apart.
   static constexpr Net6 kSomeNet6{};
 
-  PeerTable();
+  explicit PeerTable(std::size_t limit = kMaxRecords);
   ~PeerTable();
   PeerTable(const PeerTable&) = delete;
   PeerTable& operator=(const PeerTable&) = delete;
@@ -161,6 +170,8 @@ class PeerTable {
   /// overlapping no record. nullopt: none is free.
   std::optional<Net4> choose_free(const NetworkConfig& config, Random& random) const;
 
+  std::size_t limit() const;
+  bool full() const;
   PeerCounts counts() const;
   /// Every ignored record in subnet order, for the log after a listing and for status. The visitor must not
   /// change the table.

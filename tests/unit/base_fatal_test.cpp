@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flannelette/base/fatal.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+
+#include "overlay/peer_table_impl.hpp"
+#include "support/skip.hpp"
+
+namespace flannelette {
+namespace {
+
+struct Death {
+  std::string said;
+  int signal = 0;
+};
+
+/// Runs `last_words` in a child.
+Death death_of(void (*last_words)()) {
+  int pipe_ends[2];
+  REQUIRE(::pipe(pipe_ends) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(pipe_ends[1], STDERR_FILENO);
+    signal(SIGABRT, SIG_DFL);
+    last_words();
+    _exit(0);
+  }
+  close(pipe_ends[1]);
+  Death death;
+  char buffer[512];
+  for (ssize_t n = 0; (n = read(pipe_ends[0], buffer, sizeof buffer)) > 0;)
+    death.said.append(buffer, static_cast<std::size_t>(n));
+  close(pipe_ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  death.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  return death;
+}
+
+}  // namespace
+
+TEST_SUITE("base/fatal") {
+  TEST_CASE("what ends the process is said in one line") {
+    const Death death = death_of([] { die("a reason"); });
+    CHECK(death.said == "flannelette: fatal: a reason\n");
+    CHECK(death.signal == SIGABRT);
+  }
+
+  TEST_CASE("nobody reads stderr: it ends all the same") {
+    const Death death = death_of([] {
+      int full[2];
+      if (pipe(full) != 0) return;
+      dup2(full[1], STDERR_FILENO);
+      alarm(5);
+      const std::string much(4096, 'x');
+      for (int i = 0; i < 16; ++i) (void)!::write(full[1], much.data(), much.size());
+      die("unread");
+    });
+    CHECK(death.signal == SIGABRT);
+  }
+
+  TEST_CASE("a table of leases for which there is no memory says so before it ends") {
+#if defined(__SANITIZE_ADDRESS__)
+    SKIP("the sanitizer's malloc ends the process by itself");
+#endif
+    const Death death = death_of([] {
+      volatile std::size_t much = SIZE_MAX / 2;
+      overlay::PlainArray<char> array;
+      array.reserve(much);
+    });
+    CHECK(death.said == "flannelette: fatal: out of memory for the table of leases\n");
+    CHECK(death.signal == SIGABRT);
+  }
+}
+
+}  // namespace flannelette
