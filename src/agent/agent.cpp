@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flannelette/agent/agent.hpp"
 
+#include <utility>
+
 #include "agent/agent_impl.hpp"
 
 namespace flannelette::agent {
@@ -34,6 +36,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       random_(needs.random),
       on_ready_(needs.on_ready),
       settings_(settings),
+      peers_(needs.max_leases),
       dataplane_(kernel_, files_, log_, settings_, peers_),
       cache_(files_, log_, settings_),
       look_(loop_, Delegate<void()>::to<&Impl::on_look>(this)),
@@ -121,7 +124,11 @@ void Agent::Impl::on_config(std::string_view text) {
     if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset) {
       log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do"
                                      : "the network config is wrong",
-                 {{"key", problem.key}, {"reason", problem.why}, {"offset", problem.offset}});
+                 {{"config", registry_.config_place()},
+                  {"key", problem.key},
+                  {"reason", problem.why},
+                  {"offset", problem.offset},
+                  {"at", text.substr(problem.offset, 1)}});
     }
     config_problem_ = problem;
     return retry_later();
@@ -138,7 +145,7 @@ void Agent::Impl::on_config(std::string_view text) {
 void Agent::Impl::on_config_missing() {
   if (state_ != State::kConfig) return;
   static constexpr const char* kMissing = "there is no network config in the registry yet; waiting for it";
-  if (config_problem_.why != kMissing) log_.warning(kMissing);
+  if (config_problem_.why != kMissing) log_.warning(kMissing, {{"key", registry_.config_place()}});
   config_problem_ = {"", kMissing};
   retry_later();
 }
@@ -247,6 +254,7 @@ void Agent::Impl::on_listing_abort() {
 void Agent::Impl::on_listing_end() {
   listing_ = false;
   peers_.end_listing();
+  table_full_ = table_full_ && peers_.full();
   if (config_.backend_absent && !udp_warned_ && peers_.without_backend() > 0) {
     udp_warned_ = true;
     log_.warning(
@@ -263,7 +271,11 @@ void Agent::Impl::on_record(const overlay::LeaseRecord& record) {
   bool stored = true;
   const overlay::Ignored why = peers_.upsert(record, &stored);
   if (!stored) {
-    log_.error("too many leases; this one is not programmed", {{"subnet", record.key.subnet}});
+    if (!std::exchange(table_full_, true)) {
+      log_.error("the table of leases is full for this machine's memory; more are not programmed",
+                 {{"limit", std::uint64_t{peers_.limit()}}, {"subnet", record.key.subnet}});
+    }
+    return;
   }
   if (why == overlay::Ignored::kNo || why == overlay::Ignored::kOurs) return;
   // As long as we have no subnet, a record under our address is most likely our own of an earlier life.

@@ -146,6 +146,7 @@ struct Agent::Impl final : registry::Listener {
   std::optional<Own> own_;
   overlay::ConfigProblem config_problem_;  ///< the last one logged
   bool udp_warned_ = false;
+  bool table_full_ = false;          ///< reported
   bool claiming_ = false;            ///< a claim is under way
   int lost_races_ = 0;               ///< since we last held a lease
   std::optional<Net4> blocked_;      ///< free by the table, but taken: a foreign key stands in the way

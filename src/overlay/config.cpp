@@ -289,7 +289,9 @@ std::optional<ConfigProblem> check(const Draft& draft, NetworkConfig& config) {
 Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigProblem& problem) {
   std::optional<ConfigProblem> found;
   NetworkConfig parsed;
-  if (json.size() > NetworkConfig::kMaxText) {
+  if (json.empty()) {
+    found = ConfigProblem{"", "the config is empty"};
+  } else if (json.size() > NetworkConfig::kMaxText) {
     found = ConfigProblem{"", "the config is longer than 16 KiB"};
   } else {
     Draft draft;

@@ -31,7 +31,8 @@ TEST_SUITE("agent/config") {
       const char* config;
       const char* line;
     } const wrong[] = {
-        {R"({"Network":"10.5.0.0/16")", "error: the network config is wrong key=\"\" reason="},
+        {R"({"Network":"10.5.0.0/16")",
+         "error: the network config is wrong config=/coreos.com/network/config key=\"\" reason="},
         {"?", "error: the network config is wrong"},
         {R"([1,2])", "the config must be a JSON object"},
         {R"({"Backend":{"Type":"vxlan"}})", "key=Network reason=\"please define a correct Network"},
@@ -54,12 +55,59 @@ TEST_SUITE("agent/config") {
     }
   }
 
-  TEST_CASE("an empty config is no config") {
+  TEST_CASE("a config key that is there and empty is named as such") {
     World world("");
     SimNode& node = world.add_started(1);
     world.advance(kHour);
     CHECK(node.state() == agent::State::kConfig);
-    CHECK(node.log.count("there is no network config") == 1);
+    CHECK(node.log.count("there is no network config") == 0);
+    CHECK(node.log.count("the network config is wrong") == 1);
+    CHECK(node.log.has("config=/coreos.com/network/config"));
+    CHECK(node.log.has("reason=\"the config is empty\""));
+  }
+
+  TEST_CASE("no config: the key that was asked for is named, and what cannot be seen in it shows") {
+    struct {
+      const char* prefix;
+      const char* key;
+    } const wrong[] = {
+        {"/coreos.com/netwrok", "key=/coreos.com/netwrok/config"},
+        {"/coreos.com/network\r", "key=\"/coreos.com/network\\x0d/config\""},
+        {"/coreos.com/network ", "key=\"/coreos.com/network /config\""},
+        {"", "key=config"},
+        {"\"/coreos.com/network\"", R"(key="\"/coreos.com/network\"/config")"},
+    };
+    for (const auto& each : wrong) {
+      CAPTURE(each.key);
+      World world;
+      SimNode& node = world.add(1);
+      node.etcd_settings.prefix = each.prefix;
+      node.start();
+      world.advance(kHour);
+      CHECK(node.log.count("there is no network config in the registry yet; waiting for it ") == 1);
+      CHECK(node.log.count(each.key) == 1);
+    }
+  }
+
+  TEST_CASE("broken JSON is shown at the byte where it breaks") {
+    struct {
+      const char* config;
+      const char* at;
+    } const wrong[] = {
+        {R"({"Network":"10.5.0.0/16",})", "offset=25 at=}"},
+        {R"({'Network':"10.5.0.0/16"})", "offset=1 at='"},
+        {"{\"Network\":\"10.5.0.0/16\"\r}x", "at=x"},
+        {"\xef\xbb\xbf{}", "offset=0 at=\"\\xef\""},
+        {R"({"Network":"10.5.0.0/16")", "at=\"\""},
+    };
+    for (const auto& each : wrong) {
+      CAPTURE(each.at);
+      World world(each.config);
+      SimNode& node = world.add_started(1);
+      world.advance(10'000);
+      CHECK(node.log.has(each.at));
+      if (!node.log.has(each.at)) MESSAGE(node.log.text());
+    }
   }
 
   TEST_CASE("what is not built yet is refused by name") {

@@ -264,4 +264,22 @@ TEST_SUITE("agent/peers") {
     CHECK(w.node.running());
     CHECK(!w.world.value_of(w.node.key()).empty());
   }
+
+  TEST_CASE("a full table is called that, with its limit, once; what is in it works on") {
+    World world;
+    for (unsigned third = 1; third <= 30; ++third) world.put_peer(third);
+    SimNode& node = world.add(1);
+    node.max_leases = 20;
+    node.start();
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    world.advance(5'000);
+    CHECK(node.routes() >= 19);
+    for (unsigned third = 31; third <= 90; ++third) world.put_peer(third);
+    world.advance(1'000);
+    world.etcd.compact(world.etcd.revision());
+    world.advance(60'000);
+    CHECK(node.log.count("the table of leases is full") == 1);
+    CHECK(node.log.has("limit=20"));
+    CHECK(!node.log.has("too many leases"));
+  }
 }

@@ -95,7 +95,7 @@ struct SimNode::Running {
         watch(world.etcd.make_stream()),
         registry(world.loop, node.random_, *requests, *watch, node.etcd_settings),
         agent({world.loop, logger, node.kernel, registry, node.files, node.random_,
-               Delegate<void()>::to<&SimNode::on_ready>(&node)},
+               Delegate<void()>::to<&SimNode::on_ready>(&node), node.max_leases},
               node.settings) {}
 
   Log logger;

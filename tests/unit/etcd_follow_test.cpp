@@ -22,6 +22,18 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(world.etcd.requests() == 2);
   }
 
+  TEST_CASE("a config that is there and empty is not told to be missing; its key can be named") {
+    World world;
+    world.etcd.put("/net/config", "");
+    Node node(world);
+    node.told.config = "?";
+    node.registry.read_config();
+    CHECK(world.run_until([&] { return node.told.configs == 1; }));
+    CHECK(node.told.config.empty());
+    CHECK(node.told.missing == 0);
+    CHECK(node.registry.config_place() == "/net/config");
+  }
+
   TEST_CASE("a complete answer that is no use is asked for less and less often") {
     World world;
     Node node(world);

@@ -63,6 +63,7 @@ class EtcdRegistry final : public Registry {
                const EtcdSettings& settings);
   ~EtcdRegistry() override;
   void start(Listener& listener) override;
+  std::string_view config_place() const override;
   void read_config() override;
   void follow() override;
   void claim(const Claim& claim) override;

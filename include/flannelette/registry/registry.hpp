@@ -61,7 +61,7 @@ struct Trouble {
 
 class Listener {
  public:
-  /// The text of `<prefix>/config`.
+  /// The text of `<prefix>/config`; empty if the key has an empty value.
   virtual void on_config(std::string_view text) = 0;
   virtual void on_config_missing() = 0;
 
@@ -94,6 +94,8 @@ class Registry {
  public:
   virtual ~Registry() = default;
   virtual void start(Listener& listener) = 0;
+  /// Where the config is, as an operator would look for it; holds as long as this.
+  virtual std::string_view config_place() const = 0;
   /// One reading of the config; transport trouble is retried until there is an answer.
   virtual void read_config() = 0;
   /// Lists, then watches from the list's revision + 1, for ever; lists again where the watch cannot go on

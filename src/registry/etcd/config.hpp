@@ -27,7 +27,7 @@ class ConfigReading final : public Operation {
   const char* name() const override { return "config"; }
   Call compose(json::Writer& body) override {
     delivered_ = false;
-    overlong_ = false;
+    overlong_ = empty_ = false;
     write_range(body, core_.keys.config(), {}, 0, 0);
     return {kRangePath};
   }
@@ -38,7 +38,10 @@ class ConfigReading final : public Operation {
     done();
     if (!quiet_) core_.listener->on_config(value);
   }
-  void on_pair(const Pair& pair) override { overlong_ = pair.value_overlong; }
+  void on_pair(const Pair& pair) override {
+    overlong_ = pair.value_overlong;
+    empty_ = !overlong_;
+  }
   void on_answer(const Message& message) override {
     if (delivered_) return;
     if (message.revision == 0) return requests_.retry_later(*this, describe(kNotOfEtcd));
@@ -47,7 +50,9 @@ class ConfigReading final : public Operation {
       return requests_.retry_later(*this, failure);
     }
     done();
-    if (!quiet_) core_.listener->on_config_missing();
+    if (quiet_) return;
+    if (empty_) return core_.listener->on_config({});
+    core_.listener->on_config_missing();
   }
   void on_refusal(const Failure& failure) override { requests_.retry_later(*this, failure); }
   bool on_lost(const Failure&) override { return delivered_; }
@@ -57,6 +62,7 @@ class ConfigReading final : public Operation {
   bool quiet_ = false;
   bool delivered_ = false;
   bool overlong_ = false;
+  bool empty_ = false;  // the key is there, and its value is empty
 };
 
 }  // namespace flannelette::registry::etcd

@@ -72,6 +72,8 @@ void EtcdRegistry::start(Listener& listener) {
   impl_->requests.schedule();
 }
 
+std::string_view EtcdRegistry::config_place() const { return impl_->core.keys.config(); }
+
 void EtcdRegistry::read_config() { impl_->config.begin(); }
 
 void EtcdRegistry::follow() { impl_->follow(); }
