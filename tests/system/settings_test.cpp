@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <cstddef>
+#include <memory>
 
 #include "support/means.hpp"
 #include "support/poll.hpp"
@@ -204,6 +205,57 @@ TEST_SUITE("system/settings") {
     a.node().ip("addr add 172.30.0.91/24 dev wan0");
     CHECK_MESSAGE(a.joined(0), a.log());
     CHECK(a.device("local") == "172.30.0.91");
+  }
+
+  TEST_CASE(
+      "two daemons with a prefix, a subnet file and a VNI of their own live on one node beside each other") {
+    REQUIRE_MEANS(cluster_means(), means::program("nft"));
+    Etcd etcd;
+    // The same place in Network gives the same nexthop id.
+    etcd.put("/one/config", R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan","VNI":1}})");
+    etcd.put("/two/config", R"({"Network":"10.65.0.0/16","Backend":{"Type":"vxlan","VNI":2,"Port":8473}})");
+    etcd.put("/one/subnets/10.64.7.0-24", peer_value("172.30.0.90", "02:00:00:00:00:01"));
+    std::string second = peer_value("172.30.0.91", "02:00:00:00:00:02");
+    second.replace(second.find("\"VNI\":1"), 7, "\"VNI\":2");
+    etcd.put("/two/subnets/10.65.7.0-24", second);
+    Machine a(etcd, 1);
+    const std::vector<std::string> one{"--etcd-endpoints=" + etcd.url(), "--etcd-prefix=/one",
+                                       "--subnet-file=/run/flannel/one.env", "--ip-masq"};
+    const std::vector<std::string> two{binary(), "--etcd-endpoints=" + etcd.url(), "--etcd-prefix=/two",
+                                       "--subnet-file=/run/flannel/two.env", "--ip-masq"};
+    const auto routes = [&](const std::string& device) {
+      return run({.args = words("ip route show dev " + device), .netns = a.node().name()}).output;
+    };
+    const auto all = [&] {
+      return a.node().ip("-d link show type vxlan") + routes("flannel.1") + routes("flannel.2") +
+             shell(a.node(), "nft -a list ruleset") + file_text(a.file("/run/flannel/one.env")) +
+             file_text(a.file("/run/flannel/two.env")) + etcd.ctl({"get", "--prefix", "/"});
+    };
+    a.start_with(one);
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    auto other = std::make_unique<Process>(a.command(two));
+    REQUIRE_MESSAGE(wait_until(20s, [&] { return contains(other->output(), "ready"); }), other->output());
+    CHECK(contains(routes("flannel.1"), "10.64.7.0/24"));
+    CHECK(contains(routes("flannel.2"), "10.65.7.0/24"));
+    CHECK(contains(file_text(a.file("/run/flannel/one.env")), "FLANNEL_NETWORK=10.64.0.0/16\n"));
+    CHECK(contains(file_text(a.file("/run/flannel/two.env")), "FLANNEL_NETWORK=10.65.0.0/16\n"));
+    for (const std::string folder : {"/prefix+one", "/prefix+two"})
+      CHECK(wait_until(10s, [&] { return !file_text(a.state_dir() + folder + "/peers").empty(); }));
+    for (const std::string network : {"10.64.0.0/16", "10.65.0.0/16"})
+      CHECK(contains(shell(a.node(), "nft list ruleset"), "ip saddr " + network + " accept"));
+
+    // Each looks at its own again, and leaves the other's alone.
+    const std::string before = all();
+    CHECK(a.stop() == 0);
+    a.start_with(one);
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    other->signal(SIGTERM);
+    CHECK(other->wait(5s) == 0);
+    other = std::make_unique<Process>(a.command(two));
+    REQUIRE_MESSAGE(wait_until(20s, [&] { return contains(other->output(), "ready"); }), other->output());
+    CHECK(all() == before);
+    CHECK_FALSE(contains(a.log() + other->output(), "error:"));
+    CHECK_FALSE(contains(a.log() + other->output(), "not as it should be"));
   }
 
   TEST_CASE("an endpoint that does not answer is passed over, one that comes later is found") {
