@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "flannelette/agent/agent.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "agent/agent_impl.hpp"
 
 namespace flannelette::agent {
+namespace {
+
+bool is_harmful(overlay::Ignored why) {
+  return why == overlay::Ignored::kHoldsProtected || why == overlay::Ignored::kHoldsPublicIp;
+}
+
+}  // namespace
 
 std::string_view name(State state) {
   switch (state) {
@@ -54,6 +62,7 @@ void Agent::Impl::start() {
   kernel_.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
   registry_.start(*this);
   kept_node_ = cache_.node();
+  if (kept_node_) in_use_ = kept_node_->public_ip;
   wait_.arm_in(settings_.registry_wait);
   seek_interface();
 }
@@ -81,8 +90,25 @@ void Agent::Impl::enter(State next) {
 
 // -- interface and config --
 
+/// By what is known of ourselves so far.
+Result<UnderlayChoice> Agent::Impl::choose_underlay() {
+  Known known{.registry = std::span(servers_).first(std::min(servers_next_, kMaxServers))};
+  known.in_use = in_use_;
+  if (state_ == State::kInterface || state_ == State::kConfig) {
+    if (kept_node_) known.network = kept_node_->config.network;
+  } else {
+    known.network = config_.network;
+  }
+  if (has_data_plane()) {
+    known.subnet = dataplane_.target()->subnet;
+  } else if (underlay_) {
+    known.subnet = previous_subnet();
+  }
+  return find_underlay(settings_.interface, kernel_, known);
+}
+
 void Agent::Impl::seek_interface() {
-  auto choice = find_underlay(settings_.interface, kernel_);
+  auto choice = choose_underlay();
   if (!choice) {
     report_unseen(choice.error());
     return retry_later();
@@ -94,6 +120,9 @@ void Agent::Impl::seek_interface() {
   }
   waiting_for_ = "";
   underlay_ = choice->underlay;
+  in_use_ = underlay_->address;
+  protected_ = choice->protected_addresses;
+  free_the_way();
   log_.info("interface chosen", {{"interface", underlay_->name.view()},
                                  {"address", underlay_->address},
                                  {"public_ip", underlay_->public_ip},
@@ -110,10 +139,13 @@ void Agent::Impl::report_unseen(const Error& error) {
 void Agent::Impl::report_missing(const char* text, const char* reason) {
   if (waiting_for_ == reason) return;
   waiting_for_ = reason;
-  const auto& names = settings_.interface.names;
-  log_.warning(text,
-               {{"wanted", names.empty() ? std::string_view("(default)") : names.items().front().view()},
-                {"reason", reason}});
+  const InterfaceSettings& wish = settings_.interface;
+  const auto ip = text_of(wish.can_reach.value_or(wish.public_ip.value_or(Ip4{})));
+  std::string_view wanted = "(default)";
+  if (wish.can_reach || wish.public_ip) wanted = ip;
+  if (!wish.regexes.empty()) wanted = wish.regexes.items().front();
+  if (!wish.names.empty()) wanted = wish.names.items().front();
+  log_.warning(text, {{"wanted", wanted}, {"reason", reason}});
 }
 
 void Agent::Impl::on_config(std::string_view text) {
@@ -138,6 +170,10 @@ void Agent::Impl::on_config(std::string_view text) {
                                {"vni", config_.vni},
                                {"port", unsigned{config_.port}}});
   enter(State::kListing);
+  if (auto choice = choose_underlay(); choice && choice->underlay) {  // by the network that we know now
+    report_overlap(*choice);
+    protected_ = choice->protected_addresses;
+  }
   judge_peers();
   registry_.follow();
 }
@@ -194,7 +230,7 @@ void Agent::Impl::follow_underlay() {
     dataplane_.doubt();
     soon();
   }
-  auto choice = find_underlay(settings_.interface, kernel_);
+  auto choice = choose_underlay();
   if (!choice || !choice->underlay) {
     // The old address is kept: the data plane outlives its NIC, and the address most often comes back. The
     // doorbell does not bring routes, so that we look by ourselves too.
@@ -208,29 +244,55 @@ void Agent::Impl::follow_underlay() {
   look_backoff_.reset();
   waiting_for_ = "";
   if (interfaces_said_.clear()) log_.info("the interfaces are seen again");
-  if (*choice->underlay == *underlay_) return;
+  const bool changed = *choice->underlay != *underlay_;
+  if (!changed && choice->protected_addresses == protected_) return;
   const bool moved = choice->underlay->public_ip != underlay_->public_ip;
   if (choice->underlay->address != underlay_->address) registry_.reconnect();
   underlay_ = choice->underlay;
-  log_.info("the underlay changed", {{"interface", underlay_->name.view()},
-                                     {"address", underlay_->address},
-                                     {"public_ip", underlay_->public_ip},
-                                     {"mtu", underlay_->mtu}});
+  in_use_ = underlay_->address;
+  const overlay::ProtectedAddresses known = protected_;
+  protected_ = choice->protected_addresses;
+  if (changed) {
+    log_.info("the underlay changed", {{"interface", underlay_->name.view()},
+                                       {"address", underlay_->address},
+                                       {"public_ip", underlay_->public_ip},
+                                       {"mtu", underlay_->mtu}});
+  }
   if (has_data_plane()) {
     auto target = *dataplane_.target();
     target.underlay = *underlay_;
+    target.protected_addresses = protected_;
     dataplane_.set_target(target);
+    refuses_own(target.subnet, "it stays until a restart takes another");
   }
+  free_the_way();
   if (state_ == State::kRunning) {
     if (moved) reclaim();
   } else if (state_ != State::kConfig) {
     judge_peers();  // a claim under way is corrected when it is held
   }
+  report_harmful(known);
+}
+
+void Agent::Impl::report_overlap(const UnderlayChoice& choice) {
+  if (!choice.overlap || overlap_reported_) return;
+  overlap_reported_ = true;
+  log_.warning(
+      "Network overlaps a connected prefix of this machine; subnets that hold what it needs are refused",
+      {{"network", config_.network}, {"connected", choice.overlap->net}});
+}
+
+/// Without a data plane, which looks after its routes itself.
+void Agent::Impl::free_the_way() {
+  if (has_data_plane()) return;
+  const overlay::NetworkConfig known = kept_node_ ? kept_node_->config : config_;
+  dataplane_.free_the_way(protected_, known);
 }
 
 /// Before our subnet is known, nothing is programmed; the kept one is known.
 void Agent::Impl::judge_peers() {
-  overlay::LocalNode local{config_, underlay_->public_ip, std::nullopt, std::nullopt};
+  overlay::LocalNode local{config_,      underlay_->public_ip, std::nullopt,
+                           std::nullopt, underlay_->broadcast, protected_};
   if (degraded_) {
     local.subnet = dataplane_.target()->subnet;
     local.mac = dataplane_.target()->mac;
@@ -261,6 +323,7 @@ void Agent::Impl::on_listing_end() {
         "the network config has no Backend: vxlan here, but flanneld takes udp; say Backend.Type vxlan");
   }
   if (state_ == State::kListing) {
+    recall_address();
     enter(State::kClaiming);
     claim_subnet();
   }
@@ -280,9 +343,41 @@ void Agent::Impl::on_record(const overlay::LeaseRecord& record) {
   if (why == overlay::Ignored::kNo || why == overlay::Ignored::kOurs) return;
   // As long as we have no subnet, a record under our address is most likely our own of an earlier life.
   if (why == overlay::Ignored::kOurPublicIp && state_ != State::kRunning) return;
+  if (is_harmful(why)) return log_harmful(record.key, why);
   const auto key = to_text<overlay::LeaseKey::kMaxText>([&](Writer& out) { write(out, record.key); });
   log_.warning("peer ignored",
                {{"key", key.view()}, {"public_ip", record.value.public_ip}, {"reason", name(why)}});
+}
+
+void Agent::Impl::log_harmful(const overlay::LeaseKey& key, overlay::Ignored why) {
+  static constexpr const char* kText =
+      "peer ignored: its route would hide an address that must be reached directly";
+  const Field subnet("subnet", key.subnet), reason("reason", name(why));
+  const auto* held = why == overlay::Ignored::kHoldsProtected ? protected_.in(key.subnet) : nullptr;
+  if (held == nullptr) return log_.warning(kText, {subnet, reason});
+  log_.warning(kText, {subnet, reason, {"holds", held->ip}, {"which_is", name(held->kind)}});
+}
+
+void Agent::Impl::report_harmful(const overlay::ProtectedAddresses& known) {
+  struct Harmful final : overlay::PeerTable::IgnoredVisitor {
+    Harmful(Impl& the_agent, const overlay::ProtectedAddresses& already) : agent(the_agent), known(already) {}
+    void ignored(const overlay::LeaseKey& key, overlay::Ignored why) override {
+      const bool news = why == overlay::Ignored::kHoldsProtected ? known.in(key.subnet) == nullptr
+                                                                 : known.begin() == known.end();
+      if (is_harmful(why) && news) agent.log_harmful(key, why);
+    }
+    Impl& agent;
+    const overlay::ProtectedAddresses& known;
+  } harmful(*this, known);
+  peers_.visit_ignored(harmful);
+}
+
+bool Agent::Impl::refuses_own(Net4 subnet, const char* what) {
+  const auto* held = protected_.in_own(subnet);
+  if (held == nullptr) return false;
+  log_.error("our subnet holds an address that this node depends on",
+             {{"subnet", subnet}, {"holds", held->ip}, {"which_is", name(held->kind)}, {"then", what}});
+  return true;
 }
 
 void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) {
@@ -325,6 +420,12 @@ void Agent::Impl::on_working(std::string_view endpoint) {
   if (trouble_) log_.info("registry works again", {{"endpoint", endpoint}});
   trouble_ = false;
   troubles_said_.clear();
+}
+
+void Agent::Impl::on_server_address(Ip4 address) {
+  if (std::ranges::find(servers_, address) != servers_.end()) return;
+  servers_[servers_next_++ % kMaxServers] = address;
+  if (underlay_) look_.arm_at_latest_in(0);
 }
 
 // -- convergence --

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "agent/cache.hpp"
@@ -50,6 +51,7 @@ struct Agent::Impl final : registry::Listener {
   void on_lease_lost() override;
   void on_trouble(const registry::Trouble& trouble) override;
   void on_working(std::string_view endpoint) override;
+  void on_server_address(Ip4 address) override;
 
   // -- the way to kRunning --
   void enter(State next);
@@ -57,14 +59,22 @@ struct Agent::Impl final : registry::Listener {
   void on_look();        ///< look_: links or addresses may have changed
   void on_rules_look();  ///< rules_look_: other programs changed nf_tables
   void judge_peers();    ///< by the config and our address, on the way to kRunning
-  void on_retry();       ///< retry_: try again what could not be done in this state
-  void on_redo();        ///< redo_: the data plane, again
+  Result<UnderlayChoice> choose_underlay();
+  void on_retry();  ///< retry_: try again what could not be done in this state
+  void on_redo();   ///< redo_: the data plane, again
   void retry_later() { retry_.arm_in(wait_backoff_.next()); }
   void seek_interface();
   void follow_underlay();  ///< there was an interface: has our address, interface or MTU changed?
   void report_unseen(const Error& error);  ///< the interfaces could not be looked at
   /// Says why there is no interface, once as long as the reason stays the same.
   void report_missing(const char* text, const char* reason);
+  void report_overlap(const UnderlayChoice& choice);
+  void free_the_way();
+  /// Names the peers whose subnet holds a protected address, but not those that held one of `known` already.
+  void report_harmful(const overlay::ProtectedAddresses& known);
+  void log_harmful(const overlay::LeaseKey& key, overlay::Ignored why);
+  /// Whether a subnet that would be ours holds a protected address; said with `what` becomes of it.
+  bool refuses_own(Net4 subnet, const char* what);
 
   // -- convergence --
   void soon() { converge_.arm_at_latest_in(0); }
@@ -94,7 +104,8 @@ struct Agent::Impl final : registry::Listener {
   void check_lease();
   void claim_later() { claim_retry_.arm_in(claim_backoff_.next()); }
   void on_claim_retry();
-  void lost_claim();  ///< somebody was first, or stands in the way
+  void lost_claim();      ///< somebody was first, or stands in the way
+  void recall_address();  ///< where no state file does it
   void adopt_or_choose(std::optional<overlay::LeaseKey>& key, std::int64_t& mod_revision, bool& always_write);
   std::optional<Net4> previous_subnet();  ///< of this node, as its files say
   bool in_range(Net4 subnet) const;
@@ -141,6 +152,12 @@ struct Agent::Impl final : registry::Listener {
   State state_ = State::kInterface;
   const char* waiting_for_ = "";  ///< last reason logged for having no interface
   std::optional<Underlay> underlay_;
+  std::optional<Ip4> in_use_;  ///< our address there, now or in an earlier life
+  overlay::ProtectedAddresses protected_;
+  bool overlap_reported_ = false;
+  static constexpr std::size_t kMaxServers = 24;  ///< endpoints, and names that change their address
+  std::array<Ip4, kMaxServers> servers_{};        ///< addresses of the registry's; 0.0.0.0: none
+  std::size_t servers_next_ = 0;                  ///< the oldest one gives way
   overlay::NetworkConfig config_;
   std::optional<Mac> mac_;
   std::optional<Own> own_;

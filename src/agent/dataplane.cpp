@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/dataplane.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace flannelette::agent {
@@ -32,12 +33,51 @@ struct Judge final : kernel::EntryVisitor {
   PeerTable& peers;
 };
 
+/// The routes that lead one of these addresses into the overlay.
+struct Harmful final : kernel::EntryVisitor {
+  explicit Harmful(const overlay::ProtectedAddresses& list) : addresses(list) {}
+  void entry(const overlay::Neighbour&) override {}
+  void entry(const overlay::Fdb&) override {}
+  void entry(const overlay::Route& route) override {
+    if (count < routes.size() && addresses.in(route.destination) != nullptr) routes[count++] = route;
+  }
+  void entry(const overlay::NextHop&) override {}
+  const overlay::ProtectedAddresses& addresses;
+  std::array<overlay::Route, overlay::ProtectedAddresses::kMax> routes{};
+  std::size_t count = 0;
+};
+
 }  // namespace
 
 void Dataplane::set_target(const Target& target) {
   target_ = target;
   doubted_ = true;
-  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac});
+  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
+                    target.underlay.broadcast, target.protected_addresses});
+}
+
+void Dataplane::free_the_way(const overlay::ProtectedAddresses& addresses,
+                             const overlay::NetworkConfig& config) {
+  const auto device = kernel_.find_device(overlay::device_name(config.vni));
+  if (!device || !*device) return;
+  const int index = (*device)->index;
+  const bool hidden = std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
+    const auto way = kernel_.route_to(address.ip);
+    return way && *way && (*way)->link_index == index;
+  });
+  Harmful harmful(addresses);
+  if (!hidden || !kernel_.dump_entries(index, config.network, harmful)) return;
+  kernel_.begin(index, config.network);
+  for (const overlay::Route& route : std::span(harmful.routes).first(harmful.count)) {
+    log_.warning("a route of an earlier run hides what this node depends on; removed",
+                 {{"subnet", route.destination}});
+    kernel_.queue({.kind = Change::Kind::kDeleteRoute,
+                   .subnet = route.destination,
+                   .mac = {},
+                   .remote = {},
+                   .metric = route.metric});
+  }
+  (void)kernel_.finish();  // what is left the data plane's first audit will find
 }
 
 Result<void> Dataplane::converge(Millis now) {

@@ -26,6 +26,7 @@ class Dataplane {
     Underlay underlay;
     Net4 subnet;  ///< ours, host bits cleared
     Mac mac;
+    overlay::ProtectedAddresses protected_addresses;
   };
 
   Dataplane(kernel::Kernel& kernel, Files& files, Log& log, const Settings& settings,
@@ -39,6 +40,9 @@ class Dataplane {
 
   void set_target(const Target& target);
   const std::optional<Target>& target() const { return target_; }
+  /// As long as there is no target: takes out those routes of an earlier run that lead a protected address
+  /// into the overlay, since behind it the registry is out of reach.
+  void free_the_way(const overlay::ProtectedAddresses& addresses, const overlay::NetworkConfig& config);
   /// Everything but the peers' entries is to be looked at again.
   void doubt() { doubted_ = true; }
   /// The traffic rules, ours and those of others, are to be looked at again; with who changed nf_tables.

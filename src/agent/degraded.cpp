@@ -15,10 +15,15 @@ void Agent::Impl::on_waited() {
 void Agent::Impl::use_kept_state() {
   const bool unheard = state_ == State::kConfig || (state_ == State::kListing && !listing_);
   if (!waited_ || degraded_ || !unheard) return;
-  if (!kept_node_) return;
+  if (!kept_node_ || kept_node_->subnet.length == 0) return;
+  if (refuses_own(kept_node_->subnet, "wait for the registry")) {
+    kept_node_->subnet = {};
+    return;
+  }
   degraded_ = true;
-  dataplane_.set_target({kept_node_->config, *underlay_, kept_node_->subnet, kept_node_->mac});
+  dataplane_.set_target({kept_node_->config, *underlay_, kept_node_->subnet, kept_node_->mac, protected_});
   const std::size_t peers = cache_.load_peers(peers_);
+  report_harmful({});
   log_.warning("the registry does not answer; this node comes up as it was, degraded",
                {{"subnet", kept_node_->subnet}, {"peers", std::uint64_t{peers}}});
   soon();

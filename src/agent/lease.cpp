@@ -13,6 +13,7 @@ namespace {
 
 /// A lost race is run again at once, but not for ever.
 constexpr int kMaxLostRaces = 20;
+constexpr const char* kTakeAnother = "taking another";
 
 LeaseKey key_of(Net4 subnet) {
   LeaseKey key;
@@ -36,11 +37,30 @@ std::optional<Net4> Agent::Impl::previous_subnet() {
   return subnet && in_range(*subnet) ? subnet : std::nullopt;
 }
 
+/// Our record of an earlier life says which of our addresses was in use, if the MAC in it proves that it is
+/// ours: another node's may well stand under a virtual address that has come to us since.
+void Agent::Impl::recall_address() {
+  if (kept_node_) return;
+  const auto previous = previous_subnet();
+  const auto device = kernel_.find_device(overlay::device_name(config_.vni));
+  const auto own = previous ? peers_.find_holder(*previous) : std::nullopt;
+  if (!own || !device || !*device || own->mac != (*device)->mac) return;
+  in_use_ = own->public_ip;
+  const auto choice = choose_underlay();
+  if (!choice || !choice->underlay || choice->underlay->public_ip != own->public_ip) {
+    in_use_ = underlay_->address;
+    return;
+  }
+  underlay_ = choice->underlay;
+  judge_peers();
+}
+
 /// Our own record first, then the subnet of the subnet file, then any that is free; `key` stays empty if
 /// there is none.
 void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mod_revision,
                                   bool& always_write) {
-  const auto previous = previous_subnet();
+  const auto before = previous_subnet();
+  const auto previous = before && refuses_own(*before, kTakeAnother) ? std::nullopt : before;
   auto device = kernel_.find_device(overlay::device_name(config_.vni));
   const std::optional<Mac> device_mac = device && *device ? std::optional<Mac>((*device)->mac) : std::nullopt;
 
@@ -55,8 +75,12 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
       always_write = !(mac_known && device_mac == own->mac) && previous != own->key.subnet;
       return;
     }
-    log_.info("our earlier subnet does not fit the network config any more; taking another",
-              {{"subnet", own->key.subnet}, {"network", config_.network}});
+    if (protected_.in_own(own->key.subnet) == nullptr) {
+      log_.info("our earlier subnet does not fit the network config any more; taking another",
+                {{"subnet", own->key.subnet}, {"network", config_.network}});
+    } else if (before != own->key.subnet) {
+      refuses_own(own->key.subnet, kTakeAnother);
+    }
   }
   if (!mac_ && device_mac) mac_ = device_mac;
   if (!mac_ && kept_node_) mac_ = kept_node_->mac;
@@ -168,7 +192,7 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
                            {"kind", result.reservation ? "reservation"
                                     : result.written   ? "written"
                                                        : "kept"}});
-  dataplane_.set_target({config_, *underlay_, own_->key.subnet, *mac_});
+  dataplane_.set_target({config_, *underlay_, own_->key.subnet, *mac_, protected_});
   if (!result.told) {  // the table learns it at once; the watch brings the same revision later
     overlay::LeaseRecord record;
     record.key = own_->key;

@@ -8,6 +8,7 @@
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/kernel/kernel.hpp"
+#include "flannelette/overlay/protected.hpp"
 
 /// Which interface carries the overlay, and what our address is there. A pure choice over what the kernel
 /// shows.
@@ -20,6 +21,7 @@ struct Underlay {
   Ip4 address;    ///< ours on the interface
   Ip4 public_ip;  ///< what peers send to
   Ip4 local;      ///< outer source of our packets: public_ip if some interface here has it, else `address`
+  Ip4 broadcast;  ///< of the prefix that `address` is in; 0.0.0.0: it has none
   bool operator==(const Underlay&) const = default;
 };
 
@@ -27,19 +29,34 @@ struct Underlay {
 struct Surroundings {
   std::span<const kernel::Link> links;
   std::span<const kernel::Address> addresses;
-  std::optional<int> default_route_link;
+  std::optional<kernel::RouteAnswer> default_route;
   std::optional<kernel::RouteAnswer> reached;  ///< answer for InterfaceSettings::can_reach, if that was asked
+  std::span<const kernel::RouteAnswer> ways{};  ///< the default route, and those to the registry's servers
 };
 
-/// The choice, or why there is none yet (static text: "no interface has this name or address", ...).
+/// What we know of ourselves when we choose.
+struct Known {
+  std::optional<Ip4> in_use{};      ///< our address so far: it stays as long as it is there
+  Net4 network{};                   ///< of the overlay; 0.0.0.0/0: not known yet
+  std::optional<Net4> subnet{};     ///< ours
+  std::span<const Ip4> registry{};  ///< addresses of its servers, as far as known
+};
+
+/// The choice, or why there is none yet (static text: "no interface here is the one asked for", ...).
 struct UnderlayChoice {
-  std::optional<Underlay> underlay;
+  std::optional<Underlay> underlay{};
   const char* missing = "";
+  /// With `underlay`: those in Network, all but kHost as long as that is not known.
+  overlay::ProtectedAddresses protected_addresses{};
+  /// A connected prefix that overlaps Network, and is neither ours nor within our subnet.
+  std::optional<kernel::Address> overlap{};
 };
 
-UnderlayChoice choose_underlay(const InterfaceSettings& settings, const Surroundings& here);
+UnderlayChoice choose_underlay(const InterfaceSettings& settings, const Surroundings& here,
+                               const Known& known = {});
 
 /// Asks the kernel and chooses.
-Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::Kernel& kernel);
+Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::Kernel& kernel,
+                                     const Known& known);
 
 }  // namespace flannelette::agent

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/address.hpp"
 
+#include <algorithm>
+
 #include "flannelette/base/ip.hpp"
 
 namespace flannelette::io {
@@ -17,6 +19,18 @@ std::optional<Address> parse_address(std::string_view text) {
     return address;
   }
   return std::nullopt;
+}
+
+std::optional<Ip4> ip4_of(const Address& address) {
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const std::uint8_t* bytes = address.bytes.data();
+  if (address.v6) {
+    if (!std::equal(kMapped.begin(), kMapped.end(), bytes)) return std::nullopt;
+    bytes += kMapped.size();
+  }
+  Ip4 ip;
+  for (int i = 0; i < 4; ++i) ip.value = ip.value << 8 | bytes[i];
+  return ip;
 }
 
 }  // namespace flannelette::io

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "flannelette/base/ip.hpp"
+
 namespace flannelette::io {
 
 /// An address without its port, in the form that crosses the pipe from the child.
@@ -18,5 +20,7 @@ struct Address {
 
 /// Dotted IPv4, or IPv6 without brackets.
 std::optional<Address> parse_address(std::string_view text);
+/// The IPv4 address that packets go to, also of one mapped into IPv6; nullopt: it is an IPv6 address.
+std::optional<Ip4> ip4_of(const Address& address);
 
 }  // namespace flannelette::io

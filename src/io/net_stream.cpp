@@ -77,7 +77,7 @@ struct NetStream::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  void open(const Endpoint& to, Listener& who);
+  void open(const Endpoint& to, Listener& who, Delegate<void(Ip4)> on_address);
   Result<void> write(std::string_view bytes);
   void close();
 
@@ -108,6 +108,7 @@ struct NetStream::Impl {
   Resolver resolver;
   std::unique_ptr<TlsSession> session;
   Listener* listener = nullptr;
+  Delegate<void(Ip4)> told_address;
   bool* destroyed = nullptr;  ///< told by the destructor, while a callback runs
   unsigned connection = 0;    ///< changes when a connection ends: callbacks compare it
   State state = State::kIdle;
@@ -124,8 +125,9 @@ struct NetStream::Impl {
   std::array<char, kWriteBuffer> out;
 };
 
-void NetStream::Impl::open(const Endpoint& to, Listener& who) {
+void NetStream::Impl::open(const Endpoint& to, Listener& who, Delegate<void(Ip4)> on_address) {
   close();
+  told_address = on_address;
   endpoint = to;
   listener = &who;
   address_count = 0;
@@ -237,6 +239,7 @@ void NetStream::Impl::connect_next() {
 }
 
 Result<void> NetStream::Impl::connect(const Address& address) {
+  if (const auto ip = ip4_of(address); ip && told_address) told_address(*ip);
   const int family = address.v6 ? AF_INET6 : AF_INET;
   fd = UniqueFd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return system_error("socket", errno);
@@ -357,7 +360,9 @@ void NetStream::Impl::deliver(const Error& error) {
 
 NetStream::NetStream(Loop& loop, const TcpSettings& tcp, TlsContext& tls) : impl_(new Impl(loop, tcp, tls)) {}
 NetStream::~NetStream() = default;
-void NetStream::open(const Endpoint& endpoint, Listener& listener) { impl_->open(endpoint, listener); }
+void NetStream::open(const Endpoint& endpoint, Listener& listener) {
+  impl_->open(endpoint, listener, on_address_);
+}
 Result<void> NetStream::write(std::string_view bytes) { return impl_->write(bytes); }
 void NetStream::close() { impl_->close(); }
 

@@ -28,14 +28,14 @@ Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
   });
 }
 
-Result<std::optional<int>> default_route_link(Netlink& netlink) {
-  std::optional<int> best;
+Result<std::optional<RouteAnswer>> default_route(Netlink& netlink) {
+  std::optional<RouteAnswer> best;
   std::uint32_t best_metric = 0;
   FLT_TRY(dump_main_routes(netlink, 0, [&](const MainRoute& route) {
     if (route.destination.length != 0 || route.type != RTN_UNICAST || route.dead || route.first_link == 0)
       return;
     if (best && best_metric <= route.metric) return;
-    best = route.first_link;
+    best = RouteAnswer{route.first_link, {}, route.gateway};
     best_metric = route.metric;
   }));
   return best;

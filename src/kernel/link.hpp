@@ -8,7 +8,7 @@
 namespace flannelette::kernel {
 
 Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor);
-Result<std::optional<int>> default_route_link(Netlink& netlink);
+Result<std::optional<RouteAnswer>> default_route(Netlink& netlink);
 Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, Ip4 destination);
 
 }  // namespace flannelette::kernel

@@ -45,8 +45,8 @@ Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) {
 Result<void> NetlinkKernel::dump_addresses(AddressVisitor& visitor) {
   return kernel::dump_addresses(impl_->route, 0, visitor);
 }
-Result<std::optional<int>> NetlinkKernel::default_route_link() {
-  return kernel::default_route_link(impl_->route);
+Result<std::optional<RouteAnswer>> NetlinkKernel::default_route() {
+  return kernel::default_route(impl_->route);
 }
 Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(Ip4 destination) {
   return kernel::route_to(impl_->route, destination);

@@ -34,13 +34,16 @@ struct Draft {
   bool enable_ipv4 = true;
   bool enable_ipv6 = false;
   bool nftables = false;
-  Net4 network;
+  std::optional<Net4> network;
   std::uint64_t subnet_len = 0;
   Ip4 subnet_min;
   Ip4 subnet_max;
   BackendDraft backend;
   std::optional<ConfigProblem> fault;
 };
+
+/// No pod can be there: 0/8, loopback, link-local, multicast. 240/4 some clouds give to pods.
+constexpr Net4 kReserved[] = {{{0}, 8}, {{127u << 24}, 8}, {{0xa9fe0000}, 16}, {{224u << 24}, 4}};
 
 bool is_net6(std::string_view text) {
   const std::size_t slash = text.find('/');
@@ -167,7 +170,7 @@ class ConfigReader {
     return true;
   }
 
-  bool network(const char* key, Net4& out) {
+  bool network(const char* key, std::optional<Net4>& out) {
     constexpr const char* kWhy = "invalid IPv4 CIDR format, expected a text like 10.42.0.0/16";
     const Token token = document_.next();
     if (token != Token::kString) return wrong(token, key, kWhy);
@@ -212,12 +215,18 @@ class ConfigReader {
   std::optional<ConfigProblem>* fault_ = nullptr;
 };
 
-/// flanneld's rules for subnets, in its order and with its texts; the last one is ours (flanneld ends as "out
-/// of subnets").
+/// flanneld's rules for subnets, in its order and with its texts; those about 0.0.0.0/0 and what is reserved
+/// are ours, and the last one (flanneld ends as "out of subnets").
 std::optional<ConfigProblem> check_subnets(const Draft& draft, NetworkConfig& config) {
-  const Net4 network = draft.network;
-  if (network.length == 0)
+  if (!draft.network)
     return ConfigProblem{"Network", "please define a correct Network parameter in the flannel config"};
+  const Net4 network = *draft.network;
+  if (network.length == 0) return ConfigProblem{"Network", "0.0.0.0/0 is no IPv4 network"};
+  for (const Net4& reserved : kReserved) {
+    if (!reserved.contains(network)) continue;
+    return ConfigProblem{
+        "Network", "no pod can have an address in 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/4"};
+  }
   if (draft.subnet_len > 0) {
     if (draft.subnet_len > 30) return ConfigProblem{"SubnetLen", "SubnetLen must be less than /31"};
     if (draft.subnet_len < network.length + 2u) {

@@ -11,11 +11,13 @@ std::string_view name(Ignored reason) {
     case Ignored::kUnreadable: return "its value is not a lease";
     case Ignored::kBadSubnet: return "its subnet is not a subnet of the network";
     case Ignored::kOverlapsOurs: return "its subnet overlaps ours";
-    case Ignored::kBadPublicIp: return "its public IP is not a unicast address";
+    case Ignored::kBadPublicIp: return "its public IP is not a unicast address of one host";
     case Ignored::kOurPublicIp: return "its public IP is ours";
     case Ignored::kBadMac: return "its VTEP MAC is missing or not unicast";
     case Ignored::kOurMac: return "its VTEP MAC is ours";
     case Ignored::kOtherVni: return "its VNI is not ours";
+    case Ignored::kHoldsProtected: return "its subnet holds an address that this node depends on";
+    case Ignored::kHoldsPublicIp: return "its subnet holds its own public IP";
     case Ignored::kConflict: return "it conflicts with another record";
   }
   return "";

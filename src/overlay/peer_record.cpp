@@ -84,8 +84,11 @@ Ignored judge_record(const PeerRecord& record, const LocalNode& local) {
     return Ignored::kBadSubnet;
   }
   if (local.subnet && subnet.overlaps(*local.subnet)) return Ignored::kOverlapsOurs;
-  if (!is_unicast(public_ip) || is_loopback(public_ip)) return Ignored::kBadPublicIp;
+  if (!is_unicast(public_ip) || is_loopback(public_ip) || public_ip == local.broadcast)
+    return Ignored::kBadPublicIp;
   if (public_ip == local.public_ip) return Ignored::kOurPublicIp;
+  if (local.protected_addresses.in(subnet) != nullptr) return Ignored::kHoldsProtected;
+  if (subnet.contains(public_ip)) return Ignored::kHoldsPublicIp;
   if (record.value_form() == Form::kVxlanWithoutData || record.mac.zero() || !record.mac.unicast())
     return Ignored::kBadMac;
   if (local.mac && record.mac == *local.mac) return Ignored::kOurMac;

@@ -8,10 +8,12 @@
 namespace flannelette::overlay {
 namespace {
 
-bool usable(const PeerRecord& record, const NetworkConfig& config) {
+bool usable(const PeerRecord& record, const LocalNode& local) {
+  const NetworkConfig& config = local.config;
   const Ip4 base{record.base};
-  return record.hash6 == 0 && record.length == config.subnet_len && record.subnet().aligned() &&
-         base >= config.subnet_min && base <= config.subnet_max;
+  return local.protected_addresses.in_own(record.subnet()) == nullptr && record.hash6 == 0 &&
+         record.length == config.subnet_len && record.subnet().aligned() && base >= config.subnet_min &&
+         base <= config.subnet_max;
 }
 
 bool is_vxlan(const PeerRecord& record) {
@@ -36,20 +38,33 @@ bool takes(const PeerRecord& record, Net4 network) {
 using GapVisit = FunctionRef<bool(std::uint64_t first, std::uint64_t count)>;
 
 /// Walks the runs of free subnets in order. Slots are the subnets from SubnetMin on, numbered from 0.
-void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& config, GapVisit visit) {
+void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& config,
+                  const ProtectedAddresses& protected_addresses, GapVisit visit) {
   const int shift = 32 - config.subnet_len;
   const std::uint32_t min = config.subnet_min.value;
   const std::uint64_t slots = (std::uint64_t{config.subnet_max.value - min} >> shift) + 1;
+  const auto visit_unprotected = [&](std::uint64_t first, std::uint64_t end) {
+    while (first < end) {
+      std::uint64_t stop = end;
+      for (const ProtectedAddress& address : protected_addresses) {
+        const std::uint64_t slot = (std::uint64_t{address.ip.value} - min) >> shift;
+        if (address.ip.value >= min && slot >= first && slot < stop) stop = slot;
+      }
+      if (stop > first && !visit(first, stop - first)) return false;
+      first = stop + 1;
+    }
+    return true;
+  };
   std::uint64_t next = 0;
   for (const PeerRecord& record : records) {
     if (!takes(record, config.network) || record.end() < min) continue;
     const std::uint64_t first = record.start() <= min ? 0 : (record.start() - min) >> shift;
     const std::uint64_t last = (record.end() - min) >> shift;
     if (first >= slots) break;
-    if (first > next && !visit(next, first - next)) return;
+    if (!visit_unprotected(next, first)) return;
     next = std::max(next, last + 1);
   }
-  if (next < slots) visit(next, slots - next);
+  visit_unprotected(next, slots);
 }
 
 }  // namespace
@@ -57,10 +72,10 @@ void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& co
 std::optional<PeerTable::Own> PeerTable::find_own(Ip4 public_ip) const {
   impl_->ensure_sorted();
   if (public_ip.value == 0) return std::nullopt;
-  const NetworkConfig& config = impl_->local.config;
+  const LocalNode& local = impl_->local;
   const PeerRecord* best = nullptr;
   const auto better = [&](const PeerRecord& a, const PeerRecord& b) {
-    if (usable(a, config) != usable(b, config)) return usable(a, config);
+    if (usable(a, local) != usable(b, local)) return usable(a, local);
     if (is_vxlan(a) != is_vxlan(b)) return is_vxlan(a);
     return a.mod_revision.value() > b.mod_revision.value();
   };
@@ -72,7 +87,7 @@ std::optional<PeerTable::Own> PeerTable::find_own(Ip4 public_ip) const {
   return Own{best->key(),
              best->mac,
              is_vxlan(*best),
-             usable(*best, config),
+             usable(*best, local),
              best->create_revision.value(),
              best->mod_revision.value()};
 }
@@ -96,14 +111,15 @@ bool PeerTable::taken(Net4 subnet) const {
 std::optional<Net4> PeerTable::choose_free(const NetworkConfig& config, Random& random) const {
   impl_->ensure_sorted();
   std::uint64_t free = 0;
-  for_each_gap(impl_->records, config, [&](std::uint64_t, std::uint64_t count) {
+  const auto& avoided = impl_->local.protected_addresses;
+  for_each_gap(impl_->records, config, avoided, [&](std::uint64_t, std::uint64_t count) {
     free += count;
     return true;
   });
   if (free == 0) return std::nullopt;
   std::uint64_t wanted = random.below(free);
   std::uint64_t slot = 0;
-  for_each_gap(impl_->records, config, [&](std::uint64_t first, std::uint64_t count) {
+  for_each_gap(impl_->records, config, avoided, [&](std::uint64_t first, std::uint64_t count) {
     slot = first + wanted;
     if (wanted < count) return false;
     wanted -= count;

@@ -33,7 +33,7 @@ TEST_SUITE("kernel/link") {
   TEST_CASE("the default route's link is that of the lowest metric in table main") {
     REQUIRE_MEANS(namespaces(), program("ip"));
     KernelNode n("klink2");
-    auto none = n.kernel.default_route_link();
+    auto none = n.kernel.default_route();
     REQUIRE(none);
     CHECK_FALSE(*none);
     for (const char* name : {"eth0", "eth1"}) {
@@ -43,15 +43,19 @@ TEST_SUITE("kernel/link") {
     const int eth0 = std::stoi(ip("-o link show eth0"));
     const int eth1 = std::stoi(ip("-o link show eth1"));
     ip("route add default dev eth0 table 100");
-    CHECK_FALSE(*n.kernel.default_route_link());
+    CHECK_FALSE(*n.kernel.default_route());
     ip("route add unreachable default metric 4000");
-    CHECK_FALSE(*n.kernel.default_route_link());
+    CHECK_FALSE(*n.kernel.default_route());
     ip("route add default dev eth0 metric 100");
-    CHECK(*n.kernel.default_route_link() == eth0);
+    CHECK((*n.kernel.default_route())->link_index == eth0);
     ip("route add default dev eth1 metric 50");
-    CHECK(*n.kernel.default_route_link() == eth1);
+    CHECK((*n.kernel.default_route())->link_index == eth1);
     ip("route add default dev eth0");
-    CHECK(*n.kernel.default_route_link() == eth0);
+    CHECK((*n.kernel.default_route())->link_index == eth0);
+    CHECK((*n.kernel.default_route())->gateway == Ip4{});
+    ip("address add 192.0.2.5/24 dev eth0");
+    ip("route replace default via 192.0.2.1 dev eth0");
+    CHECK((*n.kernel.default_route())->gateway == ip4("192.0.2.1"));
   }
 
   TEST_CASE("a route look-up answers link, source and gateway, or that there is none") {

@@ -336,9 +336,9 @@ TEST_SUITE("agent/dataplane") {
 
   TEST_CASE("any single call of the kernel fails at any time: everything is right in the end") {
     for (const Call call :
-         {Call::kDumpLinks, Call::kDumpAddresses, Call::kDefaultRouteLink, Call::kFindDevice,
-          Call::kCreateDevice, Call::kChangeDevice, Call::kSetDeviceAddress, Call::kDumpEntries,
-          Call::kFinish, Call::kApplyRules, Call::kInspectFirewall, Call::kIpForward, Call::kQuietDevice}) {
+         {Call::kDumpLinks, Call::kDumpAddresses, Call::kDefaultRoute, Call::kFindDevice, Call::kCreateDevice,
+          Call::kChangeDevice, Call::kSetDeviceAddress, Call::kDumpEntries, Call::kFinish, Call::kApplyRules,
+          Call::kInspectFirewall, Call::kIpForward, Call::kQuietDevice}) {
       CAPTURE(static_cast<int>(call));
       World world;
       world.put_peer(200);

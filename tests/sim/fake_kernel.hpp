@@ -30,7 +30,7 @@ class FakeKernel final : public kernel::Kernel {
   enum class Call {
     kDumpLinks,
     kDumpAddresses,
-    kDefaultRouteLink,
+    kDefaultRoute,
     kRouteTo,
     kFindDevice,
     kCreateDevice,
@@ -178,9 +178,10 @@ class FakeKernel final : public kernel::Kernel {
     return {};
   }
 
-  Result<std::optional<int>> default_route_link() override {
-    FLT_TRY(fault(Call::kDefaultRouteLink));
-    return default_link;
+  Result<std::optional<kernel::RouteAnswer>> default_route() override {
+    FLT_TRY(fault(Call::kDefaultRoute));
+    if (!default_link) return std::optional<kernel::RouteAnswer>{};
+    return std::optional(kernel::RouteAnswer{*default_link, {}, default_gateway});
   }
 
   Result<std::optional<kernel::RouteAnswer>> route_to(Ip4 destination) override {
@@ -190,6 +191,11 @@ class FakeKernel final : public kernel::Kernel {
       const kernel::Link* link = find(links, address.link_index);
       if (link == nullptr || !link->up || !address.net.contains(destination)) continue;
       if (best == nullptr || best->net.length < address.net.length) best = &address;
+    }
+    for (const auto& [key, route] : routes) {  // the longest prefix, ours at most in its place
+      if (!key.first.contains(destination) || (best != nullptr && best->net.length >= key.first.length))
+        continue;
+      return std::optional(kernel::RouteAnswer{route.link, {}, route.gateway});
     }
     if (best != nullptr) return std::optional(kernel::RouteAnswer{best->link_index, best->net.base, {}});
     if (!default_link) return std::optional<kernel::RouteAnswer>{};

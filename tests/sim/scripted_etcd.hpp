@@ -75,6 +75,7 @@ class ScriptedEtcd {
   void expire_tokens() { tokens_.clear(); }
 
   // --- Faults. ---
+  std::map<std::string, Ip4> names;                   ///< of hosts that are no literal addresses
   void set_down(const std::string& host, bool down);  ///< connections to it are refused, those there are cut
   void cut_all();
   void silence(bool on) {

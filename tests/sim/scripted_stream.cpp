@@ -26,6 +26,9 @@ void ScriptedStream::open(const io::Endpoint& endpoint, Listener& listener) {
   listener_ = &listener;
   host_ = endpoint.host.view();
   ++etcd_.connections_;
+  const auto name = etcd_.names.find(host_);
+  const auto address = name != etcd_.names.end() ? std::optional(name->second) : parse_ip4(host_);
+  if (address && on_address_) on_address_(*address);
   timer_.arm_in(etcd_.delay);
 }
 

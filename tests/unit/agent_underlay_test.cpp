@@ -21,9 +21,10 @@ struct Machine {
   std::vector<kernel::Address> addresses{address(1, "127.0.0.1/8"), address(2, "169.254.3.4/16"),
                                          address(2, "192.168.7.2/24"), address(3, "203.0.113.5/24"),
                                          address(5, "10.9.9.9/24")};
-  std::optional<int> default_route = 2;
+  std::optional<kernel::RouteAnswer> default_route = kernel::RouteAnswer{2, {}, ip("192.168.7.1")};
   std::optional<kernel::RouteAnswer> reached;
   InterfaceSettings settings;
+  Known known;
 
   Machine() {
     links[0].loopback = true;
@@ -46,7 +47,7 @@ struct Machine {
     return made;
   }
   UnderlayChoice choose() const {
-    return choose_underlay(settings, {links, addresses, default_route, reached});
+    return choose_underlay(settings, {links, addresses, default_route, reached}, known);
   }
   Underlay chosen() const {
     const UnderlayChoice choice = choose();
@@ -168,27 +169,97 @@ TEST_SUITE("agent/underlay") {
   }
 
   TEST_CASE(
-      "of several addresses: not a deprecated one, one for the world before a link-local one, one that stays "
-      "before a lease") {
+      "of several addresses: not a deprecated one, one for the world before a link-local one, a real prefix "
+      "before a /32, else as the kernel has them") {
     Machine machine;
     REQUIRE(machine.settings.names.add("wlan0"));
-    CHECK(machine.missing() == "the interface has no IPv4 address");
+    CHECK(machine.missing() == "the interface has no IPv4 address that peers can reach");
     auto add = [&](const char* net) -> kernel::Address& {
       machine.addresses.push_back(Machine::address(4, net));
       return machine.addresses.back();
     };
     add("10.5.0.9/24").deprecated = true;
-    CHECK(machine.missing() == "the interface has no IPv4 address");
+    CHECK(machine.missing() == "the interface has no IPv4 address that peers can reach");
     add("10.5.0.8/24").link_scope = true;
     CHECK(machine.chosen().address == ip("10.5.0.8"));
-    add("10.5.0.7/24").permanent = false;
+    add("10.5.0.7/32");
     CHECK(machine.chosen().address == ip("10.5.0.7"));
     add("10.5.0.6/24").secondary = true;
     CHECK(machine.chosen().address == ip("10.5.0.6"));
-    add("10.5.0.5/24");
+    add("10.5.0.5/24").permanent = false;
     CHECK(machine.chosen().address == ip("10.5.0.5"));
     add("10.5.0.4/24");
     CHECK(machine.chosen().address == ip("10.5.0.5"));
+  }
+
+  TEST_CASE("the address in use stays as long as it is there; a link-local one gives way to a better one") {
+    Machine machine;
+    machine.addresses.push_back(Machine::address(2, "192.168.7.100/32"));
+    machine.known.in_use = ip("192.168.7.100");
+    SUBCASE("by the default route") {}
+    SUBCASE("by name") { REQUIRE(machine.settings.names.add("eth0")); }
+    SUBCASE("by a regular expression for addresses") { REQUIRE(machine.settings.regexes.add("^192\\.168")); }
+    SUBCASE("by a regular expression for names") { REQUIRE(machine.settings.regexes.add("^eth")); }
+    CHECK(machine.chosen().address == ip("192.168.7.100"));
+    machine.addresses.pop_back();
+    CHECK(machine.chosen().address == ip("192.168.7.2"));
+    machine.known.in_use = ip("169.254.3.4");
+    CHECK(machine.chosen().address == ip("192.168.7.2"));
+  }
+
+  TEST_CASE("a regular expression passes over loopback, flannel's devices and our pods") {
+    Machine machine;
+    machine.links.push_back(Machine::link(6, "flannel.1"));
+    machine.links.push_back(Machine::link(7, "cni0"));
+    machine.addresses.insert(machine.addresses.begin(), Machine::address(6, "192.168.8.0/32"));
+    machine.addresses.insert(machine.addresses.begin(), Machine::address(7, "10.244.3.1/24"));
+    machine.known.subnet = parse_net4("10.244.3.0/24");
+    SUBCASE("by address") { REQUIRE(machine.settings.regexes.add("^1(0\\.244|27|92)\\.")); }
+    SUBCASE("by name") { REQUIRE(machine.settings.regexes.add("^(lo|flannel|eth)")); }
+    CHECK(machine.chosen().public_ip == ip("192.168.7.2"));
+  }
+
+  TEST_CASE("a loopback interface may carry the overlay by an address that is routed to it") {
+    Machine machine;
+    machine.addresses.push_back(Machine::address(1, "198.51.100.7/32"));
+    SUBCASE("by name") { REQUIRE(machine.settings.names.add("lo")); }
+    SUBCASE("by a regular expression") { REQUIRE(machine.settings.regexes.add("^lo$")); }
+    CHECK(machine.chosen().public_ip == ip("198.51.100.7"));
+  }
+
+  TEST_CASE("a PublicIP that no peer can reach is refused however it was found") {
+    Machine machine;
+    const std::string unreachable =
+        "peers reach no loopback, multicast or unspecified address; it cannot be the public one";
+    SUBCASE("--iface=ADDRESS") {
+      REQUIRE(machine.settings.names.add("127.0.0.1"));
+      CHECK(machine.missing() == unreachable);
+    }
+    SUBCASE("--iface=lo") {
+      REQUIRE(machine.settings.names.add("lo"));
+      CHECK(machine.missing() == "the interface has no IPv4 address that peers can reach");
+    }
+    SUBCASE("a regular expression that matches nothing else") {
+      REQUIRE(machine.settings.regexes.add("^127\\.|^lo"));
+      CHECK(machine.missing() == "no interface here is the one asked for");
+    }
+    SUBCASE("--iface-can-reach") {
+      machine.settings.can_reach = ip("127.0.0.1");
+      machine.reached = kernel::RouteAnswer{1, ip("127.0.0.1"), {}};
+      CHECK(machine.missing() == unreachable);
+    }
+    SUBCASE("--public-ip") {
+      for (const char* wrong : {"127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255"}) {
+        machine.settings.public_ip = ip(wrong);
+        CHECK(machine.missing() == unreachable);
+      }
+    }
+    SUBCASE("a flannel device by name") {
+      machine.links.push_back(Machine::link(6, "flannel.1"));
+      machine.addresses.push_back(Machine::address(6, "10.244.3.0/32"));
+      REQUIRE(machine.settings.names.add("flannel.1"));
+      CHECK(machine.missing() == "a flannel device cannot carry the overlay");
+    }
   }
 
   TEST_CASE("an interface that is down is waited for") {
@@ -201,7 +272,7 @@ TEST_SUITE("agent/underlay") {
 
   TEST_CASE("a link that goes away between the two dumps is no choice") {
     Machine machine;
-    machine.default_route = 77;
+    machine.default_route->link_index = 77;
     CHECK(machine.missing() == "the interface went away while we looked");
   }
 }

@@ -8,6 +8,21 @@
 namespace flannelette::registry {
 
 TEST_SUITE("registry/etcd_follow") {
+  TEST_CASE(
+      "the addresses of all endpoints are told at the start, those of names before the first connection") {
+    World world;
+    EtcdSettings settings = Node::standard();
+    settings.endpoints[1] = *io::parse_endpoint("https://192.0.2.7:2379");
+    settings.endpoints[2] = *io::parse_endpoint("http://[fd00::1]:2379");
+    settings.endpoint_count = 3;
+    Node node(world, settings);
+    CHECK(node.told.servers == std::vector{*parse_ip4("192.0.2.7")});
+    world.etcd.names["one"] = *parse_ip4("192.0.2.1");
+    node.registry.read_config();
+    world.run(10);
+    CHECK(node.told.servers == std::vector{*parse_ip4("192.0.2.7"), *parse_ip4("192.0.2.1")});
+  }
+
   TEST_CASE("the config is read once, or told to be missing") {
     World world;
     Node node(world);

@@ -96,6 +96,8 @@ class Recorder final : public Listener {
     last_retry = trouble.retry_in;
   }
   void on_working(std::string_view) override { ++working; }
+  std::vector<Ip4> servers;
+  void on_server_address(Ip4 address) override { servers.push_back(address); }
 
  private:
   bool listing_ = false;

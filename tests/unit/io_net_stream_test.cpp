@@ -164,6 +164,29 @@ Endpoint nobody() {
 }  // namespace
 
 TEST_SUITE("io/net_stream") {
+  TEST_CASE("the IPv4 address of a connection is told before it is made: a literal, a name's, a mapped one") {
+    struct Told {
+      void address(Ip4 ip) { all.push_back(ip); }
+      std::vector<Ip4> all;
+    } told;
+    const Ip4 local{127u << 24 | 1};
+    Peer peer;
+    World w;
+    w.stream->set_on_address(Delegate<void(Ip4)>::to<&Told::address>(&told));
+    SUBCASE("literal") {
+      w.open(peer.endpoint());
+      CHECK(told.all == std::vector{local});
+    }
+    SUBCASE("name") {
+      if (!NetStream::resolves_names()) return;
+      w.open(peer.endpoint("localhost"));
+      CHECK(told.all.empty());
+    }
+    SUBCASE("IPv4 in IPv6") { w.open(peer.endpoint("::ffff:127.0.0.1")); }
+    REQUIRE(w.until_open());
+    CHECK(told.all == std::vector{local});
+  }
+
   TEST_CASE("bytes go both ways over IPv4 and IPv6") {
     for (const char* host : {"127.0.0.1", "::1"}) {
       Peer peer(host);

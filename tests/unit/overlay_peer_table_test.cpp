@@ -26,6 +26,28 @@ Ignored reason_of(const PeerTable& table, const LeaseRecord& record) {
 }  // namespace
 
 TEST_SUITE("overlay/peer validation") {
+  TEST_CASE(
+      "a subnet that holds a protected address or its own PublicIP, and a broadcast address, are refused") {
+    LocalNode local = local_node();
+    local.broadcast = ip("172.30.255.255");
+    local.protected_addresses.add(ip("10.64.9.7"), ProtectedAddress::Kind::kRegistry);
+    local.protected_addresses.add(ip("10.64.20.1"), ProtectedAddress::Kind::kHost);
+    PeerTable table;
+    table.set_local(local);
+    const auto judged = [&](const char* key, const char* public_ip) {
+      LeaseRecord record = lease(key, 9);
+      record.value.public_ip = ip(public_ip);
+      return table.upsert(record);
+    };
+    CHECK(judged("10.64.9.0-24", "172.30.0.9") == Ignored::kHoldsProtected);
+    CHECK(judged("10.64.0.0-17", "172.30.0.9") == Ignored::kOverlapsOurs);
+    CHECK(judged("10.64.20.0-30", "172.30.0.9") == Ignored::kHoldsProtected);
+    CHECK(judged("10.64.20.4-30", "172.30.0.9") == Ignored::kNo);
+    CHECK(judged("10.64.30.0-24", "10.64.30.9") == Ignored::kHoldsPublicIp);
+    CHECK(judged("10.64.30.0-24", "10.64.9.7") == Ignored::kNo);  // a peer may be the registry's host
+    CHECK(judged("10.64.31.0-24", "172.30.255.255") == Ignored::kBadPublicIp);
+  }
+
   TEST_CASE("a peer record is input from outside") {
     struct Row {
       const char* key;
@@ -376,6 +398,25 @@ TEST_SUITE("overlay/peer_limit") {
 }
 
 TEST_SUITE("overlay/subnet choice") {
+  TEST_CASE("a subnet that holds a protected address is free, and never chosen") {
+    const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/27","SubnetLen":30})");
+    PeerTable table;
+    LocalNode local;
+    local.config = config;
+    for (const char* each : {"10.0.0.2", "10.0.0.9", "10.0.0.10", "10.0.0.28", "192.0.2.1"})
+      local.protected_addresses.add(ip(each), ProtectedAddress::Kind::kGateway);
+    table.set_local(local);
+    std::map<std::uint32_t, int> seen;
+    TestRandom random(1);
+    for (int i = 0; i < 500; ++i) ++seen[table.choose_free(config, random)->base.value & 31];
+    CHECK(seen.size() == 5);
+    for (const auto& [base, times] : seen) {
+      CHECK(base != 8);
+      CHECK(base != 28);
+      CHECK(times > 50);
+    }
+  }
+
   TEST_CASE("in the smallest network every subnet but the first is chosen, until none is left") {
     const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/28"})");
     TestRandom random(1);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string_view>
 
+#include "flannelette/base/delegate.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/text.hpp"
@@ -54,6 +55,13 @@ class Stream {
   virtual Result<void> write(std::string_view bytes) = 0;
   /// Ends the connection at once and silently. Idempotent.
   virtual void close() = 0;
+
+  /// Told the IPv4 address of each connection before anything is sent there, from within open() or from the
+  /// loop; it must not call the stream.
+  void set_on_address(Delegate<void(Ip4)> handler) { on_address_ = handler; }
+
+ protected:
+  Delegate<void(Ip4)> on_address_;
 };
 
 }  // namespace flannelette::io

@@ -124,8 +124,9 @@ class Kernel {
   // -- looking around --
   virtual Result<void> dump_links(LinkVisitor& visitor) = 0;
   virtual Result<void> dump_addresses(AddressVisitor& visitor) = 0;  ///< IPv4
-  /// Interface of the IPv4 default route of the main table with the lowest metric; nullopt if there is none.
-  virtual Result<std::optional<int>> default_route_link() = 0;
+  /// The IPv4 default route of the main table with the lowest metric; nullopt if there is none. `source` is
+  /// not filled in, nor is `gateway` where there are several.
+  virtual Result<std::optional<RouteAnswer>> default_route() = 0;
   /// What the kernel would do with a packet to `destination`; nullopt: no route.
   virtual Result<std::optional<RouteAnswer>> route_to(Ip4 destination) = 0;
 

@@ -24,7 +24,7 @@ class NetlinkKernel final : public Kernel {
 
   Result<void> dump_links(LinkVisitor& visitor) override;
   Result<void> dump_addresses(AddressVisitor& visitor) override;
-  Result<std::optional<int>> default_route_link() override;
+  Result<std::optional<RouteAnswer>> default_route() override;
   Result<std::optional<RouteAnswer>> route_to(Ip4 destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> create_device(const overlay::DeviceSpec& spec) override;

@@ -11,6 +11,7 @@
 #include "flannelette/overlay/config.hpp"
 #include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/lease.hpp"
+#include "flannelette/overlay/protected.hpp"
 
 /// All leases of the cluster, which of them are peers to be programmed, and what must change in the kernel
 /// for it. Pure.
@@ -45,6 +46,8 @@ struct LocalNode {
   Ip4 public_ip;
   std::optional<Net4> subnet;
   std::optional<Mac> mac;
+  Ip4 broadcast{};                           ///< of the underlay; 0.0.0.0: it has none
+  ProtectedAddresses protected_addresses{};  ///< those in Network
   bool operator==(const LocalNode&) const = default;
 };
 
@@ -56,11 +59,13 @@ enum class Ignored : std::uint8_t {
   kUnreadable,    ///< the value is not a lease value
   kBadSubnet,     ///< outside Network, Network itself, longer than /30, or host bits set
   kOverlapsOurs,
-  kBadPublicIp,  ///< not unicast, or loopback
+  kBadPublicIp,  ///< not unicast, loopback, or the underlay's broadcast address
   kOurPublicIp,  ///< another subnet under our own PublicIP
   kBadMac,       ///< absent, zero, multicast
   kOurMac,
-  kOtherVni,  ///< an absent VNI is taken for ours, as flanneld takes any
+  kOtherVni,        ///< an absent VNI is taken for ours, as flanneld takes any
+  kHoldsProtected,  ///< its subnet holds a protected address: its route would cut this node off
+  kHoldsPublicIp,   ///< its subnet holds its own PublicIP: packets to it would go in circles
   kConflict,  ///< loses against another record (overlap, same MAC or same PublicIP); promoted when that one
               ///< goes
 };
@@ -167,7 +172,7 @@ class PeerTable {
   /// choose_free.
   bool taken(Net4 subnet) const;
   /// A subnet chosen uniformly among all that are free: of the configured length, in SubnetMin..SubnetMax,
-  /// overlapping no record. nullopt: none is free.
+  /// overlapping no record, holding no protected address. nullopt: none is free.
   std::optional<Net4> choose_free(const NetworkConfig& config, Random& random) const;
 
   std::size_t limit() const;

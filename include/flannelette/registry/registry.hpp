@@ -85,6 +85,9 @@ class Listener {
   virtual void on_trouble(const Trouble& trouble) = 0;
   /// All that was in trouble works (again): the requests, and the watch since a few seconds.
   virtual void on_working(std::string_view endpoint) = 0;
+  /// A server of the registry has this address: told of all that are known by start(), and of each other
+  /// before the first connection to it. The same one may be told again.
+  virtual void on_server_address(Ip4 address) = 0;
 
  protected:
   ~Listener() = default;

@@ -28,11 +28,15 @@ struct EtcdRegistry::Impl {
               etcd::Watch::Probe::to<&etcd::ConfigReading::probe>(&config)) {
     const std::array<etcd::Operation*, etcd::Requests::kMaxOperations> operations{&keeper, &claimer, &config,
                                                                                   &listing, &revoker};
+    const auto on_address = Delegate<void(Ip4)>::to<&Impl::on_address>(this);
+    request_stream.set_on_address(on_address);
+    watch_stream.set_on_address(on_address);
     requests.serve(operations);
     requests.set_on_token(Delegate<void()>::to<&etcd::Watch::on_token>(&watch));
     requests.set_on_return(Delegate<void()>::to<&etcd::Watch::hurry>(&watch));
   }
 
+  void on_address(Ip4 address) { core.listener->on_server_address(address); }
   void on_listed(std::int64_t revision) { watch.begin(revision + 1); }
   void follow() {
     watch.stop();
@@ -69,6 +73,10 @@ EtcdRegistry::~EtcdRegistry() = default;
 
 void EtcdRegistry::start(Listener& listener) {
   impl_->core.listener = &listener;
+  for (const io::Endpoint& endpoint :
+       std::span(impl_->core.settings.endpoints).first(impl_->core.settings.endpoint_count)) {
+    if (const auto address = parse_ip4(endpoint.host)) listener.on_server_address(*address);
+  }
   impl_->requests.schedule();
 }
 

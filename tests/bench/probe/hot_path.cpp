@@ -28,6 +28,7 @@ struct Silent final : registry::Listener {
   void on_lease_lost() override {}
   void on_trouble(const registry::Trouble&) override {}
   void on_working(std::string_view) override {}
+  void on_server_address(Ip4) override {}
 };
 
 struct Count final : overlay::ChangeSink {
