@@ -211,7 +211,7 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
   switch (what % 14) {
     case 0: (void)kernel.dump_links(checks); break;
     case 1: (void)kernel.dump_addresses(checks); break;
-    case 2: (void)kernel.default_route_link(); break;
+    case 2: (void)kernel.default_route(); break;
     case 3: (void)kernel.route_to({peer.number()}); break;
     case 4: (void)kernel.find_device(spec.name); break;
     case 5: (void)kernel.create_device(spec); break;
