@@ -12,7 +12,8 @@ using overlay::PeerTable;
 
 /// Rounds of audit in one convergence: each removes up to PeerTable::kMaxStale entries.
 constexpr int kMaxAuditRounds = 64;
-constexpr std::size_t kMaxSubnetEnv = 1024;
+/// A subnet file that is larger, with other programs' lines, is written anew without them.
+constexpr std::size_t kMaxSubnetFile = 4096;
 
 struct Queue final : overlay::ChangeSink {
   explicit Queue(kernel::Kernel& to) : kernel(to) {}
@@ -195,10 +196,12 @@ Result<void> Dataplane::converge_subnet_env() {
   const Target& t = *target_;
   const overlay::SubnetEnv env{
       t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, mtu_, settings_.ip_masq};
-  const auto text = to_text<kMaxSubnetEnv>([&](Writer& out) { write(out, env); });
-  std::array<char, kMaxSubnetEnv> buffer;
-  auto have = files_.read(settings_.subnet_file, buffer);
-  if (have && *have && **have == text.view()) return {};
+  std::array<char, kMaxSubnetFile> buffer;
+  const auto have = files_.read(settings_.subnet_file, buffer);
+  const std::string_view before = have ? have->value_or("") : std::string_view{};
+  if (holds(before, env)) return {};
+  const auto text = to_text<kMaxSubnetFile + overlay::kMaxSubnetEnv>(
+      [&](Writer& out) { write_with_foreign(out, env, before); });
   if (auto done = files_.replace(settings_.subnet_file, text, 0644); !done) {
     if (file_said_.is_news(done.error())) {
       log_.error("cannot write the subnet file; the CNI plugin needs it",

@@ -53,6 +53,12 @@ std::size_t copy_cut(std::string_view text, std::span<char> out) {
   return size;
 }
 
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(kBlanks);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
 bool parse_unsigned(std::string_view text, std::uint64_t& value) {
   constexpr auto kMax = std::numeric_limits<std::uint64_t>::max();
   if (text.empty()) return false;

@@ -77,9 +77,12 @@ void put_state_folder(Writer& out, string_view prefix) {
   }
 }
 
+std::span<const io::Endpoint> endpoints_of(const RunSettings& settings) {
+  return std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
+}
+
 bool any_https(const RunSettings& settings) {
-  const auto endpoints = std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
-  return std::ranges::any_of(endpoints, [](const io::Endpoint& e) { return e.tls; });
+  return std::ranges::any_of(endpoints_of(settings), [](const io::Endpoint& e) { return e.tls; });
 }
 
 }  // namespace
@@ -98,6 +101,7 @@ void Draft::notice(const Origin& origin, std::initializer_list<string_view> part
 }
 
 void Draft::apply(const Option& option, const Origin& origin, string_view value) {
+  if (!option.secret) value = trimmed(value);  // a variable's line end from Windows, a blank in a unit file
   given_[index(option)] = {origin, origin.source == Source::kFile ? string_view{} : value};
   source = origin.source;
   blamed = value;
@@ -180,7 +184,9 @@ void Draft::check_credentials() {
     notice(password, {"everybody on this machine can read it in the list of processes; use password-file"});
   }
   if (password.source == Source::kFile && !etcd.password.empty())
-    warn_if_readable_by_all(password, password.file);
+    warn_if_readable_by_all(password, "password", password.file);
+  if (!settings.tls.key_file.empty())
+    warn_if_readable_by_all(origin_of_key("etcd", "key-file"), "key", settings.tls.key_file);
   if (!password_file.empty()) {
     if (password.source == Source::kFile) {
       problem(file, {"there is a password too: give one of the two"});
@@ -189,13 +195,17 @@ void Draft::check_credentials() {
     }
   }
   // flanneld logs in only if it has both, and so an existing command line may have one.
-  if (wrong_ || etcd.username.empty() == etcd.password.empty()) return;
+  if (wrong_) return;
+  const Origin& given = password.source == Source::kNone ? file : password;
+  if (etcd.username.empty() == etcd.password.empty()) {
+    if (!etcd.password.empty()) warn_if_overheard(given);
+    return;
+  }
   if (etcd.password.empty()) {
     notice(origin_of_key("etcd", "username"),
            {"there is no password: not used, etcd is asked without authentication"});
   } else {
-    notice(password.source == Source::kNone ? file : password,
-           {"there is no username: not used, etcd is asked without authentication"});
+    notice(given, {"there is no username: not used, etcd is asked without authentication"});
   }
   etcd.username.clear();
   etcd.password.clear();
@@ -234,15 +244,24 @@ void Draft::read_password_file() {
     } else if (!settings.etcd.password.assign(line)) {
       problem(origin, {"\"", password_file, "\": its first line has more than 128 bytes"});
     }
-    warn_if_readable_by_all(origin, password_file);
+    warn_if_readable_by_all(origin, "password", password_file);
   }
   ::explicit_bzero(buffer.data(), buffer.size());
 }
 
-void Draft::warn_if_readable_by_all(const Origin& origin, string_view path) {
+void Draft::warn_if_overheard(const Origin& origin) {
+  for (const io::Endpoint& e : endpoints_of(settings)) {
+    const auto ip = parse_ip4(e.host);
+    if (e.tls || e.host == "localhost" || e.host == "::1" || (ip && is_loopback(*ip))) continue;
+    const auto url = to_text<300>([&](Writer& out) { write(out, e); });
+    return notice(origin, {"everybody on the way can read it: ", url, " is not https"});
+  }
+}
+
+void Draft::warn_if_readable_by_all(const Origin& origin, string_view what, string_view path) {
   struct stat info {};
   if (::stat(Text<Files::kMaxPath>(path).c_str(), &info) != 0 || (info.st_mode & S_IROTH) == 0) return;
-  notice(origin, {"everybody on this machine can read the password in ", path, "; chmod 600 ", path});
+  notice(origin, {"everybody on this machine can read the ", what, " in ", path, "; chmod 600 ", path});
 }
 
 }  // namespace flannelette::cli

@@ -12,6 +12,8 @@ FlagWalk::Found FlagWalk::stray(string_view argument) {
 }
 
 FlagWalk::Found FlagWalk::next() {
+  // What systemd makes of "${OPTS}" when it is empty.
+  while (!arguments_.empty() && *arguments_.front() == '\0') arguments_ = arguments_.subspan(1);
   if (arguments_.empty()) return Found::kEnd;
   const string_view argument = arguments_.front();
   if (argument.size() < 2 || argument[0] != '-') return stray(argument);

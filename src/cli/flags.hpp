@@ -10,7 +10,8 @@
 namespace flannelette::cli {
 
 /// Reads flags as Go's flag package does, which flanneld uses: -x or --x, the value behind '=' or in the next
-/// argument, of a boolean only behind '='; the first argument that is no flag, or --, ends them.
+/// argument, of a boolean only behind '='; the first argument that is no flag, or --, ends them. Empty
+/// arguments where a flag may stand are passed over.
 class FlagWalk {
  public:
   enum class Found : std::uint8_t {

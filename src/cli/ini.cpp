@@ -14,15 +14,8 @@ namespace {
 
 using std::string_view;
 
-constexpr string_view kBlanks = " \t\r\v\f";  // what the library takes for white space
 constexpr string_view kCommentMarks = ";#";
 constexpr string_view kByteOrderMark = "\xef\xbb\xbf";
-
-string_view trim(string_view text) {
-  const std::size_t first = text.find_first_not_of(kBlanks);
-  if (first == string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
 
 bool has_mark_after_blank(string_view line) {
   for (std::size_t i = line.find_first_of(kCommentMarks); i != string_view::npos;
@@ -73,7 +66,7 @@ class IniFile {
       rest_.remove_prefix(std::min(end + 1, rest_.size()));
       ++line_;
       if (!presentable(line)) continue;
-      line = trim(line);
+      line = trimmed(line);
       if (line.size() + 2 > static_cast<std::size_t>(size)) {
         wrong({"the line is too long for this build of the INI library"});
         continue;
@@ -88,7 +81,7 @@ class IniFile {
 
   /// False for what the library need not or must not see; the latter was reported.
   bool presentable(string_view line) {
-    const string_view text = trim(line);
+    const string_view text = trimmed(line);
     if (text.empty() || kCommentMarks.find(text[0]) != string_view::npos) return false;
     if (line.size() > kMaxIniLine + (line.ends_with('\r') ? 1 : 0))
       return wrong({"the line is longer than 197 bytes"});
@@ -113,12 +106,12 @@ class IniFile {
 
   bool entry_line(string_view text) {
     const std::size_t equals = text.find('=');
-    key_ = trim(text.substr(0, equals));
+    key_ = trimmed(text.substr(0, equals));
     // The library would split at a colon too.
     if (equals == string_view::npos || key_.empty() || key_.find(':') != string_view::npos) {
       return wrong({"`key = value` is expected"});
     }
-    value_ = trim(text.substr(equals + 1));
+    value_ = trimmed(text.substr(equals + 1));
     return true;
   }
 

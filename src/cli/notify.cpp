@@ -15,7 +15,7 @@ namespace flannelette::cli {
 
 Result<void> notify_ready() {
   const char* name = std::getenv("NOTIFY_SOCKET");
-  if (name == nullptr) return {};
+  if (name == nullptr || *name == '\0') return {};
   const std::string_view path(name);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -29,7 +29,7 @@ Result<void> notify_ready() {
   const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return system_error("NOTIFY_SOCKET", errno);
   constexpr std::string_view kReady = "READY=1\n";
-  if (::sendto(socket.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL,
+  if (::sendto(socket.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                reinterpret_cast<const sockaddr*>(&address), size) < 0) {
     return system_error("NOTIFY_SOCKET", errno);
   }

@@ -76,8 +76,9 @@ string_view set_endpoints(Draft& draft, string_view value) {
   if (replaces(draft.endpoints_from, draft.source) || draft.source == Source::kFlag) etcd.endpoint_count = 0;
   while (!value.empty()) {
     const std::size_t comma = std::min(value.find(','), value.size());
-    const string_view url = value.substr(0, comma);
+    const string_view url = trimmed(value.substr(0, comma));
     value.remove_prefix(std::min(comma + 1, value.size()));
+    if (url.empty()) continue;
     // A URL with a user in it may hold a password.
     draft.blamed = url.find('@') == string_view::npos ? url : string_view{};
     auto endpoint = io::parse_endpoint(url);

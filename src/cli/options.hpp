@@ -141,7 +141,8 @@ class Draft {
   void check_credentials();
   void place_state();
   void read_password_file();
-  void warn_if_readable_by_all(const Origin& origin, std::string_view path);
+  void warn_if_overheard(const Origin& origin);
+  void warn_if_readable_by_all(const Origin& origin, std::string_view what, std::string_view path);
 
   Reporter& reporter_;
   Files& files_;

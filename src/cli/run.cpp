@@ -3,7 +3,9 @@
 
 #include <sys/sysinfo.h>
 
+#include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "cli/notify.hpp"
 #include "cli/privileges.hpp"
@@ -22,16 +24,6 @@ namespace {
 constexpr int kExitFailure = 1;
 constexpr int kExitSettings = 2;  // as for settings that cannot be read
 
-struct StderrSink final : LogSink {
-  void line(Level, std::string_view text) override {
-    std::array<char, Log::kMaxLine + 1> bytes;
-    Writer out(bytes);
-    out.put(text).put('\n');
-    // One write a line, so that lines of several processes do not mix; nobody to tell if it fails.
-    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, out.view().data(), out.size());
-  }
-};
-
 /// SIGTERM and SIGINT end the loop, SIGHUP (which is no reason to end) has the TLS files looked at.
 struct SignalHandler {
   void on_signal(int signal) {
@@ -45,12 +37,24 @@ struct SignalHandler {
   io::TlsContext& tls;
 };
 
+/// Tells the service manager, without ever waiting for it.
 struct Notifier {
+  Notifier(io::Loop& loop, Log& any_log)
+      : log(any_log), timer(loop, Delegate<void()>::to<&Notifier::ready>(this)) {}
   void ready() {
-    if (auto told = notify_ready(); !told)
-      log.warning("cannot tell the service manager that we are ready", {Field(told.error())});
+    const auto told = notify_ready();
+    if (told) return;
+    const bool busy = told.error().sys_errno == EAGAIN;
+    if (busy) timer.arm_in(kRetry);
+    if (std::exchange(waiting, busy)) return;
+    log.warning(busy ? "the service manager reads no messages; that we are ready is told when it does"
+                     : "cannot tell the service manager that we are ready",
+                {Field(told.error())});
   }
+  static constexpr Millis kRetry = 1000;
   Log& log;
+  io::Timer timer;
+  bool waiting = false;
 };
 
 std::size_t max_leases() {
@@ -76,8 +80,7 @@ struct TlsReporter final : io::TlsContext::Listener {
 
 }  // namespace
 
-int run(const RunSettings& settings) {
-  StderrSink sink;
+int run(const RunSettings& settings, LogSink& sink) {
   SystemClock clock;
   SystemFiles files;
   SystemRandom random;
@@ -86,9 +89,6 @@ int run(const RunSettings& settings) {
   give_up_privileges(settings, log);
 
   sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGPIPE);  // write(2) says it
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
   TlsReporter reporter(log);
   io::TlsContext tls(loop, clock, files, reporter);
   SignalHandler handler{loop, log, tls};
@@ -123,7 +123,7 @@ int run(const RunSettings& settings) {
   io::NetStream watch(loop, settings.tcp, tls);
   registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
 
-  Notifier notifier{log};
+  Notifier notifier(loop, log);
   agent::Agent agent({loop, log, kernel, etcd, files, random,
                       Delegate<void()>::to<&Notifier::ready>(&notifier), max_leases()},
                      settings.agent);

@@ -103,6 +103,22 @@ TEST_SUITE("agent/dataplane") {
   }
 
   TEST_CASE(
+      "lines that other programs add to subnet.env stay: nothing is written for them, a rewrite keeps them") {
+    Pair p;
+    p.world.advance(2 * agent::Agent::kKeepFirst);  // the state files are written
+    const std::string ours = p.node.subnet_env(), theirs = "# docker\nDOCKER_OPT_MTU=\"--mtu=1450\"\n";
+    p.node.files.all[SimNode::kSubnetFile] = theirs + ours;
+    const int writes = p.node.files.writes;
+    p.world.advance(2 * agent::Agent::kAuditEvery + 1'000);
+    CHECK(p.node.subnet_env() == theirs + ours);
+    CHECK(p.node.files.writes == writes);
+    p.node.kernel.set_mtu(SimNode::kNic, 1400);
+    p.world.advance(1'000);
+    CHECK(p.node.subnet_env().starts_with("FLANNEL_NETWORK="));
+    CHECK(p.node.subnet_env().ends_with("\nFLANNEL_MTU=1350\nFLANNEL_IPMASQ=false\n" + theirs));
+  }
+
+  TEST_CASE(
       "compat 9.16: the device is deleted behind our back: made again, same MAC, all peers, no change in the "
       "registry") {
     Pair p;

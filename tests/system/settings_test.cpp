@@ -2,11 +2,13 @@
 // How the program is called: settings that are wrong end it with 2 and a line that names the place; what is
 // merely not there yet is waited for.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <memory>
@@ -42,6 +44,17 @@ class NotifySocket {
     REQUIRE(bind(fd_, reinterpret_cast<const sockaddr*>(&address), size) == 0);
   }
   ~NotifySocket() { close(fd_); }
+  /// Sends to it until it takes no more.
+  void fill(const Node& node, const std::string& path) const {
+    const int fd = node.inside([&] { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    while (sendto(fd, "x", 1, 0, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 1) {
+    }
+    CHECK(errno == EAGAIN);
+    close(fd);
+  }
   /// One datagram, empty if there is none.
   std::string receive() const {
     char buffer[256];
@@ -138,7 +151,7 @@ TEST_SUITE("system/settings") {
     outcome = call({}, {"FLANNELD_IP_MASQ=perhaps"});
     CHECK(outcome.status == 2);
     CHECK_MESSAGE(contains(outcome.output, "FLANNELD_IP_MASQ"), outcome.output);
-    outcome = call({"rnu"});
+    outcome = call({"", "rnu"}, {"NOTIFY_SOCKET="});
     CHECK(outcome.status == 2);
     CHECK_MESSAGE(contains(outcome.output, "the nearest is run"), outcome.output);
     for (const char* arguments : {"--version", "-version", "version", "--help", "-h", "help"}) {
@@ -189,6 +202,41 @@ TEST_SUITE("system/settings") {
       CHECK(manager.receive() == "");
       CHECK(a.stop() == 0);
     }
+    a.start_with(
+        {"", "--etcd-endpoints=" + etcd.url(), "--iface=eth0", "--subnet-file=" + a.subnet_file(), ""},
+        {"NOTIFY_SOCKET="});
+    CHECK_MESSAGE(a.logs("ready"), a.log());
+    CHECK_FALSE(contains(a.log(), "service manager"));
+  }
+
+  TEST_CASE(
+      "nobody reads stderr nor the service manager's socket: the lease is kept, SIGTERM ends it in time") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    const TempDir files;
+    const std::string pipe = files.file("stderr"), ini = files.file("ini"), name = files.file("notify");
+    write_file(ini, "[etcd]\nlease-ttl = 5s\n");
+    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+    const int reader = open(pipe.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    REQUIRE(reader >= 0);
+    const std::string page(4096, 'x');
+    while (write(reader, page.data(), page.size()) > 0) {
+    }
+    Machine a(etcd, 1);
+    const NotifySocket manager(a.node(), name);
+    manager.fill(a.node(), name);
+    a.start_with({"-c", "exec \"$@\" 2>" + pipe, "sh", binary(), "run", "-c", ini, "--log-level=debug",
+                  "--healthz-ip=127.0.0.1", "--etcd-endpoints=" + etcd.url(), "--iface=eth0",
+                  "--subnet-file=" + a.subnet_file()},
+                 {"NOTIFY_SOCKET=" + name}, "sh");
+    CHECK(a.joined(0));
+    CHECK_FALSE(wait_until(7s, [&] { return etcd.leases().size() != 1; }));
+    std::string told;
+    CHECK(wait_until(3s, [&] { return (told = manager.receive()).starts_with("READY=1"); }));
+    a.agent().signal(SIGTERM);
+    CHECK(a.agent().wait(1s) == 0);
+    close(reader);
   }
 
   TEST_CASE("a missing interface is waited for, and used when it comes") {

@@ -2,10 +2,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "cli/options.hpp"
 #include "cli_support.hpp"
 #include "flannelette/cli/help.hpp"
+#include "support/process.hpp"
+#include "support/project.hpp"
 
 using namespace flannelette;
 using cli::Asked;
@@ -218,9 +221,70 @@ TEST_CASE("a stray argument is named, with the right way to write a boolean") {
               "\"eth1\": unexpected argument; flags begin with -, the value of a boolean follows '='"));
   CHECK(Reading({"-iface", "eth0", "--"}).clean());
   CHECK(Reading({"-iface", "eth0", "-"}).asked == Asked::kWrong);
-  CHECK(Reading({"-iface", "eth0", ""}).asked == Asked::kWrong);
   // As in Go, nothing behind it is read.
   CHECK(Reading({"x", "--version"}).asked == Asked::kWrong);
+}
+
+TEST_CASE(
+    "an argument that is empty, as systemd's ${OPTS} without options, is passed over; a value may be empty") {
+  for (const Words& words : std::initializer_list<Words>{
+           {""}, {"", ""}, {"-iface", "eth0", ""}, {"", "-iface=eth0"}, {"", "-iface", "eth0", "", "--"}})
+    CHECK(Reading(words).clean());
+  CHECK(Reading({"", "-public-ip=192.0.2.1", "", "-public-ip", "", "-ip-masq", ""}).clean());
+  CHECK_FALSE(Reading({"-public-ip=192.0.2.1", "-public-ip", ""}).settings.agent.interface.public_ip);
+  CHECK(Reading({"", "--version"}).asked == Asked::kVersion);
+}
+
+TEST_CASE("blanks around a value and around the commas of a list do not count, in a password they do") {
+  const std::string list = " http://a , http://b:1,\thttp://10.0.0.1\r";
+  for (const Reading& reading :
+       {Reading({"-etcd-endpoints", list, "-iface", " eth0 ", "-public-ip", "192.0.2.1 ", "-ip-masq= true"}),
+        Reading({}, {"FLANNELD_ETCD_ENDPOINTS=" + list, "FLANNELD_IFACE=eth0\r",
+                     "FLANNELD_PUBLIC_IP= 192.0.2.1", "FLANNELD_IP_MASQ=true\r"})}) {
+    INFO(reading.shown());
+    CHECK(reading.clean());
+    CHECK(reading.endpoints() == "http://a:2379 http://b:1 http://10.0.0.1:2379");
+    CHECK(reading.joined(reading.settings.agent.interface.names) == "eth0");
+    CHECK(reading.settings.agent.interface.public_ip == parse_ip4("192.0.2.1"));
+    CHECK(reading.settings.agent.ip_masq);
+  }
+  CHECK(Reading(Words{"-etcd-endpoints=,http://a,,http://b,"}).endpoints() == "http://a:2379 http://b:2379");
+  CHECK(Reading({}, {"FLANNELD_IFACE= ", "FLANNELD_PUBLIC_IP=\r"}).clean());
+  const Reading secret({"-etcd-username=u"}, {"FLANNELD_ETCD_PASSWORD= p "});
+  CHECK(is(secret.settings.etcd.password, " p "));
+}
+
+TEST_CASE("every variable that is empty is as one that is not set, as for flanneld") {
+  for (const cli::Option& option : cli::options()) {
+    if (option.flag.empty()) continue;
+    INFO(option.flag);
+    CHECK(Reading({}, {variable(std::string(option.flag)) + "="}).clean());
+  }
+}
+
+TEST_CASE("what the README says is refused is refused, with that sentence") {
+  std::istringstream in(tests::project_file("README.md"));
+  int rows = 0;
+  bool inside = false;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("## ")) inside = line == "## What is refused";
+    if (!inside || !line.starts_with("| `")) continue;
+    ++rows;
+    INFO(line);
+    const auto middle = line.find("` | `"), end = line.rfind("` |");
+    REQUIRE(middle < end);
+    const std::string typed = line.substr(3, middle - 3),
+                      sentence = line.substr(middle + 5, end - middle - 5);
+    const auto section = typed.find("] ");
+    const Reading reading =
+        typed[0] == '['
+            ? Reading::of_ini(typed.substr(0, section + 1) + "\n" + typed.substr(section + 2) + "\n")
+            : Reading(tests::words(typed));
+    const std::string ini = "/etc/flannelette.ini";  // as it is packaged
+    CHECK(reading.problems ==
+          Words{sentence.starts_with(ini) ? FLANNELETTE_CONFIG + sentence.substr(ini.size()) : sentence});
+  }
+  CHECK(rows >= 12);
 }
 
 TEST_CASE("an unknown flag names the nearest, and the others are looked at all the same") {

@@ -52,7 +52,7 @@ TEST_CASE("every key takes effect") {
   Reading reading;
   reading.files.texts["/secret"] = "hunter2\r\nsecond line\n";
   reading.files.texts[kFile] =
-      "[etcd]\nendpoint = http://a\nendpoint = https://b:1, \nprefix = /net\nusername = u\npassword-file = "
+      "[etcd]\nendpoint = https://a\nendpoint = https://b:1, \nprefix = /net\nusername = u\npassword-file = "
       "/secret\n"
       "ca-file = /ca\ncert-file = /cert\nkey-file = /key\nlease-ttl = 2d\nrenew-margin = 90m\n"
       "keepalive = metered\n"
@@ -65,7 +65,7 @@ TEST_CASE("every key takes effect") {
   INFO(reading.shown());
   CHECK(reading.clean());
   const auto& [agent, etcd, tls, tcp, nexthop_objects] = reading.settings;
-  CHECK(reading.endpoints() == "http://a:2379 https://b:1");
+  CHECK(reading.endpoints() == "https://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
   CHECK(agent.state_dir.view() == "/state/prefix+net");
   CHECK(agent.registry_wait == 5000);
@@ -434,6 +434,35 @@ TEST_CASE("name or password alone means no authentication, as for flanneld, with
   CHECK(
       password.notices ==
       Words{"FLANNELD_ETCD_PASSWORD: there is no username: not used, etcd is asked without authentication"});
+}
+
+TEST_CASE(
+    "a password that travels in the clear is noticed once, not on this machine and not without a name") {
+  const auto notices = [](const std::string& endpoints) {
+    return Reading({"-etcd-username=u", "-etcd-cafile=/x", "-etcd-endpoints=" + endpoints},
+                   {"FLANNELD_ETCD_PASSWORD=p"})
+        .notices;
+  };
+  CHECK(notices("https://127.0.0.1,http://10.0.0.1,http://10.0.0.2") ==
+        Words{"FLANNELD_ETCD_PASSWORD: everybody on the way can read it: http://10.0.0.1:2379 is not https"});
+  CHECK(notices("http://etcd.example").size() == 1);
+  CHECK(notices("http://127.0.0.1,http://localhost,http://[::1]").empty());
+  CHECK(Reading({"-etcd-endpoints=http://10.0.0.1"}, {"FLANNELD_ETCD_PASSWORD=p"}).notices.size() == 1);
+}
+
+TEST_CASE("a key that everybody can read is noticed") {
+  const flannelette::tests::TempDir dir;
+  SystemFiles system;
+  const std::string key = dir.file("client.key");
+  for (const unsigned mode : {0600u, 0640u, 0644u}) {
+    REQUIRE(system.replace(key, "x", mode));
+    const Reading reading({"-etcd-certfile=/x", "-etcd-keyfile=" + key});
+    CHECK(reading.problems.empty());
+    CHECK(reading.notices == (mode != 0644
+                                  ? Words{}
+                                  : Words{"--etcd-keyfile: everybody on this machine can read the key in " +
+                                          key + "; chmod 600 " + key}));
+  }
 }
 
 TEST_CASE("a password that everybody can read in a file is noticed") {

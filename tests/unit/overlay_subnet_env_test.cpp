@@ -24,6 +24,42 @@ TEST_SUITE("overlay/subnet.env") {
           "24\nFLANNEL_MTU=1280\nFLANNEL_IPMASQ=false\n");
   }
 
+  TEST_CASE("a file with our lines is right, whatever other programs add to it") {
+    const SubnetEnv env{{{0x0a2a0000}, 16}, {{0x0a2a0001}, 24}, 1450, true};
+    const std::string ours =
+        "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.0.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
+    for (const std::string& right :
+         {ours, ours + "DOCKER_OPT_BIP=\"--bip=10.42.0.1/24\"\nDOCKER_OPT_MTU=\"--mtu=1450\"\n",
+          "# by hand\n\n" + ours + "export X=y", ours + "FLANNEL_IFACE=eth0\nFLANNEL_SUBNET",
+          std::string("FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\nX=1\nFLANNEL_NETWORK=10.42.0.0/16\n"
+                      "FLANNEL_SUBNET=10.42.0.1/24")}) {
+      CAPTURE(right);
+      CHECK(holds(right, env));
+    }
+    for (const std::string& wrong :
+         {std::string(), ours.substr(0, ours.size() - 2), ours + "FLANNEL_MTU=1450\n",
+          ours + "FLANNEL_MTU=9000\n", ours + "export FLANNEL_MTU=\"1450\"\n", "  " + ours,
+          ours + "FLANNEL_IPV6_SUBNET=fd00::1/64\n", ours.substr(ours.find('\n') + 1),
+          "FLANNEL_MTU=145\n" + ours}) {
+      CAPTURE(wrong);
+      CHECK_FALSE(holds(wrong, env));
+    }
+  }
+
+  TEST_CASE("a rewrite keeps other programs' lines behind ours, and none of flanneld's keys twice") {
+    const auto rewritten = [](std::string_view before) {
+      return std::string(
+          to_text<1024>([&](Writer& out) {
+            write_with_foreign(out, SubnetEnv{{{0x0a2a0000}, 16}, {{0x0a2a0001}, 24}, 1450, true}, before);
+          }).view());
+    };
+    const std::string ours = rewritten("");
+    CHECK(rewritten("# by hand\nFLANNEL_MTU=1\n\nX=\"a b\"\n export FLANNEL_SUBNET = 10.9.9.1/24\nY") ==
+          ours + "# by hand\n\nX=\"a b\"\nY\n");
+    CHECK(rewritten(ours) == ours);
+    CHECK(rewritten("FLANNEL_IPV6_NETWORK=fd00::/48\nFLANNEL_IPV6_SUBNET=fd00::1/64\n" + ours) == ours);
+  }
+
   TEST_CASE("the previous subnet is found in dotenv syntax") {
     for (const char* text : {
              "FLANNEL_NETWORK=10.42.0.0/16\nFLANNEL_SUBNET=10.42.7.1/"

@@ -89,6 +89,10 @@ Text<N> to_text(Fill fill) {
   return text;
 }
 
+/// Without blanks at either end; a line end is none.
+std::string_view trimmed(std::string_view text);
+inline constexpr std::string_view kBlanks = " \t\r\v\f";
+
 /// Decimal only, no sign, no blank, no overflow; the whole text must be the number.
 [[nodiscard]] bool parse_unsigned(std::string_view text, std::uint64_t& value);
 

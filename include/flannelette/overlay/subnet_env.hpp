@@ -19,7 +19,16 @@ struct SubnetEnv {
   bool operator==(const SubnetEnv&) const = default;
 };
 
+/// Room for what write() writes.
+inline constexpr std::size_t kMaxSubnetEnv = 256;
+
 void write(Writer& out, const SubnetEnv& env);
+/// The same, and behind it the lines of the text that do not assign one of flanneld's keys: other programs
+/// (mk-docker-opts.sh -d) keep variables and comments there.
+void write_with_foreign(Writer& out, const SubnetEnv& env, std::string_view before);
+/// True if the text has the lines of write(), each once and letter by letter, and no other value of a key of
+/// flanneld's. What else it has does not matter.
+bool holds(std::string_view text, const SubnetEnv& env);
 /// The subnet (masked) that an earlier run, ours or flanneld's, wrote: dotenv syntax, quotes allowed.
 /// nullopt: none readable.
 std::optional<Net4> previous_subnet(std::string_view text);
