@@ -92,7 +92,7 @@ void Agent::Impl::enter(State next) {
 
 /// By what is known of ourselves so far.
 Result<UnderlayChoice> Agent::Impl::choose_underlay() {
-  Known known{.registry = std::span(servers_).first(std::min(servers_next_, kMaxServers))};
+  Known known{.registry = std::span(servers_).first(std::min(servers_next_, Known::kMaxServers))};
   known.in_use = in_use_;
   if (state_ == State::kInterface || state_ == State::kConfig) {
     if (kept_node_) known.network = kept_node_->config.network;
@@ -424,7 +424,7 @@ void Agent::Impl::on_working(std::string_view endpoint) {
 
 void Agent::Impl::on_server_address(Ip4 address) {
   if (std::ranges::find(servers_, address) != servers_.end()) return;
-  servers_[servers_next_++ % kMaxServers] = address;
+  servers_[servers_next_++ % Known::kMaxServers] = address;
   if (underlay_) look_.arm_at_latest_in(0);
 }
 

@@ -155,9 +155,8 @@ struct Agent::Impl final : registry::Listener {
   std::optional<Ip4> in_use_;  ///< our address there, now or in an earlier life
   overlay::ProtectedAddresses protected_;
   bool overlap_reported_ = false;
-  static constexpr std::size_t kMaxServers = 24;  ///< endpoints, and names that change their address
-  std::array<Ip4, kMaxServers> servers_{};        ///< addresses of the registry's; 0.0.0.0: none
-  std::size_t servers_next_ = 0;                  ///< the oldest one gives way
+  std::array<Ip4, Known::kMaxServers> servers_{};  ///< addresses of the registry's; 0.0.0.0: none
+  std::size_t servers_next_ = 0;                   ///< the oldest one gives way
   overlay::NetworkConfig config_;
   std::optional<Mac> mac_;
   std::optional<Own> own_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/underlay.hpp"
 
+#include <array>
 #include <vector>
 
 #include "flannelette/base/pattern.hpp"
@@ -208,12 +209,13 @@ Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::
   auto route = kernel.default_route();
   if (!route) return route.error();
   here.default_route = *route;
-  std::vector<kernel::RouteAnswer> ways;
-  if (*route) ways.push_back(**route);
+  std::array<kernel::RouteAnswer, Known::kMaxServers + 1> ways;
+  std::size_t count = 0;
+  if (*route) ways[count++] = **route;
   for (const Ip4 server : known.registry) {
-    if (const auto way = kernel.route_to(server); way && *way) ways.push_back(**way);
+    if (const auto way = kernel.route_to(server); way && *way && count < ways.size()) ways[count++] = **way;
   }
-  here.ways = ways;
+  here.ways = std::span(ways).first(count);
   return choose_underlay(settings, here, known);
 }
 

@@ -36,10 +36,11 @@ struct Surroundings {
 
 /// What we know of ourselves when we choose.
 struct Known {
-  std::optional<Ip4> in_use{};      ///< our address so far: it stays as long as it is there
-  Net4 network{};                   ///< of the overlay; 0.0.0.0/0: not known yet
-  std::optional<Net4> subnet{};     ///< ours
-  std::span<const Ip4> registry{};  ///< addresses of its servers, as far as known
+  static constexpr std::size_t kMaxServers = 24;  ///< endpoints, and names that change their address
+  std::optional<Ip4> in_use{};                    ///< our address so far: it stays as long as it is there
+  Net4 network{};                                 ///< of the overlay; 0.0.0.0/0: not known yet
+  std::optional<Net4> subnet{};                   ///< ours
+  std::span<const Ip4> registry{};                ///< addresses of its servers, as far as known
 };
 
 /// The choice, or why there is none yet (static text: "no interface here is the one asked for", ...).

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -13,7 +14,8 @@ namespace flannelette {
 void prepare_standard_streams() {
   for (int fd = 0; fd <= 2; ++fd) {
     // The lowest number that is free is the one that is missing. Without a /dev the root folder takes it.
-    if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) < 0)
+    struct stat any {};
+    if (::fstat(fd, &any) < 0 && ::open("/dev/null", O_RDWR) < 0)
       static_cast<void>(!::open("/", O_RDONLY | O_DIRECTORY));
   }
   sigset_t set;
