@@ -61,6 +61,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
 void Agent::Impl::start() {
   kernel_.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
   registry_.start(*this);
+  cache_.clean_up();
   kept_node_ = cache_.node();
   if (kept_node_) in_use_ = kept_node_->public_ip;
   wait_.arm_in(settings_.registry_wait);

@@ -16,8 +16,8 @@ bool Cache::path_of(std::string_view name, Path& path) const {
   return !out.overflowed() && path.assign(out.view());
 }
 
-void Cache::unusable(const Path& path, std::string_view why) {
-  log_.warning("a state file is not used", {{"file", path.view()}, {"reason", why}});
+void Cache::unusable(const Path& path, const Field& why) {
+  log_.warning("a state file is not used", {{"file", path.view()}, why});
 }
 
 bool Cache::report(const Path& path, const Result<void>& written, bool& failed, bool other_failed) {
@@ -34,20 +34,28 @@ bool Cache::report(const Path& path, const Result<void>& written, bool& failed, 
   return !failed;
 }
 
+void Cache::clean_up() {
+  Path path = settings_.subnet_file;
+  files_.remove_temporaries(path);
+  for (const std::string_view name : {"node", "peers"}) {
+    if (path_of(name, path)) files_.remove_temporaries(path);
+  }
+}
+
 std::optional<NodeState> Cache::node() {
   Path path;
   if (!path_of("node", path)) return std::nullopt;
   std::array<char, NodeState::kMaxText> buffer;
   auto text = files_.read(path, buffer);
   if (!text) {
-    unusable(path,
-             text.error().code == Code::kLimit ? name(overlay::StateProblem::kForeign) : "it cannot be read");
+    const bool huge = text.error().code == Code::kLimit;
+    unusable(path, huge ? Field("reason", name(overlay::StateProblem::kForeign)) : Field(text.error()));
     return std::nullopt;
   }
   if (!*text) return std::nullopt;
   overlay::StateProblem problem;
   const auto state = parse_node_state(**text, problem);
-  if (!state) unusable(path, name(problem));
+  if (!state) unusable(path, {"reason", name(problem)});
   return state;
 }
 
@@ -66,7 +74,7 @@ bool Cache::check_peers(const Path& path, PeerStateReader& reader) {
   if (found && !*found) return false;
   const auto problem = found ? reader.problem() : std::nullopt;
   if (found && !problem) return true;
-  unusable(path, problem ? name(*problem) : "it cannot be read");
+  unusable(path, problem ? Field("reason", name(*problem)) : Field(found.error()));
   return false;
 }
 

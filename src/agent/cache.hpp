@@ -17,6 +17,8 @@ class Cache {
 
   Cache(Files& files, Log& log, const Settings& settings) : files_(files), log_(log), settings_(settings) {}
 
+  /// What killed runs left of files that they were writing goes.
+  void clean_up();
   /// Who this node was; nullopt if there is no file that can be used.
   std::optional<overlay::NodeState> node();
   /// Adds the peers that were kept to the table; all or none. Their number.
@@ -33,7 +35,7 @@ class Cache {
  private:
   using Path = Text<Files::kMaxPath>;
   bool path_of(std::string_view name, Path& path) const;
-  void unusable(const Path& path, std::string_view why);
+  void unusable(const Path& path, const Field& why);
   /// Says that a file cannot be written, once for both if they fail together, and when all is well again.
   bool report(const Path& path, const Result<void>& written, bool& failed, bool other_failed);
   /// True if the file is whole.

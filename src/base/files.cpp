@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -116,6 +117,23 @@ std::string_view directory_of(std::string_view path) {
   return {path.data(), slash == std::string_view::npos ? 0 : slash};
 }
 
+/// The same with the slash, to be opened.
+Path directory_to_open(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? "." : std::string_view(path.data(), slash + 1);
+}
+
+/// A temporary file is named like its target, then this, then kSuffix hexadecimal digits.
+constexpr std::string_view kTemporary = ".tmp-";
+constexpr std::size_t kSuffix = 8;
+
+bool is_temporary(std::string_view name, std::string_view target) {
+  if (!name.starts_with(target)) return false;
+  name.remove_prefix(target.size());
+  if (!name.starts_with(kTemporary) || name.size() != kTemporary.size() + kSuffix) return false;
+  return name.find_first_not_of("0123456789abcdef", kTemporary.size()) == name.npos;
+}
+
 Result<void> make_directories(std::string_view directory) {
   for (std::size_t end = 1; end <= directory.size(); ++end) {
     if (end < directory.size() && directory[end] != '/') continue;
@@ -189,10 +207,10 @@ Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& sourc
   if (!target) return target.error();
   struct stat info;
   if (::lstat(target->c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) FLT_TRY(check_kind(info.st_mode));
-  std::array<std::uint8_t, 4> suffix{};
+  std::array<std::uint8_t, kSuffix / 2> suffix{};
   SystemRandom().fill(suffix);
   const auto temporary = to_text<TemporaryPath::kCapacity>([&](Writer& out) {
-    out.put(path).put(".tmp-");
+    out.put(path).put(kTemporary);
     for (const std::uint8_t byte : suffix) out.put_hex(byte, 2);
   });
 
@@ -209,10 +227,29 @@ Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& sourc
   }
 
   // The new name is durable only with its directory; some file systems cannot, and the text is right without.
-  const std::size_t slash = path.rfind('/');
-  const Path directory(slash == std::string_view::npos ? "." : std::string_view(path.data(), slash + 1));
-  if (const UniqueFd handle = open_file(directory.c_str(), O_RDONLY | O_DIRECTORY)) ::fsync(handle.get());
+  if (const UniqueFd handle = open_file(directory_to_open(path).c_str(), O_RDONLY | O_DIRECTORY))
+    ::fsync(handle.get());
   return {};
+}
+
+void SystemFiles::remove_temporaries(std::string_view path) {
+  const UniqueFd fd = open_file(directory_to_open(path).c_str(), O_RDONLY | O_DIRECTORY);
+  const std::string_view target = path.substr(path.rfind('/') + 1);
+  struct Entry {  // linux_dirent64 of getdents64(2); libc's readdir(3) would bring its heap
+    std::uint64_t inode;
+    std::int64_t offset;
+    std::uint16_t size;
+    std::uint8_t type;
+    char name[];
+  };
+  alignas(Entry) char entries[1024];
+  for (long got = 0; fd && (got = ::syscall(SYS_getdents64, fd.get(), entries, sizeof entries)) > 0;) {
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const Entry*>(entries + at);
+      if (is_temporary(entry->name, target)) ::unlinkat(fd.get(), entry->name, 0);
+      at += entry->size;
+    }
+  }
 }
 
 Result<void> SystemFiles::write_in_place(std::string_view path, std::string_view text) {

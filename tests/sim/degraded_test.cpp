@@ -221,6 +221,26 @@ TEST_SUITE("agent/degraded") {
     CHECK(files.writes == before + 1);
   }
 
+  TEST_CASE("a start removes what killed runs left of the files that they were writing") {
+    Kept k;
+    k.node.stop();
+    for (const std::string path : {SimNode::kNodeFile, SimNode::kPeersFile, SimNode::kSubnetFile})
+      k.node.files.all[path + ".tmp-01234567"] = "half";
+    const auto files = k.node.files.all.size();
+    k.node.start();
+    CHECK(k.node.files.all.size() == files - 3);
+    CHECK(k.node.files.all.contains(SimNode::kNodeFile));
+  }
+
+  TEST_CASE("a state file that cannot be read is named with the reason, once") {
+    Kept k;
+    k.node.files.unreadable = SimNode::kNodeFile;
+    k.node.reboot();
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }));
+    CHECK(k.node.log.count(std::string("a state file is not used file=") + SimNode::kNodeFile +
+                           " error=\"read: Input/output error\"") == 1);
+  }
+
   TEST_CASE("a stop keeps what is not kept yet") {
     Kept k;
     k.world.put_peer(103);

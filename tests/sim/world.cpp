@@ -40,6 +40,7 @@ bool has_all(const std::string& entries, Net4 subnet, Mac mac, Ip4 public_ip) {
 Result<std::optional<std::string_view>> MemoryFiles::read(std::string_view path, std::span<char> buffer) {
   const auto found = all.find(path);
   if (found == all.end()) return std::optional<std::string_view>();
+  if (path == unreadable) return system_error("read", EIO);
   if (found->second.size() > buffer.size()) return Error{Code::kLimit, 0, "too large"};
   std::copy(found->second.begin(), found->second.end(), buffer.begin());
   return std::optional(std::string_view(buffer.data(), found->second.size()));
@@ -48,11 +49,16 @@ Result<std::optional<std::string_view>> MemoryFiles::read(std::string_view path,
 Result<bool> MemoryFiles::read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) {
   const auto found = all.find(path);
   if (found == all.end()) return false;
+  if (path == unreadable) return system_error("read", EIO);
   if (found->second.size() > limit) return Error{Code::kLimit, 0, "too large"};
   // As small as a reader must be able to take.
   for (std::size_t at = 0; at < found->second.size(); at += 7)
     out.piece(std::string_view(found->second).substr(at, 7));
   return true;
+}
+
+void MemoryFiles::remove_temporaries(std::string_view path) {
+  std::erase_if(all, [&](const auto& file) { return file.first.starts_with(std::string(path) + ".tmp-"); });
 }
 
 Result<void> MemoryFiles::replace_with(std::string_view path, PieceSource& source, unsigned) {

@@ -52,11 +52,13 @@ class MemoryFiles final : public Files {
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
   Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) override;
   Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
+  void remove_temporaries(std::string_view path) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 
   std::map<std::string, std::string, std::less<>> all;
   int writes = 0;
   bool read_only = false;
+  std::string unreadable{};       ///< this file gives EIO
   std::string read_only_below{};  ///< and what is below this, if given
 };
 

@@ -316,6 +316,36 @@ TEST_CASE("a write that is cut short leaves the old text and no temporary file")
   CHECK(names_in(dir.path()).size() == 1);
 }
 
+TEST_CASE("what runs that were killed while they wrote left behind is removed, and nothing else") {
+  struct Killer final : PieceSource {
+    void write_to(Pieces& out) override {
+      out.piece("half");
+      ::raise(SIGKILL);
+    }
+  } killer;
+  TempDir dir;
+  const std::string path = dir.file("node");
+  SystemFiles files;
+  REQUIRE(files.replace(path, "whole", 0600));
+  for (int run = 0; run < 3; ++run) {
+    const pid_t child = fork();
+    if (child == 0) {
+      (void)files.replace_with(path, killer, 0600);
+      _exit(0);
+    }
+    REQUIRE(child > 0);
+    ::waitpid(child, nullptr, 0);
+  }
+  const std::vector<std::string> others{"node.tmp-",          "node.tmp-0123456",   "node.tmp-0123456g",
+                                        "node.tmp-012345678", "peers.tmp-01234567", "xnode.tmp-01234567"};
+  for (const std::string& other : others) REQUIRE(files.replace(dir.file(other), "theirs", 0600));
+  CHECK(names_in(dir.path()).size() == 1 + 3 + others.size());
+  files.remove_temporaries(path);
+  CHECK(names_in(dir.path()).size() == 1 + others.size());
+  CHECK(content(path) == "whole");
+  files.remove_temporaries(dir.file("missing/node"));  // no such folder: nothing to do
+}
+
 TEST_CASE("a full file system is an error, and the old text stays") {
   const TempDir dir;
   const int result = in_child([&] {

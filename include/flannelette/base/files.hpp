@@ -50,6 +50,8 @@ class Files {
   /// not followed; what is no regular file is left alone, an error.
   virtual Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) = 0;
   Result<void> replace(std::string_view path, std::string_view text, unsigned mode);
+  /// Removes the temporary files of this path that runs which were killed in replace_with left behind.
+  virtual void remove_temporaries(std::string_view /*path*/) {}  // where writing needs none
   /// Writes text into an existing file in place (procfs, sysfs); never creates it.
   virtual Result<void> write_in_place(std::string_view path, std::string_view text) = 0;
 };
@@ -59,6 +61,7 @@ class SystemFiles final : public Files {
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
   Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) override;
   Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
+  void remove_temporaries(std::string_view path) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 };
 
