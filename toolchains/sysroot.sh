@@ -93,11 +93,13 @@ fi
 unpack mbedtls "$downloads"/mbedtls_*.orig.tar.*
 cp -r "$work/mbedtls/include/mbedtls" "$work/mbedtls/include/psa" "$sysroot/include/"
 cp "$here/mbedtls_config.h" "$sysroot/include/mbedtls/mbedtls_config.h"
+# What reads a stranger's records and certificates is protected like our io, http and json (build.sh).
+printf '%s\n' "$work"/mbedtls/library/ssl_*.c "$work"/mbedtls/library/x509*.c |
+  compile libmbedtls.a $lto "$protect-strong" -I"$work/mbedtls/library"
+rm "$work"/mbedtls/library/ssl_*.c "$work"/mbedtls/library/x509*.c
 printf '%s\n' "$work"/mbedtls/library/*.c "$here/mbedtls_random.c" |
   compile libmbedcrypto.a $lto $protect -I"$work/mbedtls/library"
-for library in mbedtls mbedx509; do # all is in libmbedcrypto.a; others look for three files
-  "$gnu-ar" rcs "$sysroot/lib/lib$library.a"
-done
+"$gnu-ar" rcs "$sysroot/lib/libmbedx509.a"  # it is in libmbedtls.a; others look for three files
 
 unpack inih "$downloads"/libinih_*.orig.tar.*
 cp "$work/inih/ini.h" "$sysroot/include/"
