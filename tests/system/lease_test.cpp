@@ -126,7 +126,7 @@ TEST_SUITE("system/lease") {
     Machine a(etcd, 1), b(etcd, 2);
     a.start();
     REQUIRE_MESSAGE(a.joined(0), a.log());
-    b.start({"--public-ip=172.30.0.11"});
+    b.start({"--iface=eth0", "--public-ip=172.30.0.11"});
     CHECK_MESSAGE(
         wait_until(20s, [&] { return contains(a.log() + b.log(), "two nodes have one public address"); }),
         a.log(), b.log());
@@ -149,7 +149,7 @@ TEST_SUITE("system/lease") {
       CHECK(lease_ids(etcd).size() == 1);
       CHECK(a.stop() == 0);
     }
-    a.start({"--public-ip=203.0.113.7"});
+    a.start({"--iface=eth0", "--public-ip=203.0.113.7"});
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
     CHECK(a.subnet() == subnet);
     CHECK(etcd.lease(lease_name(subnet)) == peer_value("203.0.113.7", mac));
@@ -159,7 +159,7 @@ TEST_SUITE("system/lease") {
     CHECK(a.stop() == 0);
 
     (void)unlink(a.subnet_file().c_str());  // the record alone says who we are
-    a.start({"--public-ip=203.0.113.7"});
+    a.start({"--iface=eth0", "--public-ip=203.0.113.7"});
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
     CHECK(a.subnet() == subnet);
     CHECK(wait_until(5s, [&] { return lease_ids(etcd).size() == 1; }));
