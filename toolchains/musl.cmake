@@ -17,18 +17,8 @@ foreach(directory IN LISTS directories)
   string(STRIP "${directory}" directory)
   string(APPEND cxx_include " -isystem ${directory}")
 endforeach()
-if(MUSL_PIE)
-  set(pie -fPIE)
-  set(link -static-pie)
-  set(crt1 rcrt1.o)
-else()
-  set(pie -fno-pie)
-  set(link "-static -no-pie")
-  set(crt1 crt1.o)
-endif()
-
 # Functions with character buffers; -fstack-protector-strong costs 11 KiB more.
-set(common "${flags} ${pie} -fstack-protector -fomit-frame-pointer -nostdinc")
+set(common "${flags} -fno-pie -fstack-protector -fomit-frame-pointer -nostdinc")
 if(NOT model STREQUAL "-")
   string(APPEND common " -mcmodel=${model}")
 endif()
@@ -37,7 +27,7 @@ set(CMAKE_C_FLAGS_INIT "${common} ${c_include}")
 set(CMAKE_CXX_FLAGS_INIT "${common} -nostdinc++ ${cxx_include} ${c_include}")
 
 # Padding between segments is dead weight in a small file, and there is most of it where pages may have 64 KiB. Segments only
-# need the same place in their page in the file and in memory. RELRO pads most, and musl does nothing for it in a static program.
+# need the same place in their page in the file and in memory. Neither static PIE nor RELRO: README.md.
 # One partition: the optimiser sees the whole program.
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-fstack-usage -flto-partition=one \
 -Wl,--build-id=none,-z,noseparate-code,-z,norelro,-z,max-page-size=${page},-z,common-page-size=64")
@@ -49,5 +39,5 @@ endif()
 set(lib ${root}/lib)
 foreach(language C CXX)
   set(CMAKE_${language}_LINK_EXECUTABLE "<CMAKE_C_COMPILER> <FLAGS> <CMAKE_${language}_LINK_FLAGS> <LINK_FLAGS> -nostdlib \
-${link} ${lib}/${crt1} ${lib}/crti.o <OBJECTS> -o <TARGET> <LINK_LIBRARIES> ${lib}/libc.a ${libgcc} ${lib}/libc.a ${lib}/crtn.o")
+-static -no-pie ${lib}/crt1.o ${lib}/crti.o <OBJECTS> -o <TARGET> <LINK_LIBRARIES> ${lib}/libc.a ${libgcc} ${lib}/libc.a ${lib}/crtn.o")
 endforeach()

@@ -17,7 +17,7 @@ architecture=$("$here/target.sh" "$target" debian)
 musl=$("$here/target.sh" "$target" musl)
 gnu=$("$here/target.sh" "$target" gnu)
 CC=$gnu-gcc
-flags="$("$here/target.sh" "$target" flags) -Os -pipe -fPIE -fomit-frame-pointer -ffunction-sections -fdata-sections"
+flags="$("$here/target.sh" "$target" flags) -Os -pipe -fomit-frame-pointer -ffunction-sections -fdata-sections"
 flags="$flags -fno-asynchronous-unwind-tables -fno-unwind-tables"
 protect=-fstack-protector  # not for musl, which sets the protector up
 case $libc-$musl in
@@ -26,8 +26,9 @@ case $libc-$musl in
     model=$("$here/target.sh" "$target" model)
     [ "$model" = - ] || flags="$flags -mcmodel=$model"
     headers="-nostdinc -isystem $sysroot/include -isystem $("$CC" -print-file-name=include)" lto=-flto
+    flags="$flags -fno-pie"
     ;;
-  gnu-*) headers="-isystem $sysroot/include" lto= ;;  # tests are linked often, and quickly without it
+  gnu-*) headers="-isystem $sysroot/include" lto= flags="$flags -fPIE" ;;  # tests are linked often, and quickly without it
   *) echo "sysroot: musl or gnu, not $libc" >&2; exit 1 ;;
 esac
 jobs=$(nproc)
