@@ -28,7 +28,7 @@ case $libc-$musl in
     headers="-nostdinc -isystem $sysroot/include -isystem $("$CC" -print-file-name=include)" lto=-flto
     flags="$flags -fno-pie"
     ;;
-  gnu-*) headers="-isystem $sysroot/include" lto= flags="$flags -fPIE" ;;  # tests are linked often, and quickly without it
+  gnu-*) headers="-isystem $sysroot/include" lto='' flags="$flags -fPIE" ;;  # tests are linked often, and quickly without it
   *) echo "sysroot: musl or gnu, not $libc" >&2; exit 1 ;;
 esac
 jobs=$(nproc)
