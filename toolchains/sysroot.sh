@@ -19,6 +19,7 @@ gnu=$("$here/target.sh" "$target" gnu)
 CC=$gnu-gcc
 flags="$("$here/target.sh" "$target" flags) -Os -pipe -fomit-frame-pointer -ffunction-sections -fdata-sections"
 flags="$flags -fno-asynchronous-unwind-tables -fno-unwind-tables"
+jumps=-fno-jump-tables  # smaller; the switches of mbedTLS are in handshakes
 protect=-fstack-protector  # not for musl, which sets the protector up
 case $libc-$musl in
   musl--) echo "sysroot: $target is built with glibc only" >&2; exit 1 ;;
@@ -96,10 +97,10 @@ cp -r "$work/mbedtls/include/mbedtls" "$work/mbedtls/include/psa" "$sysroot/incl
 cp "$here/mbedtls_config.h" "$sysroot/include/mbedtls/mbedtls_config.h"
 # What reads a stranger's records and certificates is protected like our io, http and json (build.sh).
 printf '%s\n' "$work"/mbedtls/library/ssl_*.c "$work"/mbedtls/library/x509*.c |
-  compile libmbedtls.a $lto "$protect-strong" -I"$work/mbedtls/library"
+  compile libmbedtls.a $lto $jumps "$protect-strong" -I"$work/mbedtls/library"
 rm "$work"/mbedtls/library/ssl_*.c "$work"/mbedtls/library/x509*.c
 printf '%s\n' "$work"/mbedtls/library/*.c "$here/mbedtls_random.c" |
-  compile libmbedcrypto.a $lto $protect -I"$work/mbedtls/library"
+  compile libmbedcrypto.a $lto $jumps $protect -I"$work/mbedtls/library"
 "$gnu-ar" rcs "$sysroot/lib/libmbedx509.a"  # it is in libmbedtls.a; others look for three files
 
 unpack inih "$downloads"/libinih_*.orig.tar.*
