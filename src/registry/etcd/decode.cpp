@@ -144,8 +144,9 @@ Decoder::Step Decoder::next() {
 }
 
 bool Decoder::on_key(std::string_view name) {
+  const char first = name.empty() ? '\0' : name[0];  // tells most of them apart
   for (const Member& member : kMembers) {
-    if (member.scope != scope() || name != member.name) continue;
+    if (member.scope != scope() || member.name[0] != first || name != member.name) continue;
     field_ = member.field;
     return true;
   }
