@@ -91,7 +91,8 @@ void Batch::queue(const Change& change) {
 Result<BatchReport> Batch::finish() {
   if (state_ && count_ != 0) state_ = flush();
   if (!state_) return state_.error();
-  report_.done = queued_ - std::min(queued_, report_.failed);
+  report_.failed = std::min(report_.failed, queued_);  // a kernel that refuses one request twice
+  report_.done = queued_ - report_.failed;
   return report_;
 }
 
