@@ -28,7 +28,7 @@ constexpr int kChildPipe = 3;
 // others all is asked within a connection's 10 s. It repeats a question after 2.5 s: one that was lost gets
 // an answer too, of the family that etcd has most often.
 constexpr int kFamilies[] = {AF_UNSPEC, AF_INET, AF_INET6};
-constexpr Millis kLimits[] = {0, 3500, 1200};
+constexpr Millis kLimits[] = {0, 3000, 1700};
 constexpr const char* kNobody = "resolver: no name server could answer";
 
 /// What the child writes, in one piece that a pipe takes whole (POSIX: PIPE_BUF >= 512).
