@@ -67,7 +67,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
   if (const auto own = peers_.find_own(underlay_->public_ip)) {
     if (own->usable) {
       key = own->key;
-      mod_revision = own->mod_revision;
+      mod_revision = own->modified;
       const bool mac_known = own->mac.unicast() && !own->mac.zero();
       if (mac_known) mac_ = own->mac;
       // Nothing on this machine says that this record is ours but the address in it: it may be another node's
@@ -93,7 +93,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
     if (holder && device_mac && holder->mac == *device_mac && !holder->key.subnet6) {
       // Ours under an earlier address: the MAC is the proof. Kept, and corrected in place.
       key = holder->key;
-      mod_revision = holder->mod_revision;
+      mod_revision = holder->modified;
       return;
     }
   }
@@ -123,7 +123,7 @@ void Agent::Impl::reclaim() {
     own_->held = false;  // reported by check_lease; claimed again when it is gone
     return;
   }
-  send_claim(own_->key, holder ? holder->mod_revision : 0, false);
+  send_claim(own_->key, holder ? holder->modified : 0, false);
 }
 
 void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, bool always_write) {
@@ -197,7 +197,7 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
     overlay::LeaseRecord record;
     record.key = own_->key;
     record.value = own_->value;
-    record.create_revision = record.mod_revision = result.mod_revision;
+    record.created = record.modified = result.mod_revision;
     peers_.upsert(record);
   }
   enter(State::kRunning);
@@ -232,10 +232,10 @@ void Agent::Impl::check_lease() {
                     holder->public_ip == own_->value.public_ip;
   // At the revision that we wrote it is ours, also when we have asked for another value since and were
   // refused.
-  if (holder->mod_revision == own_->mod_revision && (ours || !own_->held)) return;
-  if (holder->mod_revision == rival_revision_) return;
-  rival_revision_ = holder->mod_revision;
-  if (ours && holder->mod_revision < own_->mod_revision) {
+  if (holder->modified == own_->mod_revision && (ours || !own_->held)) return;
+  if (holder->modified == rival_revision_) return;
+  rival_revision_ = holder->modified;
+  if (ours && holder->modified < own_->mod_revision) {
     // Our own hand, earlier: a snapshot was restored, in which the record may hang on another lease.
     log_.warning("the registry went back to an earlier record of ours; claiming the subnet again",
                  {{"subnet", own_->key.subnet}});
@@ -243,7 +243,7 @@ void Agent::Impl::check_lease() {
   }
   if (ours) {
     // Our own words, but not our hand: a node with our address (and, having found our record, our MAC).
-    own_->mod_revision = holder->mod_revision;
+    own_->mod_revision = holder->modified;
     log_.error("another node wrote our lease; two nodes have one public address",
                {{"subnet", own_->key.subnet}, {"public_ip", own_->value.public_ip}});
     return;

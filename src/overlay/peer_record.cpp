@@ -44,8 +44,8 @@ PeerRecord make_record(const LeaseRecord& lease) {
   record.length = lease.key.subnet.length;
   record.hash6 = place_of(lease.key).hash6;
   record.public_ip = lease.value.public_ip.value;
-  record.create_revision = Revision(lease.create_revision);
-  record.mod_revision = Revision(lease.mod_revision);
+  record.created = Age(lease.created);
+  record.modified = Age(lease.modified);
   record.mac = lease.value.mac;
   record.form = static_cast<std::uint16_t>(form_of(lease)) & 7;
   const std::uint32_t vni = lease.value.vni.value_or(0);
@@ -61,8 +61,8 @@ LeaseRecord lease_of(const PeerRecord& record) {
   lease.value.has_vxlan = true;
   lease.value.mac = record.mac;
   if (record.value_form() == Form::kVxlan) lease.value.vni = record.vni();
-  lease.create_revision = record.create_revision.value();
-  lease.mod_revision = record.mod_revision.value();
+  lease.created = record.created.value();
+  lease.modified = record.modified.value();
   return lease;
 }
 

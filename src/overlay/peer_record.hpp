@@ -10,11 +10,12 @@
 
 namespace flannelette::overlay {
 
-/// An etcd revision in 48 bits: 10,000 writes a second reach the limit after 800 years, there it saturates.
-class Revision {
+/// An age of the registry in 48 bits: 10,000 writes a second reach the limit after 800 years, there it
+/// saturates.
+class Age {
  public:
-  Revision() = default;
-  explicit Revision(std::int64_t value) {
+  Age() = default;
+  explicit Age(std::int64_t value) {
     constexpr std::int64_t kMax = (std::int64_t{1} << 48) - 1;
     const auto v = static_cast<std::uint64_t>(value < 0 ? 0 : value > kMax ? kMax : value);
     for (int i = 0; i < 3; ++i) part_[i] = static_cast<std::uint16_t>(v >> (16 * i));
@@ -46,8 +47,8 @@ struct PeerRecord {
   std::uint32_t public_ip;
   std::uint32_t scratch;  ///< group while settling, permutation in MAC order during an audit; belongs to the
                           ///< place, not to the record
-  Revision create_revision;
-  Revision mod_revision;
+  Age created;
+  Age modified;
   Mac mac;
   std::uint8_t length;
   std::uint8_t vni_bytes[3];

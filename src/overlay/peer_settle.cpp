@@ -46,8 +46,7 @@ bool PeerTable::Impl::before_at_its_address(std::uint32_t i, std::uint32_t j) {
   const PeerRecord& b = records[j];
   if (a.public_ip != b.public_ip) return a.public_ip < b.public_ip;
   if (configured(a) != configured(b)) return configured(a);
-  if (a.mod_revision.value() != b.mod_revision.value())
-    return a.mod_revision.value() > b.mod_revision.value();
+  if (a.modified.value() != b.modified.value()) return a.modified.value() > b.modified.value();
   return i < j;
 }
 
@@ -55,8 +54,7 @@ bool PeerTable::Impl::before_among_contested(std::uint32_t i, std::uint32_t j) {
   const PeerRecord& a = records[i];
   const PeerRecord& b = records[j];
   if (configured(a) != configured(b)) return configured(a);
-  if (a.create_revision.value() != b.create_revision.value())
-    return a.create_revision.value() < b.create_revision.value();
+  if (a.created.value() != b.created.value()) return a.created.value() < b.created.value();
   return i < j;
 }
 

@@ -18,8 +18,7 @@ bool same_entries(const PeerRecord& a, const PeerRecord& b) {
 
 bool same_value(const PeerRecord& a, const PeerRecord& b) {
   return same_entries(a, b) && a.form == b.form && a.vni() == b.vni() &&
-         a.create_revision.value() == b.create_revision.value() &&
-         a.mod_revision.value() == b.mod_revision.value();
+         a.created.value() == b.created.value() && a.modified.value() == b.modified.value();
 }
 
 }  // namespace
@@ -55,7 +54,7 @@ Ignored PeerTable::upsert(const LeaseRecord& lease, bool* stored) {
     PeerRecord& have = t.records[index];
     const bool first_listed = t.in_listing && !have.listed;
     have.listed |= fresh.listed;
-    if (fresh.mod_revision.value() < have.mod_revision.value() && !first_listed) return own_merits(have);
+    if (fresh.modified.value() < have.modified.value() && !first_listed) return own_merits(have);
     if (!same_value(have, fresh)) t.replace(have, fresh);
     return own_merits(have);
   }
@@ -105,12 +104,12 @@ void PeerTable::abort_listing() {
   impl_->ensure_sorted();
 }
 
-void PeerTable::remove(const LeaseKey& key, std::int64_t mod_revision) {
+void PeerTable::remove(const LeaseKey& key, std::int64_t modified) {
   Impl& t = *impl_;
   t.ensure_sorted();
   const PeerPlace place = place_of(key);
   const std::size_t index = t.find_place(place);
-  if (!t.holds(index, place) || t.records[index].mod_revision.value() > mod_revision) return;
+  if (!t.holds(index, place) || t.records[index].modified.value() > modified) return;
   t.touch(t.records[index]);
   t.retire(t.records[index]);
   t.records.erase(index, index + 1);
@@ -169,7 +168,7 @@ void PeerTable::Impl::ensure_sorted() {
   if (sorted == records.size()) return;
   sort_array(records, [this](auto i, auto j) {
     const auto order = place_of(records[i]) <=> place_of(records[j]);
-    return order != 0 ? order < 0 : records[i].mod_revision.value() > records[j].mod_revision.value();
+    return order != 0 ? order < 0 : records[i].modified.value() > records[j].modified.value();
   });
   // A listing that brought a key twice: the newer one counts. Only records new in this listing can be double.
   std::size_t kept = 0;
@@ -201,8 +200,8 @@ void PeerTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   }
   have.public_ip = fresh.public_ip;
   have.mac = fresh.mac;
-  have.create_revision = fresh.create_revision;
-  have.mod_revision = fresh.mod_revision;
+  have.created = fresh.created;
+  have.modified = fresh.modified;
   std::copy(fresh.vni_bytes, fresh.vni_bytes + 3, have.vni_bytes);
   have.form = fresh.form;
   have.reason = fresh.reason;

@@ -73,10 +73,10 @@ bool plausible(const NodeState& state) {
 }
 
 /// Bytes of a record, big-endian: base 4, length 1, flags 1, MAC 6, PublicIP 4, VNI 4, and 6 for each
-/// revision.
+/// age.
 constexpr std::uint8_t kHasNet6 = 1;
 constexpr std::uint8_t kHasVni = 2;
-constexpr std::size_t kWithoutRevisions = 20;
+constexpr std::size_t kWithoutAges = 20;
 
 void put(char*& at, std::uint64_t value, int bytes) {
   while (bytes-- > 0) *at++ = static_cast<char>(value >> (8 * bytes));
@@ -97,8 +97,8 @@ string_view encode(const LeaseRecord& record, std::array<char, N>& unit) {
   at = std::copy(value.mac.bytes.begin(), value.mac.bytes.end(), at);
   put(at, value.public_ip.value, 4);
   put(at, value.vni.value_or(0), 4);
-  put(at, static_cast<std::uint64_t>(record.create_revision), 6);
-  put(at, static_cast<std::uint64_t>(record.mod_revision), 6);
+  put(at, static_cast<std::uint64_t>(record.created), 6);
+  put(at, static_cast<std::uint64_t>(record.modified), 6);
   return {unit.data(), static_cast<std::size_t>(at - unit.data())};
 }
 
@@ -114,13 +114,13 @@ LeaseRecord decode(const char* at) {
   if ((flags & kHasVni) != 0) record.value.vni = vni;
   record.value.backend = Backend::kVxlan;
   record.value.has_vxlan = true;
-  record.create_revision = static_cast<std::int64_t>(get(at, 6));
-  record.mod_revision = static_cast<std::int64_t>(get(at, 6));
+  record.created = static_cast<std::int64_t>(get(at, 6));
+  record.modified = static_cast<std::int64_t>(get(at, 6));
   return record;
 }
 
 constexpr std::size_t kHeader = kPeersTitle.size() + kPeersVersion.size() + 4 + 4;
-constexpr std::size_t kPeerBytes = kWithoutRevisions + 2 * 6;
+constexpr std::size_t kPeerBytes = kWithoutAges + 2 * 6;
 constexpr std::size_t kSum = 4;
 
 }  // namespace
@@ -200,7 +200,7 @@ std::uint32_t PeerStateSource::digest() const {
   struct Digest final : PeerTable::RecordVisitor {
     void record(const LeaseRecord& record) override {
       std::array<char, 32> unit;
-      sum = crc32(sum, encode(record, unit).substr(0, kWithoutRevisions));
+      sum = crc32(sum, encode(record, unit).substr(0, kWithoutAges));
     }
     std::uint32_t sum = 0;
   } visitor;

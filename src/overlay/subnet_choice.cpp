@@ -77,19 +77,15 @@ std::optional<PeerTable::Own> PeerTable::find_own(Ip4 public_ip) const {
   const auto better = [&](const PeerRecord& a, const PeerRecord& b) {
     if (usable(a, local) != usable(b, local)) return usable(a, local);
     if (is_vxlan(a) != is_vxlan(b)) return is_vxlan(a);
-    return a.mod_revision.value() > b.mod_revision.value();
+    return a.modified.value() > b.modified.value();
   };
   for (const PeerRecord& record : impl_->records) {
     if (!record.readable() || record.public_ip != public_ip.value) continue;
     if (best == nullptr || better(record, *best)) best = &record;
   }
   if (best == nullptr) return std::nullopt;
-  return Own{best->key(),
-             best->mac,
-             is_vxlan(*best),
-             usable(*best, local),
-             best->create_revision.value(),
-             best->mod_revision.value()};
+  return Own{best->key(),           best->mac, is_vxlan(*best), usable(*best, local), best->created.value(),
+             best->modified.value()};
 }
 
 std::optional<PeerTable::Holder> PeerTable::find_holder(Net4 subnet) const {
@@ -98,7 +94,7 @@ std::optional<PeerTable::Holder> PeerTable::find_holder(Net4 subnet) const {
       impl_->find_place({subnet.masked().base.value, subnet.length, subnet.base.value, 0});
   if (index == impl_->records.size() || impl_->records[index].subnet() != subnet) return std::nullopt;
   const PeerRecord& record = impl_->records[index];
-  return Holder{record.key(), {record.public_ip}, record.mac, record.mod_revision.value(), record.readable()};
+  return Holder{record.key(), {record.public_ip}, record.mac, record.modified.value(), record.readable()};
 }
 
 bool PeerTable::taken(Net4 subnet) const {

@@ -346,8 +346,8 @@ TEST_SUITE("kernel/entries") {
                         1u,
                         {{2, 1, 0, static_cast<std::uint8_t>(version / 2), static_cast<std::uint8_t>(i >> 8),
                           static_cast<std::uint8_t>(i)}}};
-        record.create_revision = 1;
-        record.mod_revision = ++revision;
+        record.created = 1;
+        record.modified = ++revision;
         REQUIRE(table.upsert(record) == overlay::Ignored::kNo);
       };
       const auto write = [&] {

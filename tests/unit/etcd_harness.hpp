@@ -71,7 +71,7 @@ class Recorder final : public Listener {
   void on_record(const overlay::LeaseRecord& record) override {
     ++records;
     if (!record.readable) ++unreadable;
-    (listing_ ? listed_ : peers)[text(record.key)] = record.mod_revision;
+    (listing_ ? listed_ : peers)[text(record.key)] = record.modified;
     calls += "+" + text(record.key) + " ";
     if (stop_on_record != nullptr) stop_on_record->stop();
   }

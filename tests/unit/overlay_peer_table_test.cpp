@@ -135,7 +135,7 @@ TEST_SUITE("overlay/peer validation") {
       const auto value = parse_lease_value(row.value);
       record.readable = value.has_value();
       if (value) record.value = *value;
-      record.create_revision = record.mod_revision = 5;
+      record.created = record.modified = 5;
       CHECK(name(table.upsert(record)) == name(row.reason));
       const PeerCounts counts = table.counts();
       CHECK(counts.records == 1);
@@ -187,11 +187,11 @@ TEST_SUITE("overlay/peer conflicts") {
     table.upsert(new_one);
     CHECK(reason_of(table, old_one) == Ignored::kConflict);
     CHECK(reason_of(table, new_one) == Ignored::kNo);
-    old_one.mod_revision = 400;
+    old_one.modified = 400;
     table.upsert(old_one);
     CHECK(reason_of(table, old_one) == Ignored::kNo);
     CHECK(reason_of(table, new_one) == Ignored::kConflict);
-    new_one.mod_revision = 400;
+    new_one.modified = 400;
     table.upsert(new_one);
     CHECK(reason_of(table, new_one) == Ignored::kNo);
     table.remove(new_one.key, 401);
@@ -264,7 +264,7 @@ TEST_SUITE("overlay/peer listing") {
     LeaseRecord record = lease("10.64.9.0-24", 9, 5, 20);
     table.upsert(record);
     LeaseRecord stale = record;
-    stale.mod_revision = 19;
+    stale.modified = 19;
     stale.value.public_ip = ip("172.30.9.9");
     table.upsert(stale);
     CHECK(table.find_holder({ip("10.64.9.0"), 24})->public_ip == record.value.public_ip);
@@ -275,7 +275,7 @@ TEST_SUITE("overlay/peer listing") {
     table.remove(record.key, 21);
   }
 
-  TEST_CASE("a listing has the last word, whatever its revisions: a store may have begun anew") {
+  TEST_CASE("a listing has the last word, whatever its ages: a store may have begun anew") {
     PeerTable table;
     table.set_local(local_node());
     table.upsert(lease("10.64.9.0-24", 9, 500, 500));
@@ -348,7 +348,7 @@ TEST_SUITE("overlay/our own record") {
     broken.readable = false;
     broken.value = {};
     table.upsert(broken);
-    CHECK(table.find_own(ours)->mod_revision == 11);
+    CHECK(table.find_own(ours)->modified == 11);
     CHECK_FALSE(table.find_own({}));
   }
 
@@ -361,7 +361,7 @@ TEST_SUITE("overlay/our own record") {
     REQUIRE(holder);
     CHECK(holder->key.subnet6.has_value());
     CHECK(holder->public_ip == dual.value.public_ip);
-    CHECK(holder->mod_revision == 7);
+    CHECK(holder->modified == 7);
     table.upsert(lease("10.64.9.0-24", 10));
     CHECK_FALSE(table.find_holder({ip("10.64.9.0"), 24})->key.subnet6.has_value());
     CHECK_FALSE(table.find_holder({ip("10.64.9.0"), 25}));

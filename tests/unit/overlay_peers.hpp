@@ -62,8 +62,8 @@ inline overlay::LeaseRecord lease(std::string_view key, unsigned number, std::in
   if (!parsed) std::abort();
   record.key = *parsed;
   record.value = {{0xac1e0000u + number}, overlay::Backend::kVxlan, true, 1u, mac(number)};
-  record.create_revision = create;
-  record.mod_revision = mod != 0 ? mod : create;
+  record.created = create;
+  record.modified = mod != 0 ? mod : create;
   return record;
 }
 

@@ -41,12 +41,12 @@ std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
     return r.key.subnet.length != local.config.subnet_len;
   };
   const auto before1 = [&](const LeaseRecord& a, const LeaseRecord& b) {
-    return std::tuple(other_length(a), -a.mod_revision, subnet_order(a)) <
-           std::tuple(other_length(b), -b.mod_revision, subnet_order(b));
+    return std::tuple(other_length(a), -a.modified, subnet_order(a)) <
+           std::tuple(other_length(b), -b.modified, subnet_order(b));
   };
   const auto before2 = [&](const LeaseRecord* a, const LeaseRecord* b) {
-    return std::tuple(other_length(*a), a->create_revision, subnet_order(*a)) <
-           std::tuple(other_length(*b), b->create_revision, subnet_order(*b));
+    return std::tuple(other_length(*a), a->created, subnet_order(*a)) <
+           std::tuple(other_length(*b), b->created, subnet_order(*b));
   };
   std::vector<const LeaseRecord*> survivors;
   for (const LeaseRecord* r : valid) {
@@ -205,15 +205,15 @@ class World {
   ModelKernel kernel;
   LocalNode local;
 
-  /// One transaction: several records, one revision.
+  /// One transaction: several records, one age.
   void put_some() {
-    ++revision_;
+    ++age_;
     std::set<Net4> subnets;
     for (std::uint64_t i = rng_.below(4) + 1; i > 0; --i) {
       LeaseRecord record = random_record();
       if (!subnets.insert(record.key.subnet).second) continue;
       const auto have = truth.find(record.key);
-      if (have != truth.end()) record.create_revision = have->second.create_revision;
+      if (have != truth.end()) record.created = have->second.created;
       truth[record.key] = record;
       if (!blind_) table.upsert(record);
     }
@@ -222,17 +222,17 @@ class World {
     if (truth.empty()) return;
     auto at = truth.begin();
     std::advance(at, static_cast<std::ptrdiff_t>(rng_.below(truth.size())));
-    ++revision_;
-    if (!blind_) table.remove(at->first, revision_);
+    ++age_;
+    if (!blind_) table.remove(at->first, age_);
     truth.erase(at);
   }
   void replay_old_event() {
     if (truth.empty()) return;
     LeaseRecord record = truth.begin()->second;
     if (rng_.one_in(2)) {
-      table.remove(record.key, record.mod_revision - 1);
+      table.remove(record.key, record.modified - 1);
     } else {
-      record.mod_revision -= 1;
+      record.modified -= 1;
       record.value.mac = mac(99);
       table.upsert(record);
     }
@@ -390,12 +390,12 @@ class World {
     if (rng_.one_in(15)) record.value.vni = 2;
     if (rng_.one_in(15)) record.readable = false;
     if (!record.readable) record.value = {};
-    record.create_revision = record.mod_revision = revision_;
+    record.created = record.modified = age_;
     return record;
   }
 
   Rng& rng_;
-  std::int64_t revision_ = 100;
+  std::int64_t age_ = 100;
   bool blind_ = false;
 };
 
@@ -503,9 +503,9 @@ TEST_SUITE("overlay/reconcile") {
       CHECK(world.reconcile(false));
       world.list_into(world.table);
       CHECK(world.reconcile(false));
-      // A renewal by flanneld: same value, new revision.
+      // A renewal by flanneld: same value, new age.
       for (auto& [key, record] : world.truth) {
-        if (record.readable) ++record.mod_revision;
+        if (record.readable) ++record.modified;
         world.table.upsert(record);
         break;
       }

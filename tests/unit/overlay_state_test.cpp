@@ -53,8 +53,8 @@ void fill(PeerTable& peers) {
   peers.set_local(local_node());
   for (unsigned i = 1; i <= 6; ++i) {  // the first is our own
     LeaseRecord record = lease("10.64." + std::to_string(i) + ".0-24", i);
-    record.create_revision = 1000 + i;
-    record.mod_revision = 2000 + i;
+    record.created = 1000 + i;
+    record.modified = 2000 + i;
     if (i == 2) record.value.vni.reset();
     if (i == 3) record.key.subnet6 = Net6{};
     peers.upsert(record);
@@ -169,8 +169,8 @@ TEST_SUITE("overlay/state") {
       for (std::size_t i = 0; i < after.size(); ++i) {
         CHECK(after[i].key == before[i].key);
         CHECK(after[i].value == before[i].value);
-        CHECK(after[i].create_revision == before[i].create_revision);
-        CHECK(after[i].mod_revision == before[i].mod_revision);
+        CHECK(after[i].created == before[i].created);
+        CHECK(after[i].modified == before[i].modified);
       }
       CHECK(PeerStateSource(fresh).digest() == reader.digest());
     }
@@ -193,16 +193,16 @@ TEST_SUITE("overlay/state") {
     CHECK(problem_of("flann") == StateProblem::kDamaged);
   }
 
-  TEST_CASE("the digest knows peers by what is programmed, not by their revisions") {
+  TEST_CASE("the digest knows peers by what is programmed, not by their ages") {
     PeerTable peers;
     fill(peers);
     const auto digest = PeerStateSource(peers).digest();
     LeaseRecord renewed = lease("10.64.4.0-24", 4);
-    renewed.create_revision = 1004;
-    renewed.mod_revision = 5000;
+    renewed.created = 1004;
+    renewed.modified = 5000;
     peers.upsert(renewed);
     CHECK(PeerStateSource(peers).digest() == digest);
-    renewed.mod_revision = 5001;
+    renewed.modified = 5001;
     renewed.value.mac = mac(77);
     peers.upsert(renewed);
     CHECK(PeerStateSource(peers).digest() != digest);

@@ -55,8 +55,9 @@ struct LeaseRecord {
   LeaseKey key;
   LeaseValue value;
   bool readable = true;  ///< false: the value could not be parsed; the subnet counts as taken all the same
-  std::int64_t create_revision = 0;
-  std::int64_t mod_revision = 0;
+  /// Ages as the registry counts them, greater is later: when the key was made, and when it was last written.
+  std::int64_t created = 0;
+  std::int64_t modified = 0;
   std::int64_t lease = 0;  ///< 0: no lease, a reservation
 };
 

@@ -28,9 +28,9 @@
 ///  - A record's identity is its key: subnet and IPv6 part. "Before by subnet" means: lower address, then
 ///    shorter prefix, then the record without IPv6 part, then the lower hash of the IPv6 part.
 ///  - Phase 1: one node has one lease. Among valid records with the same PublicIP one goes on: a subnet of
-///    the configured length before another, then the newer mod_revision, then the one before by subnet.
+///    the configured length before another, then the newer modified, then the one before by subnet.
 ///  - Phase 2: those that went on are ordered: subnets of the configured length before others, then the
-///    older create_revision, then the one before by subnet. In this order each is accepted, unless its
+///    older created, then the one before by subnet. In this order each is accepted, unless its
 ///    subnet overlaps an accepted one or its MAC is that of an accepted one.
 ///
 /// Both orders are total, because their last criterion is the identity, and no two records share one. So
@@ -104,8 +104,8 @@ class PeerTable {
   void set_local(const LocalNode& local);
 
   void begin_listing();
-  /// Adds or replaces the record of this key; a record older than what is there (mod_revision) is dropped,
-  /// unless a listing says it first: a store that was set up anew counts its revisions from the beginning.
+  /// Adds or replaces the record of this key; a record older than what is there (modified) is dropped,
+  /// unless a listing says it first: a store that was set up anew counts its ages from the beginning.
   /// Returns why it is not a candidate on its own merits (kNo if it is; kConflict is only known after
   /// settle()). False in `stored` if the table is full.
   Ignored upsert(const LeaseRecord& record, bool* stored = nullptr);
@@ -113,8 +113,8 @@ class PeerTable {
   void end_listing();
   /// The listing was cut: nothing is removed.
   void abort_listing();
-  /// A deletion event. `mod_revision` is the deletion's: a record younger than it stays.
-  void remove(const LeaseKey& key, std::int64_t mod_revision);
+  /// A deletion event. `modified` is the deletion's: a record younger than it stays.
+  void remove(const LeaseKey& key, std::int64_t modified);
 
   /// Settles conflicts, then hands every change since the last commit to `sink` in an order that never cuts a
   /// live peer: neighbours and FDB, then routes, then deletions of routes, then of neighbours and FDB. A key
@@ -146,7 +146,7 @@ class PeerTable {
   bool more_stale() const;
 
   /// The readable record with this PublicIP that is best to take over, our own in an earlier life: a usable
-  /// one before another, vxlan before another backend, then the newer mod_revision, then the one before by
+  /// one before another, vxlan before another backend, then the newer modified, then the one before by
   /// subnet. `usable` is a subnet of the configured length, within SubnetMin..SubnetMax (of set_local's
   /// config), without IPv6 part. None for 0.0.0.0, which IPv6-only nodes write.
   struct Own {
@@ -154,8 +154,8 @@ class PeerTable {
     Mac mac;             ///< zero if the record has none
     bool vxlan = false;  ///< it is a vxlan record
     bool usable = false;
-    std::int64_t create_revision = 0;
-    std::int64_t mod_revision = 0;
+    std::int64_t created = 0;
+    std::int64_t modified = 0;
   };
   std::optional<Own> find_own(Ip4 public_ip) const;
   /// The record that holds exactly this subnet, if any; one with an IPv6 part only if there is none without.
@@ -163,7 +163,7 @@ class PeerTable {
     LeaseKey key;
     Ip4 public_ip;
     Mac mac;
-    std::int64_t mod_revision = 0;
+    std::int64_t modified = 0;
     bool readable = true;
   };
   std::optional<Holder> find_holder(Net4 subnet) const;

@@ -45,7 +45,7 @@ class PeerStateSource final : public PieceSource {
  public:
   explicit PeerStateSource(const PeerTable& peers) : peers_(peers) {}
   void write_to(Pieces& out) override;
-  /// Tells contents apart. Revisions, which every renewal changes, do not count.
+  /// Tells contents apart. Ages, which every renewal changes, do not count.
   std::uint32_t digest() const;
   /// Bytes that write_to() gave last; 0: it was not asked.
   std::size_t written() const { return written_; }

@@ -126,12 +126,12 @@ void Claimer::judge(std::int64_t revision) {
   // A put whose answer we never saw. A lease that was granted to us is proof enough; one that the key had
   // before is not.
   const bool was_put = uncertain_ && mine != nullptr && mine->same_value && mine->record.lease == lease_.id &&
-                       (creating() || mine->record.mod_revision > mod_revision_);
-  if (was_put) return held(mine->record.mod_revision, true);
+                       (creating() || mine->record.modified > mod_revision_);
+  if (was_put) return held(mine->record.modified, true);
 
   if (step_ == Step::kPut) return taken(revision);
   if (creating()) return found_count_ == 0 ? enter(Step::kPut) : taken(revision);
-  if (mine == nullptr || mine->record.mod_revision != mod_revision_) return taken(revision);
+  if (mine == nullptr || mine->record.modified != mod_revision_) return taken(revision);
   if (uncertain_) return enter(Step::kPut);
   adopt(mine->record, mine->same_value);
 }

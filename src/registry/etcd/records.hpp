@@ -37,8 +37,8 @@ class RecordBuilder {
     return overlay::LeaseRecord{.key = *key,
                                 .value = value.value_or(overlay::LeaseValue{}),
                                 .readable = value.has_value(),
-                                .create_revision = pair.create_revision,
-                                .mod_revision = pair.mod_revision,
+                                .created = pair.create_revision,
+                                .modified = pair.mod_revision,
                                 .lease = pair.lease};
   }
 

@@ -183,7 +183,7 @@ void Watch::on_pair(const Pair& pair) {
   const auto record = builder_.finish(pair, *core_.listener);
   if (!record || core_.stopped) return;
   if (pair.removed) {
-    core_.listener->on_removed(record->key, record->mod_revision);
+    core_.listener->on_removed(record->key, record->modified);
   } else {
     core_.listener->on_record(*record);
   }
