@@ -33,7 +33,7 @@ void Agent::start() { impl_->start(); }
 void Agent::stop() { impl_->stop(); }
 State Agent::state() const { return impl_->state_; }
 overlay::PeerCounts Agent::counts() const { return impl_->peers_.counts(); }
-bool Agent::degraded() const { return impl_->degraded_; }
+bool Agent::degraded() const { return impl_->memory_.degraded(); }
 
 Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
     : loop_(needs.loop),
@@ -45,15 +45,12 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       on_ready_(needs.on_ready),
       settings_(settings),
       peers_(needs.max_leases),
+      underlay_watch_(loop_, log_, kernel_, settings_.interface, *this),
+      memory_(loop_, log_, files_, settings_, peers_, Delegate<void()>::to<&Impl::try_degraded>(this)),
       dataplane_(kernel_, files_, log_, settings_, peers_),
-      cache_(files_, log_, settings_),
-      look_(loop_, Delegate<void()>::to<&Impl::on_look>(this)),
       rules_look_(loop_, Delegate<void()>::to<&Impl::on_rules_look>(this)),
       retry_(loop_, Delegate<void()>::to<&Impl::on_retry>(this)),
       redo_(loop_, Delegate<void()>::to<&Impl::on_redo>(this)),
-      wait_(loop_, Delegate<void()>::to<&Impl::on_waited>(this)),
-      keep_(loop_, Delegate<void()>::to<&Impl::on_keep>(this)),
-      keep_node_(loop_, Delegate<void()>::to<&Impl::keep_node>(this)),
       claim_retry_(loop_, Delegate<void()>::to<&Impl::on_claim_retry>(this)),
       converge_(loop_, Delegate<void()>::to<&Impl::on_converge>(this)),
       audit_(loop_, Delegate<void()>::to<&Impl::on_audit>(this)) {}
@@ -61,22 +58,20 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
 void Agent::Impl::start() {
   kernel_.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
   registry_.start(*this);
-  cache_.clean_up();
-  kept_node_ = cache_.node();
-  if (kept_node_) in_use_ = kept_node_->public_ip;
-  wait_.arm_in(settings_.registry_wait);
-  seek_interface();
+  memory_.start();
+  const auto& node = memory_.node();
+  if (node) underlay_watch_.set_network(node->config.network);
+  underlay_watch_.start(node ? std::optional(node->public_ip) : std::nullopt);
 }
 
 void Agent::Impl::stop() {
   if (state_ == State::kStopped) return;
   registry_.stop();
-  if (keep_.armed()) on_keep();
+  memory_.stop();
   kernel_.set_doorbell({});
-  for (io::Timer* timer : {&look_, &rules_look_, &retry_, &redo_, &wait_, &keep_, &keep_node_, &claim_retry_,
-                           &converge_, &audit_}) {
+  underlay_watch_.stop();
+  for (io::Timer* timer : {&rules_look_, &retry_, &redo_, &claim_retry_, &converge_, &audit_})
     timer->cancel();
-  }
   enter(State::kStopped);
 }
 
@@ -89,64 +84,41 @@ void Agent::Impl::enter(State next) {
   backoff_.reset();
 }
 
-// -- interface and config --
+// -- underlay and config --
 
-/// By what is known of ourselves so far.
-Result<UnderlayChoice> Agent::Impl::choose_underlay() {
-  Known known{.registry = std::span(servers_).first(std::min(servers_next_, Known::kMaxServers))};
-  known.in_use = in_use_;
-  if (state_ == State::kInterface || state_ == State::kConfig) {
-    if (kept_node_) known.network = kept_node_->config.network;
-  } else {
-    known.network = config_.network;
-  }
+void Agent::Impl::on_links_changed() {
+  if (!has_data_plane()) return;
+  dataplane_.doubt();
+  soon();
+}
+
+void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
+  if (before.underlay && before.underlay->address != underlay().address) registry_.reconnect();
   if (has_data_plane()) {
-    known.subnet = dataplane_.target()->subnet;
-  } else if (underlay_) {
-    known.subnet = previous_subnet();
+    const Dataplane::Target target = *dataplane_.target();
+    set_target(target.config, target.subnet, target.mac);
+    refuses_own(target.subnet, "it stays until a restart takes another");
   }
-  return find_underlay(settings_.interface, kernel_, known);
-}
-
-void Agent::Impl::seek_interface() {
-  auto choice = choose_underlay();
-  if (!choice) {
-    report_unseen(choice.error());
-    return retry_later();
-  }
-  interfaces_said_.clear();
-  if (!choice->underlay) {
-    report_missing("waiting for the interface", choice->missing);
-    return retry_later();  // the doorbell brings links and addresses, but not routes
-  }
-  waiting_for_ = "";
-  underlay_ = choice->underlay;
-  in_use_ = underlay_->address;
-  protected_ = choice->protected_addresses;
   free_the_way();
-  log_.info("interface chosen", {{"interface", underlay_->name.view()},
-                                 {"address", underlay_->address},
-                                 {"public_ip", underlay_->public_ip},
-                                 {"mtu", underlay_->mtu}});
-  enter(State::kConfig);
-  registry_.read_config();
-  use_kept_state();
+  switch (state_) {
+    case State::kInterface:
+      enter(State::kConfig);
+      registry_.read_config();
+      return try_degraded();
+    case State::kConfig: break;
+    case State::kListing:
+    case State::kClaiming: judge_peers(); break;  // a claim under way is corrected when it is held
+    case State::kRunning:
+      if (before.underlay->public_ip != underlay().public_ip) reclaim();
+      break;
+    case State::kStopped: return;
+  }
+  report_harmful(before.protected_addresses);
 }
 
-void Agent::Impl::report_unseen(const Error& error) {
-  if (interfaces_said_.is_news(error)) log_.error("cannot look at the interfaces", {Field(error)});
-}
-
-void Agent::Impl::report_missing(const char* text, const char* reason) {
-  if (waiting_for_ == reason) return;
-  waiting_for_ = reason;
-  const InterfaceSettings& wish = settings_.interface;
-  const auto ip = text_of(wish.can_reach.value_or(wish.public_ip.value_or(Ip4{})));
-  std::string_view wanted = "(default)";
-  if (wish.can_reach || wish.public_ip) wanted = ip;
-  if (!wish.regexes.empty()) wanted = wish.regexes.items().front();
-  if (!wish.names.empty()) wanted = wish.names.items().front();
-  log_.warning(text, {{"wanted", wanted}, {"reason", reason}});
+void Agent::Impl::set_target(const overlay::NetworkConfig& config, Net4 subnet, Mac mac) {
+  dataplane_.set_target({config, underlay(), subnet, mac, protected_addresses()});
+  underlay_watch_.set_subnet(subnet);
 }
 
 void Agent::Impl::on_config(std::string_view text) {
@@ -171,10 +143,9 @@ void Agent::Impl::on_config(std::string_view text) {
                                {"vni", config_.vni},
                                {"port", unsigned{config_.port}}});
   enter(State::kListing);
-  if (auto choice = choose_underlay(); choice && choice->underlay) {  // by the network that we know now
-    report_overlap(*choice);
-    protected_ = choice->protected_addresses;
-  }
+  underlay_watch_.set_network(config_.network);
+  if (!has_data_plane()) underlay_watch_.set_subnet(previous_subnet());
+  underlay_watch_.apply_network();
   judge_peers();
   registry_.follow();
 }
@@ -188,14 +159,7 @@ void Agent::Impl::on_config_missing() {
 }
 
 void Agent::Impl::on_retry() {
-  switch (state_) {
-    case State::kInterface: return seek_interface();
-    case State::kConfig: return registry_.read_config();
-    case State::kListing:
-    case State::kClaiming:
-    case State::kRunning:
-    case State::kStopped: return;
-  }
+  if (state_ == State::kConfig) registry_.read_config();
 }
 
 void Agent::Impl::on_redo() {
@@ -205,13 +169,13 @@ void Agent::Impl::on_redo() {
 
 void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
   switch (ring.cause) {
-    case kernel::Ring::Cause::kLinks: return look_.arm_at_latest_in(kDoorbellDelay);
+    case kernel::Ring::Cause::kLinks: return underlay_watch_.check_in(UnderlayWatch::kLinksDelay);
     case kernel::Ring::Cause::kRules: break;
   }
   dataplane_.rules_changed_by(ring);
   const Millis since = loop_.now() - rules_looked_;
   if (since > 6 * kRulesEvery) rules_backoff_.reset();
-  rules_look_.arm_at_latest_in(since + kDoorbellDelay < rules_rest_ ? rules_rest_ - since : kDoorbellDelay);
+  rules_look_.arm_at_latest_in(std::max(rules_rest_ - since, UnderlayWatch::kLinksDelay));
 }
 
 void Agent::Impl::on_rules_look() {
@@ -221,80 +185,16 @@ void Agent::Impl::on_rules_look() {
   soon();
 }
 
-void Agent::Impl::on_look() {
-  if (state_ == State::kInterface) return seek_interface();
-  follow_underlay();
-}
-
-void Agent::Impl::follow_underlay() {
-  if (has_data_plane()) {
-    dataplane_.doubt();
-    soon();
-  }
-  auto choice = choose_underlay();
-  if (!choice || !choice->underlay) {
-    // The old address is kept: the data plane outlives its NIC, and the address most often comes back. The
-    // doorbell does not bring routes, so that we look by ourselves too.
-    if (!choice) {
-      report_unseen(choice.error());
-    } else {
-      report_missing("the interface is gone; keeping what is there", choice->missing);
-    }
-    return look_.arm_at_latest_in(look_backoff_.next());
-  }
-  look_backoff_.reset();
-  waiting_for_ = "";
-  if (interfaces_said_.clear()) log_.info("the interfaces are seen again");
-  const bool changed = *choice->underlay != *underlay_;
-  if (!changed && choice->protected_addresses == protected_) return;
-  const bool moved = choice->underlay->public_ip != underlay_->public_ip;
-  if (choice->underlay->address != underlay_->address) registry_.reconnect();
-  underlay_ = choice->underlay;
-  in_use_ = underlay_->address;
-  const overlay::ProtectedAddresses known = protected_;
-  protected_ = choice->protected_addresses;
-  if (changed) {
-    log_.info("the underlay changed", {{"interface", underlay_->name.view()},
-                                       {"address", underlay_->address},
-                                       {"public_ip", underlay_->public_ip},
-                                       {"mtu", underlay_->mtu}});
-  }
-  if (has_data_plane()) {
-    auto target = *dataplane_.target();
-    target.underlay = *underlay_;
-    target.protected_addresses = protected_;
-    dataplane_.set_target(target);
-    refuses_own(target.subnet, "it stays until a restart takes another");
-  }
-  free_the_way();
-  if (state_ == State::kRunning) {
-    if (moved) reclaim();
-  } else if (state_ != State::kConfig) {
-    judge_peers();  // a claim under way is corrected when it is held
-  }
-  report_harmful(known);
-}
-
-void Agent::Impl::report_overlap(const UnderlayChoice& choice) {
-  if (!choice.overlap || overlap_reported_) return;
-  overlap_reported_ = true;
-  log_.warning(
-      "Network overlaps a connected prefix of this machine; subnets that hold what it needs are refused",
-      {{"network", config_.network}, {"connected", choice.overlap->net}});
-}
-
-/// Without a data plane, which looks after its routes itself.
 void Agent::Impl::free_the_way() {
   if (has_data_plane()) return;
-  const overlay::NetworkConfig known = kept_node_ ? kept_node_->config : config_;
-  dataplane_.free_the_way(protected_, known);
+  dataplane_.free_the_way(protected_addresses(), memory_.node() ? memory_.node()->config : config_);
 }
 
 /// Before our subnet is known, nothing is programmed; the kept one is known.
 void Agent::Impl::judge_peers() {
-  overlay::LocalNode local{config_,      underlay_->public_ip, std::nullopt,
-                           std::nullopt, underlay_->broadcast, protected_};
-  if (degraded_) {
+  overlay::LocalNode local{config_,      underlay().public_ip, std::nullopt,
+                           std::nullopt, underlay().broadcast, protected_addresses()};
+  if (memory_.degraded()) {
     local.subnet = dataplane_.target()->subnet;
     local.mac = dataplane_.target()->mac;
   }
@@ -311,7 +211,7 @@ void Agent::Impl::on_listing_begin() {
 void Agent::Impl::on_listing_abort() {
   listing_ = false;
   peers_.abort_listing();
-  use_kept_state();
+  try_degraded();
 }
 
 void Agent::Impl::on_listing_end() {
@@ -354,7 +254,8 @@ void Agent::Impl::log_harmful(const overlay::LeaseKey& key, overlay::Ignored why
   static constexpr const char* kText =
       "peer ignored: its route would hide an address that must be reached directly";
   const Field subnet("subnet", key.subnet), reason("reason", name(why));
-  const auto* held = why == overlay::Ignored::kHoldsProtected ? protected_.in(key.subnet) : nullptr;
+  const auto* held =
+      why == overlay::Ignored::kHoldsProtected ? protected_addresses().in(key.subnet) : nullptr;
   if (held == nullptr) return log_.warning(kText, {subnet, reason});
   log_.warning(kText, {subnet, reason, {"holds", held->ip}, {"which_is", name(held->kind)}});
 }
@@ -374,7 +275,7 @@ void Agent::Impl::report_harmful(const overlay::ProtectedAddresses& known) {
 }
 
 bool Agent::Impl::refuses_own(Net4 subnet, const char* what) {
-  const auto* held = protected_.in_own(subnet);
+  const auto* held = protected_addresses().in_own(subnet);
   if (held == nullptr) return false;
   log_.error("our subnet holds an address that this node depends on",
              {{"subnet", subnet}, {"holds", held->ip}, {"which_is", name(held->kind)}, {"then", what}});
@@ -390,7 +291,7 @@ void Agent::Impl::on_events_end() {
   if (state_ != State::kRunning) return;
   check_lease();
   soon();
-  keep_peers_later();
+  memory_.save_peers_later();
 }
 
 void Agent::Impl::on_skipped(std::string_view key, registry::Skipped why) {
@@ -414,7 +315,7 @@ void Agent::Impl::on_trouble(const registry::Trouble& trouble) {
       log_.warning(kText, {during, endpoint, error, {"detail", trouble.detail.view()}, retry});
     }
   }
-  use_kept_state();
+  try_degraded();
 }
 
 void Agent::Impl::on_working(std::string_view endpoint) {
@@ -423,10 +324,22 @@ void Agent::Impl::on_working(std::string_view endpoint) {
   troubles_said_.clear();
 }
 
-void Agent::Impl::on_server_address(Ip4 address) {
-  if (std::ranges::find(servers_, address) != servers_.end()) return;
-  servers_[servers_next_++ % Known::kMaxServers] = address;
-  if (underlay_) look_.arm_at_latest_in(0);
+void Agent::Impl::on_server_address(Ip4 address) { underlay_watch_.add_server(address); }
+
+/// Once the registry has told all leases, it knows better than we do. The sequence goes on beside this, and
+/// ends it: lease_held gives the data plane its new target, and the listing has taken out who is gone.
+void Agent::Impl::try_degraded() {
+  const bool unheard = state_ == State::kConfig || (state_ == State::kListing && !listing_);
+  if (!memory_.registry_silent() || !unheard) return;
+  const auto& node = memory_.node();
+  if (!node || node->subnet.length == 0) return;
+  if (refuses_own(node->subnet, "wait for the registry")) return memory_.forget_subnet();
+  set_target(node->config, node->subnet, node->mac);
+  const std::size_t peers = memory_.degrade();
+  report_harmful({});
+  log_.warning("the registry does not answer; this node comes up as it was, degraded",
+               {{"subnet", node->subnet}, {"peers", std::uint64_t{peers}}});
+  soon();
 }
 
 // -- convergence --
@@ -459,7 +372,7 @@ void Agent::Impl::on_converge() {
 void Agent::Impl::on_audit() {
   peers_.invalidate();
   dataplane_.look_at_rules();  // the kernel's older interface tells nobody
-  follow_underlay();
+  underlay_watch_.check();
 }
 
 void Agent::Impl::report_peers() {

@@ -1,37 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <optional>
 
-#include "agent/cache.hpp"
 #include "agent/dataplane.hpp"
+#include "agent/memory.hpp"
 #include "agent/troubles.hpp"
-#include "agent/underlay.hpp"
+#include "agent/underlay_watch.hpp"
 #include "flannelette/agent/agent.hpp"
 
 namespace flannelette::agent {
 
-/// A delay that doubles from kRetryFirst to `max` until reset.
-class Backoff {
- public:
-  explicit Backoff(Millis max = Agent::kRetryMax) : max_(max) {}
-  Millis next() {
-    const Millis now = delay_;
-    delay_ = delay_ * 2 < max_ ? delay_ * 2 : max_;
-    return now;
-  }
-  void reset() { delay_ = Agent::kRetryFirst; }
-
- private:
-  const Millis max_;
-  Millis delay_ = Agent::kRetryFirst;
-};
-
-/// agent.cpp: the way to kRunning and the convergence; lease.cpp: which subnet is ours and whether it still
-/// is; degraded.cpp: the start without the registry.
-struct Agent::Impl final : registry::Listener {
+/// The sequence (agent.cpp), and which subnet is ours and whether it still is (lease.cpp). What lasts has an
+/// object of its own: the underlay watch, the memory, the data plane.
+struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   Impl(const Dependencies& needs, const Settings& settings);
 
   void start();
@@ -53,45 +35,39 @@ struct Agent::Impl final : registry::Listener {
   void on_working(std::string_view endpoint) override;
   void on_server_address(Ip4 address) override;
 
-  // -- the way to kRunning --
+  // -- UnderlayWatch::Listener --
+  void on_links_changed() override;
+  void on_underlay(const UnderlayWatch::Change& before) override;
+
+  // -- the sequence --
   void enter(State next);
   void on_doorbell(const kernel::Ring& ring);
-  void on_look();        ///< look_: links or addresses may have changed
   void on_rules_look();  ///< rules_look_: other programs changed nf_tables
   void judge_peers();    ///< by the config and our address, on the way to kRunning
-  Result<UnderlayChoice> choose_underlay();
-  void on_retry();  ///< retry_: try again what could not be done in this state
-  void on_redo();   ///< redo_: the data plane, again
+  void on_retry();       ///< retry_: the config again
+  void on_redo();        ///< redo_: the data plane, again
   void retry_later() { retry_.arm_in(wait_backoff_.next()); }
-  void seek_interface();
-  void follow_underlay();  ///< there was an interface: has our address, interface or MTU changed?
-  void report_unseen(const Error& error);  ///< the interfaces could not be looked at
-  /// Says why there is no interface, once as long as the reason stays the same.
-  void report_missing(const char* text, const char* reason);
-  void report_overlap(const UnderlayChoice& choice);
+  /// Without a data plane, which looks after its routes itself.
   void free_the_way();
   /// Names the peers whose subnet holds a protected address, but not those that held one of `known` already.
   void report_harmful(const overlay::ProtectedAddresses& known);
   void log_harmful(const overlay::LeaseKey& key, overlay::Ignored why);
-  /// Whether a subnet that would be ours holds a protected address; said with `what` becomes of it.
-  bool refuses_own(Net4 subnet, const char* what);
+  /// Whether a subnet that would be ours holds a protected address; reported with what `then` happens to it.
+  bool refuses_own(Net4 subnet, const char* then);
+  const Underlay& underlay() const { return underlay_watch_.underlay(); }
+  const overlay::ProtectedAddresses& protected_addresses() const {
+    return underlay_watch_.protected_addresses();
+  }
+  bool has_data_plane() const { return state_ == State::kRunning || memory_.degraded(); }
+  void set_target(const overlay::NetworkConfig& config, Net4 subnet, Mac mac);
+  /// Brings the data plane up from the state files, if the registry had its time and did not answer.
+  void try_degraded();
 
   // -- convergence --
   void soon() { converge_.arm_at_latest_in(0); }
   void on_converge();
   void on_audit();
   void report_peers();
-
-  // -- the start without the registry (degraded.cpp) --
-  bool has_data_plane() const { return state_ == State::kRunning || degraded_; }
-  void on_waited();  ///< wait_: the registry had its time
-  /// Brings the data plane up from the state files, if the registry had its time and did not answer.
-  void use_kept_state();
-  void keep_node();  ///< also keep_node_'s: could not be written, again
-  void keep_peers_later() {
-    keep_.arm_at_latest_in(kept_ ? std::max(kKeepEvery, cache_.peers_wait(loop_.now())) : kKeepFirst);
-  }
-  void on_keep();
 
   // -- the lease (lease.cpp) --
   /// Decides which subnet to ask for, and asks. From kListing (first time) and kClaiming (again).
@@ -129,34 +105,21 @@ struct Agent::Impl final : registry::Listener {
   const Settings& settings_;
 
   overlay::PeerTable peers_;
+  UnderlayWatch underlay_watch_;
+  Memory memory_;
   Dataplane dataplane_;
-  Cache cache_;
-  io::Timer look_;
   io::Timer rules_look_;
   io::Timer retry_;
   io::Timer redo_;
-  io::Timer wait_;
-  io::Timer keep_;
-  io::Timer keep_node_;
   io::Timer claim_retry_;
   io::Timer converge_;
   io::Timer audit_;
   Backoff wait_backoff_{kWaitMax};
   Backoff backoff_;
   Backoff claim_backoff_;  ///< of its own: a kernel that obeys must not hurry a registry that refuses
-  Backoff look_backoff_;
-  Backoff keep_backoff_;
-  Backoff keep_node_backoff_;
   Backoff rules_backoff_{kRulesEvery};
 
   State state_ = State::kInterface;
-  const char* waiting_for_ = "";  ///< last reason logged for having no interface
-  std::optional<Underlay> underlay_;
-  std::optional<Ip4> in_use_;  ///< our address there, now or in an earlier life
-  overlay::ProtectedAddresses protected_;
-  bool overlap_reported_ = false;
-  std::array<Ip4, Known::kMaxServers> servers_{};  ///< addresses of the registry's; 0.0.0.0: none
-  std::size_t servers_next_ = 0;                   ///< the oldest one gives way
   overlay::NetworkConfig config_;
   std::optional<Mac> mac_;
   std::optional<Own> own_;
@@ -169,15 +132,10 @@ struct Agent::Impl final : registry::Listener {
   std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
   std::size_t ignored_reported_ = 0;
   Said dataplane_said_;
-  Said interfaces_said_;
   Millis rules_looked_ = 0;
   Millis rules_rest_ = 0;  ///< from that look to the next, at least
   bool ready_ = false;
-  std::optional<overlay::NodeState> kept_node_;  ///< who we were, as the state file said at start
-  bool waited_ = false;                          ///< the registry had its time to answer
-  bool listing_ = false;                         ///< ... and is answering
-  bool degraded_ = false;                        ///< the data plane is as the state files say
-  bool kept_ = false;                            ///< the peers were kept once
+  bool listing_ = false;  ///< a list of leases is arriving
   TroublesSaid troubles_said_;
   bool trouble_ = false;  ///< the registry was last heard failing
 };

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which subnet is ours, and whether it still is.
-#include <array>
-
 #include "agent/agent_impl.hpp"
-#include "flannelette/overlay/subnet_env.hpp"
 
 namespace flannelette::agent {
 
@@ -29,30 +26,19 @@ bool Agent::Impl::in_range(Net4 subnet) const {
 }
 
 std::optional<Net4> Agent::Impl::previous_subnet() {
-  std::array<char, 4096> buffer;
-  auto text = files_.read(settings_.subnet_file, buffer);
-  std::optional<Net4> subnet;
-  if (text && *text) subnet = overlay::previous_subnet(**text);
-  if (!subnet && kept_node_) subnet = kept_node_->subnet;  // the subnet file does not survive a reboot
+  const auto subnet = memory_.previous_subnet();
   return subnet && in_range(*subnet) ? subnet : std::nullopt;
 }
 
 /// Our record of an earlier life says which of our addresses was in use, if the MAC in it proves that it is
 /// ours: another node's may well stand under a virtual address that has come to us since.
 void Agent::Impl::recall_address() {
-  if (kept_node_) return;
+  if (memory_.node()) return;
   const auto previous = previous_subnet();
   const auto device = kernel_.find_device(overlay::device_name(config_.vni));
   const auto own = previous ? peers_.find_holder(*previous) : std::nullopt;
   if (!own || !device || !*device || own->mac != (*device)->mac) return;
-  in_use_ = own->public_ip;
-  const auto choice = choose_underlay();
-  if (!choice || !choice->underlay || choice->underlay->public_ip != own->public_ip) {
-    in_use_ = underlay_->address;
-    return;
-  }
-  underlay_ = choice->underlay;
-  judge_peers();
+  if (underlay_watch_.prefer(own->public_ip)) judge_peers();
 }
 
 /// Our own record first, then the subnet of the subnet file, then any that is free; `key` stays empty if
@@ -64,7 +50,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
   auto device = kernel_.find_device(overlay::device_name(config_.vni));
   const std::optional<Mac> device_mac = device && *device ? std::optional<Mac>((*device)->mac) : std::nullopt;
 
-  if (const auto own = peers_.find_own(underlay_->public_ip)) {
+  if (const auto own = peers_.find_own(underlay().public_ip)) {
     if (own->usable) {
       key = own->key;
       mod_revision = own->modified;
@@ -75,7 +61,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
       always_write = !(mac_known && device_mac == own->mac) && previous != own->key.subnet;
       return;
     }
-    if (protected_.in_own(own->key.subnet) == nullptr) {
+    if (protected_addresses().in_own(own->key.subnet) == nullptr) {
       log_.info("our earlier subnet does not fit the network config any more; taking another",
                 {{"subnet", own->key.subnet}, {"network", config_.network}});
     } else if (before != own->key.subnet) {
@@ -83,7 +69,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
     }
   }
   if (!mac_ && device_mac) mac_ = device_mac;
-  if (!mac_ && kept_node_) mac_ = kept_node_->mac;
+  if (!mac_ && memory_.node()) mac_ = memory_.node()->mac;
   if (previous && previous != blocked_) {
     if (!peers_.taken(*previous)) {
       key = key_of(*previous);
@@ -130,13 +116,13 @@ void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, boo
   own_->key = key;
   own_->creating = mod_revision == 0;
   own_->value = {};
-  own_->value.public_ip = underlay_->public_ip;
+  own_->value.public_ip = underlay().public_ip;
   own_->value.backend = overlay::Backend::kVxlan;
   own_->value.has_vxlan = true;
   own_->value.vni = config_.vni;
   own_->value.mac = *mac_;
   const auto value = to_text<overlay::LeaseValue::kMaxText>(
-      [&](Writer& out) { overlay::write_vxlan_value(out, underlay_->public_ip, config_.vni, *mac_); });
+      [&](Writer& out) { overlay::write_vxlan_value(out, underlay().public_ip, config_.vni, *mac_); });
   claiming_ = true;
   registry_.claim({key, value.view(), mod_revision, always_write});
 }
@@ -192,7 +178,7 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
                            {"kind", result.reservation ? "reservation"
                                     : result.written   ? "written"
                                                        : "kept"}});
-  dataplane_.set_target({config_, *underlay_, own_->key.subnet, *mac_, protected_});
+  set_target(config_, own_->key.subnet, *mac_);
   if (!result.told) {  // the table learns it at once; the watch brings the same revision later
     overlay::LeaseRecord record;
     record.key = own_->key;
@@ -201,12 +187,11 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
     peers_.upsert(record);
   }
   enter(State::kRunning);
-  if (degraded_) log_.info("the registry is back; this node is no longer degraded");
-  degraded_ = false;
-  wait_.cancel();
-  keep_node();
-  keep_peers_later();
-  if (own_->value.public_ip != underlay_->public_ip) reclaim();  // it changed while the claim was under way
+  if (memory_.degraded()) log_.info("the registry is back; this node is no longer degraded");
+  memory_.join();
+  memory_.save_node({config_, own_->key.subnet, *mac_, underlay().public_ip});
+  memory_.save_peers_later();
+  if (own_->value.public_ip != underlay().public_ip) reclaim();  // it changed while the claim was under way
   check_lease();  // if it was told, so was maybe what came after
   soon();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "flannelette/base/clock.hpp"
 #include "flannelette/base/result.hpp"
 
 namespace flannelette::agent {
@@ -11,6 +12,23 @@ namespace flannelette::agent {
 /// What is said of each sysctl that cannot be written (a read-only /proc/sys, no right to it), with path,
 /// value and consequence.
 inline constexpr const char* kSysctlRefused = "a sysctl cannot be set; going on without it";
+
+/// A delay that doubles from a second to `max` until reset.
+class Backoff {
+ public:
+  explicit Backoff(Millis max = 60'000) : max_(max) {}
+  Millis next() {
+    const Millis now = delay_;
+    delay_ = delay_ * 2 < max_ ? delay_ * 2 : max_;
+    return now;
+  }
+  void reset() { delay_ = kFirst; }
+
+ private:
+  static constexpr Millis kFirst = 1'000;
+  const Millis max_;
+  Millis delay_ = kFirst;
+};
 
 /// A failure that repeats itself is said once.
 class Said {

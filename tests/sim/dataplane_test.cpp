@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens to the machine: addresses, the device, a kernel that says no. And what a quiet day costs.
+#include "agent/memory.hpp"
 #include "sim/world.hpp"
 
 using namespace flannelette;
@@ -105,7 +106,7 @@ TEST_SUITE("agent/dataplane") {
   TEST_CASE(
       "lines that other programs add to subnet.env stay: nothing is written for them, a rewrite keeps them") {
     Pair p;
-    p.world.advance(2 * agent::Agent::kKeepFirst);  // the state files are written
+    p.world.advance(2 * agent::Memory::kSavePeersFirst);  // the state files are written
     const std::string ours = p.node.subnet_env(), theirs = "# docker\nDOCKER_OPT_MTU=\"--mtu=1450\"\n";
     p.node.files.all[SimNode::kSubnetFile] = theirs + ours;
     const int writes = p.node.files.writes;

@@ -259,13 +259,13 @@ TEST_SUITE("agent/degraded") {
     world.put_peer(101);
     world.advance(3'600'000);
     CHECK(node.routes() == 1);
-    CHECK(node.log.count("cannot keep the state") == 1);
-    CHECK_FALSE(node.log.has("the state is kept again"));
+    CHECK(node.log.count("cannot save the state") == 1);
+    CHECK_FALSE(node.log.has("the state is saved again"));
 
     node.files.read_only_below.clear();
     world.advance(61'000);
-    CHECK(node.log.count("cannot keep the state") == 1);
-    CHECK(node.log.count("the state is kept again") == 1);
+    CHECK(node.log.count("cannot save the state") == 1);
+    CHECK(node.log.count("the state is saved again") == 1);
     const int writes = node.files.writes;
     world.advance(3'600'000);
     CHECK(node.files.writes == writes);
@@ -287,11 +287,11 @@ TEST_SUITE("agent/degraded") {
       world.put_peer(101 + static_cast<unsigned>(minute));
       world.advance(60'000);
     }
-    CHECK(node.log.count("cannot keep the state") == 1);
-    CHECK_FALSE(node.log.has("the state is kept again"));
+    CHECK(node.log.count("cannot save the state") == 1);
+    CHECK_FALSE(node.log.has("the state is saved again"));
     node.files.read_only_below.clear();
     world.advance(61'000);
-    CHECK(node.log.count("the state is kept again") == 1);
+    CHECK(node.log.count("the state is saved again") == 1);
   }
 
   TEST_CASE(

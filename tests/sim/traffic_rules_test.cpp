@@ -238,7 +238,7 @@ TEST_SUITE("agent/failures that last") {
       node.kernel.fail(Call::kCreateDevice, {Code::kUnsupported, 95, "no vxlan in this kernel"}, -1);
     }
     SUBCASE("no look at the interfaces") {
-      line = "cannot look at the interfaces";
+      line = "cannot list the interfaces";
       node.kernel.fail(Call::kDumpLinks, system_error("list links", EIO), -1);
       ends = 0;  // "interface chosen"
     }
@@ -284,8 +284,8 @@ TEST_SUITE("agent/failures that last") {
     node.kernel.fail(Call::kDumpAddresses, system_error("list addresses", EIO), -1);
     node.kernel.changed();
     pass(world, 6 * kHour);
-    CHECK(node.log.count("cannot look at the interfaces") == 1);
+    CHECK(node.log.count("cannot list the interfaces") == 1);
     node.kernel.heal();
-    CHECK(world.run_until([&] { return node.log.has("the interfaces are seen again"); }, 2 * kMinute));
+    CHECK(world.run_until([&] { return node.log.has("the interfaces can be listed again"); }, 2 * kMinute));
   }
 }

@@ -54,18 +54,10 @@ class Agent {
  public:
   /// The kernel's tables are compared with the peer table at least this often.
   static constexpr Millis kAuditEvery = 5 * 60'000;
-  /// Addresses come and go in sets: look when they have settled.
-  static constexpr Millis kDoorbellDelay = 100;
   /// Traffic rules that other programs keep rewriting are looked at ever more rarely, until this often.
   static constexpr Millis kRulesEvery = 10'000;
-  /// Peers are kept in the state file this often at most, for the sake of flash memory, and a large file less
-  /// often (Cache::kPeersBytesPerDay); the first time earlier.
-  static constexpr Millis kKeepEvery = 60'000;
-  static constexpr Millis kKeepFirst = 2'000;
-  static constexpr Millis kRetryFirst = 1'000;
-  static constexpr Millis kWaitMax =
-      5'000;  ///< for the interface and the config: somebody is setting the node up
-  static constexpr Millis kRetryMax = 60'000;
+  /// The longest pause between two readings of the config: somebody is setting the node up.
+  static constexpr Millis kWaitMax = 5'000;
 
   Agent(const Dependencies& needs, const Settings& settings);
   ~Agent();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/cache.hpp"
+#include "agent/state_files.hpp"
 
 #include <array>
 
@@ -8,7 +8,7 @@ namespace flannelette::agent {
 using overlay::NodeState;
 using overlay::PeerStateReader;
 
-bool Cache::path_of(std::string_view name, Path& path) const {
+bool StateFiles::path_of(std::string_view name, Path& path) const {
   if (settings_.state_dir.empty()) return false;
   std::array<char, Files::kMaxPath> buffer;
   Writer out(buffer);
@@ -16,25 +16,25 @@ bool Cache::path_of(std::string_view name, Path& path) const {
   return !out.overflowed() && path.assign(out.view());
 }
 
-void Cache::unusable(const Path& path, const Field& why) {
+void StateFiles::report_unusable(const Path& path, const Field& why) {
   log_.warning("a state file is not used", {{"file", path.view()}, why});
 }
 
-bool Cache::report(const Path& path, const Result<void>& written, bool& failed, bool other_failed) {
+bool StateFiles::report(const Path& path, const Result<void>& written, bool& failed, bool other_failed) {
   failed = !written;
   if (other_failed) return !failed;
   if (!written) {
-    if (said_.is_news(written.error())) {
-      log_.error("cannot keep the state; without the registry this node will not come up after a reboot",
+    if (failure_reported_.is_news(written.error())) {
+      log_.error("cannot save the state; without the registry this node will not come up after a reboot",
                  {{"file", path.view()}, Field(written.error())});
     }
-  } else if (said_.clear()) {
-    log_.info("the state is kept again", {{"file", path.view()}});
+  } else if (failure_reported_.clear()) {
+    log_.info("the state is saved again", {{"file", path.view()}});
   }
   return !failed;
 }
 
-void Cache::clean_up() {
+void StateFiles::clean_up() {
   Path path = settings_.subnet_file;
   files_.remove_temporaries(path);
   for (const std::string_view name : {"node", "peers"}) {
@@ -42,24 +42,25 @@ void Cache::clean_up() {
   }
 }
 
-std::optional<NodeState> Cache::node() {
+std::optional<NodeState> StateFiles::load_node() {
   Path path;
   if (!path_of("node", path)) return std::nullopt;
   std::array<char, NodeState::kMaxText> buffer;
   auto text = files_.read(path, buffer);
   if (!text) {
     const bool huge = text.error().code == Code::kLimit;
-    unusable(path, huge ? Field("reason", name(overlay::StateProblem::kForeign)) : Field(text.error()));
+    report_unusable(path,
+                    huge ? Field("reason", name(overlay::StateProblem::kForeign)) : Field(text.error()));
     return std::nullopt;
   }
   if (!*text) return std::nullopt;
   overlay::StateProblem problem;
   const auto state = parse_node_state(**text, problem);
-  if (!state) unusable(path, {"reason", name(problem)});
+  if (!state) report_unusable(path, {"reason", name(problem)});
   return state;
 }
 
-bool Cache::keep(const NodeState& state) {
+bool StateFiles::save(const NodeState& state) {
   Path path;
   if (!path_of("node", path)) return true;
   const auto text = to_text<NodeState::kMaxText>([&](Writer& out) { write(out, state); });
@@ -69,35 +70,32 @@ bool Cache::keep(const NodeState& state) {
   return report(path, same ? Result<void>() : files_.replace(path, text, 0600), node_failed_, peers_failed_);
 }
 
-bool Cache::check_peers(const Path& path, PeerStateReader& reader) {
+bool StateFiles::check_peers(const Path& path) {
+  PeerStateReader reader;
+  peers_checked_ = true;
   const auto found = files_.read_pieces(path, PeerStateReader::kMaxFile, reader);
   if (found && !*found) return false;
   const auto problem = found ? reader.problem() : std::nullopt;
-  if (found && !problem) return true;
-  unusable(path, problem ? Field("reason", name(*problem)) : Field(found.error()));
-  return false;
+  if (!found || problem) {
+    report_unusable(path, problem ? Field("reason", name(*problem)) : Field(found.error()));
+    return false;
+  }
+  peers_digest_ = reader.digest();
+  return true;
 }
 
-std::size_t Cache::load_peers(overlay::PeerTable& peers) {
+std::size_t StateFiles::load_peers(overlay::PeerTable& peers) {
   Path path;
-  if (!path_of("peers", path)) return 0;
-  PeerStateReader checked;
-  peers_known_ = true;
-  if (!check_peers(path, checked)) return 0;
-  peers_digest_ = checked.digest();
+  if (!path_of("peers", path) || !check_peers(path)) return 0;
   PeerStateReader reader(&peers);
   return files_.read_pieces(path, PeerStateReader::kMaxFile, reader) && !reader.problem() ? reader.records()
                                                                                           : 0;
 }
 
-bool Cache::keep(const overlay::PeerTable& peers, Millis now) {
+bool StateFiles::save(const overlay::PeerTable& peers, Millis now) {
   Path path;
   if (!path_of("peers", path)) return true;
-  if (!peers_known_) {
-    PeerStateReader checked;
-    peers_known_ = true;
-    if (check_peers(path, checked)) peers_digest_ = checked.digest();
-  }
+  if (!peers_checked_) check_peers(path);
   overlay::PeerStateSource source(peers);
   const std::uint32_t digest = source.digest();
   const auto written = peers_digest_ == digest ? Result<void>() : files_.replace_with(path, source, 0600);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds the underlay and follows it for as long as the agent runs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "agent/said.hpp"
+#include "agent/underlay.hpp"
+#include "flannelette/base/log.hpp"
+#include "flannelette/io/loop.hpp"
+
+namespace flannelette::agent {
+
+/// Seeks the underlay until there is one, then checks it whenever links or addresses change. An underlay that
+/// vanishes is remembered as it was: the data plane outlives its NIC, and the address most often comes back.
+///
+///     kSeeking -> kPresent <-> kMissing
+class UnderlayWatch {
+ public:
+  /// Addresses come and go in sets: check when they have settled.
+  static constexpr Millis kLinksDelay = 100;
+  /// The longest pause between two attempts: before there is an underlay somebody is setting the node up.
+  static constexpr Millis kSeekMax = 5'000;
+  static constexpr Millis kMissingMax = 60'000;
+
+  /// What it was before a change; no underlay: this is the first one.
+  struct Change {
+    std::optional<Underlay> underlay{};
+    overlay::ProtectedAddresses protected_addresses{};
+  };
+  class Listener {
+   public:
+    /// Links or addresses may have changed; the check follows.
+    virtual void on_links_changed() = 0;
+    /// The underlay was found, or it or the protected addresses changed.
+    virtual void on_underlay(const Change& before) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  UnderlayWatch(io::Loop& loop, Log& log, kernel::Kernel& kernel, const InterfaceSettings& settings,
+                Listener& listener);
+
+  /// `in_use`: our address before the restart, preferred as long as it is there.
+  void start(std::optional<Ip4> in_use);
+  void stop() { timer_.cancel(); }
+  void check_in(Millis delay) { timer_.arm_at_latest_in(delay); }
+  void check();
+
+  /// Network of the overlay, as far as it is known: addresses in it are to be protected. Takes effect with
+  /// the next check.
+  void set_network(Net4 network) { network_ = network; }
+  /// Our subnet, now or before the restart: its addresses are our pods'.
+  void set_subnet(std::optional<Net4> subnet) { subnet_ = subnet; }
+  /// The registry has a server at this address. Known ones are ignored; the oldest gives way to a new one.
+  void add_server(Ip4 address);
+  /// Reads the protected addresses again, by a Network that was just learnt, without a call to the listener.
+  /// A connected prefix that overlaps Network is reported once.
+  void apply_network();
+  /// Takes another of our addresses, if it is there; false if the underlay stays as it is. The listener is
+  /// not called.
+  bool prefer(Ip4 address);
+
+  /// Since on_underlay() was first called.
+  bool found() const { return underlay_.has_value(); }
+  const Underlay& underlay() const { return *underlay_; }
+  const overlay::ProtectedAddresses& protected_addresses() const { return protected_; }
+
+ private:
+  enum class State : std::uint8_t {
+    kSeeking,  ///< there was none yet
+    kPresent,
+    kMissing,  ///< there was one; `underlay_` is as it was
+  };
+
+  Result<UnderlayChoice> choose();
+  void on_timer();
+  void on_missing(const Result<UnderlayChoice>& choice);
+  void on_choice(const UnderlayChoice& choice);
+  void log_underlay(const char* text) const;
+  /// Reports why there is no underlay, once for as long as the reason stays the same.
+  void report_missing(const char* reason);
+
+  Log& log_;
+  kernel::Kernel& kernel_;
+  const InterfaceSettings& settings_;
+  Listener& listener_;
+  io::Timer timer_;
+  Backoff seek_backoff_{kSeekMax};
+  Backoff missing_backoff_{kMissingMax};
+
+  State state_ = State::kSeeking;
+  std::optional<Underlay> underlay_;
+  overlay::ProtectedAddresses protected_;
+  std::optional<Ip4> in_use_;
+  Net4 network_{};
+  std::optional<Net4> subnet_;
+  std::array<Ip4, Known::kMaxServers> servers_{};  ///< 0.0.0.0: none
+  std::size_t servers_next_ = 0;                   ///< the place of the next one
+  const char* missing_reason_ = "";                ///< as reported
+  bool overlap_reported_ = false;
+  Said failure_reported_;  ///< the interfaces could not be listed
+};
+
+}  // namespace flannelette::agent
