@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Convergence of the data plane: device, subnet.env, traffic rules, entries of peers.
 #include "agent/dataplane.hpp"
 
 #include <algorithm>
@@ -160,12 +161,14 @@ Result<void> Dataplane::converge_device() {
     *have = **made;
   }
   const int index = (*have)->index;
-  if (plan.entries_lost() || index != device_index_) peers_.invalidate();
+  const std::uint32_t times_down = kernel_.times_down();
+  if (plan.entries_lost() || index != device_index_ || times_down != times_down_) peers_.invalidate();
   device_index_ = index;
+  times_down_ = times_down;
 
   // Address before up, as flanneld does; before a change of MAC or state, so that nothing is sent with a
   // wrong source.
-  quiet_device(spec.name);
+  disable_accept_ra(spec.name);
   FLT_TRY(kernel_.set_device_address(index, t.subnet.base, t.config.network));
   const overlay::DevicePlan rest = plan.create ? plan_device(spec, *have) : plan;
   if (!rest.nothing()) {
@@ -178,8 +181,8 @@ Result<void> Dataplane::converge_device() {
   return {};
 }
 
-void Dataplane::quiet_device(const kernel::InterfaceName& name) {
-  const auto done = kernel_.quiet_device(name);
+void Dataplane::disable_accept_ra(const kernel::InterfaceName& name) {
+  const auto done = kernel_.disable_accept_ra(name);
   if (done) {
     (void)sysctl_said_.clear();
   } else if (sysctl_said_.is_news(done.error())) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The data plane of this node.
 #pragma once
 
 #include <optional>
@@ -62,7 +63,7 @@ class Dataplane {
   Result<void> converge_entries();
   Result<void> audit();
   Result<void> apply_queued();
-  void quiet_device(const kernel::InterfaceName& name);
+  void disable_accept_ra(const kernel::InterfaceName& name);
 
   kernel::Kernel& kernel_;
   Files& files_;
@@ -71,6 +72,7 @@ class Dataplane {
   overlay::PeerTable& peers_;
   std::optional<Target> target_;
   int device_index_ = 0;
+  std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
   bool doubted_ = true;
   bool complete_ = false;
   bool rules_dirty_ = true;

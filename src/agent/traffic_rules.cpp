@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Convergence of the traffic rules, and reports of what stops the overlay's packets.
 #include "agent/traffic_rules.hpp"
 
 #include "flannelette/base/fnv.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The traffic rules of this node.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The choice of the interface that carries the overlay.
 #include "agent/underlay.hpp"
 
 #include <array>

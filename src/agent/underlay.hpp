@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The interface that carries the overlay.
 #pragma once
 
 #include <cstdint>

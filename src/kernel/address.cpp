@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// IPv4 addresses of links: reading them, and making one the only one of our device.
 #include "address.hpp"
 
 #include <linux/if_addr.h>
@@ -68,8 +69,8 @@ Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor
 
 Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network) {
   const Named wanted{{address, 32}, address};
-  // Deleting a primary address takes its secondaries along, and ours can be one (of `X peer address/32`):
-  // look again after it.
+  // Deleting a primary address deletes its secondaries too, and ours can be one (of `X peer address/32`):
+  // list them again afterwards.
   for (int round = 0; round < kMaxRounds; ++round) {
     bool present = false;
     std::array<Named, 16> wrong;  // should there be more, the next round takes them

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// IPv4 addresses of links.
 #pragma once
 
 #include "flannelette/kernel/kernel.hpp"

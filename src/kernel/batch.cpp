@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A batch of changes: messages of many requests, and what to do about those that were refused.
 #include "batch.hpp"
 
 #include <algorithm>
@@ -15,8 +16,8 @@ using Kind = overlay::Change::Kind;
 
 static_assert(Batch::kMaxRequests * kMaxChangeRequest <= Netlink::kBuffer);
 
-/// A second look at routes that others keep changing is tried this often.
-constexpr int kLooks = 3;
+/// Tries to list routes that other programs keep changing.
+constexpr int kMaxInspections = 3;
 
 const char* context_of(Kind kind) {
   switch (kind) {
@@ -43,7 +44,7 @@ class Batch::Refusals final : public Netlink::Reader {
   Refusals(Batch& batch, std::uint32_t first) : batch_(batch), first_(first) {}
   void message(const nlmsghdr&) override {}
   void refused(std::uint32_t sequence, int sys_errno) override {
-    batch_.judge(static_cast<std::uint16_t>(sequence - first_), sys_errno);
+    batch_.on_refused(static_cast<std::uint16_t>(sequence - first_), sys_errno);
   }
 
  private:
@@ -58,7 +59,7 @@ class Batch::Answers final : public Netlink::Reader {
     const auto object = read_nexthop(message);
     if (!object) return;
     const std::uint32_t n = message.nlmsg_seq - first_;
-    const Ip4 base = batch_.changes_[batch_.asked_[n]].subnet.base;
+    const Ip4 base = batch_.changes_[batch_.queried_[n]].subnet.base;
     batch_.objects_[n] = object->link != batch_.place_.index         ? Object::kForeign
                          : object->onlink && object->gateway == base ? Object::kRight
                                                                      : Object::kWrong;
@@ -114,16 +115,16 @@ Result<void> Batch::flush() {
   Refusals refusals(*this, first);
   FLT_TRY(netlink_.send("change entries"));
   FLT_TRY(netlink_.receive("change entries", first, last, refusals));
-  FLT_TRY(settle_objects());
-  FLT_TRY(look());
-  for (std::size_t i = 0; i < contested_count_; ++i) settle(contested_[i]);
+  FLT_TRY(resolve_objects());
+  FLT_TRY(inspect_contested());
+  for (std::size_t i = 0; i < contested_count_; ++i) resolve(contested_[i]);
   FLT_TRY(remove_objects());
   count_ = 0;
   requests_ = 0;
   return {};
 }
 
-void Batch::judge(std::uint16_t request, int sys_errno) {
+void Batch::on_refused(std::uint16_t request, int sys_errno) {
   const auto next = std::upper_bound(first_request_.begin(), first_request_.begin() + count_, request);
   const auto index = static_cast<std::uint16_t>(next - first_request_.begin() - 1);
   const Change& change = changes_[index];
@@ -149,14 +150,14 @@ void Batch::judge(std::uint16_t request, int sys_errno) {
   }
   if (change.kind == Kind::kUpsertRoute) {
     Contested& contested = contest(index);
-    if (contested.failed) return;  // without its object it had to
+    if (contested.failed) return;  // its object was refused, and reported
     contested.failed = true;
   }
   fail(change, netlink_error(context_of(change.kind), sys_errno));
 }
 
 Batch::Contested& Batch::contest(std::uint16_t change) {
-  // Refusals come in order, so that this is the last one or a new one; should they not, none adds up.
+  // Refusals come in order, so this is the last one or a new one. If they do not, a change still has one.
   for (std::size_t i = contested_count_; i-- > 0;) {
     if (contested_[i].change == change) return contested_[i];
   }
@@ -172,7 +173,7 @@ void Batch::fail(const Change& change, const Error& error) {
 
 // -- routes that were refused --
 
-Result<void> Batch::look() {
+Result<void> Batch::inspect_contested() {
   const auto contested = std::span(contested_).first(contested_count_);
   if (std::ranges::none_of(contested, [](const Contested& c) { return c.route; })) return {};
   std::array<std::uint32_t, kMaxRequests> by_subnet;
@@ -181,12 +182,12 @@ Result<void> Batch::look() {
   });
   for (int attempt = 1;; ++attempt) {
     for (Contested& one : contested) one.seen = {};
-    const auto seen = dump_main_routes(netlink_, 0, [this](const MainRoute& route) { look_at(route); });
-    if (seen || seen.error().code != Code::kInterrupted || attempt == kLooks) return seen;
+    const auto seen = dump_main_routes(netlink_, 0, [this](const MainRoute& route) { inspect(route); });
+    if (seen || seen.error().code != Code::kInterrupted || attempt == kMaxInspections) return seen;
   }
 }
 
-void Batch::look_at(const MainRoute& route) {
+void Batch::inspect(const MainRoute& route) {
   const auto end = contested_.begin() + contested_count_;
   auto at = std::lower_bound(contested_.begin(), end, route.destination,
                              [this](const Contested& a, const Net4& destination) {
@@ -215,7 +216,7 @@ void Batch::compare(const MainRoute& route, Contested& contested) const {
   }
 }
 
-void Batch::settle(const Contested& contested) {
+void Batch::resolve(const Contested& contested) {
   if (contested.failed) return;
   const Change& change = changes_[contested.change];
   const Contested::Seen& seen = contested.seen;
@@ -234,7 +235,8 @@ void Batch::settle(const Contested& contested) {
   netlink_.out().clear();
   if (change.kind == Kind::kDeleteRoute && seen.nexthop_id == 0) {
     put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change, 0);
-  } else {  // beside the right one, or one that only its nexthop object names
+  } else {
+    // A route beside the right one, or one that only its nexthop object identifies.
     MainRoute wrong;
     wrong.destination = change.subnet;
     wrong.metric = change.metric;
@@ -243,8 +245,7 @@ void Batch::settle(const Contested& contested) {
     put_delete_route(netlink_.out(), netlink_.next_sequence(), place_.index, wrong);
   }
   const auto deleted = netlink_.run(context_of(Kind::kDeleteRoute));
-  if (!deleted && absent(deleted.error().sys_errno)) return;
-  judge_route(change, deleted);
+  if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());
 }
 
 void Batch::make_route(const Contested& contested) {
@@ -252,41 +253,37 @@ void Batch::make_route(const Contested& contested) {
   netlink_.out().clear();
   put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change,
              contested.plain ? 0 : place_.object_for(change.subnet), RouteMode::kReplace);
-  judge_route(change, netlink_.run(context_of(change.kind)));
-}
-
-void Batch::judge_route(const Change& change, const Result<void>& result) {
-  if (!result) fail(change, result.error());
+  if (const auto made = netlink_.run(context_of(change.kind)); !made) fail(change, made.error());
 }
 
 // -- nexthop objects --
 
-/// What there is under the ids of the subnets of asked_.
-Result<void> Batch::ask_for_objects() {
+/// Reads the objects with the ids of the subnets of queried_.
+Result<void> Batch::query_objects() {
   MessageWriter& out = netlink_.out();
   out.clear();
   std::uint32_t last = 0;
-  for (std::size_t n = 0; n < asked_count_; ++n) {
+  for (std::size_t n = 0; n < queried_count_; ++n) {
     objects_[n] = Object::kAbsent;
     last = netlink_.next_sequence();
-    put_nexthop_id(out, last, RTM_GETNEXTHOP, place_.ids.of(changes_[asked_[n]].subnet.base));
+    put_nexthop_id(out, last, RTM_GETNEXTHOP, place_.ids.of(changes_[queried_[n]].subnet.base));
   }
   out.add_flags(NLM_F_ACK);
-  const std::uint32_t first = last - static_cast<std::uint32_t>(asked_count_) + 1;
+  const std::uint32_t first = last - static_cast<std::uint32_t>(queried_count_) + 1;
   Answers answers(*this, first);
-  FLT_TRY(netlink_.send("look at nexthop objects"));
-  return netlink_.receive("look at nexthop objects", first, last, answers);
+  FLT_TRY(netlink_.send("read nexthop objects"));
+  return netlink_.receive("read nexthop objects", first, last, answers);
 }
 
-/// Objects whose ids were in use already: an old one of ours is put right, with another program's the route
-/// does without.
-Result<void> Batch::settle_objects() {
-  asked_count_ = 0;
+/// Objects whose ids were in use already: one of ours is replaced; where it is another program's, the route
+/// is made without.
+Result<void> Batch::resolve_objects() {
+  queried_count_ = 0;
   for (std::size_t i = 0; i < contested_count_; ++i) {
-    if (contested_[i].object) asked_[asked_count_++] = contested_[i].change;
+    if (contested_[i].object) queried_[queried_count_++] = contested_[i].change;
   }
-  if (asked_count_ == 0) return {};
-  FLT_TRY(ask_for_objects());
+  if (queried_count_ == 0) return {};
+  FLT_TRY(query_objects());
   std::size_t n = 0;
   for (std::size_t i = 0; i < contested_count_; ++i) {
     Contested& contested = contested_[i];
@@ -309,19 +306,19 @@ Result<void> Batch::settle_objects() {
 /// Objects of ours that nothing needs any more: their routes went before them, or are plain now.
 Result<void> Batch::remove_objects() {
   if (place_.use == NexthopUse::kNone) return {};
-  asked_count_ = 0;
+  queried_count_ = 0;
   for (std::size_t i = 0; i < count_; ++i) {
     const Change& change = changes_[i];
     const bool done = change.kind == Kind::kDeleteNeighbour ||
                       (change.kind == Kind::kUpsertRoute && place_.use == NexthopUse::kRemove);
     if (done && place_.ids.of(change.subnet.base) != 0)
-      asked_[asked_count_++] = static_cast<std::uint16_t>(i);
+      queried_[queried_count_++] = static_cast<std::uint16_t>(i);
   }
-  if (asked_count_ == 0) return {};
-  FLT_TRY(ask_for_objects());
-  for (std::size_t n = 0; n < asked_count_; ++n) {
+  if (queried_count_ == 0) return {};
+  FLT_TRY(query_objects());
+  for (std::size_t n = 0; n < queried_count_; ++n) {
     if (objects_[n] == Object::kAbsent || objects_[n] == Object::kForeign) continue;
-    const Change& change = changes_[asked_[n]];
+    const Change& change = changes_[queried_[n]];
     netlink_.out().clear();
     put_nexthop_id(netlink_.out(), netlink_.next_sequence(), RTM_DELNEXTHOP,
                    place_.ids.of(change.subnet.base));

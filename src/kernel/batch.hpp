@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A batch of changes to the entries of our device.
 #pragma once
 
 #include <array>
@@ -23,7 +24,7 @@ class Batch {
   explicit Batch(Netlink& netlink) : netlink_(netlink) {}
 
   void begin(const Place& place);
-  /// An error of the socket is kept for finish(); nothing is sent after it.
+  /// After an error of the socket nothing is sent any more; finish() returns it.
   void queue(const overlay::Change& change);
   Result<BatchReport> finish();
 
@@ -37,10 +38,10 @@ class Batch {
     Contested() = default;
     explicit Contested(std::uint16_t change_index) : change(change_index) {}
     std::uint16_t change = 0;  ///< into changes_
-    bool route = false;        ///< the route was refused: `seen` says what there is
-    bool object = false;       ///< an object with that id is there
-    bool plain = false;        ///< ... another program's: the route does without
-    bool failed = false;       ///< and was reported
+    bool route = false;        ///< the route was refused: `seen` says what is there
+    bool object = false;       ///< an object with that id exists
+    bool plain = false;        ///< that object is another program's: the route is made without one
+    bool failed = false;       ///< a failure was reported
     struct Seen {
       bool right = false;    ///< the route that we want
       bool foreign = false;  ///< one that is not wholly on our device
@@ -57,18 +58,17 @@ class Batch {
     return change.kind == overlay::Change::Kind::kUpsertRoute ? place_.object_for(change.subnet) : 0;
   }
   Result<void> flush();
-  void judge(std::uint16_t request, int sys_errno);
+  void on_refused(std::uint16_t request, int sys_errno);
   Contested& contest(std::uint16_t change);
-  Result<void> look();
-  void look_at(const MainRoute& route);
+  Result<void> inspect_contested();
+  void inspect(const MainRoute& route);
   void compare(const MainRoute& route, Contested& contested) const;
-  void settle(const Contested& contested);
+  void resolve(const Contested& contested);
   void make_route(const Contested& contested);
-  void judge_route(const overlay::Change& change, const Result<void>& result);
   void fail(const overlay::Change& change, const Error& error);
 
-  Result<void> ask_for_objects();
-  Result<void> settle_objects();
+  Result<void> query_objects();
+  Result<void> resolve_objects();
   Result<void> remove_objects();
 
   Netlink& netlink_;
@@ -77,12 +77,12 @@ class Batch {
   std::array<std::uint16_t, kMaxRequests> first_request_;  ///< of each change
   std::size_t count_ = 0;
   std::size_t requests_ = 0;
-  std::array<Contested, kMaxRequests>
-      contested_;  ///< those of the message that was answered, in the order of changes_
+  /// Those of the message that was answered, in the order of changes_.
+  std::array<Contested, kMaxRequests> contested_;
   std::size_t contested_count_ = 0;
-  std::array<std::uint16_t, kMaxRequests> asked_;  ///< changes whose objects are asked for
-  std::array<Object, kMaxRequests> objects_;       ///< ... and the answers
-  std::size_t asked_count_ = 0;
+  std::array<std::uint16_t, kMaxRequests> queried_;  ///< changes whose objects are queried
+  std::array<Object, kMaxRequests> objects_;         ///< the answers
+  std::size_t queried_count_ = 0;
   std::size_t queued_ = 0;
   BatchReport report_;
   Result<void> state_;

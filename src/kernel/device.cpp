@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The VXLAN device: find, create, change in place, delete.
 #include "device.hpp"
 
 #include <linux/if_link.h>
@@ -10,8 +11,6 @@
 namespace flannelette::kernel {
 namespace {
 
-constexpr std::string_view kKind = "vxlan";
-
 overlay::Device read_device(const ifinfomsg& header, const Attributes& attributes) {
   overlay::Device device;
   device.index = header.ifi_index;
@@ -20,7 +19,7 @@ overlay::Device read_device(const ifinfomsg& header, const Attributes& attribute
   device.mtu = attributes.u32(IFLA_MTU, 0);
   device.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
   const Attributes info = attributes.nested(IFLA_LINKINFO);
-  device.is_vxlan = info.text(IFLA_INFO_KIND) == kKind;
+  device.is_vxlan = info.text(IFLA_INFO_KIND) == kVxlanKind;
   if (!device.is_vxlan) return device;
   const Attributes data = info.nested(IFLA_INFO_DATA);
   device.external = data.u8(IFLA_VXLAN_COLLECT_METADATA).value_or(0) != 0;
@@ -46,7 +45,7 @@ Result<void> change_vxlan(Netlink& netlink, int index, const overlay::DeviceSpec
   request_change(netlink, index);
   MessageWriter& out = netlink.out();
   const auto info = out.nest(IFLA_LINKINFO);
-  out.put_text(IFLA_INFO_KIND, kKind);
+  out.put_text(IFLA_INFO_KIND, kVxlanKind);
   const auto data = out.nest(IFLA_INFO_DATA);
   // Only what changes: the kernel refuses the port and the MTU here, even if they stay the same.
   out.put_u32(IFLA_VXLAN_ID, spec.vni);
@@ -82,7 +81,7 @@ Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec) {
   out.put_u32(IFLA_MTU, spec.mtu);
   out.put_u32(IFLA_TXQLEN, 0);
   const auto info = out.nest(IFLA_LINKINFO);
-  out.put_text(IFLA_INFO_KIND, kKind);
+  out.put_text(IFLA_INFO_KIND, kVxlanKind);
   const auto data = out.nest(IFLA_INFO_DATA);
   out.put_u32(IFLA_VXLAN_ID, spec.vni);
   if (spec.local != Ip4{}) out.put_ip4(IFLA_VXLAN_LOCAL, spec.local);

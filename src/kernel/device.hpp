@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The VXLAN device.
 #pragma once
 
 #include "flannelette/kernel/kernel.hpp"
@@ -6,6 +7,9 @@
 
 /// The VXLAN device. See Kernel for what each does.
 namespace flannelette::kernel {
+
+/// Of IFLA_INFO_KIND.
+inline constexpr std::string_view kVxlanKind = "vxlan";
 
 Result<std::optional<overlay::Device>> find_device(Netlink& netlink, std::string_view name);
 Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec);

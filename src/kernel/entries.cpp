@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Dumps of the entries of our device, and the requests that change one.
 #include "entries.hpp"
 
 #include <linux/neighbour.h>
@@ -33,8 +34,8 @@ Result<void> dump_neighbours(Netlink& netlink, int index, EntryVisitor& visitor)
 Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
   auto& request = netlink.request<ndmsg>(RTM_GETNEIGH);
   request.ndm_family = AF_BRIDGE;
-  request.ndm_ifindex =
-      index;  // also where a kernel without strict checking looks for it (it reads an ifinfomsg)
+  // A kernel without strict checking reads an ifinfomsg, which has the index at the same place.
+  request.ndm_ifindex = index;
   return netlink.dump("list FDB entries", [&](const nlmsghdr& message) {
     const auto* header = header_of<ndmsg>(message);
     if (message.nlmsg_type != RTM_NEWNEIGH || header == nullptr || header->ndm_family != AF_BRIDGE ||

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Neighbours, FDB entries, routes and nexthop objects of our device.
 #pragma once
 
 #include "flannelette/kernel/kernel.hpp"
@@ -26,7 +27,7 @@ inline constexpr std::size_t kMaxChangeRequest = 64;
 
 enum class RouteMode : std::uint8_t {
   kOnlyNew,  ///< refused with EEXIST if any route to the same destination and metric is there
-  kReplace,  ///< replaces the first of these, whosever it is
+  kReplace,  ///< replaces the first of these, also another program's
 };
 /// Appends the request for one change on device `index`. A route has this nexthop object; 0: it is plain.
 void put_change(MessageWriter& out, std::uint32_t sequence, int index, const overlay::Change& change,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Firewall rules of other programs that stop the overlay's packets, as nf_tables shows them.
 #include "firewall.hpp"
 
 #include <array>
@@ -10,7 +11,7 @@ namespace flannelette::kernel {
 namespace {
 
 constexpr std::string_view kFlanneldTable = "flannel-ipv4";
-constexpr const char* kContext = "look at the nf_tables rules";
+constexpr const char* kContext = "inspect the nf_tables rules";
 
 std::string_view family_name(std::uint8_t family) { return family == nft::kFamilyInet ? "inet" : "ip"; }
 
@@ -20,7 +21,7 @@ struct ForwardChain {
   Text<64> table;
   Text<64> chain;
 };
-constexpr std::size_t kMaxForwardChains = 16;  ///< of more the last rules are not looked at
+constexpr std::size_t kMaxForwardChains = 16;  ///< the last rules of further ones are not inspected
 
 /// Whether a rule is nothing but (counters, logging and) a drop or a reject.
 bool drops_everything(const Attributes& rule) {
@@ -53,14 +54,14 @@ class Inspection {
   Result<void> run() {
     nft::request(netlink_, NFT_MSG_GETCHAIN, 0);  // of all families
     FLT_TRY(netlink_.dump(kContext, [this](const nlmsghdr& message) {
-      if (message.nlmsg_type == nft::type(NFT_MSG_NEWCHAIN)) look_at_chain(message);
+      if (message.nlmsg_type == nft::type(NFT_MSG_NEWCHAIN)) inspect_chain(message);
     }));
-    for (std::size_t i = 0; i < count_; ++i) FLT_TRY(look_at_rules(forward_[i]));
+    for (std::size_t i = 0; i < count_; ++i) FLT_TRY(inspect_rules(forward_[i]));
     return {};
   }
 
  private:
-  void look_at_chain(const nlmsghdr& message) {
+  void inspect_chain(const nlmsghdr& message) {
     const auto* header = header_of<nfgenmsg>(message);
     if (header == nullptr) return;
     const std::uint8_t family = header->nfgen_family;
@@ -83,7 +84,7 @@ class Inspection {
     }
   }
 
-  Result<void> look_at_rules(const ForwardChain& chain) {
+  Result<void> inspect_rules(const ForwardChain& chain) {
     bool last_drops = false;
     nft::request(netlink_, NFT_MSG_GETRULE, chain.family);
     netlink_.out().put_text(NFTA_RULE_TABLE, chain.table);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Firewall rules of other programs that stop the overlay's packets.
 #pragma once
 
 #include "flannelette/base/files.hpp"

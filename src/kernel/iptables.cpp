@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads the kernel's older iptables interface, to find chains that stop the overlay's packets.
 #include "iptables.hpp"
 
 #include <sys/socket.h>
@@ -18,7 +19,7 @@
 namespace flannelette::kernel {
 namespace {
 
-constexpr std::size_t kMaxTable = 1024 * 1024;  ///< a larger rule set is not looked into
+constexpr std::size_t kMaxTable = 1024 * 1024;  ///< a larger rule set is not inspected
 constexpr std::string_view kNames = "/proc/net/ip_tables_names";
 /// How the kernel marks the beginning of a chain: an entry with this target, the chain's name behind it.
 constexpr std::string_view kErrorTarget = "ERROR";
@@ -85,19 +86,19 @@ Result<void> inspect_table(int fd, std::string_view table, FindingVisitor& visit
   std::memcpy(info.name, table.data(), table.size());
   socklen_t size = sizeof info;
   if (::getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) != 0)
-    return system_error("look at the iptables rules", errno);
-  if (info.size > kMaxTable) return Error{Code::kLimit, 0, "look at the iptables rules: too many"};
+    return system_error("inspect the iptables rules", errno);
+  if (info.size > kMaxTable) return Error{Code::kLimit, 0, "inspect the iptables rules: too many"};
 
   const std::size_t total = sizeof(ipt_get_entries) + info.size;
   const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[total]);
-  if (!memory) return system_error("look at the iptables rules", ENOMEM);
+  if (!memory) return system_error("inspect the iptables rules", ENOMEM);
   auto* request = new (memory.get()) ipt_get_entries{};
   std::memcpy(request->name, table.data(), table.size());
   request->size = info.size;
   size = static_cast<socklen_t>(total);
   if (::getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, request, &size) != 0) {
-    if (errno == EAGAIN) return Error{Code::kInterrupted, EAGAIN, "look at the iptables rules"};
-    return system_error("look at the iptables rules", errno);
+    if (errno == EAGAIN) return Error{Code::kInterrupted, EAGAIN, "inspect the iptables rules"};
+    return system_error("inspect the iptables rules", errno);
   }
   const std::span entries(memory.get() + sizeof(ipt_get_entries), info.size);
   find_chains(entries, table, visitor);
@@ -118,7 +119,7 @@ Result<void> inspect_legacy_iptables(Files& files, FindingVisitor& visitor) {
     if (!in_use(**names, table)) continue;
     // Any IPv4 socket does; a raw one, as iptables takes, would need CAP_NET_RAW.
     if (!fd) fd = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!fd) return system_error("look at the iptables rules", errno);
+    if (!fd) return system_error("inspect the iptables rules", errno);
     FLT_TRY(inspect_table(fd.get(), table, visitor));
   }
   return {};

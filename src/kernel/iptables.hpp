@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The kernel's older iptables interface.
 #pragma once
 
 #include "flannelette/base/files.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// In the place of iptables.cpp when the build does not look into the kernel's older interface.
+// Instead of iptables.cpp in builds that do not inspect the kernel's older iptables interface.
 #include "iptables.hpp"
 
 namespace flannelette::kernel {

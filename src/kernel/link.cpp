@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Links of the machine, its default route and its route to an address.
 #include "link.hpp"
 
 #include <linux/if_link.h>

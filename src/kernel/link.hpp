@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Links and routes of the machine.
 #pragma once
 
 #include "flannelette/kernel/kernel.hpp"

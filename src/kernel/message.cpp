@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Netlink messages and attributes as bytes: writer and bounds-checked reader.
 #include "message.hpp"
 
 #include <arpa/inet.h>

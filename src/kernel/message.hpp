@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Netlink messages and attributes as bytes.
 #pragma once
 
 #include <libmnl/libmnl.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sockets of notifications: what they say, and when the doorbell rings.
 #include "monitor.hpp"
 
 #include <linux/filter.h>
@@ -9,8 +10,8 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <utility>
 
+#include "device.hpp"
 #include "nftables.hpp"
 
 namespace flannelette::kernel {
@@ -19,9 +20,17 @@ namespace {
 /// Notifications read in one wake-up; what is left makes the next one.
 constexpr int kMaxReads = 256;
 
-/// Wi-Fi drivers announce each scan as a link change; nothing that we look at changes with it.
+/// Wi-Fi drivers announce each scan as a link change; nothing that we read changes with it.
 bool is_scan(const nlmsghdr& message) {
   return message.nlmsg_type == RTM_NEWLINK && attributes_of<ifinfomsg>(message).has(IFLA_WIRELESS);
+}
+
+/// A VXLAN device went down. A new one is announced as down, too, but with all flags as changed.
+bool vxlan_went_down(const nlmsghdr& message) {
+  const auto* header = header_of<ifinfomsg>(message);
+  return message.nlmsg_type == RTM_NEWLINK && header != nullptr && (header->ifi_flags & IFF_UP) == 0 &&
+         (header->ifi_change & IFF_UP) != 0 && header->ifi_change != UINT32_MAX &&
+         attributes_of<ifinfomsg>(message).nested(IFLA_LINKINFO).text(IFLA_INFO_KIND) == kVxlanKind;
 }
 
 /// Reads what has come, `visit` for each message of the kernel; true if some were lost.
@@ -61,7 +70,7 @@ Result<void> Monitor::open() {
   return links_source_.watch(mnl_socket_get_fd(links_.get()), EPOLLIN);
 }
 
-/// Best effort: the audit looks at the rules as well, only later.
+/// Best effort: without it, the audit inspects the rules.
 void Monitor::open_rules() {
   // A transaction of thousands of rules is announced rule by rule, and its end once: that alone shall wake
   // us.
@@ -85,9 +94,9 @@ void Monitor::on_links(std::uint32_t) {
   bool rings = false;
   const bool lost = drain(links_, [&](const nlmsghdr& message) {
     rings = rings || !is_scan(message);
-    note(message);
+    if (vxlan_went_down(message)) ++times_down_;
   });
-  went_down_ = went_down_ || lost;
+  if (lost) ++times_down_;
   if ((rings || lost) && doorbell_) doorbell_({});
 }
 
@@ -104,22 +113,6 @@ void Monitor::on_rules(std::uint32_t) {
   });
   if (lost) ring.program.clear();
   if ((rings || lost) && doorbell_) doorbell_(ring);
-}
-
-void Monitor::note(const nlmsghdr& message) {
-  const auto* header = header_of<ifinfomsg>(message);
-  if (message.nlmsg_type != RTM_NEWLINK || header == nullptr || header->ifi_index != index_) return;
-  const bool up = (header->ifi_flags & IFF_UP) != 0;
-  went_down_ = went_down_ || (up_ && !up);  // not when it is new, which is down too
-  up_ = up;
-}
-
-bool Monitor::went_down(int index, bool up) {
-  if (std::exchange(index_, index) != index) {
-    up_ = up;
-    went_down_ = false;
-  }
-  return std::exchange(went_down_, false);
 }
 
 }  // namespace flannelette::kernel

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Notifications of the kernel.
 #pragma once
 
 #include <linux/netlink.h>
@@ -13,8 +14,8 @@
 namespace flannelette::kernel {
 
 /// Rings when links or IPv4 addresses have changed, or nf_tables by others; a lost notification (ENOBUFS)
-/// rings like any other. One ring a wake-up and cause. Who is rung looks for himself; only that a link was
-/// down for a moment cannot be seen later.
+/// rings like any other. One ring a wake-up and cause. Who is rung reads the kernel's state; only that a
+/// device was down for a moment cannot be read later, so that is counted here.
 class Monitor {
  public:
   /// `own` is the socket that our own changes to nf_tables come from: they do not ring.
@@ -26,15 +27,12 @@ class Monitor {
   /// Fails only where links and addresses cannot be heard of.
   Result<void> open();
   void set_doorbell(Delegate<void(const Ring&)> doorbell) { doorbell_ = doorbell; }
-  /// Whether this link, `up` now, went down since this was last asked of it, as far as notifications were
-  /// read; true as well if some were lost. One link at a time: of another than before nothing is known yet.
-  bool went_down(int index, bool up);
+  std::uint32_t times_down() const { return times_down_; }  ///< see Kernel
 
  private:
   void on_links(std::uint32_t events);
   void on_rules(std::uint32_t events);
   void open_rules();
-  void note(const nlmsghdr& message);
 
   const Netlink& own_;
   Socket links_;
@@ -42,9 +40,7 @@ class Monitor {
   io::Source links_source_;  ///< after the sockets: unregistered before they are closed
   io::Source rules_source_;
   Delegate<void(const Ring&)> doorbell_;
-  int index_ = 0;  ///< of the link that went_down() is asked about
-  bool up_ = false;
-  bool went_down_ = false;
+  std::uint32_t times_down_ = 0;
 };
 
 }  // namespace flannelette::kernel

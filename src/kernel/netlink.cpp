@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A netlink socket: sends requests, reads answers until the last one is complete.
 #include "netlink.hpp"
 
 #include <linux/netlink.h>
@@ -128,7 +129,7 @@ Result<void> Netlink::receive(const char* context, std::uint32_t first, std::uin
         continue;
       }
       const int why = errno;
-      socket_.reset();  // whatever is still under way ends with it
+      socket_.reset();  // ends all that is still under way
       if (why != EAGAIN && why != EWOULDBLOCK) return system_error(context, why);
       return Error{progress.lost ? Code::kInterrupted : Code::kTimeout, 0, context};
     }

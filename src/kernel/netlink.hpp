@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A netlink socket for requests.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The ports of the kernel, each call handed to the file that carries it out.
 #include "flannelette/kernel/netlink_kernel.hpp"
 
 #include <linux/netlink.h>
@@ -53,9 +54,7 @@ Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(Ip4 destination) {
 }
 
 Result<std::optional<overlay::Device>> NetlinkKernel::find_device(std::string_view name) {
-  auto found = kernel::find_device(impl_->route, name);
-  if (found && *found && impl_->monitor.went_down((*found)->index, (*found)->up)) (*found)->up = false;
-  return found;
+  return kernel::find_device(impl_->route, name);
 }
 Result<void> NetlinkKernel::create_device(const overlay::DeviceSpec& spec) {
   return kernel::create_device(impl_->route, spec);
@@ -87,12 +86,13 @@ Result<void> NetlinkKernel::inspect_firewall(const overlay::RuleSpec&, FindingVi
 
 Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
 Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }
-Result<void> NetlinkKernel::quiet_device(std::string_view name) {
-  return kernel::quiet_device(impl_->files, name);
+Result<void> NetlinkKernel::disable_accept_ra(std::string_view name) {
+  return kernel::disable_accept_ra(impl_->files, name);
 }
 
 void NetlinkKernel::set_doorbell(Delegate<void(const Ring&)> doorbell) {
   impl_->monitor.set_doorbell(doorbell);
 }
+std::uint32_t NetlinkKernel::times_down() const { return impl_->monitor.times_down(); }
 
 }  // namespace flannelette::kernel

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads and writes nexthop objects.
 #include "nexthop.hpp"
 
 #include <cerrno>
@@ -22,7 +23,7 @@ std::optional<NexthopObject> read_nexthop(const nlmsghdr& message) {
 Result<bool> has_nexthops(Netlink& netlink) {
   netlink.out().clear();
   put_nexthop_id(netlink.out(), netlink.next_sequence(), RTM_GETNEXTHOP, NexthopIds::kFirst);
-  const auto asked = netlink.run("look for nexthop objects");
+  const auto asked = netlink.run("probe for nexthop objects");
   if (asked || asked.error().sys_errno == ENOENT) return true;
   // A kernel that does not know them takes the message for unsupported, or for none at all.
   if (asked.error().sys_errno == EOPNOTSUPP || asked.error().sys_errno == EINVAL) return false;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Nexthop objects and their ids.
 #pragma once
 
 #include <linux/nexthop.h>

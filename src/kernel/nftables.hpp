@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Constants and helpers of nf_tables messages.
 #pragma once
 
 #include <arpa/inet.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reads routes of table main.
 #include "route.hpp"
 
 #include <cerrno>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// IPv4 routes of table main.
 #pragma once
 
 #include <linux/rtnetlink.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Writes one nf_tables transaction, expression by expression.
 #include "rule_writer.hpp"
 
 #include "flannelette/base/fnv.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A writer of nf_tables transactions.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Our nf_tables table: compares it with the rules that are wanted, and replaces it.
 #include "rules.hpp"
 
 #include <array>
@@ -14,7 +15,7 @@ using overlay::RuleSpec;
 constexpr std::string_view kPostrouting = "postrouting";
 constexpr std::string_view kForward = "forward";
 
-/// What is in the kernel under our table's name.
+/// What the kernel has under our table's name.
 struct Present {
   bool table = false;
   bool dormant = false;
@@ -43,13 +44,13 @@ class Comparison {
   std::size_t forward_ = 0;
 };
 
-Result<Present> look(Netlink& netlink, const RuleSpec& spec) {
+Result<Present> inspect(Netlink& netlink, const RuleSpec& spec) {
   const auto our_table = overlay::rule_table(spec.vni);
   const std::string_view name = our_table;
   Present present;
   nft::request(netlink, NFT_MSG_GETTABLE, nft::kFamilyIpv4);
   netlink.out().put_text(NFTA_TABLE_NAME, name);
-  const auto table = netlink.get("look for the nf_tables table", [&](const nlmsghdr& message) {
+  const auto table = netlink.get("find the nf_tables table", [&](const nlmsghdr& message) {
     if (message.nlmsg_type != nft::type(NFT_MSG_NEWTABLE)) return;
     present.table = true;
     present.dormant = attributes_of<nfgenmsg>(message).be32(NFTA_TABLE_FLAGS).value_or(0) != 0;
@@ -135,7 +136,7 @@ Result<void> replace(Netlink& netlink, const RuleSpec& spec, bool remove) {
 }  // namespace
 
 Result<bool> apply_rules(Netlink& netlink, const RuleSpec& spec) {
-  const auto present = look(netlink, spec);
+  const auto present = inspect(netlink, spec);
   if (!present) {
     if (!nft::absent(present.error())) return present.error();
     if (spec.empty()) return false;

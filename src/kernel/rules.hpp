@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Our nf_tables table.
 #pragma once
 
 #include "flannelette/overlay/rules.hpp"

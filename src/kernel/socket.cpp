@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Opens a netlink socket.
 #include "socket.hpp"
 
 #include <sys/socket.h>

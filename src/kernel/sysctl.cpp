@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sysctls through procfs.
 #include "sysctl.hpp"
 
 #include <array>
@@ -37,7 +38,7 @@ Result<void> set_ip_forward(Files& files) {
   return files.write_in_place(kIpForwardPath, "1\n");
 }
 
-Result<void> quiet_device(Files& files, std::string_view name) {
+Result<void> disable_accept_ra(Files& files, std::string_view name) {
   // The name becomes part of a path; a link cannot have these names either.
   if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos) {
     return Error{Code::kInvalid, 0, "interface name"};

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The sysctls that this program reads or sets.
 #pragma once
 
 #include <string_view>
@@ -10,7 +11,7 @@ namespace flannelette::kernel {
 
 Result<bool> ip_forward(Files& files);
 Result<void> set_ip_forward(Files& files);
-/// See Kernel::quiet_device.
-Result<void> quiet_device(Files& files, std::string_view name);
+/// See Kernel::disable_accept_ra.
+Result<void> disable_accept_ra(Files& files, std::string_view name);
 
 }  // namespace flannelette::kernel

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The VXLAN device and its address in a real kernel.
 #include "kernel/kernel_node.hpp"
 #include "support/poll.hpp"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Entries of peers in a real kernel: dumps and batches.
 #include <chrono>
 
 #include "flannelette/overlay/peer_table.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is found of other programs' firewall rules.
 #include "kernel/kernel_node.hpp"
 
 using namespace flannelette;

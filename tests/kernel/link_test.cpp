@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Links and routes of the machine as a real kernel shows them.
 #include "kernel/kernel_node.hpp"
 
 using namespace flannelette;

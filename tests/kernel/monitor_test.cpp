@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Notifications of a real kernel, and sysctls.
 #include <fstream>
 
 #include "kernel/kernel_node.hpp"
@@ -28,7 +29,7 @@ bool rang(KernelNode& n, Bell& bell) {
     return bell.rings != 0;
   });
 }
-void settle(KernelNode& n) {
+void drain(KernelNode& n) {
   for (std::uint64_t before = ~0ull; before != n.loop.wakeups();) {
     before = n.loop.wakeups();
     REQUIRE(n.loop.step(50));
@@ -52,7 +53,7 @@ TEST_SUITE("kernel/monitor") {
     CHECK(rang(n, bell));
     ip("address delete 192.0.2.1/24 dev eth0");
     CHECK(rang(n, bell));
-    settle(n);
+    drain(n);
     bell.rings = 0;
     ip("address add 2001:db8::1/64 dev lo");
     ip("route add blackhole 198.51.100.0/24");
@@ -76,7 +77,7 @@ TEST_SUITE("kernel/monitor") {
     must_run({.args = {"sh", "-c", "printf '" + batch + "' | ip -batch -"}}, 30s);
     REQUIRE(n.loop.step(0));
     CHECK(bell.rings == 1);  // one ring a wake-up
-    settle(n);
+    drain(n);
     ip("link set eth0 up");
     CHECK(rang(n, bell));
   }
@@ -112,12 +113,12 @@ TEST_SUITE("kernel/monitor of rules") {
     CHECK(bell.last.cause == kernel::Ring::Cause::kRules);
     CHECK(bell.last.program.view() == "nft");
     CHECK(bell.last.pid != 0);
-    settle(n);
+    drain(n);
     CHECK(bell.rings == 1);
     output_of("nft flush ruleset");
     REQUIRE(rang(n, bell));
     REQUIRE(*n.kernel.apply_rules(masquerade()));  // they are back
-    settle(n);
+    drain(n);
     CHECK(bell.rings == 1);
   }
 
@@ -133,23 +134,32 @@ TEST_SUITE("kernel/monitor of rules") {
 }
 
 TEST_SUITE("kernel/device") {
-  TEST_CASE("a device that was down for a moment is found down once: its routes are gone") {
+  TEST_CASE("a device that was down for a moment is counted, whoever asks: its routes are gone") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
     KernelNode n("kmon3");
-    const auto up = [&] {
-      auto found = n.kernel.find_device("flannel.1");
-      REQUIRE(found);
-      REQUIRE(*found);
-      return (*found)->up;
-    };
-    make_device(n);
-    settle(n);
-    CHECK(up());  // that it was down before it was set up is no news
+    const int index = make_device(n);
+    drain(n);
+    CHECK(n.kernel.times_down() == 0);  // that it was down before it was set up does not count
     ip("link set flannel.1 down");
     ip("link set flannel.1 up");
-    settle(n);
-    CHECK_FALSE(up());
-    CHECK(up());
+    drain(n);
+    auto found = n.kernel.find_device("flannel.1");
+    REQUIRE((found && *found));
+    CHECK((*found)->up);
+    CHECK(n.kernel.times_down() == 1);
+    CHECK(n.kernel.times_down() == 1);
+    ip("link set flannel.1 mtu 1400");
+    ip("link set flannel.1 address 02:00:00:00:00:77");
+    ip("link add pod type bridge");
+    ip("link set pod up");
+    ip("link set pod down");
+    ip("link delete pod");
+    drain(n);
+    CHECK(n.kernel.times_down() == 1);
+    REQUIRE(n.kernel.delete_device(index));
+    make_device(n);
+    drain(n);
+    CHECK(n.kernel.times_down() == 2);
   }
 }
 
@@ -157,10 +167,10 @@ TEST_SUITE("kernel/sysctl") {
   TEST_CASE("accept_ra of the device is switched off, and a device without IPv6 is no error") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
     KernelNode n("ksys1");
-    CHECK(n.kernel.quiet_device("flannel.1"));  // none yet
-    CHECK_FALSE(n.kernel.quiet_device("../all"));
+    CHECK(n.kernel.disable_accept_ra("flannel.1"));  // none yet
+    CHECK_FALSE(n.kernel.disable_accept_ra("../all"));
     REQUIRE(n.kernel.create_device(device_spec()));
-    REQUIRE(n.kernel.quiet_device("flannel.1"));
+    REQUIRE(n.kernel.disable_accept_ra("flannel.1"));
     CHECK(output_of("cat /proc/sys/net/ipv6/conf/flannel.1/accept_ra") == "0\n");
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Our nf_tables table in a real kernel.
 #include "kernel/kernel_node.hpp"
 
 using namespace flannelette;

@@ -147,6 +147,22 @@ TEST_SUITE("agent/degraded") {
     CHECK(k.world.value_of(k.node.key()).find("172.30.7.7") != std::string::npos);
   }
 
+  TEST_CASE(
+      "while degraded the device was down for a moment just before the listing ends: its routes are back at "
+      "once") {
+    Kept k;
+    k.world.etcd.set_down(kHost, true);
+    k.node.reboot();
+    REQUIRE(k.world.run_until([&] { return k.node.routes() == 2; }));
+    k.world.advance(10'000);
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.state() == agent::State::kListing; }, 40'000));
+    k.node.kernel.flap(k.node.device()->index);
+    REQUIRE(k.node.routes() == 0);
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }, 50));
+    CHECK(k.world.run_until([&] { return k.node.routes() == 2; }, 1'000));
+  }
+
   TEST_CASE("without state files the node waits, says so once, and joins by itself") {
     World world;
     SimNode& node = world.add(1);

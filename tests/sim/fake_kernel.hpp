@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A Kernel that keeps its tables in memory, with the side effects of the real one:
 //   - a new MAC flushes the device's neighbours, FDB and routes stay;
-//   - down flushes neighbours and routes, FDB and addresses stay; a route on a device that is down is
-//   refused;
+//   - down flushes neighbours and routes, FDB and addresses stay, and is counted when the loop reads of it; a
+//   route on a device that is down is refused;
 //   - a deleted device takes everything along;
 //   - a route of another link to the same destination and metric is a conflict;
 //   - links and IPv4 addresses ring the doorbell from the loop, our own changes too; rules only if another
@@ -43,7 +43,7 @@ class FakeKernel final : public kernel::Kernel {
     kInspectFirewall,
     kIpForward,
     kSetIpForward,
-    kQuietDevice,
+    kDisableAcceptRa,
   };
   struct Route {
     int link = 0;
@@ -106,6 +106,7 @@ class FakeKernel final : public kernel::Kernel {
     return index;
   }
   void remove_link(int index) {
+    if (const overlay::Device* gone = find(devices, index); gone != nullptr && gone->up) ++unread_downs_;
     std::erase_if(links, [&](const auto& l) { return l.index == index; });
     std::erase_if(addresses, [&](const auto& a) { return a.link_index == index; });
     std::erase_if(devices, [&](const auto& d) { return d.index == index; });
@@ -121,8 +122,14 @@ class FakeKernel final : public kernel::Kernel {
     if (!up) {
       std::erase_if(neighbours, [&](const auto& n) { return n.first.first == index; });
       std::erase_if(routes, [&](const auto& r) { return r.second.link == index; });
+      if (find(devices, index) != nullptr) ++unread_downs_;
     }
     changed();
+  }
+  /// Down and up again before anybody looks: what went with it stays gone.
+  void flap(int index) {
+    set_up(index, false);
+    set_up(index, true);
   }
   void set_mtu(int index, std::uint32_t mtu) {
     if (kernel::Link* link = find(links, index)) link->mtu = mtu;
@@ -369,8 +376,8 @@ class FakeKernel final : public kernel::Kernel {
     forwarding = true;
     return {};
   }
-  Result<void> quiet_device(std::string_view name) override {
-    FLT_TRY(fault(Call::kQuietDevice));
+  Result<void> disable_accept_ra(std::string_view name) override {
+    FLT_TRY(fault(Call::kDisableAcceptRa));
     const auto at = accept_ra.find(std::string(name));
     if (at == accept_ra.end() || at->second == 0) return {};
     ++writes;
@@ -379,6 +386,7 @@ class FakeKernel final : public kernel::Kernel {
   }
 
   void set_doorbell(Delegate<void(const kernel::Ring&)> doorbell) override { doorbell_ = doorbell; }
+  std::uint32_t times_down() const override { return times_down_; }
 
  private:
   struct Fault {
@@ -444,6 +452,7 @@ class FakeKernel final : public kernel::Kernel {
   }
 
   void ring() {
+    times_down_ += std::exchange(unread_downs_, 0);
     if (doorbell_) doorbell_({});
   }
   void ring_for_rules() {
@@ -456,6 +465,8 @@ class FakeKernel final : public kernel::Kernel {
   Delegate<void(const kernel::Ring&)> doorbell_;
   std::map<Call, Fault> faults_;
   std::vector<overlay::Change> queued_;
+  std::uint32_t times_down_ = 0;
+  std::uint32_t unread_downs_ = 0;  // their notifications are on the way
   int batch_index_ = 0;
   int next_index_ = 2;
 };

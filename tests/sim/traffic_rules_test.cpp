@@ -198,7 +198,7 @@ TEST_SUITE("agent/read-only sysctls") {
       World world;
       world.put_peer(200);
       SimNode& node = world.add(1);
-      node.kernel.fail(Call::kQuietDevice, system_error("open", why), -1);
+      node.kernel.fail(Call::kDisableAcceptRa, system_error("open", why), -1);
       node.start();
       CHECK(world.run_until([&] { return node.ready_count() == 1 && node.routes() == 1; }));
       pass(world, 24 * kHour);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The choice of the underlay interface, by what the kernel shows.
 #include <doctest/doctest.h>
 
 #include <string>

@@ -131,7 +131,6 @@ class Kernel {
   virtual Result<std::optional<RouteAnswer>> route_to(Ip4 destination) = 0;
 
   // -- the device --
-  /// Not `up` also if it was down for a moment since it was last found: its routes and neighbours went then.
   virtual Result<std::optional<overlay::Device>> find_device(std::string_view name) = 0;
   /// Creates it with MAC, MTU and all else at once, down. kUnsupported: no vxlan in this kernel (context says
   /// what to load); kExists: the name, or the VNI and port, are in use by another device.
@@ -166,11 +165,14 @@ class Kernel {
   virtual Result<bool> ip_forward() = 0;
   virtual Result<void> set_ip_forward() = 0;
   /// accept_ra_path(name) = 0 if it is not so (no write else; absent IPv6 is fine).
-  virtual Result<void> quiet_device(std::string_view name) = 0;
+  virtual Result<void> disable_accept_ra(std::string_view name) = 0;
 
   /// Rings when something of a Ring::Cause changes, or when that cannot be told (a notification was lost). A
   /// ring comes from the loop. Without nf_tables, or the right to listen to it, there is no ring for rules.
   virtual void set_doorbell(Delegate<void(const Ring&)> doorbell) = 0;
+  /// How often a VXLAN device of this machine went down, or may have gone (a notification was lost), as far
+  /// as the loop has read notifications. Its routes and neighbours went then, although it may be up again.
+  virtual std::uint32_t times_down() const = 0;
 };
 
 }  // namespace flannelette::kernel

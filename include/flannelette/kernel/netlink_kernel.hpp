@@ -40,8 +40,9 @@ class NetlinkKernel final : public Kernel {
   Result<void> inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
-  Result<void> quiet_device(std::string_view name) override;
+  Result<void> disable_accept_ra(std::string_view name) override;
   void set_doorbell(Delegate<void(const Ring&)> doorbell) override;
+  std::uint32_t times_down() const override;
 
  private:
   struct Impl;
