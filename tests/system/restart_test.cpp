@@ -2,6 +2,10 @@
 // Stopping and starting again: what is right is not touched, what went stale meanwhile goes.
 #include <doctest/doctest.h>
 
+#include <sys/mount.h>
+
+#include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 #include "support/means.hpp"
@@ -31,10 +35,43 @@ std::string kernel_writes(const std::string& trace) {
   return found;
 }
 
+/// A disk without space, until make_room().
+class FullDisk {
+ public:
+  FullDisk() {
+    REQUIRE(::mount("tmpfs", path().c_str(), "tmpfs", 0, "size=16k") == 0);
+    (void)run({.args = words("dd if=/dev/zero bs=4k of=" + filler())});  // ends for want of space
+  }
+  ~FullDisk() { ::umount2(path().c_str(), MNT_DETACH); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+  const std::string& path() const { return folder_.path(); }
+  std::string file(const std::string& name) const { return folder_.file(name); }
+  void make_room() { std::filesystem::remove(filler()); }
+
+ private:
+  std::string filler() const { return folder_.file("filler"); }
+  TempDir folder_;
+};
+
+/// The first program of an update: $FLANNELETTE_BEFORE, or the one under test.
+std::string binary_before() {
+  const char* given = std::getenv("FLANNELETTE_BEFORE");
+  return given != nullptr ? given : binary();
+}
+
+/// Inode, size and last change of every state file: a file that was written again has another inode.
+std::string state_files(const Machine& machine) {
+  return must_run(
+      {.args = {"stat", "-c", "%n %i %s %z", machine.state_dir() + "/node", machine.state_dir() + "/peers"}});
+}
+
 }  // namespace
 
 TEST_SUITE("system/restart") {
-  TEST_CASE("the second start sends no kernel write") {
+  TEST_CASE(
+      "the second start, of the same program or a newer one, writes nothing: kernel, registry or state") {
     REQUIRE_MEANS(cluster_means(), means::program("strace"));
     Etcd etcd;
     etcd.configure(kVxlanConfig);
@@ -45,12 +82,14 @@ TEST_SUITE("system/restart") {
                           "02:00:00:00:01:" + std::string(i < 10 ? "0" : "") + n));
     }
     Machine a(etcd, 1);
-    a.start({"--ip-masq"});
+    a.start({"--ip-masq"}, binary_before());
     REQUIRE_MESSAGE(a.joined(20), a.log());
     REQUIRE(wait_until(5s, [&] { return a.log().find("ready") != std::string::npos; }));
+    REQUIRE(wait_until(10s, [&] { return !file_text(a.state_dir() + "/peers").empty(); }));
     const std::string subnet = a.subnet(), mac = a.device("link/ether");
     const std::string record = etcd.ctl({"get", "-w", "json", kSubnetKeys + lease_name(subnet)});
     CHECK(a.stop() == 0);
+    const std::string state = state_files(a);
 
     const TempDir files;
     const std::string trace = files.file("trace");
@@ -60,6 +99,7 @@ TEST_SUITE("system/restart") {
                     again.output());
     must_run({.args = {"pkill", "-TERM", "-P", std::to_string(again.pid())}});
     again.wait(5s);
+    CHECK(state_files(a) == state);
     const std::string calls = file_text(trace);
     REQUIRE(contains(calls, "RTM_GETROUTE"));  // strace does decode what we look for
     CHECK(kernel_writes(calls) == "");
@@ -95,6 +135,23 @@ TEST_SUITE("system/restart") {
     CHECK(a.routes().find("10.64.101.0") == std::string::npos);
     CHECK(count_lines(a.neighbours()) == 2);
     CHECK(a.neighbours().find("10.64.102.0 lladdr 02:00:00:00:02:02") != std::string::npos);
+  }
+
+  TEST_CASE(
+      "a full disk: the node joins, reports once that a reboot would lose its state, and saves it later") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    FullDisk disk;
+    Machine a(etcd, 1);
+    a.start({"--state-dir=" + disk.path()});
+    CHECK_MESSAGE(a.joined(0), a.log());
+    CHECK(a.logs("cannot save the state"));
+    disk.make_room();
+    CHECK(a.logs("the state is saved again"));
+    CHECK(wait_until(10s, [&] { return contains(file_text(disk.file("node")), "10.64."); }));
+    CHECK(count_of(a.log(), "cannot save the state") == 1);
+    CHECK(a.stop() == 0);
   }
 
   TEST_CASE("a node moves from plain routes to nexthop objects and back by restarts, and no packet is lost") {
