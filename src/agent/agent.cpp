@@ -303,10 +303,10 @@ void Agent::Impl::on_skipped(std::string_view key, registry::Skipped why) {
   }
 }
 
-void Agent::Impl::on_trouble(const registry::Trouble& trouble) {
+void Agent::Impl::on_failure(const registry::Failure& trouble) {
   trouble_ = true;
   if (troubles_said_.is_news(trouble, loop_.now())) {
-    static constexpr const char* kText = "registry trouble";
+    static constexpr const char* kText = "registry request failed";
     const Field during("during", trouble.operation), endpoint("endpoint", trouble.endpoint.view());
     const Field error(trouble.error), retry("retry_in_ms", trouble.retry_in);
     if (trouble.detail.empty()) {
@@ -319,7 +319,7 @@ void Agent::Impl::on_trouble(const registry::Trouble& trouble) {
 }
 
 void Agent::Impl::on_working(std::string_view endpoint) {
-  if (trouble_) log_.info("registry works again", {{"endpoint", endpoint}});
+  if (trouble_) log_.info("registry reachable again", {{"endpoint", endpoint}});
   trouble_ = false;
   troubles_said_.clear();
 }

@@ -31,7 +31,7 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   void on_skipped(std::string_view key, registry::Skipped why) override;
   void on_claim(const registry::ClaimResult& result) override;
   void on_lease_lost() override;
-  void on_trouble(const registry::Trouble& trouble) override;
+  void on_failure(const registry::Failure& trouble) override;
   void on_working(std::string_view endpoint) override;
   void on_server_address(Ip4 address) override;
 

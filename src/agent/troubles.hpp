@@ -14,7 +14,7 @@ class TroublesSaid {
  public:
   static constexpr Millis kRemindEvery = 10 * 60'000;
 
-  bool is_news(const registry::Trouble& trouble, Millis now) {
+  bool is_news(const registry::Failure& trouble, Millis now) {
     Said* oldest = said_.data();
     for (Said& said : said_) {
       if (said.is(trouble)) {
@@ -36,7 +36,7 @@ class TroublesSaid {
     Error error;
     Millis when = 0;
 
-    bool is(const registry::Trouble& trouble) const {
+    bool is(const registry::Failure& trouble) const {
       return operation != nullptr && operation == std::string_view(trouble.operation) &&
              error.sys_errno == trouble.error.sys_errno &&
              error.context == std::string_view(trouble.error.context);

@@ -119,7 +119,7 @@ TEST_SUITE("agent/cut") {
       REQUIRE(node.routes() == 700);
     }
     REQUIRE(world.run_until([&] { return node.running(); }, 30'000));
-    CHECK(node.log.has("registry trouble during=list"));
+    CHECK(node.log.has("registry request failed during=list"));
     CHECK(node.entries() == entries);
   }
 

@@ -124,7 +124,7 @@ TEST_SUITE("agent/degraded") {
     k.world.etcd.cut_after(bytes);
     k.node.reboot();
     k.world.advance(1);
-    REQUIRE(k.world.run_until([&] { return k.node.running() || k.node.log.has("registry trouble"); }));
+    REQUIRE(k.world.run_until([&] { return k.node.running() || k.node.log.has("registry request failed"); }));
     k.world.etcd.set_down(kHost, true);
     REQUIRE(k.world.run_until([&] { return k.node.ready_count() == 2; }, 3'000));
     CHECK(k.node.routes() == 2);

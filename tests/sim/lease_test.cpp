@@ -117,7 +117,7 @@ TEST_SUITE("agent/lease") {
     REQUIRE(p.world.run_until_all_know_all(40'000));
     CHECK(p.node.key() == key);
     p.world.advance(6'000);  // said when the watch has lived for some seconds
-    CHECK(p.node.log.count("registry works again") == 1);
+    CHECK(p.node.log.count("registry reachable again") == 1);
   }
 
   TEST_CASE(

@@ -58,9 +58,9 @@ TEST_SUITE("agent/no_watch") {
     REQUIRE(world.run_until([&] { return node.routes() == 0; }, 400'000));
 
     // And its end, after which it is as if nothing had been.
-    CHECK(!node.log.has("registry works again"));
+    CHECK(!node.log.has("registry reachable again"));
     world.etcd.every_watch.reset();
-    REQUIRE(world.run_until([&] { return node.log.has("registry works again"); }, 60'000));
+    REQUIRE(world.run_until([&] { return node.log.has("registry reachable again"); }, 60'000));
     world.etcd.reset_counts();
     world.put_peer(251);
     REQUIRE(world.run_until([&] { return node.routes() == 1; }, 1'000));

@@ -245,7 +245,7 @@ TEST_SUITE("agent/peers") {
     REQUIRE(w.world.run_until([&] { return w.programmed(a); }, 5'000));
     w.world.advance(5'000);
     CHECK(w.world.etcd.watch_count() == 1);
-    CHECK(w.node.log.has("registry trouble during=watch"));
+    CHECK(w.node.log.has("registry request failed during=watch"));
   }
 
   TEST_CASE("etcd goes back to an older revision: listed again, and what it says then is true") {

@@ -121,7 +121,7 @@ TEST_SUITE("system/auth") {
 
     // Tokens outlive etcd by as much as its log is read again, or not at all.
     etcd.stop();
-    CHECK(a.logs("registry trouble"));
+    CHECK(a.logs("registry request failed"));
     etcd.start();
     CHECK_MESSAGE(follows(etcd, a, 40s), a.log());
     etcd.ctl({"del", kSubnetKeys + lease_name(a.subnet())});
@@ -223,7 +223,7 @@ TEST_SUITE("system/auth") {
       CHECK(theirs <= 4);  // a token may expire again on a machine as slow as that
     }
     CHECK_FALSE(contains(a.log(), "invalid auth token"));
-    CHECK_FALSE(contains(a.log(), "registry trouble"));
+    CHECK_FALSE(contains(a.log(), "registry request failed"));
   }
 
   TEST_CASE("a client certificate and a password go together, unless the certificate has a common name") {
@@ -280,7 +280,7 @@ TEST_SUITE("system/auth") {
     add_key(secrets, certificates.file("client.key"));
     add_key(secrets, certificates.file("server.key"));
     etcd.stop();
-    CHECK(a.logs("registry trouble"));
+    CHECK(a.logs("registry request failed"));
     write_file(certificates.file("client.key"), file_text(certificates.file("server.key")));
     CHECK_MESSAGE(a.logs("the key does not belong to the certificate"), a.log());
     etcd.start();

@@ -95,8 +95,8 @@ TEST_SUITE("system/boot") {
     etcd.stop();
     Machine a(etcd, 1);
     a.start();
-    REQUIRE(a.logs("registry trouble"));
-    CHECK(wait_until(5s, [&] { return count_of(a.log(), "registry trouble") >= 1; }));
+    REQUIRE(a.logs("registry request failed"));
+    CHECK(wait_until(5s, [&] { return count_of(a.log(), "registry request failed") >= 1; }));
     CHECK(a.subnet().empty());
     etcd.start();
     CHECK_MESSAGE(a.joined(0), a.log());

@@ -204,7 +204,7 @@ TEST_SUITE("system/lease") {
           "reject with tcp reset; }; }'");
     etcd.stop();
     etcd.start();
-    REQUIRE(a.logs("registry trouble"));
+    REQUIRE(a.logs("registry request failed"));
     etcd.put(kSubnetKeys + "10.64.101.0-24", peer_value("172.30.0.101", "02:00:00:00:02:01"));
     etcd.put(kSubnetKeys + "10.64.102.0-24", peer_value("172.30.0.112", "02:00:00:00:01:02"));
     etcd.ctl({"del", kSubnetKeys + "10.64.103.0-24"});

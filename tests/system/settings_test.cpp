@@ -316,11 +316,11 @@ TEST_SUITE("system/settings") {
     CHECK_MESSAGE(contains(a.log(), "endpoint=http://172.30.0.1:9"), a.log());
     etcd.stop();
     b.start();
-    REQUIRE_MESSAGE(b.logs("registry trouble"), b.log());
+    REQUIRE_MESSAGE(b.logs("registry request failed"), b.log());
     CHECK(contains(b.log(), "Connection refused"));
     etcd.start();
     CHECK_MESSAGE(b.joined(1), b.log());
-    CHECK(contains(b.log(), "registry works again"));
+    CHECK(contains(b.log(), "registry reachable again"));
     CHECK_MESSAGE(wait_until(40s, [&] { return count_lines(a.routes()) == 1; }), a.log());
   }
 
@@ -341,7 +341,7 @@ TEST_SUITE("system/settings") {
       REQUIRE_MESSAGE(a.logs("there is no network config"), a.log());
       ends(number);
       a.start_with({"--etcd-endpoints=http://172.30.0.1:9"});
-      REQUIRE(a.logs("registry trouble"));
+      REQUIRE(a.logs("registry request failed"));
       ends(number);
       a.start_with({"--etcd-endpoints=http://172.30.0.250:2379"});
       REQUIRE(a.logs("interface chosen"));  // connecting to an address that does not answer

@@ -119,7 +119,7 @@ TEST_SUITE("system/tls") {
 
     // etcd starts anew, under its old name: the agent comes back by itself.
     etcd.stop();
-    CHECK(a.logs("registry trouble"));
+    CHECK(a.logs("registry request failed"));
     etcd.start();
     etcd.put(kSubnetKeys + "10.64.200.0-24", peer_value("172.30.0.90", "02:00:00:00:00:01"));
     CHECK_MESSAGE(wait_until(40s, [&] { return count_lines(a.routes()) == 1; }), a.log());
@@ -267,7 +267,7 @@ TEST_SUITE("system/tls") {
       const std::string pod = b.add_pod();
       a.add_pod();
       CHECK_MESSAGE(pings(a.pod(), pod), a.log());
-      CHECK_FALSE(contains(a.log(), "registry trouble"));
+      CHECK_FALSE(contains(a.log(), "registry request failed"));
     };
     Etcd::Options plain;
     plain.client_url = "http://[::]:2379";

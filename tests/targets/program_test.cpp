@@ -80,7 +80,7 @@ TEST_SUITE("targets/program") {
               "--etcd-keyfile=" + certificates.file("client.key")});
     CHECK_MESSAGE(a.logs("lease held subnet=10.3.232.0/24"), a.log());
     CHECK_MESSAGE(contains(etcd.lease("10.3.232.0-24"), R"("PublicIP":"172.30.0.11")"), a.log());
-    CHECK_FALSE(contains(a.log(), "registry trouble"));
+    CHECK_FALSE(contains(a.log(), "registry request failed"));
 
     // The watch is heard, and what it brings is judged.
     etcd.put(kSubnetKeys + "10.200.0.0-24", peer_value("172.30.0.11", "02:00:00:00:ff:01"));
@@ -134,7 +134,7 @@ TEST_SUITE("targets/notls") {
     Machine a(etcd, 1);
     start(a, {"--iface=eth0", "--etcd-endpoints=" + etcd.url()});
     CHECK_MESSAGE(a.logs("lease held subnet=10.2.0.0/24"), a.log());
-    CHECK_FALSE(contains(a.log(), "registry trouble"));
+    CHECK_FALSE(contains(a.log(), "registry request failed"));
     etcd.put(kSubnetKeys + "10.200.0.0-24", peer_value("172.30.0.11", "02:00:00:00:ff:01"));
     CHECK_MESSAGE(a.logs("peer ignored key=10.200.0.0-24"), a.log());
     a.agent().signal(SIGTERM);

@@ -91,7 +91,7 @@ TEST_SUITE("registry/etcd_claim") {
       CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->version == 1);
       CHECK(world.etcd.requests(kTxn) == (executed ? 1 : 2));
       CHECK(world.etcd.requests(kGrant) == 1);
-      CHECK(node.told.troubles.empty());  // most often the server closed a connection that was idle
+      CHECK(node.told.failures.empty());  // most often the server closed a connection that was idle
     }
   }
 
@@ -132,7 +132,7 @@ TEST_SUITE("registry/etcd_claim") {
     node.registry.claim(claim);
     world.run(60'000);
     CHECK(world.etcd.requests(kTxn) < 20);
-    CHECK(!node.told.troubles.empty());
+    CHECK(!node.told.failures.empty());
   }
 
   TEST_CASE("leases that are gone as soon as they are granted are not asked for in a hot loop") {
@@ -145,7 +145,7 @@ TEST_SUITE("registry/etcd_claim") {
     node.registry.claim(claim);
     world.run(60'000);
     CHECK(world.etcd.requests(kGrant) < 15);
-    CHECK(node.told.troubles.at(0).starts_with("claim: etcd: no such lease"));
+    CHECK(node.told.failures.at(0).starts_with("claim: etcd: NOT_FOUND"));
   }
 
   TEST_CASE("a claim that is lost again and again is slower each time, and takes no second lease") {
@@ -188,7 +188,7 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(node.claim("10.0.1.0/24", kOne, mod).outcome == ClaimOutcome::kHeld);
     CHECK(world.etcd.requests(kGrant) == 0);
     CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->version == 1);
-    CHECK(node.told.troubles.size() == 1);
+    CHECK(node.told.failures.size() == 1);
   }
 
   TEST_CASE("a put that is answered without a revision is looked up") {
@@ -325,17 +325,17 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(world.etcd.requests(kKeepalive) == 6);
     CHECK(world.etcd.requests() == 6);
     CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->mod_revision == result.mod_revision);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
-  TEST_CASE("a kept-alive connection that the server closed while it was idle is no trouble") {
+  TEST_CASE("a kept-alive connection that the server closed while it was idle is no failure") {
     World world;
     Node node(world);
     node.claim("10.0.1.0/24", kOne);
     world.run(1'000);
     world.etcd.cut_idle();
     world.run(800'000);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
     CHECK(world.etcd.find(lease_key("10.0.1.0-24")) != nullptr);
   }
 
@@ -353,7 +353,7 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(ask() == 1);
     world.run(EtcdRegistry::kIdleConnection + 10);
     CHECK(ask() == 2);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
   TEST_CASE("a lease that has expired is told once; while etcd cannot be asked it counts as alive") {
@@ -378,8 +378,8 @@ TEST_SUITE("registry/etcd_claim") {
     world.etcd.answer_next(kKeepalive, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
     world.run(300'000);
     CHECK(node.told.lost == 0);
-    REQUIRE(node.told.troubles.size() == 1);
-    CHECK(node.told.troubles[0] == "keepalive: etcd: not about our lease ");
+    REQUIRE(node.told.failures.size() == 1);
+    CHECK(node.told.failures[0] == "keepalive: etcd: not about our lease ");
     CHECK(node.told.working == 2);
   }
 
@@ -417,7 +417,7 @@ TEST_SUITE("registry/etcd_auth") {
     node.follow();
     CHECK(node.told.peers.size() == 1);
     CHECK(world.etcd.requests(kLogin) == 1);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
   TEST_CASE("an expired token is renewed without a word, once, and the request sent again") {
@@ -429,7 +429,7 @@ TEST_SUITE("registry/etcd_auth") {
     world.etcd.expire_tokens();
     CHECK(node.claim("10.0.1.0/24", kTwo, first.mod_revision).outcome == ClaimOutcome::kHeld);
     CHECK(world.etcd.requests(kLogin) == 2);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
   TEST_CASE("a watch that is refused for its expired token comes back with a new one") {
@@ -453,7 +453,7 @@ TEST_SUITE("registry/etcd_auth") {
     Node node(world, with_user());
     node.registry.read_config();
     CHECK(world.run_until([&] { return node.told.configs == 1; }));
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
     world.etcd.enable_auth(true);
     node.registry.read_config();
     CHECK(world.run_until([&] { return node.told.configs == 2; }));
@@ -463,10 +463,10 @@ TEST_SUITE("registry/etcd_auth") {
     world.etcd.expire_tokens();
     node.registry.read_config();
     CHECK(world.run_until([&] { return node.told.configs == 4; }));
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
-  TEST_CASE("a wrong password is trouble named so, with back-off, and without the password") {
+  TEST_CASE("a wrong password is failure named so, with back-off, and without the password") {
     World world;
     world.etcd.add_user("node", "other");
     world.etcd.enable_auth(true);
@@ -475,10 +475,10 @@ TEST_SUITE("registry/etcd_auth") {
     world.run(600'000);
     CHECK(world.etcd.requests(kLogin) < 60);
     CHECK(world.etcd.requests(kRange) == 0);
-    REQUIRE(!node.told.troubles.empty());
-    for (const std::string& trouble : node.told.troubles) {
-      CHECK(trouble.starts_with("authenticate: "));
-      CHECK(trouble.find("s3cret") == std::string::npos);
+    REQUIRE(!node.told.failures.empty());
+    for (const std::string& failure : node.told.failures) {
+      CHECK(failure.starts_with("authenticate: "));
+      CHECK(failure.find("s3cret") == std::string::npos);
     }
   }
 
@@ -495,7 +495,7 @@ TEST_SUITE("registry/etcd_auth") {
     SUBCASE("by a list") { node.registry.follow(); }
     world.run(600'000);
     CHECK(world.etcd.requests(kLogin) < 130);
-    CHECK(!node.told.troubles.empty());
+    CHECK(!node.told.failures.empty());
   }
 
   TEST_CASE("a token that no header may hold is thrown away and asked for again, with back-off") {
@@ -512,19 +512,19 @@ TEST_SUITE("registry/etcd_auth") {
       CHECK(world.run_until([&] { return node.told.configs == 1; }, 10'000));
       CHECK(world.etcd.requests(kLogin) == 6);
       CHECK(world.etcd.requests(kRange) == 1);
-      CHECK(node.told.troubles.size() == 5);
-      CHECK(node.told.troubles.at(0).starts_with("authenticate: etcd: a token that no header may hold"));
+      CHECK(node.told.failures.size() == 5);
+      CHECK(node.told.failures.at(0).starts_with("authenticate: etcd: a token that no header may hold"));
     }
   }
 
-  TEST_CASE("no user where one is needed is trouble, and waits") {
+  TEST_CASE("no user where one is needed is failure, and waits") {
     World world;
     world.etcd.enable_auth(true);
     Node node(world);
     node.registry.read_config();
     world.run(600'000);
-    REQUIRE(!node.told.troubles.empty());
-    CHECK(node.told.troubles[0].find("user name is empty") != std::string::npos);
+    REQUIRE(!node.told.failures.empty());
+    CHECK(node.told.failures[0].find("user name is empty") != std::string::npos);
     CHECK(world.etcd.requests() < 60);
     CHECK(node.claim("10.0.1.0/24", kOne).outcome == ClaimOutcome::kRefused);
   }

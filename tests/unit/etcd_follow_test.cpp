@@ -113,14 +113,14 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(node.told.working == 1);
   }
 
-  TEST_CASE("a config over its limit is trouble and not a missing one") {
+  TEST_CASE("a config over its limit is failure and not a missing one") {
     World world;
     world.etcd.put("/net/config", std::string(20'000, 'x'));
     Node node(world);
     node.registry.read_config();
     world.run(1'000);
     CHECK(node.told.configs + node.told.missing == 0);
-    CHECK(!node.told.troubles.empty());
+    CHECK(!node.told.failures.empty());
     world.etcd.put("/net/config", "{}");
     CHECK(world.run_until([&] { return node.told.configs == 1; }));
   }
@@ -212,7 +212,7 @@ TEST_SUITE("registry/etcd_follow") {
       CHECK(node.told.peers.count("10.99.0.0-24") == 1);
       CHECK(node.told.unreadable == large);
       CHECK(node.told.listings == 1);
-      CHECK(node.told.troubles.empty());
+      CHECK(node.told.failures.empty());
       int too_large = 0;
       for (const auto& [key, why] : node.told.skipped) too_large += why == Skipped::kTooLarge ? 1 : 0;
       CHECK(too_large >= 5 + 2);  // the overlong keys that begin alike may count as one
@@ -258,7 +258,7 @@ TEST_SUITE("registry/etcd_follow") {
         world.etcd.remove(lease_key(numbered(1)));
         world.run(2'000);
         if (!equal_to_truth(node, world.etcd)) FAIL("cut after byte " << cut);
-        if (node.told.troubles.empty()) total = cut;  // the cut came too late to be seen
+        if (node.told.failures.empty()) total = cut;  // the cut came too late to be seen
       }
     }
   }
@@ -318,7 +318,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.cut_after(1'000);
     world.etcd.put_all(nine);
     world.run(1'000);
-    CHECK(!node.told.troubles.empty());
+    CHECK(!node.told.failures.empty());
     CHECK(equal_to_truth(node, world.etcd));
     CHECK(node.told.listings == 1);
   }
@@ -360,7 +360,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.run(10'000);
     node.follow();
     world.run(60'000);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
   TEST_CASE(
@@ -375,7 +375,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.cut_all();
     world.run(60'000);
     CHECK(node.told.listings == 1);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
   TEST_CASE("a removal while we were away, in the very revision that is compacted, is not missed") {
@@ -410,7 +410,7 @@ TEST_SUITE("registry/etcd_follow") {
     node.registry.follow();
     world.run(20'000);
     CHECK(node.told.listings == 1);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
     CHECK(world.etcd.watch_count() == 1);
   }
 
@@ -436,15 +436,15 @@ TEST_SUITE("registry/etcd_follow") {
       world.run(10'000);
       world.etcd.end_watches(14, "etcdserver: no leader");
       world.run(1'000);
-      REQUIRE(node.told.troubles.size() == 1);
-      CHECK(node.told.troubles[0] == "watch: etcd: it cannot serve now etcdserver: no leader");
+      REQUIRE(node.told.failures.size() == 1);
+      CHECK(node.told.failures[0] == "watch: etcd: UNAVAILABLE etcdserver: no leader");
       world.etcd.cancel_watches("for a reason");
       world.run(1'000);
-      CHECK(node.told.troubles.back() == "watch: etcd: the watch was refused for a reason");
+      CHECK(node.told.failures.back() == "watch: etcd: the watch was refused for a reason");
       world.etcd.answer_next(kWatch, "");
       world.etcd.cut_all();
       world.run(EtcdRegistry::kRequestTimeout + 5'000);
-      CHECK(node.told.troubles.back().starts_with("watch: http: the server is silent"));
+      CHECK(node.told.failures.back().starts_with("watch: http: the server is silent"));
       world.etcd.put(lease_key("10.0.1.0-24"), kOne);
       world.run(10'000);
       CHECK(equal_to_truth(node, world.etcd));
@@ -463,7 +463,7 @@ TEST_SUITE("registry/etcd_follow") {
       world.run(600'000);
       world.etcd.send_progress();
     }
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
     CHECK(world.etcd.requests() == 0);
     CHECK(world.loop.wakeups() - before <= 3 * kNotices);
   }
@@ -484,9 +484,9 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(node.told.configs == 1);
     CHECK(equal_to_truth(node, world.etcd));
     CHECK(node.told.listings == 1);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
     world.run(EtcdRegistry::kRequestTimeout);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
   }
 
   TEST_CASE("a watch whose progress notices stay away is opened again: the member hangs") {
@@ -499,8 +499,8 @@ TEST_SUITE("registry/etcd_follow") {
     world.run(10'000);
     CHECK(world.etcd.requests(kWatch) == 1);
     CHECK(world.etcd.requests(kRange) == 0);
-    REQUIRE(node.told.troubles.size() == 1);
-    CHECK(node.told.troubles[0].starts_with("watch: etcd: the watch says nothing"));
+    REQUIRE(node.told.failures.size() == 1);
+    CHECK(node.told.failures[0].starts_with("watch: etcd: the watch says nothing"));
   }
 
   TEST_CASE("a server that ends each watch at once is not asked in a hot loop") {
@@ -590,7 +590,7 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(world.etcd.requests(kWatch) < 80);
   }
 
-  TEST_CASE("answers that are none of etcd's are trouble, and the next try counts") {
+  TEST_CASE("answers that are none of etcd's are failure, and the next try counts") {
     World world;
     world.etcd.put("/net/config", "{}");
     Node node(world);
@@ -602,8 +602,8 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.answer_next(kRange, "SSH-2.0-OpenSSH\r\n");
     node.registry.read_config();
     CHECK(world.run_until([&] { return node.told.configs == 1; }));
-    REQUIRE(node.told.troubles.size() == 4);
-    CHECK(node.told.troubles[1] == "config: etcd: no JSON gateway here Not Found");
+    REQUIRE(node.told.failures.size() == 4);
+    CHECK(node.told.failures[1] == "config: etcd: UNIMPLEMENTED (is the JSON gateway off?) Not Found");
   }
 
   TEST_CASE("after stop there is no call and no byte more, also if it is called from a call") {

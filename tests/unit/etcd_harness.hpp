@@ -36,7 +36,7 @@ class Recorder final : public Listener {
  public:
   std::map<std::string, std::int64_t> peers;  // key -> mod_revision
   std::vector<ClaimResult> claims;
-  std::vector<std::string> troubles;
+  std::vector<std::string> failures;
   std::string calls, config;
   int configs = 0, missing = 0, listings = 0, aborts = 0, records = 0, lost = 0, working = 0, unreadable = 0,
       ends = 0;
@@ -90,10 +90,10 @@ class Recorder final : public Listener {
     claims.push_back(result);
   }
   void on_lease_lost() override { ++lost; }
-  void on_trouble(const Trouble& trouble) override {
-    troubles.push_back(std::string(trouble.operation) + ": " + trouble.error.context + " " +
-                       trouble.detail.c_str());
-    last_retry = trouble.retry_in;
+  void on_failure(const Failure& failure) override {
+    failures.push_back(std::string(failure.operation) + ": " + failure.error.context + " " +
+                       failure.detail.c_str());
+    last_retry = failure.retry_in;
   }
   void on_working(std::string_view) override { ++working; }
   std::vector<Ip4> servers;

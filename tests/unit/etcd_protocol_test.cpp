@@ -4,7 +4,7 @@
 #include <array>
 #include <string>
 
-#include "registry/etcd/failure.hpp"
+#include "registry/etcd/grpc_status.hpp"
 #include "registry/etcd/keys.hpp"
 #include "registry/etcd/lease.hpp"
 #include "registry/etcd/protocol.hpp"

@@ -50,8 +50,8 @@ enum class Skipped : std::uint8_t {
                 ///< record too
 };
 
-/// Trouble with the registry, for the log. Everything goes on by itself.
-struct Trouble {
+/// Failure with the registry, for the log. Everything goes on by itself.
+struct Failure {
   const char* operation = "";  ///< static: "connect", "watch", "list", "keepalive", "config", ...
   Text<280> endpoint;          ///< URL
   Error error;
@@ -82,8 +82,8 @@ class Listener {
   /// again.
   virtual void on_lease_lost() = 0;
 
-  virtual void on_trouble(const Trouble& trouble) = 0;
-  /// All that was in trouble works (again): the requests, and the watch since a few seconds.
+  virtual void on_failure(const Failure& failure) = 0;
+  /// All that was in failure works (again): the requests, and the watch since a few seconds.
   virtual void on_working(std::string_view endpoint) = 0;
   /// A server of the registry has this address: told of all that are known by start(), and of each other
   /// before the first connection to it. The same one may be told again.
@@ -99,12 +99,12 @@ class Registry {
   virtual void start(Listener& listener) = 0;
   /// Where the config is, as an operator would look for it; holds as long as this.
   virtual std::string_view config_place() const = 0;
-  /// One reading of the config; transport trouble is retried until there is an answer.
+  /// One reading of the config; transport failure is retried until there is an answer.
   virtual void read_config() = 0;
   /// Lists, then watches from the list's revision + 1, for ever; lists again where the watch cannot go on
   /// without a gap, and now and then as long as requests are answered and no watch can be had.
   virtual void follow() = 0;
-  /// One claim at a time. Transport trouble is retried until the outcome is known (a claim whose answer was
+  /// One claim at a time. Transport failure is retried until the outcome is known (a claim whose answer was
   /// lost is looked up, never blindly repeated). Once held, the lease is kept alive until stop(). A new claim
   /// replaces one that is under way; claims wait while a listing is open, and claims that follow each other
   /// closely wait longer each time (50 ms to 30 s).

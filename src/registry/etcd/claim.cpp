@@ -7,9 +7,9 @@ namespace flannelette::registry::etcd {
 
 void Claimer::begin(const Claim& claim) {
   const bool was_putting = requests_.abandon(*this) && step_ == Step::kPut;
-  if ((was_putting || uncertain_) && lease_ && lease_.id == spare_.id) {
+  if ((was_putting || uncertain_) && lease_ && lease_.id == unused_.id) {
     // A key that nobody will look after may have come to hang on it.
-    revoker_.add(std::exchange(spare_, {}).id);
+    revoker_.add(std::exchange(unused_, {}).id);
   }
   key_ = claim.key;
   value_ = claim.value;
@@ -19,13 +19,13 @@ void Claimer::begin(const Claim& claim) {
   old_lease_ = 0;
   same_value_ = false;
   uncertain_ = false;
-  looked_silently_ = false;
+  retried_silently_ = false;
   lost_puts_.reset();
   lease_lost_ = false;
   if (creating()) {
     put_with_new_lease();
   } else {
-    enter(Step::kLook);
+    enter(Step::kLookup);
   }
   const Millis now = core_.loop.now();
   if (now - ended_ >= kCalm) {
@@ -43,7 +43,7 @@ void Claimer::enter(Step step) {
 
 /// With one that is there already, if there is one.
 void Claimer::put_with_new_lease() {
-  lease_ = spare_;
+  lease_ = unused_;
   if (!lease_ && creating()) lease_ = keeper_.lease();
   enter(lease_ ? Step::kPut : Step::kGrant);
 }
@@ -58,7 +58,7 @@ Operation::Call Claimer::compose(json::Writer& body) {
     case Step::kIdle: break;
     case Step::kGrant: write_grant(body, core_.settings.lease_ttl_seconds); return {kGrantPath};
     case Step::kRefresh: write_lease(body, lease_.id); return {kKeepalivePath};
-    case Step::kLook:
+    case Step::kLookup:
       if (creating()) {
         write_range(body, keys.subnet_first(key_.subnet.base), keys.subnet_end(key_.subnet.base), kMaxRivals,
                     0);
@@ -92,10 +92,10 @@ void Claimer::on_pair(const Pair& pair) {
 }
 
 void Claimer::on_answer(const Message& message) {
-  const bool of_store = step_ == Step::kPut || step_ == Step::kLook;
+  const bool of_store = step_ == Step::kPut || step_ == Step::kLookup;
   if (of_store && message.revision == 0) {
     if (step_ == Step::kPut) uncertain_ = true;
-    step_ = Step::kLook;
+    step_ = Step::kLookup;
     return requests_.retry_later(*this, describe(kNotOfEtcd));
   }
   switch (step_) {
@@ -105,7 +105,7 @@ void Claimer::on_answer(const Message& message) {
         return requests_.retry_later(*this,
                                      describe(Error{Code::kInvalid, 0, "etcd: a grant without a lease"}));
       }
-      spare_ = {message.id, message.ttl};
+      unused_ = {message.id, message.ttl};
       return put_with_new_lease();
     case Step::kRefresh:
       if (message.id != lease_.id) return requests_.retry_later(*this, describe(kOtherLease));
@@ -113,7 +113,7 @@ void Claimer::on_answer(const Message& message) {
     case Step::kPut:
       if (message.succeeded) return held(message.revision, true);
       return judge(message.revision);
-    case Step::kLook: return judge(message.revision);
+    case Step::kLookup: return judge(message.revision);
   }
 }
 
@@ -157,39 +157,39 @@ void Claimer::on_refreshed(std::int64_t ttl) {
   put_with_new_lease();
 }
 
-void Claimer::on_refusal(const Failure& failure) {
-  if (failure.code == grpc::kNotFound && step_ == Step::kRefresh) return on_refreshed(0);
-  if (failure.code == grpc::kNotFound && step_ == Step::kPut) {
+void Claimer::on_refusal(const Status& status) {
+  if (status.code == grpc::kNotFound && step_ == Step::kRefresh) return on_refreshed(0);
+  if (status.code == grpc::kNotFound && step_ == Step::kPut) {
     // The lease is gone: the spare one has grown old, or the key's own has just expired.
-    spare_ = {};
+    unused_ = {};
     lease_ = {};
     enter(Step::kGrant);
-    if (std::exchange(lease_lost_, true)) requests_.retry_later(*this, failure);
+    if (std::exchange(lease_lost_, true)) requests_.retry_later(*this, status);
     return;
   }
   ClaimResult result;
   result.outcome = ClaimOutcome::kRefused;
-  result.error = failure.error;
-  result.detail = failure.detail;
+  result.error = status.error;
+  result.detail = status.detail;
   end(result);
 }
 
-bool Claimer::on_lost(const Failure& failure) {
+bool Claimer::on_lost(const Status& status) {
   if (step_ != Step::kPut) return false;
   uncertain_ = true;
-  enter(Step::kLook);
-  // Most often a kept-alive connection that the server closed while it was idle: no trouble yet, the look
+  enter(Step::kLookup);
+  // Most often a kept-alive connection that the server closed while it was idle: no failure yet, the look
   // will tell.
-  const bool closed = failure.error.code == Code::kClosed || failure.error.code == Code::kSystem;
-  if (closed && !std::exchange(looked_silently_, true)) return true;
+  const bool closed = status.error.code == Code::kClosed || status.error.code == Code::kSystem;
+  if (closed && !std::exchange(retried_silently_, true)) return true;
   // A back-off of its own, since a look that succeeds resets the connection's.
   want(core_.loop.now() + lost_puts_.next(core_.random));
   return false;
 }
 
 void Claimer::held(std::int64_t mod_revision, bool written) {
-  if (lease_.id == spare_.id) spare_ = {};
-  revoker_.add(std::exchange(spare_, {}).id);
+  if (lease_.id == unused_.id) unused_ = {};
+  revoker_.add(std::exchange(unused_, {}).id);
   // Leases that this one replaces: the key's former one, and what we kept alive until now.
   const std::int64_t kept = keeper_.lease().id;
   if (old_lease_ != lease_.id) revoker_.add(old_lease_);
@@ -220,8 +220,8 @@ void Claimer::taken(std::int64_t revision) {
 }
 
 void Claimer::end(const ClaimResult& result) {
-  if (result.outcome != ClaimOutcome::kHeld && uncertain_ && lease_ && lease_.id == spare_.id) {
-    revoker_.add(std::exchange(spare_, {}).id);  // see begin()
+  if (result.outcome != ClaimOutcome::kHeld && uncertain_ && lease_ && lease_.id == unused_.id) {
+    revoker_.add(std::exchange(unused_, {}).id);  // see begin()
   }
   step_ = Step::kIdle;
   uncertain_ = false;

@@ -29,10 +29,10 @@ class Claimer final : public Operation {
 
   void begin(const Claim& claim);
   /// The lease that lies ready for a next claim.
-  const Lease& spare() const { return spare_; }
+  const Lease& unused() const { return unused_; }
 
  private:
-  enum class Step : std::uint8_t { kIdle, kGrant, kRefresh, kLook, kPut };
+  enum class Step : std::uint8_t { kIdle, kGrant, kRefresh, kLookup, kPut };
   static constexpr Millis kCalm = 2 * EtcdRegistry::kBackoffMax;
 
   const char* name() const override { return "claim"; }
@@ -41,8 +41,8 @@ class Claimer final : public Operation {
   void on_value(std::string_view value) override;
   void on_pair(const Pair& pair) override;
   void on_answer(const Message& message) override;
-  void on_refusal(const Failure& failure) override;
-  bool on_lost(const Failure& failure) override;
+  void on_refusal(const Status& status) override;
+  bool on_lost(const Status& status) override;
 
   bool creating() const { return mod_revision_ == 0; }
   void enter(Step step);
@@ -72,11 +72,11 @@ class Claimer final : public Operation {
   bool always_write_ = false;
 
   Lease lease_;  // to put the key with; none for a reservation
-  Lease spare_;
-  std::int64_t old_lease_ = 0;    // of the key, to be revoked when the new one holds it
-  bool same_value_ = false;       // adopting: the key has our value already
-  bool uncertain_ = false;        // a put went out that may or may not have been carried out
-  bool looked_silently_ = false;  // the first lost put is looked up at once
+  Lease unused_;
+  std::int64_t old_lease_ = 0;     // of the key, to be revoked when the new one holds it
+  bool same_value_ = false;        // adopting: the key has our value already
+  bool uncertain_ = false;         // a put went out that may or may not have been carried out
+  bool retried_silently_ = false;  // the first lost put is looked up at once
   Backoff lost_puts_;
   Backoff claims_;
   Millis ended_ = -kCalm;       // when the last claim did

@@ -46,16 +46,16 @@ class ConfigReading final : public Operation {
     if (delivered_) return;
     if (message.revision == 0) return requests_.retry_later(*this, describe(kNotOfEtcd));
     if (overlong_) {
-      const Failure failure = describe(Error{Code::kLimit, 0, "etcd: the config is larger than 16 KiB"});
-      return requests_.retry_later(*this, failure);
+      const Status status = describe(Error{Code::kLimit, 0, "etcd: the config is larger than 16 KiB"});
+      return requests_.retry_later(*this, status);
     }
     done();
     if (quiet_) return;
     if (empty_) return core_.listener->on_config({});
     core_.listener->on_config_missing();
   }
-  void on_refusal(const Failure& failure) override { requests_.retry_later(*this, failure); }
-  bool on_lost(const Failure&) override { return delivered_; }
+  void on_refusal(const Status& status) override { requests_.retry_later(*this, status); }
+  bool on_lost(const Status&) override { return delivered_; }
 
   Core& core_;
   Requests& requests_;

@@ -33,7 +33,7 @@ struct EtcdRegistry::Impl {
     watch_stream.set_on_address(on_address);
     requests.serve(operations);
     requests.set_on_token(Delegate<void()>::to<&etcd::Watch::on_token>(&watch));
-    requests.set_on_return(Delegate<void()>::to<&etcd::Watch::hurry>(&watch));
+    requests.set_on_return(Delegate<void()>::to<&etcd::Watch::skip_backoff>(&watch));
   }
 
   void on_address(Ip4 address) { core.listener->on_server_address(address); }
@@ -44,7 +44,7 @@ struct EtcdRegistry::Impl {
   }
   /// There was an outage, or an etcd that forgot us.
   void on_watch_returned() {
-    requests.hurry();
+    requests.skip_backoff();
     keeper.check();
   }
   /// An etcd that was made anew under its old name knows neither our lease nor what was listed, and may have
@@ -101,10 +101,10 @@ void EtcdRegistry::stop() {
   const bool claiming = impl_->claimer.wanted();
   impl_->requests.stop();
   // A key may hang on it if a claim is under way.
-  if (!impl_->claimer.spare() || claiming) return;
+  if (!impl_->claimer.unused() || claiming) return;
   std::array<char, 64> memory;
   json::Writer body(memory);
-  etcd::write_lease(body, impl_->claimer.spare().id);
+  etcd::write_lease(body, impl_->claimer.unused().id);
   impl_->requests.send_last(etcd::kRevokePath, body.view());
 }
 

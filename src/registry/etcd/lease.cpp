@@ -55,9 +55,9 @@ void Keeper::on_answer(const Message& message) {
   want_next();
 }
 
-void Keeper::on_refusal(const Failure& failure) {
-  if (failure.code == grpc::kNotFound) return lose();
-  requests_.retry_later(*this, failure);
+void Keeper::on_refusal(const Status& status) {
+  if (status.code == grpc::kNotFound) return lose();
+  requests_.retry_later(*this, status);
 }
 
 void Revoker::add(std::int64_t id) {

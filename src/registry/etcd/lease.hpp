@@ -36,8 +36,8 @@ class Keeper final : public Operation {
   const char* name() const override { return "keepalive"; }
   Call compose(json::Writer& body) override;
   void on_answer(const Message& message) override;
-  void on_refusal(const Failure& failure) override;
-  bool on_lost(const Failure&) override { return false; }
+  void on_refusal(const Status& status) override;
+  bool on_lost(const Status&) override { return false; }
   void want_next();
   void lose();
 
@@ -57,8 +57,8 @@ class Revoker final : public Operation {
   const char* name() const override { return "revoke"; }
   Call compose(json::Writer& body) override;
   void on_answer(const Message&) override { next(); }
-  void on_refusal(const Failure&) override { next(); }
-  bool on_lost(const Failure&) override { return false; }
+  void on_refusal(const Status&) override { next(); }
+  bool on_lost(const Status&) override { return false; }
   void next();
 
   Core& core_;

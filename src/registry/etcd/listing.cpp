@@ -104,12 +104,12 @@ void Listing::on_answer(const Message& message) {
   if (!core_.stopped) on_end_(revision);
 }
 
-void Listing::on_refusal(const Failure& failure) {
+void Listing::on_refusal(const Status& status) {
   abort();
-  if (!core_.stopped) requests_.retry_later(*this, failure);
+  if (!core_.stopped) requests_.retry_later(*this, status);
 }
 
-bool Listing::on_lost(const Failure&) {
+bool Listing::on_lost(const Status&) {
   abort();
   return false;
 }

@@ -22,8 +22,8 @@ class Listing final : public Operation {
   void on_value(std::string_view value) override { builder_.on_value(value); }
   void on_pair(const Pair& pair) override;
   void on_answer(const Message& message) override;
-  void on_refusal(const Failure& failure) override;
-  bool on_lost(const Failure& failure) override;
+  void on_refusal(const Status& status) override;
+  bool on_lost(const Status& status) override;
   void open();
   void abort();
 

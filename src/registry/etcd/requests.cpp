@@ -18,15 +18,15 @@ Text<N> url(const io::Endpoint& endpoint) {
 
 }  // namespace
 
-void Core::trouble(Troubles whose, const char* operation, const io::Endpoint& endpoint,
-                   const Failure& failure, Millis retry_in) {
-  troubles |= whose;
-  listener->on_trouble({operation, url<280>(endpoint), failure.error, failure.detail, retry_in});
+void Core::failed(Failures whose, const char* operation, const io::Endpoint& endpoint, const Status& status,
+                  Millis retry_in) {
+  failures |= whose;
+  listener->on_failure({operation, url<280>(endpoint), status.error, status.detail, retry_in});
 }
 
-void Core::working(Troubles whose, const io::Endpoint& endpoint) {
-  const Troubles before = std::exchange(troubles, static_cast<Troubles>(troubles & ~whose));
-  if (before != 0 && troubles == 0) listener->on_working(url<280>(endpoint));
+void Core::working(Failures whose, const io::Endpoint& endpoint) {
+  const Failures before = std::exchange(failures, static_cast<Failures>(failures & ~whose));
+  if (before != 0 && failures == 0) listener->on_working(url<280>(endpoint));
 }
 
 bool Core::same_store(const Message& message) {
@@ -49,9 +49,10 @@ Requests::Requests(Core& core, io::Stream& stream, std::span<char, Decoder::kScr
 
 void Requests::serve(std::span<Operation* const> operations) {
   std::copy(operations.begin(), operations.end(), operations_.begin() + 1);
-  Core::Troubles bit = Core::kFirstOperation;
+  Core::Failures bit = Core::kFirstOperation;
   for (Operation* operation : operations_) {
-    if (operation != nullptr) operation->trouble_ = std::exchange(bit, static_cast<Core::Troubles>(bit * 2));
+    if (operation != nullptr)
+      operation->failure_bit_ = std::exchange(bit, static_cast<Core::Failures>(bit * 2));
   }
 }
 
@@ -155,7 +156,7 @@ void Requests::answered(Operation& operation) {
   core_.answered = core_.loop.now();
   operation.token_renewed_ = false;
   operation.refused_ = false;
-  if ((core_.troubles & Core::kConnection) != 0) on_return_();
+  if ((core_.failures & Core::kConnection) != 0) on_return_();
   core_.working(Core::kConnection, endpoint());
   if (core_.stopped) return;
   operation.on_answer(decoder_.message());
@@ -164,41 +165,41 @@ void Requests::answered(Operation& operation) {
   if (operation.refused_ || goes_on || core_.stopped) return;
   backoff_.reset();
   operation.backoff_.reset();
-  core_.working(operation.trouble_, endpoint());
+  core_.working(operation.failure_bit_, endpoint());
 }
 
-void Requests::failed(Operation& operation, const Failure& failure) {
-  if (failure.transient()) return lost(operation, failure);
+void Requests::failed(Operation& operation, const Status& status) {
+  if (status.transient()) return lost(operation, status);
   backoff_.reset();
-  if (failure.wants_token() && !core_.settings.username.empty() && &operation != &authenticate_) {
+  if (status.wants_token() && !core_.settings.username.empty() && &operation != &authenticate_) {
     renew_token();
     if (!std::exchange(operation.token_renewed_, true))
       return;  // composed again, as soon as there is a token
   }
   operation.token_renewed_ = false;
   operation.refused_ = false;
-  operation.on_refusal(failure);
-  if (!operation.refused_ && !core_.stopped) core_.working(operation.trouble_, endpoint());
+  operation.on_refusal(status);
+  if (!operation.refused_ && !core_.stopped) core_.working(operation.failure_bit_, endpoint());
 }
 
-void Requests::lost(Operation& operation, const Failure& failure) {
-  if (operation.on_lost(failure)) return;
+void Requests::lost(Operation& operation, const Status& status) {
+  if (operation.on_lost(status)) return;
   if (core_.stopped) return;
   const io::Endpoint& where = endpoint();
   endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count;
   const Millis delay = backoff_.next(core_.random);
   due_ = core_.loop.now() + delay;
-  core_.trouble(Core::kConnection, operation.name(), where, failure, delay);
+  core_.failed(Core::kConnection, operation.name(), where, status, delay);
 }
 
-void Requests::retry_later(Operation& operation, const Failure& failure) {
+void Requests::retry_later(Operation& operation, const Status& status) {
   const Millis delay = operation.backoff_.next(core_.random);
   operation.want(core_.loop.now() + delay);
   operation.refused_ = true;
-  core_.trouble(operation.trouble_, operation.name(), endpoint(), failure, delay);
+  core_.failed(operation.failure_bit_, operation.name(), endpoint(), status, delay);
 }
 
-void Requests::hurry() {
+void Requests::skip_backoff() {
   due_ = 0;
   schedule();
 }
@@ -222,7 +223,7 @@ void Requests::reconnect() {
 
 void Requests::send_last(std::string_view path, std::string_view body) {
   // stop() has been called, so the handler does nothing.
-  if (client_.busy() || (core_.troubles & Core::kConnection) != 0) return;
+  if (client_.busy() || (core_.failures & Core::kConnection) != 0) return;
   const http::Header authorization{"Authorization", token_};
   client_.post(endpoint(), path, {&authorization, token_.empty() ? 0u : 1u}, body,
                EtcdRegistry::kRequestTimeout, false, *this);
@@ -266,10 +267,10 @@ void Requests::Authenticate::on_answer(const Message& message) {
   requests_.have_token(message.token);
 }
 
-void Requests::Authenticate::on_refusal(const Failure& failure) {
+void Requests::Authenticate::on_refusal(const Status& status) {
   // Authentication is not enabled: a token would be refused by etcd 3.4.
-  if (failure.code == grpc::kFailedPrecondition) return requests_.have_token({});
-  requests_.retry_later(*this, failure);
+  if (status.code == grpc::kFailedPrecondition) return requests_.have_token({});
+  requests_.retry_later(*this, status);
 }
 
 }  // namespace flannelette::registry::etcd

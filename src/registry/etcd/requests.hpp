@@ -11,7 +11,7 @@
 #include "flannelette/json/writer.hpp"
 #include "flannelette/registry/etcd.hpp"
 #include "registry/etcd/decode.hpp"
-#include "registry/etcd/failure.hpp"
+#include "registry/etcd/grpc_status.hpp"
 #include "registry/etcd/keys.hpp"
 
 namespace flannelette::registry::etcd {
@@ -24,10 +24,10 @@ struct Store {
 
 /// What the parts of the registry share.
 struct Core {
-  using Troubles = std::uint16_t;  ///< one bit for whoever may have trouble
-  static constexpr Troubles kConnection = 1;
-  static constexpr Troubles kWatch = 2;
-  static constexpr Troubles kFirstOperation = 4;
+  using Failures = std::uint16_t;  ///< one bit for each part that may be failing
+  static constexpr Failures kConnection = 1;
+  static constexpr Failures kWatch = 2;
+  static constexpr Failures kFirstOperation = 4;
 
   io::Loop& loop;
   Random& random;
@@ -41,12 +41,12 @@ struct Core {
   Millis answered = 0;              ///< when a request last was
   Store store{};                    ///< what the listener knows was listed there
   Change newest{};                  ///< the newest change below subnets/ that was delivered
-  Troubles troubles = kConnection;  ///< so that the first success is told
+  Failures failures = kConnection;  ///< so that the first success is told
 
-  void trouble(Troubles whose, const char* operation, const io::Endpoint& endpoint, const Failure& failure,
-               Millis retry_in);
-  /// `whose` trouble is over; told when there is no other.
-  void working(Troubles whose, const io::Endpoint& endpoint);
+  void failed(Failures whose, const char* operation, const io::Endpoint& endpoint, const Status& status,
+              Millis retry_in);
+  /// `whose` failure is over; told when there is no other.
+  void working(Failures whose, const io::Endpoint& endpoint);
   /// False: what the listener knows is of another store, or of this one before it was made anew or restored.
   bool same_store(const Message& message);
 };
@@ -81,17 +81,17 @@ class Operation : public Decoder::Sink {
   /// The answer is complete and no error. Pairs came before, while it was arriving.
   virtual void on_answer(const Message& message) = 0;
   /// etcd understood and says no.
-  virtual void on_refusal(const Failure& failure) = 0;
+  virtual void on_refusal(const Status& status) = 0;
   /// No answer, or one that says nothing for certain. It will be composed again, after a back-off; true: at
   /// once and without a word.
-  virtual bool on_lost(const Failure& failure) = 0;
+  virtual bool on_lost(const Status& status) = 0;
   void on_value(std::string_view) override {}
   void on_pair(const Pair&) override {}
 
   bool wanted_ = false;
-  bool token_renewed_ = false;  // for this request, once
-  bool refused_ = false;        // the answer was complete, and no use: retry_later() was called for it
-  Core::Troubles trouble_ = 0;  // its bit
+  bool token_renewed_ = false;      // for this request, once
+  bool refused_ = false;            // the answer was complete, and no use: retry_later() was called for it
+  Core::Failures failure_bit_ = 0;  // its bit
   Millis due_ = 0;
   Backoff backoff_;
 };
@@ -108,7 +108,7 @@ class Requests final : private http::Client::Handler {
   /// Looks what there is to do, from the loop. Call it after an operation has changed its wishes.
   void schedule();
   /// Refused, and it will ask again: reports it, and makes it wait. Others go on.
-  void retry_later(Operation& operation, const Failure& failure);
+  void retry_later(Operation& operation, const Status& status);
   /// Drops the request of this operation if it is under way; true if it was.
   bool abandon(const Operation& operation);
   /// Ends the connection; a request under way is composed again, at once.
@@ -123,10 +123,10 @@ class Requests final : private http::Client::Handler {
   void renew_token();
   /// Called when there is a token again.
   void set_on_token(Delegate<void()> handler) { on_token_ = handler; }
-  /// Called when there is an answer again after trouble.
+  /// Called when there is an answer again after a failure.
   void set_on_return(Delegate<void()> handler) { on_return_ = handler; }
   /// The registry can be reached again: the back-off has no reason any more.
-  void hurry();
+  void skip_backoff();
 
  private:
   /// Fetches the token. Everything else waits for it.
@@ -139,8 +139,8 @@ class Requests final : private http::Client::Handler {
     const char* name() const override { return "authenticate"; }
     Call compose(json::Writer& body) override;
     void on_answer(const Message& message) override;
-    void on_refusal(const Failure& failure) override;
-    bool on_lost(const Failure&) override { return false; }
+    void on_refusal(const Status& status) override;
+    bool on_lost(const Status&) override { return false; }
     Requests& requests_;
   };
 
@@ -153,8 +153,8 @@ class Requests final : private http::Client::Handler {
   void on_done() override;
   void on_error(const Error& error) override;
   void answered(Operation& operation);
-  void failed(Operation& operation, const Failure& failure);
-  void lost(Operation& operation, const Failure& failure);
+  void failed(Operation& operation, const Status& status);
+  void lost(Operation& operation, const Status& status);
   void have_token(std::string_view token);
   const io::Endpoint& endpoint() const { return core_.settings.endpoints[endpoint_]; }
 

@@ -32,12 +32,12 @@ Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char,
 void Watch::begin(std::int64_t from) {
   next_ = from;
   floor_ = 1;
-  complete_ = settled_ = backward_ = compacted_ = false;
+  complete_ = stable_ = backward_ = compacted_ = false;
   behind_list_ = true;
   state_ = State::kWaiting;
   timer_.arm_in(0);
   arm_relist();
-  if (relists_ > 0) core_.trouble(Core::kWatch, "watch", endpoint(), describe(kNoWatch), relist_interval());
+  if (relists_ > 0) core_.failed(Core::kWatch, "watch", endpoint(), describe(kNoWatch), relist_interval());
 }
 
 void Watch::stop() {
@@ -53,9 +53,9 @@ void Watch::reconnect() {
   timer_.arm_in(0);
 }
 
-void Watch::hurry() {
+void Watch::skip_backoff() {
   if (state_ == State::kWaiting && timer_.armed())
-    timer_.arm_at_latest_in(std::max<Millis>(opened_ + kHurry - core_.loop.now(), 0));
+    timer_.arm_at_latest_in(std::max<Millis>(opened_ + kMinReopen - core_.loop.now(), 0));
 }
 
 void Watch::on_token() {
@@ -80,7 +80,7 @@ void Watch::works() {
 /// its time after that.
 void Watch::on_relist_timer() {
   const Millis now = core_.loop.now();
-  if (state_ == State::kStreaming && now - opened_ < 2 * kSettled) return relist_timer_.arm_in(kSettled);
+  if (state_ == State::kStreaming && now - opened_ < 2 * kStable) return relist_timer_.arm_in(kStable);
   if (probed_ == 0 || core_.answered < probed_) {
     arm_relist();
     probed_ = now;
@@ -98,7 +98,7 @@ void Watch::on_timer() {
     case State::kOpening:
       return retry(describe(Error{Code::kTimeout, 0, "etcd: the watch does not come to its first line"}));
     case State::kStreaming:
-      if (!settled_) return settle();
+      if (!stable_) return become_stable();
       return retry(
           describe(Error{Code::kTimeout, 0, "etcd: the watch says nothing, not even that it lives"}));
   }
@@ -194,7 +194,7 @@ void Watch::on_message(const Message& message) {
   if (message.failed || status_ != 200) return retry(describe(status_, message));
   if (message.canceled) return on_canceled(message);
   if (message.created) return on_created(message);
-  if (settled_) timer_.arm_in(EtcdRegistry::kWatchSilence);
+  if (stable_) timer_.arm_in(EtcdRegistry::kWatchSilence);
   if (!proven_) {
     if (!message.fragment) gap(kOtherStore, message);
     return;
@@ -221,7 +221,7 @@ void Watch::on_created(const Message& message) {
   if (!core_.same_store(message)) return gap(kOtherStore, message);
   if (message.revision < next_ - 1) {
     // etcd would wait without a word until the store has come to that revision again. Once it may be just a
-    // member that is behind the one that was listed: no trouble yet.
+    // member that is behind the one that was listed: no failure yet.
     if (!std::exchange(backward_, true)) {
       close(State::kWaiting);
       return timer_.arm_in(gaps_.next(core_.random));
@@ -230,14 +230,14 @@ void Watch::on_created(const Message& message) {
   }
   state_ = State::kStreaming;
   client_.set_silence_limit(0);
-  timer_.arm_in(kSettled);
-  if ((core_.troubles & Core::kWatch) != 0) on_return_();
+  timer_.arm_in(kStable);
+  if ((core_.failures & Core::kWatch) != 0) on_return_();
 }
 
-void Watch::settle() {
+void Watch::become_stable() {
   if (!proven_) return gap(kOtherStore, {});
-  if (retold_at_ != 0 && core_.loop.now() - retold_at_ < kSettled / 2) return timer_.arm_in(kSettled / 2);
-  settled_ = true;
+  if (retold_at_ != 0 && core_.loop.now() - retold_at_ < kStable / 2) return timer_.arm_in(kStable / 2);
+  stable_ = true;
   if (!skipped_) complete_ = true;
   behind_list_ = false;
   token_renewed_ = backward_ = compacted_ = false;
@@ -271,7 +271,7 @@ void Watch::close(State next) {
   client_.cancel();
   timer_.cancel();
   state_ = next;
-  settled_ = false;
+  stable_ = false;
   if (next == State::kOff) {
     relist_timer_.cancel();
   } else if (!relist_timer_.armed()) {
@@ -280,23 +280,23 @@ void Watch::close(State next) {
   endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count;
 }
 
-void Watch::retry(const Failure& failure) {
-  // As proxies do after some minutes of silence. It is no trouble yet: the next attempt will tell.
-  const Code code = failure.error.code;
-  const bool ended = settled_ && failure.code == 0 && (code == Code::kClosed || code == Code::kSystem);
+void Watch::retry(const Status& status) {
+  // As proxies do after some minutes of silence. It is no failure yet: the next attempt will tell.
+  const Code code = status.error.code;
+  const bool ended = stable_ && status.code == 0 && (code == Code::kClosed || code == Code::kSystem);
   const io::Endpoint& where = endpoint();
   close(State::kWaiting);
   const Millis delay = backoff_.next(core_.random);
   timer_.arm_in(delay);
-  if (failure.wants_token() && !core_.settings.username.empty()) requests_.renew_token();
-  if (!ended) core_.trouble(Core::kWatch, "watch", where, failure, delay);
+  if (status.wants_token() && !core_.settings.username.empty()) requests_.renew_token();
+  if (!ended) core_.failed(Core::kWatch, "watch", where, status, delay);
 }
 
 void Watch::gap(const Error& error, const Message& message) {
   const io::Endpoint& where = endpoint();
   close(State::kOff);
   const Millis delay = gaps_.next(core_.random);
-  core_.trouble(Core::kWatch, "watch", where, {error, 0, message.text}, delay);
+  core_.failed(Core::kWatch, "watch", where, {error, 0, message.text}, delay);
   if (!core_.stopped) on_gap_(delay);
 }
 

@@ -22,7 +22,7 @@ namespace flannelette::registry::etcd {
 class Watch final : private http::Client::Handler, private Decoder::Sink {
  public:
   using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
-  using OnReturn = Delegate<void()>;           ///< the stream is there again after trouble
+  using OnReturn = Delegate<void()>;           ///< the stream is there again after a failure
   using Probe = Delegate<void()>;  ///< make any request: core.answered shows whether it is answered
   Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
         OnGap on_gap, OnReturn on_return, Probe probe);
@@ -33,7 +33,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   /// Goes on over a new connection, at once.
   void reconnect();
   /// The registry can be reached again: the back-off has no reason any more.
-  void hurry();
+  void skip_backoff();
   /// There is a token (again).
   void on_token();
 
@@ -43,14 +43,14 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
     kOff,
     kWaiting,    ///< for the back-off, or for a token
     kOpening,    ///< asked; a byte is due within kRequestTimeout, the first line within kAnswerLimit
-    kStreaming,  ///< until kSettled has passed, longer while what is old is being told; then the next message
+    kStreaming,  ///< until kStable has passed, longer while what is old is being told; then the next message
                  ///< is due within kWatchSilence
   };
   /// A stream that lived that long, or brought news, was a good one: the back-off begins anew. Any other is
   /// no success, else a server that ends each stream at once would be asked ten times a second for ever.
-  static constexpr Millis kSettled = 5'000;
+  static constexpr Millis kStable = 5'000;
   /// A hurried connection comes at least that long after the one before.
-  static constexpr Millis kHurry = 1'000;
+  static constexpr Millis kMinReopen = 1'000;
   /// Where requests are answered and no watch can be had (a proxy that buffers answers, or blocks what it
   /// does not know), what there is is listed again after the first time, then at growing intervals.
   static constexpr Millis kRelistFirst = 30'000;
@@ -65,7 +65,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   void arm_relist();
   void works();
   void open();
-  void settle();
+  void become_stable();
   void on_head(const http::ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_done() override;
@@ -75,7 +75,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   void on_message(const Message& message);
   void on_canceled(const Message& message);
   void on_created(const Message& message);
-  void retry(const Failure& failure);
+  void retry(const Status& status);
   void gap(const Error& error, const Message& message);
   void close(State next);
   const io::Endpoint& endpoint() const { return core_.settings.endpoints[endpoint_]; }
@@ -111,7 +111,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   bool complete_ = false;    // core_.newest is the newest change before next_, removals included
   std::size_t endpoint_ = 0;
   int status_ = 0;
-  bool settled_ = false;
+  bool stable_ = false;
   bool token_renewed_ = false;  // since it last settled: a second refusal is not for the token
   bool malformed_ = false;
   PlainBody plain_;

@@ -26,7 +26,7 @@ struct Silent final : registry::Listener {
   void on_skipped(std::string_view, registry::Skipped) override {}
   void on_claim(const registry::ClaimResult&) override {}
   void on_lease_lost() override {}
-  void on_trouble(const registry::Trouble&) override {}
+  void on_failure(const registry::Failure&) override {}
   void on_working(std::string_view) override {}
   void on_server_address(Ip4) override {}
 };

@@ -29,7 +29,7 @@ inline constexpr Error kOtherLease{Code::kInvalid, 0, "etcd: not about our lease
 inline constexpr Error kNotOfEtcd{Code::kInvalid, 0, "etcd: an answer without a revision"};
 
 /// What a request came to if not to an answer.
-struct Failure {
+struct Status {
   Error error;
   std::int64_t code = 0;  ///< gRPC; 0: the transport failed
   Text<160> detail;       ///< the server's words
@@ -41,16 +41,16 @@ struct Failure {
 };
 
 /// From an error body or an error line. The HTTP status serves only where the body has no gRPC code.
-Failure describe(int http_status, const Message& message);
+Status describe(int http_status, const Message& message);
 /// For a transport error, or a response that is none of etcd's.
-Failure describe(const Error& error);
+Status describe(const Error& error);
 
 /// The beginning of a body in case that it is none of the gateway's: a proxy's words, or etcd's before it.
 class PlainBody {
  public:
   void clear() { text_.clear(); }
   void add(std::string_view bytes);
-  Failure describe(int http_status) const;
+  Status describe(int http_status) const;
 
  private:
   Text<160> text_;

@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/etcd/failure.hpp"
+#include "registry/etcd/grpc_status.hpp"
 
 namespace flannelette::registry::etcd {
 namespace {
 
-/// google.rpc.Code, the numbers of gRPC. The name of our code follows the context in a log line: the two do
-/// not say the same.
+/// google.rpc.Code: our code and the name that gRPC gives the status.
 Error error_of(std::int64_t code) {
   switch (code) {
-    case 1: return {Code::kUnavailable, 0, "etcd: it gave the request up"};
-    case 2: return {Code::kUnavailable, 0, "etcd: it failed"};
-    case 3: return {Code::kInvalid, 0, "etcd: it refuses the request"};
-    case 4: return {Code::kTimeout, 0, "etcd: it took too long"};
-    case 5: return {Code::kNotFound, 0, "etcd: no such lease"};
-    case 6: return {Code::kExists, 0, "etcd: it has that"};
-    case 7: return {Code::kDenied, 0, "etcd: no permission"};
-    case 8: return {Code::kLimit, 0, "etcd: too much for it"};
-    case 9: return {Code::kConflict, 0, "etcd: not in its present state"};
-    case 11: return {Code::kInterrupted, 0, "etcd: it has no such revision"};
-    case 12: return {Code::kUnsupported, 0, "etcd: no JSON gateway here"};
-    case 13: return {Code::kUnavailable, 0, "etcd: it has an internal error"};
-    case 14: return {Code::kUnavailable, 0, "etcd: it cannot serve now"};
-    case 16: return {Code::kDenied, 0, "etcd: it does not know us"};
+    case 1: return {Code::kUnavailable, 0, "etcd: CANCELLED"};
+    case 2: return {Code::kUnavailable, 0, "etcd: UNKNOWN"};
+    case 3: return {Code::kInvalid, 0, "etcd: INVALID_ARGUMENT"};
+    case 4: return {Code::kTimeout, 0, "etcd: DEADLINE_EXCEEDED"};
+    case 5: return {Code::kNotFound, 0, "etcd: NOT_FOUND"};
+    case 6: return {Code::kExists, 0, "etcd: ALREADY_EXISTS"};
+    case 7: return {Code::kDenied, 0, "etcd: PERMISSION_DENIED"};
+    case 8: return {Code::kLimit, 0, "etcd: RESOURCE_EXHAUSTED"};
+    case 9: return {Code::kConflict, 0, "etcd: FAILED_PRECONDITION"};
+    case 11: return {Code::kInterrupted, 0, "etcd: OUT_OF_RANGE"};
+    case 12: return {Code::kUnsupported, 0, "etcd: UNIMPLEMENTED (is the JSON gateway off?)"};
+    case 13: return {Code::kUnavailable, 0, "etcd: INTERNAL"};
+    case 14: return {Code::kUnavailable, 0, "etcd: UNAVAILABLE"};
+    case 16: return {Code::kDenied, 0, "etcd: UNAUTHENTICATED"};
     default: return {Code::kInvalid, 0, "etcd: an error of an unknown kind"};
   }
 }
@@ -42,7 +41,7 @@ std::int64_t code_of_status(int status) {
 
 }  // namespace
 
-bool Failure::transient() const {
+bool Status::transient() const {
   switch (code) {
     case 0:
     case 1:
@@ -55,7 +54,7 @@ bool Failure::transient() const {
   }
 }
 
-bool Failure::wants_token() const {
+bool Status::wants_token() const {
   if (code == grpc::kUnauthenticated) return true;
   if (code != grpc::kInvalidArgument) return false;
   // Both are etcd's, api/v3rpc/rpctypes/error.go: ErrGRPCUserEmpty and ErrGRPCAuthOldRevision.
@@ -64,18 +63,18 @@ bool Failure::wants_token() const {
          text.find("revision of auth store is old") != text.npos;
 }
 
-Failure describe(int http_status, const Message& message) {
+Status describe(int http_status, const Message& message) {
   const std::int64_t code = message.code != 0 ? message.code : code_of_status(http_status);
   return {error_of(code), code, message.text};
 }
 
-Failure describe(const Error& error) { return {error, 0, {}}; }
+Status describe(const Error& error) { return {error, 0, {}}; }
 
 void PlainBody::add(std::string_view bytes) {
   text_ = to_text<160>([&](Writer& out) { append_printable(append_printable(out, text_), bytes); });
 }
 
-Failure PlainBody::describe(int http_status) const {
+Status PlainBody::describe(int http_status) const {
   Message message;
   message.text = text_;
   return etcd::describe(http_status, message);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// EtcdRegistry and a store that becomes another one, answers that never end, and what is told of trouble.
+// EtcdRegistry and a store that becomes another one, answers that never end, and what is told of failure.
 #include <doctest/doctest.h>
 
 #include "unit/etcd_harness.hpp"
 
 namespace flannelette::registry {
 
-TEST_SUITE("registry/etcd_trouble") {
+TEST_SUITE("registry/etcd_failure") {
   TEST_CASE(
       "a store of another cluster, or one whose term went back, is listed again, whatever its revision") {
     World world;
@@ -33,8 +33,8 @@ TEST_SUITE("registry/etcd_trouble") {
     world.run(5'000);
     CHECK(node.told.listings == 2);
     CHECK(equal_to_truth(node, world.etcd));
-    REQUIRE(node.told.troubles.size() == 1);
-    CHECK(node.told.troubles[0] == why);
+    REQUIRE(node.told.failures.size() == 1);
+    CHECK(node.told.failures[0] == why);
     world.run(60'000);
     CHECK(node.told.listings == 2);
     CHECK(node.told.working == 2);
@@ -142,7 +142,7 @@ TEST_SUITE("registry/etcd_trouble") {
     node.follow();
     CHECK(node.told.aborts == 1);
     CHECK(node.told.listings == 1);
-    CHECK(node.told.troubles.at(0) == "list: etcd: pages of the list from two stores ");
+    CHECK(node.told.failures.at(0) == "list: etcd: pages of the list from two stores ");
   }
 
   TEST_CASE("an answer that drips for ever ends, and the next one counts") {
@@ -155,36 +155,36 @@ TEST_SUITE("registry/etcd_trouble") {
       world.etcd.drip_next(kRange);
       node.registry.read_config();
       world.run(EtcdRegistry::kAnswerLimit - 1'000);
-      CHECK(node.told.troubles.empty());
+      CHECK(node.told.failures.empty());
       world.run(2'000);
       CHECK(node.told.configs == 1);
-      REQUIRE(node.told.troubles.size() == 1);
-      CHECK(node.told.troubles[0] == "config: etcd: the answer does not come to its end ");
+      REQUIRE(node.told.failures.size() == 1);
+      CHECK(node.told.failures[0] == "config: etcd: the answer does not come to its end ");
     }
     SUBCASE("of a page of the list, which may be large and the link slow") {
       world.etcd.drip_next(kRange);
       node.registry.follow();
       world.run(EtcdRegistry::kPageLimit - 1'000);
-      CHECK(node.told.troubles.empty());
+      CHECK(node.told.failures.empty());
       world.run(2'000);
       CHECK(node.told.peers.size() == 1);
-      REQUIRE(node.told.troubles.size() == 1);
-      CHECK(node.told.troubles[0] == "list: etcd: the answer does not come to its end ");
+      REQUIRE(node.told.failures.size() == 1);
+      CHECK(node.told.failures[0] == "list: etcd: the answer does not come to its end ");
     }
     SUBCASE("of a watch") {
       world.etcd.drip_next(kWatch);
       node.registry.follow();
       world.run(EtcdRegistry::kAnswerLimit + 2'000);
       CHECK(world.etcd.watch_count() == 1);
-      REQUIRE(node.told.troubles.size() == 1);
-      CHECK(node.told.troubles[0] == "watch: etcd: the watch does not come to its first line ");
+      REQUIRE(node.told.failures.size() == 1);
+      CHECK(node.told.failures[0] == "watch: etcd: the watch does not come to its first line ");
       working = 2;  // the list had worked before
     }
     world.run(10'000);
     CHECK(node.told.working == working);
   }
 
-  TEST_CASE("a watch that a proxy ends now and then is no trouble, one that cannot be had again is") {
+  TEST_CASE("a watch that a proxy ends now and then is no failure, one that cannot be had again is") {
     World world;
     Node node(world);
     node.follow();
@@ -193,10 +193,10 @@ TEST_SUITE("registry/etcd_trouble") {
       world.etcd.cut_all();
     }
     world.run(10'000);
-    CHECK(node.told.troubles.empty());
+    CHECK(node.told.failures.empty());
     world.etcd.set_down("one", true);
     world.run(1'000);
-    CHECK(node.told.troubles.at(0) == "watch: connect ");
+    CHECK(node.told.failures.at(0) == "watch: connect ");
     CHECK(node.told.listings == 1);
   }
 
@@ -255,7 +255,7 @@ TEST_SUITE("registry/etcd_trouble") {
     CHECK(world.etcd.requests(kKeepalive) == 1);
   }
 
-  TEST_CASE("working is told when all of it works, not in turns with trouble") {
+  TEST_CASE("working is told when all of it works, not in turns with failure") {
     World world;
     Node node(world);
     node.follow();
@@ -266,7 +266,7 @@ TEST_SUITE("registry/etcd_trouble") {
     node.registry.read_config();
     (void)node.claim("10.0.200.0/24", kOne);
     world.run(3'600'000);
-    CHECK(node.told.troubles.at(0) == "config: etcd: no permission etcdserver: permission denied");
+    CHECK(node.told.failures.at(0) == "config: etcd: PERMISSION_DENIED etcdserver: permission denied");
     CHECK(node.told.working == before);
   }
 
