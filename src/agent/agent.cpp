@@ -261,7 +261,7 @@ void Agent::Impl::log_harmful(const overlay::LeaseKey& key, overlay::Ignored why
 }
 
 void Agent::Impl::report_harmful(const overlay::ProtectedAddresses& known) {
-  struct Harmful final : overlay::PeerTable::IgnoredVisitor {
+  struct Harmful final : overlay::LeaseTable::IgnoredVisitor {
     Harmful(Impl& the_agent, const overlay::ProtectedAddresses& already) : agent(the_agent), known(already) {}
     void ignored(const overlay::LeaseKey& key, overlay::Ignored why) override {
       const bool news = why == overlay::Ignored::kHoldsProtected ? known.in(key.subnet) == nullptr
@@ -370,17 +370,18 @@ void Agent::Impl::on_converge() {
 }
 
 void Agent::Impl::on_audit() {
-  peers_.invalidate();
+  dataplane_.audit_entries();
   dataplane_.look_at_rules();  // the kernel's older interface tells nobody
   underlay_watch_.check();
 }
 
 void Agent::Impl::report_peers() {
-  struct Conflicts final : overlay::PeerTable::IgnoredVisitor {
+  struct Conflicts final : overlay::LeaseTable::IgnoredVisitor {
     explicit Conflicts(Log& to) : log(to) {}
     void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override {
       if (reason == overlay::Ignored::kConflict)
-        log.warning("peer waits", {{"subnet", key.subnet}, {"reason", name(reason)}});
+        log.warning("peer shadowed by a conflicting lease",
+                    {{"subnet", key.subnet}, {"reason", name(reason)}});
     }
     Log& log;
   };

@@ -104,7 +104,7 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   Delegate<void()> on_ready_;
   const Settings& settings_;
 
-  overlay::PeerTable peers_;
+  overlay::LeaseTable peers_;
   UnderlayWatch underlay_watch_;
   Memory memory_;
   Dataplane dataplane_;

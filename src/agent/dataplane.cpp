@@ -9,9 +9,9 @@ namespace flannelette::agent {
 namespace {
 
 using overlay::Change;
-using overlay::PeerTable;
+using overlay::EntryPlan;
 
-/// Rounds of audit in one convergence: each removes up to PeerTable::kMaxStale entries.
+/// Rounds of audit in one convergence: each removes up to EntryPlan::kMaxStale entries.
 constexpr int kMaxAuditRounds = 64;
 /// A subnet file that is larger, with other programs' lines, is written anew without them.
 constexpr std::size_t kMaxSubnetFile = 4096;
@@ -26,13 +26,13 @@ struct Queue final : overlay::ChangeSink {
   std::size_t count = 0;
 };
 
-struct Judge final : kernel::EntryVisitor {
-  explicit Judge(PeerTable& table) : peers(table) {}
-  void entry(const overlay::Neighbour& neighbour) override { peers.judge(neighbour); }
-  void entry(const overlay::Fdb& fdb) override { peers.judge(fdb); }
-  void entry(const overlay::Route& route) override { peers.judge(route); }
-  void entry(const overlay::NextHop& object) override { peers.judge(object); }
-  PeerTable& peers;
+struct Auditor final : kernel::EntryVisitor {
+  explicit Auditor(EntryPlan& of) : plan(of) {}
+  void entry(const overlay::Neighbour& neighbour) override { plan.audit_entry(neighbour); }
+  void entry(const overlay::Fdb& fdb) override { plan.audit_entry(fdb); }
+  void entry(const overlay::Route& route) override { plan.audit_entry(route); }
+  void entry(const overlay::NextHop& object) override { plan.audit_entry(object); }
+  EntryPlan& plan;
 };
 
 /// The routes that lead one of these addresses into the overlay.
@@ -112,7 +112,7 @@ void Dataplane::look_at_rules() {
 
 void Dataplane::retry() {
   doubted_ = true;
-  if (refused_) peers_.invalidate();
+  if (refused_) plan_.invalidate();
   refused_.reset();
 }
 
@@ -162,7 +162,7 @@ Result<void> Dataplane::converge_device() {
   }
   const int index = (*have)->index;
   const std::uint32_t times_down = kernel_.times_down();
-  if (plan.entries_lost() || index != device_index_ || times_down != times_down_) peers_.invalidate();
+  if (plan.entries_lost() || index != device_index_ || times_down != times_down_) plan_.invalidate();
   device_index_ = index;
   times_down_ = times_down;
 
@@ -219,41 +219,38 @@ Result<void> Dataplane::converge_subnet_env() {
 }
 
 Result<void> Dataplane::converge_entries() {
-  for (int round = 0; peers_.needs_audit(); ++round) {
+  for (int round = 0; plan_.needs_audit(); ++round) {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     FLT_TRY(audit());
   }
   kernel_.begin(device_index_, target_->config.network);
   Queue queue(kernel_);
-  peers_.plan(queue);
+  plan_.plan(queue);
   return apply_queued();
 }
 
 Result<void> Dataplane::audit() {
-  peers_.begin_audit();
-  Judge judge(peers_);
-  if (auto dumped = kernel_.dump_entries(device_index_, target_->config.network, judge); !dumped) {
-    peers_.abort_audit();
+  plan_.begin_audit();
+  Auditor auditor(plan_);
+  if (auto dumped = kernel_.dump_entries(device_index_, target_->config.network, auditor); !dumped) {
+    plan_.abort_audit();
     return dumped.error();
   }
   kernel_.begin(device_index_, target_->config.network);
   Queue queue(kernel_);
-  peers_.finish_audit(queue);
-  const bool more = peers_.more_stale();
-  FLT_TRY(apply_queued());
-  if (more) peers_.invalidate();
-  return {};
+  plan_.finish_audit(queue);
+  return apply_queued();
 }
 
 Result<void> Dataplane::apply_queued() {
   auto report = kernel_.finish();
   if (!report) {
-    peers_.invalidate();
+    plan_.invalidate();
     return report.error();
   }
   // What was refused counts as done until retry(): one entry that never can be made, a route that another
   // program has, must not make a whole audit of every event.
-  peers_.commit();
+  plan_.commit();
   if (report->failed == 0) return {};
   if (refused_said_.is_news(report->first, report->first_change.subnet.base.value)) {
     log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},

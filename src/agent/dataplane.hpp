@@ -11,7 +11,7 @@
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/kernel/kernel.hpp"
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/entry_plan.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
 
 namespace flannelette::agent {
@@ -31,12 +31,13 @@ class Dataplane {
   };
 
   Dataplane(kernel::Kernel& kernel, Files& files, Log& log, const Settings& settings,
-            overlay::PeerTable& peers)
+            overlay::LeaseTable& peers)
       : kernel_(kernel),
         files_(files),
         log_(log),
         settings_(settings),
         peers_(peers),
+        plan_(peers),
         traffic_rules_(kernel, log, settings) {}
 
   void set_target(const Target& target);
@@ -49,6 +50,8 @@ class Dataplane {
   /// The traffic rules, ours and those of others, are to be looked at again; with who changed nf_tables.
   void look_at_rules();
   void rules_changed_by(const kernel::Ring& ring) { traffic_rules_.changed_by(ring); }
+  /// The peers' entries are to be audited.
+  void audit_entries() { plan_.invalidate(); }
   /// Like doubt(), and what the kernel refused is to be tried again.
   void retry();
   /// The one step: looks, compares, writes what differs. On failure (logged) what was not done stays to be
@@ -69,7 +72,8 @@ class Dataplane {
   Files& files_;
   Log& log_;
   const Settings& settings_;
-  overlay::PeerTable& peers_;
+  overlay::LeaseTable& peers_;
+  overlay::EntryPlan plan_;
   std::optional<Target> target_;
   int device_index_ = 0;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there

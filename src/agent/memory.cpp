@@ -8,7 +8,7 @@
 
 namespace flannelette::agent {
 
-Memory::Memory(io::Loop& loop, Log& log, Files& files, const Settings& settings, overlay::PeerTable& peers,
+Memory::Memory(io::Loop& loop, Log& log, Files& files, const Settings& settings, overlay::LeaseTable& peers,
                Delegate<void()> on_silent)
     : loop_(loop),
       files_(files),

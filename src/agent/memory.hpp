@@ -23,7 +23,7 @@ class Memory {
   static constexpr Millis kSavePeersFirst = 2'000;
 
   /// `on_silent`: the registry had settings.registry_wait to answer.
-  Memory(io::Loop& loop, Log& log, Files& files, const Settings& settings, overlay::PeerTable& peers,
+  Memory(io::Loop& loop, Log& log, Files& files, const Settings& settings, overlay::LeaseTable& peers,
          Delegate<void()> on_silent);
 
   /// Reads who this node was; from now on the registry has its time.
@@ -62,7 +62,7 @@ class Memory {
   io::Loop& loop_;
   Files& files_;
   const Settings& settings_;
-  overlay::PeerTable& peers_;
+  overlay::LeaseTable& peers_;
   StateFiles state_files_;
   Delegate<void()> on_silent_;
   io::Timer registry_wait_;

@@ -84,7 +84,7 @@ bool StateFiles::check_peers(const Path& path) {
   return true;
 }
 
-std::size_t StateFiles::load_peers(overlay::PeerTable& peers) {
+std::size_t StateFiles::load_peers(overlay::LeaseTable& peers) {
   Path path;
   if (!path_of("peers", path) || !check_peers(path)) return 0;
   PeerStateReader reader(&peers);
@@ -92,7 +92,7 @@ std::size_t StateFiles::load_peers(overlay::PeerTable& peers) {
                                                                                           : 0;
 }
 
-bool StateFiles::save(const overlay::PeerTable& peers, Millis now) {
+bool StateFiles::save(const overlay::LeaseTable& peers, Millis now) {
   Path path;
   if (!path_of("peers", path)) return true;
   if (!peers_checked_) check_peers(path);

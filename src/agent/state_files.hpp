@@ -29,12 +29,12 @@ class StateFiles {
   /// Who this node was; nullopt if there is no file that can be used.
   std::optional<overlay::NodeState> load_node();
   /// Adds the saved peers to the table; all or none. Their number.
-  std::size_t load_peers(overlay::PeerTable& peers);
+  std::size_t load_peers(overlay::LeaseTable& peers);
 
   /// Written if it differs from the file. False: that failed; try again later.
   [[nodiscard]] bool save(const overlay::NodeState& state);
   /// Written if a peer came, went or changed since the file was written; the same result.
-  [[nodiscard]] bool save(const overlay::PeerTable& peers, Millis now);
+  [[nodiscard]] bool save(const overlay::LeaseTable& peers, Millis now);
   /// How long the peers should at least wait to be written again; it grows with the bytes of the last
   /// writing, whether that succeeded or not.
   Millis peers_wait(Millis now) const { return peers_next_ > now ? peers_next_ - now : 0; }

@@ -60,7 +60,7 @@ struct Notifier {
 std::size_t max_leases() {
   struct sysinfo info {};
   ::sysinfo(&info);
-  return overlay::PeerTable::limit_for(std::uint64_t{info.totalram} * info.mem_unit);
+  return overlay::LeaseTable::limit_for(std::uint64_t{info.totalram} * info.mem_unit);
 }
 
 /// Says what becomes of the TLS files.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "flannelette/overlay/peer_table.hpp"
+// The phrases for why a lease is not a peer.
+#include "flannelette/overlay/ignored.hpp"
 
 namespace flannelette::overlay {
 

@@ -1,22 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "peer_record.hpp"
 
-#include "flannelette/base/fnv.hpp"
-
 namespace flannelette::overlay {
 namespace {
 
 constexpr std::uint32_t kMaxVni = (1u << 24) - 1;
-
-/// Two IPv6 parts with one hash under one IPv4 subnet would be taken for one record; such a pair must be made
-/// on purpose, by somebody who may write any record anyway.
-std::uint32_t hash_of(const Net6& net) {
-  Fnv1a digest;
-  for (const std::uint8_t byte : net.base.bytes) digest.mix(byte);
-  digest.mix(net.length);
-  const auto hash = static_cast<std::uint32_t>(digest.value());
-  return hash != 0 ? hash : 1;
-}
 
 Form form_of(const LeaseRecord& lease) {
   const LeaseValue& value = lease.value;
@@ -33,16 +21,11 @@ Form form_of(const LeaseRecord& lease) {
 
 }  // namespace
 
-PeerPlace place_of(const LeaseKey& key) {
-  return {key.subnet.masked().base.value, key.subnet.length, key.subnet.base.value,
-          key.subnet6 ? hash_of(*key.subnet6) : 0};
-}
-
 PeerRecord make_record(const LeaseRecord& lease) {
   PeerRecord record{};
   record.base = lease.key.subnet.base.value;
   record.length = lease.key.subnet.length;
-  record.hash6 = place_of(lease.key).hash6;
+  record.net6 = lease.key.subnet6 ? kNet6NotKept : 0;
   record.public_ip = lease.value.public_ip.value;
   record.created = Age(lease.created);
   record.modified = Age(lease.modified);
@@ -53,24 +36,21 @@ PeerRecord make_record(const LeaseRecord& lease) {
   return record;
 }
 
-LeaseRecord lease_of(const PeerRecord& record) {
-  LeaseRecord lease;
-  lease.key = record.key();
-  lease.value.public_ip.value = record.public_ip;
-  lease.value.backend = Backend::kVxlan;
-  lease.value.has_vxlan = true;
-  lease.value.mac = record.mac;
-  if (record.value_form() == Form::kVxlan) lease.value.vni = record.vni();
-  lease.created = record.created.value();
-  lease.modified = record.modified.value();
-  return lease;
+LeaseValue value_of(const PeerRecord& record) {
+  LeaseValue value;
+  value.public_ip.value = record.public_ip;
+  value.backend = Backend::kVxlan;
+  value.has_vxlan = true;
+  value.mac = record.mac;
+  if (record.value_form() == Form::kVxlan) value.vni = record.vni();
+  return value;
 }
 
-Ignored judge_record(const PeerRecord& record, const LocalNode& local) {
+Ignored validate(const PeerRecord& record, const LocalNode& local) {
   if (!record.readable()) return Ignored::kUnreadable;
   const Net4 subnet = record.subnet();
   const Ip4 public_ip{record.public_ip};
-  if (local.subnet && subnet == *local.subnet && record.hash6 == 0 &&
+  if (local.subnet && subnet == *local.subnet && record.net6 == 0 &&
       (public_ip == local.public_ip || (local.mac && record.mac == *local.mac))) {
     return Ignored::kOurs;
   }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
+// A lease as the table keeps it: 40 bytes.
 #pragma once
 
+#include <compare>
 #include <cstdint>
-#include <optional>
 #include <type_traits>
 
+#include "flannelette/overlay/entry.hpp"
+#include "flannelette/overlay/ignored.hpp"
 #include "flannelette/overlay/lease.hpp"
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/local_node.hpp"
 
 namespace flannelette::overlay {
 
@@ -40,30 +43,32 @@ enum class Form : std::uint8_t {
   kVxlanWrongVni,  ///< VNI beyond 24 bits
 };
 
-/// One lease of the cluster, and what we know about its entries in the kernel.
+/// One lease of the cluster, and what it has in the kernel.
 struct PeerRecord {
-  std::uint32_t base;   ///< as in the key, host bits kept
-  std::uint32_t hash6;  ///< of the key's IPv6 part; 0: it has none
+  std::uint32_t base;  ///< as in the key, host bits kept
+  std::uint32_t net6;  ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: it has none
   std::uint32_t public_ip;
-  std::uint32_t scratch;  ///< group while settling, permutation in MAC order during an audit; belongs to the
-                          ///< place, not to the record
+  /// Group while conflicts are resolved, permutation in MAC order during an audit; belongs to the place, not
+  /// to the record.
+  std::uint32_t scratch;
   Age created;
   Age modified;
   Mac mac;
   std::uint8_t length;
   std::uint8_t vni_bytes[3];
-  // All states fit into 16 bits.
-  std::uint16_t form : 3;        ///< Form
-  std::uint16_t reason : 4;      ///< Ignored
-  std::uint16_t listed : 1;      ///< seen in the listing under way
+  // All states fit into 16 bits. The table's:
+  std::uint16_t form : 3;       ///< Form
+  std::uint16_t reason : 4;     ///< Ignored
+  std::uint16_t listed : 1;     ///< seen in the listing under way
+  std::uint16_t shadowed : 1;   ///< resolving: overlaps an accepted record
+  std::uint16_t contested : 1;  ///< resolving: shares a MAC or overlaps
+  // The entry plan's:
   std::uint16_t programmed : 1;  ///< its entries are in the kernel
   std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
   std::uint16_t seen_neighbour : 1;
   std::uint16_t seen_fdb : 1;
   std::uint16_t seen_route : 1;   ///< ... or it stays as it is while the other entries change
   std::uint16_t fdb_present : 1;  ///< (mac, remote) is there, permanent or not
-  std::uint16_t shadowed : 1;     ///< settling: overlaps an accepted record
-  std::uint16_t contested : 1;    ///< settling: shares a MAC or overlaps
 
   Net4 subnet() const { return {{base}, length}; }
   std::uint32_t start() const { return subnet().masked().base.value; }
@@ -83,10 +88,6 @@ struct PeerRecord {
   /// Its entries are, or may be, in the kernel.
   bool maybe_in_kernel() const { return programmed || planned || seen_any(); }
   void clear_seen() { seen_neighbour = seen_fdb = seen_route = fdb_present = 0; }
-  void count_in(PeerCounts& counts) const {
-    counts.peers += winner();
-    counts.ignored += !winner() && ignored() != Ignored::kOurs;
-  }
   /// The changes that make its entries.
   Change neighbour() const {
     return {.kind = Change::Kind::kUpsertNeighbour, .subnet = subnet(), .mac = mac, .remote = {}};
@@ -97,26 +98,17 @@ struct PeerRecord {
   Change route() const {
     return {.kind = Change::Kind::kUpsertRoute, .subnet = subnet(), .mac = {}, .remote = {}};
   }
-  LeaseKey key() const { return {subnet(), hash6 != 0 ? std::optional(PeerTable::kSomeNet6) : std::nullopt}; }
 };
 static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this times their nodes");
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");
 
-/// Where a record stands in the table: by subnet, a prefix before what it contains, then by identity.
-struct PeerPlace {
-  std::uint32_t start;
-  std::uint8_t length;
-  std::uint32_t base;
-  std::uint32_t hash6;
-  auto operator<=>(const PeerPlace&) const = default;
-};
-inline PeerPlace place_of(const PeerRecord& r) { return {r.start(), r.length, r.base, r.hash6}; }
-PeerPlace place_of(const LeaseKey& key);
+/// Of a record that is not in a table yet and has an IPv6 part.
+inline constexpr std::uint32_t kNet6NotKept = UINT32_MAX;
 
 PeerRecord make_record(const LeaseRecord& lease);
-/// The way back, for a vxlan record.
-LeaseRecord lease_of(const PeerRecord& record);
-/// Why it is no candidate, judged on its own; kNo if it is one.
-Ignored judge_record(const PeerRecord& record, const LocalNode& local);
+/// The value that a vxlan record was made of.
+LeaseValue value_of(const PeerRecord& record);
+/// Why it is no candidate on its own merits; kNo if it is one.
+Ignored validate(const PeerRecord& record, const LocalNode& local);
 
 }  // namespace flannelette::overlay

@@ -107,7 +107,7 @@ LeaseRecord decode(const char* at) {
   record.key.subnet.base.value = static_cast<std::uint32_t>(get(at, 4));
   record.key.subnet.length = std::min<std::uint8_t>(static_cast<std::uint8_t>(get(at, 1)), 32);
   const auto flags = static_cast<std::uint8_t>(get(at, 1));
-  if ((flags & kHasNet6) != 0) record.key.subnet6 = PeerTable::kSomeNet6;
+  if ((flags & kHasNet6) != 0) record.key.subnet6 = Net6{};
   for (std::uint8_t& byte : record.value.mac.bytes) byte = static_cast<std::uint8_t>(*at++);
   record.value.public_ip.value = static_cast<std::uint32_t>(get(at, 4));
   const auto vni = static_cast<std::uint32_t>(get(at, 4));
@@ -197,7 +197,7 @@ std::optional<NodeState> parse_node_state(string_view text, StateProblem& proble
 // -- the peers --
 
 std::uint32_t PeerStateSource::digest() const {
-  struct Digest final : PeerTable::RecordVisitor {
+  struct Digest final : LeaseTable::RecordVisitor {
     void record(const LeaseRecord& record) override {
       std::array<char, 32> unit;
       sum = crc32(sum, encode(record, unit).substr(0, kWithoutAges));
@@ -209,11 +209,11 @@ std::uint32_t PeerStateSource::digest() const {
 }
 
 void PeerStateSource::write_to(Pieces& out) {
-  struct Count final : PeerTable::RecordVisitor {
+  struct Count final : LeaseTable::RecordVisitor {
     void record(const LeaseRecord&) override { ++count; }
     std::uint32_t count = 0;
   } counter;
-  struct Encoder final : PeerTable::RecordVisitor {
+  struct Encoder final : LeaseTable::RecordVisitor {
     explicit Encoder(Pieces& to) : out(to) {}
     void record(const LeaseRecord& record) override {
       std::array<char, 32> unit;

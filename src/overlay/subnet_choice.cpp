@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Questions about subnets: ours of an earlier life, somebody's, a free one.
+// Questions about subnets: ours from before the restart, somebody's, a free one.
 #include <algorithm>
 
 #include "flannelette/base/function_ref.hpp"
-#include "peer_table_impl.hpp"
+#include "lease_table_impl.hpp"
 
 namespace flannelette::overlay {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 bool usable(const PeerRecord& record, const LocalNode& local) {
   const NetworkConfig& config = local.config;
   const Ip4 base{record.base};
-  return local.protected_addresses.in_own(record.subnet()) == nullptr && record.hash6 == 0 &&
+  return local.protected_addresses.in_own(record.subnet()) == nullptr && record.net6 == 0 &&
          record.length == config.subnet_len && record.subnet().aligned() && base >= config.subnet_min &&
          base <= config.subnet_max;
 }
@@ -69,7 +69,7 @@ void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& co
 
 }  // namespace
 
-std::optional<PeerTable::Own> PeerTable::find_own(Ip4 public_ip) const {
+std::optional<LeaseTable::Own> LeaseTable::find_own(Ip4 public_ip) const {
   impl_->ensure_sorted();
   if (public_ip.value == 0) return std::nullopt;
   const LocalNode& local = impl_->local;
@@ -84,27 +84,27 @@ std::optional<PeerTable::Own> PeerTable::find_own(Ip4 public_ip) const {
     if (best == nullptr || better(record, *best)) best = &record;
   }
   if (best == nullptr) return std::nullopt;
-  return Own{best->key(),           best->mac, is_vxlan(*best), usable(*best, local), best->created.value(),
+  return Own{impl_->key_of(*best),  best->mac, is_vxlan(*best), usable(*best, local), best->created.value(),
              best->modified.value()};
 }
 
-std::optional<PeerTable::Holder> PeerTable::find_holder(Net4 subnet) const {
+std::optional<LeaseTable::Holder> LeaseTable::find_holder(Net4 subnet) const {
   impl_->ensure_sorted();
-  const std::size_t index =
-      impl_->find_place({subnet.masked().base.value, subnet.length, subnet.base.value, 0});
+  const std::size_t index = impl_->find_place({subnet, nullptr});
   if (index == impl_->records.size() || impl_->records[index].subnet() != subnet) return std::nullopt;
   const PeerRecord& record = impl_->records[index];
-  return Holder{record.key(), {record.public_ip}, record.mac, record.modified.value(), record.readable()};
+  return Holder{
+      impl_->key_of(record), {record.public_ip}, record.mac, record.modified.value(), record.readable()};
 }
 
-bool PeerTable::taken(Net4 subnet) const {
+bool LeaseTable::taken(Net4 subnet) const {
   impl_->ensure_sorted();
   return std::ranges::any_of(impl_->records, [&](const PeerRecord& record) {
     return takes(record, impl_->local.config.network) && record.subnet().overlaps(subnet);
   });
 }
 
-std::optional<Net4> PeerTable::choose_free(const NetworkConfig& config, Random& random) const {
+std::optional<Net4> LeaseTable::choose_free(const NetworkConfig& config, Random& random) const {
   impl_->ensure_sorted();
   std::uint64_t free = 0;
   const auto& avoided = impl_->local.protected_addresses;

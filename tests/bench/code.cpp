@@ -105,7 +105,7 @@ void bench_instructions(const Settings& settings, Report& report) {
   add("list to records (JSON, base64, key, value)", parse);
   add("into the table, conflicts settled", table - parse);
   add("diff", plan - table);
-  add("audit: three dumps judged, nothing to do", hot("audit") - 2 * plan);
+  add("audit: three dumps audited, nothing to do", hot("audit") - 2 * plan);
   const double batch = [&] {
     const Node there("bare");
     const double more = instructions(lab, there, {settings.probe, "floor", "2000"});

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/lease_table.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
 
 using namespace flannelette;
@@ -39,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (value) must(value->has_vxlan || (!value->vni && value->mac.zero()));
   if (!key) return 0;
 
-  PeerTable table;
+  LeaseTable table;
   LocalNode local;
   local.config.network = {{0x0a400000}, 16};
   local.config.subnet_min = {0x0a400100};

@@ -26,7 +26,7 @@ void node(std::string_view text) {
 }
 
 void peers(std::string_view text, std::size_t step) {
-  PeerTable table;
+  LeaseTable table;
   LocalNode local;
   local.config.network = {{0x0a000000}, 8};
   local.public_ip = {0xc0000201};

@@ -2,7 +2,7 @@
 // Entries of peers in a real kernel: dumps and batches.
 #include <chrono>
 
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/entry_plan.hpp"
 #include "kernel/kernel_node.hpp"
 #include "support/poll.hpp"
 
@@ -330,7 +330,8 @@ TEST_SUITE("kernel/entries") {
     for (const auto form : kBothForms) {
       KernelNode n("kent13", form);
       const int index = make_device(n);
-      overlay::PeerTable table;
+      overlay::LeaseTable table;
+      overlay::EntryPlan plan(table);
       overlay::LocalNode local;
       local.config.network = kNetwork;
       local.config.vni = 1;
@@ -354,16 +355,16 @@ TEST_SUITE("kernel/entries") {
       const auto write = [&] {
         n.kernel.begin(index, kNetwork);
         Queue queue(n.kernel);
-        table.plan(queue);
+        plan.plan(queue);
         const auto report = n.kernel.finish();
         REQUIRE(report);
         CHECK(report->failed == 0);
-        table.commit();
+        plan.commit();
       };
-      table.begin_audit();
+      plan.begin_audit();
       Queue queue(n.kernel);
-      table.finish_audit(queue);
-      table.commit();
+      plan.finish_audit(queue);
+      plan.commit();
       for (std::uint32_t i = 0; i < kPeers; ++i) put(i, 0);
       write();
       const auto start = steady_clock::now();

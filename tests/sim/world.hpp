@@ -121,7 +121,7 @@ class SimNode {
   LogRecorder log;
   agent::Settings settings;
   registry::EtcdSettings etcd_settings;
-  std::size_t max_leases = overlay::PeerTable::kMaxRecords;  ///< as the machine's memory says
+  std::size_t max_leases = overlay::LeaseTable::kMaxRecords;  ///< as the machine's memory says
 
  private:
   friend class World;

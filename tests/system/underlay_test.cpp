@@ -23,7 +23,7 @@ constexpr const char* kEtcdSubnet = "172.30.0.0/30";  // holds etcd's 172.30.0.1
 
 /// The peers file that a version without protected addresses wrote: one good peer, and one that hides etcd.
 void write_older_peers(const Machine& machine) {
-  overlay::PeerTable peers;
+  overlay::LeaseTable peers;
   overlay::LocalNode local;
   overlay::ConfigProblem problem;
   REQUIRE(overlay::parse_config(kOverLan, local.config, problem));

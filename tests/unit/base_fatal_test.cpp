@@ -8,7 +8,7 @@
 #include <csignal>
 #include <string>
 
-#include "overlay/peer_table_impl.hpp"
+#include "overlay/plain_array.hpp"
 #include "support/skip.hpp"
 
 namespace flannelette {

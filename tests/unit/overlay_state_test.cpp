@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "unit/overlay_peers.hpp"
+#include "unit/overlay_leases.hpp"
 
 using namespace flannelette;
 using namespace flannelette::overlay;
@@ -35,7 +35,7 @@ struct Collector final : Pieces {
   std::string text;
 };
 
-std::string file_of(const PeerTable& peers) {
+std::string file_of(const LeaseTable& peers) {
   Collector out;
   PeerStateSource(peers).write_to(out);
   return out.text;
@@ -49,7 +49,7 @@ std::optional<StateProblem> problem_of(const std::string& file, std::size_t step
   return reader.problem();
 }
 
-void fill(PeerTable& peers) {
+void fill(LeaseTable& peers) {
   peers.set_local(local_node());
   for (unsigned i = 1; i <= 6; ++i) {  // the first is our own
     LeaseRecord record = lease("10.64." + std::to_string(i) + ".0-24", i);
@@ -61,11 +61,11 @@ void fill(PeerTable& peers) {
   }
 }
 
-struct Lister final : PeerTable::RecordVisitor {
+struct Lister final : LeaseTable::RecordVisitor {
   void record(const LeaseRecord& r) override { all.push_back(r); }
   std::vector<LeaseRecord> all;
 };
-std::vector<LeaseRecord> records_of(const PeerTable& peers) {
+std::vector<LeaseRecord> records_of(const LeaseTable& peers) {
   Lister lister;
   peers.visit_records(lister);
   return lister.all;
@@ -109,12 +109,12 @@ TEST_SUITE("overlay/state") {
         0x00, 0x00, 0x00, 0x00, 0x03, 0xed, 0x00, 0x00, 0x00, 0x00, 0x07, 0xd5, 0x0a, 0x40, 0x06, 0x00,
         0x18, 0x02, 0x02, 0x00, 0x00, 0x00, 0x00, 0x06, 0xac, 0x1e, 0x00, 0x06, 0x00, 0x00, 0x00, 0x01,
         0x00, 0x00, 0x00, 0x00, 0x03, 0xee, 0x00, 0x00, 0x00, 0x00, 0x07, 0xd6, 0xe2, 0x78, 0x35, 0xbf};
-    PeerTable peers;
+    LeaseTable peers;
     peers.set_local(local_node());
     PeerStateReader reader(&peers);
     reader.piece({reinterpret_cast<const char*>(bytes), sizeof bytes});
     CHECK_FALSE(reader.problem());
-    PeerTable expected;
+    LeaseTable expected;
     fill(expected);
     CHECK(file_of(peers) == file_of(expected));
   }
@@ -151,13 +151,13 @@ TEST_SUITE("overlay/state") {
   }
 
   TEST_CASE("peers are read as they were written, in pieces of any size") {
-    PeerTable peers;
+    LeaseTable peers;
     fill(peers);
     const std::string file = file_of(peers);
     CHECK(file.size() == 28 + 5 * 32 + 4);
     const auto before = records_of(peers);
     for (std::size_t step = 1; step <= file.size(); ++step) {
-      PeerTable fresh;
+      LeaseTable fresh;
       fresh.set_local(local_node());
       PeerStateReader reader(&fresh);
       for (std::size_t at = 0; at < file.size(); at += step)
@@ -177,7 +177,7 @@ TEST_SUITE("overlay/state") {
   }
 
   TEST_CASE("peers that are cut anywhere, or have one bit wrong, or go on, are not used") {
-    PeerTable peers;
+    LeaseTable peers;
     fill(peers);
     const std::string file = file_of(peers);
     for (std::size_t size = 0; size < file.size(); ++size) CHECK(problem_of(file.substr(0, size)));
@@ -194,7 +194,7 @@ TEST_SUITE("overlay/state") {
   }
 
   TEST_CASE("the digest knows peers by what is programmed, not by their ages") {
-    PeerTable peers;
+    LeaseTable peers;
     fill(peers);
     const auto digest = PeerStateSource(peers).digest();
     LeaseRecord renewed = lease("10.64.4.0-24", 4);
@@ -209,7 +209,7 @@ TEST_SUITE("overlay/state") {
   }
 
   TEST_CASE("our own record and those that can be no peers are not kept") {
-    PeerTable peers;
+    LeaseTable peers;
     fill(peers);
     peers.upsert(lease("10.65.7.0-24", 7));  // outside Network
     CHECK(peers.counts().records == 7);

@@ -12,7 +12,7 @@
 #include "flannelette/base/random.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/kernel/kernel.hpp"
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/lease_table.hpp"
 #include "flannelette/registry/registry.hpp"
 
 namespace flannelette::agent {
@@ -45,7 +45,7 @@ struct Dependencies {
   Files& files;
   Random& random;
   Delegate<void()> on_ready;  ///< once: the device, the rules and subnet.env are in place
-  std::size_t max_leases = overlay::PeerTable::kMaxRecords;  ///< for this machine's memory
+  std::size_t max_leases = overlay::LeaseTable::kMaxRecords;  ///< for this machine's memory
 };
 
 /// The state machine that ties registry and kernel: choose the interface, get the config, hold a lease, keep

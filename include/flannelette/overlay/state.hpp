@@ -10,7 +10,7 @@
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/text.hpp"
 #include "flannelette/overlay/config.hpp"
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/lease_table.hpp"
 
 /// What a node remembers over a reboot, so that it comes up without the registry: who it is, and its peers.
 /// Two files, because the first is small and must be right at once, and the second is large and may lag. Both
@@ -43,7 +43,7 @@ std::optional<NodeState> parse_node_state(std::string_view text, StateProblem& p
 /// The valid records of the table but our own, 32 bytes each.
 class PeerStateSource final : public PieceSource {
  public:
-  explicit PeerStateSource(const PeerTable& peers) : peers_(peers) {}
+  explicit PeerStateSource(const LeaseTable& peers) : peers_(peers) {}
   void write_to(Pieces& out) override;
   /// Tells contents apart. Ages, which every renewal changes, do not count.
   std::uint32_t digest() const;
@@ -51,7 +51,7 @@ class PeerStateSource final : public PieceSource {
   std::size_t written() const { return written_; }
 
  private:
-  const PeerTable& peers_;
+  const LeaseTable& peers_;
   std::size_t written_ = 0;
 };
 
@@ -62,8 +62,8 @@ class PeerStateReader final : public Pieces {
 
  public:
   /// Of the largest file: every record, the header and the sum.
-  static constexpr std::uint64_t kMaxFile = (PeerTable::kMaxRecords + 2) * std::uint64_t{kRecord};
-  explicit PeerStateReader(PeerTable* into = nullptr) : into_(into) {}
+  static constexpr std::uint64_t kMaxFile = (LeaseTable::kMaxRecords + 2) * std::uint64_t{kRecord};
+  explicit PeerStateReader(LeaseTable* into = nullptr) : into_(into) {}
   void piece(std::string_view text) override;
   /// After the last piece; nullopt: all is well.
   std::optional<StateProblem> problem() const;
@@ -74,7 +74,7 @@ class PeerStateReader final : public Pieces {
   void take_header();
   void take_record();
 
-  PeerTable* into_;
+  LeaseTable* into_;
   std::array<char, kRecord> unit_{};  ///< the header, a record or the sum under way
   std::size_t filled_ = 0;
   bool header_read_ = false;

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "bench/probe/probe.hpp"
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/entry_plan.hpp"
 #include "registry/etcd/decode.hpp"
 #include "registry/etcd/records.hpp"
 
@@ -38,21 +38,22 @@ struct Count final : overlay::ChangeSink {
 
 /// Changes into the entries that a kernel would show after them.
 struct Echo final : overlay::ChangeSink {
-  explicit Echo(overlay::PeerTable& to) : peers(to) {}
+  explicit Echo(overlay::EntryPlan& to) : plan(to) {}
   void change(const overlay::Change& change) override {
     using Kind = overlay::Change::Kind;
     if (change.kind == Kind::kUpsertNeighbour)
-      peers.judge(overlay::Neighbour{change.subnet.base, change.mac});
-    if (change.kind == Kind::kUpsertFdb) peers.judge(overlay::Fdb{change.mac, change.remote});
-    if (change.kind == Kind::kUpsertRoute) peers.judge(overlay::Route{change.subnet, change.subnet.base});
+      plan.audit_entry(overlay::Neighbour{change.subnet.base, change.mac});
+    if (change.kind == Kind::kUpsertFdb) plan.audit_entry(overlay::Fdb{change.mac, change.remote});
+    if (change.kind == Kind::kUpsertRoute)
+      plan.audit_entry(overlay::Route{change.subnet, change.subnet.base});
   }
-  overlay::PeerTable& peers;
+  overlay::EntryPlan& plan;
 };
 
 /// From bytes to records, and into the table if there is one.
 class Records final : Decoder::Sink {
  public:
-  explicit Records(overlay::PeerTable* table) : table_(table) {}
+  explicit Records(overlay::LeaseTable* table) : table_(table) {}
 
   /// Parses the messages in `bytes`, the end of each told to `on_message`.
   template <class OnMessage>
@@ -74,7 +75,7 @@ class Records final : Decoder::Sink {
     if (table_ != nullptr) table_->upsert(*record);
   }
 
-  overlay::PeerTable* table_;
+  overlay::LeaseTable* table_;
   std::size_t count_ = 0;
   Silent listener_;
   registry::etcd::Keys keys_{"/coreos.com/network"};
@@ -97,7 +98,8 @@ overlay::LocalNode local_node() {
 }  // namespace
 
 int hot_path(std::string_view until, std::string_view list, std::string_view events) {
-  overlay::PeerTable table;
+  overlay::LeaseTable table;
+  overlay::EntryPlan plan(table);
   Count changes;
   static Records records(until == "parse" ? nullptr : &table);
 
@@ -107,32 +109,33 @@ int hot_path(std::string_view until, std::string_view list, std::string_view eve
   records.parse(list, [] {});
   table.end_listing();
   if (until == "parse" || until == "table") return printf("%zu\n", records.count()) < 0;
-  table.begin_audit();
-  table.finish_audit(changes);
-  table.commit();
+  plan.begin_audit();
+  plan.finish_audit(changes);
+  plan.commit();
   if (until == "plan") return printf("%zu\n", changes.changes) < 0;
 
-  if (until == "audit") {  // all is in place: three dumps are judged, nothing is to be done
-    overlay::PeerTable same;
+  if (until == "audit") {  // all is in place: three dumps are audited, nothing is to be done
+    overlay::LeaseTable same;
+    overlay::EntryPlan same_plan(same);
     static Records again(&same);
     same.set_local(local_node());
     same.begin_listing();
     again.parse(list, [] {});
     same.end_listing();
-    table.begin_audit();
-    Echo echo(table);
-    same.begin_audit();
-    same.finish_audit(echo);
+    plan.begin_audit();
+    Echo echo(plan);
+    same_plan.begin_audit();
+    same_plan.finish_audit(echo);
     Count none;
-    table.finish_audit(none);
-    table.commit();
+    plan.finish_audit(none);
+    plan.commit();
     return printf("%zu\n", none.changes) < 0 || none.changes != 0;
   }
   if (until == "event") {
     std::size_t messages = 0;
     records.parse(events, [&] {
-      table.plan(changes);
-      table.commit();
+      plan.plan(changes);
+      plan.commit();
       ++messages;
     });
     return printf("%zu\n", messages) < 0;

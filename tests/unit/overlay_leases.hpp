@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "flannelette/base/random.hpp"
-#include "flannelette/overlay/peer_table.hpp"
+#include "flannelette/overlay/lease_table.hpp"
 
 namespace flannelette::tests {
 
@@ -67,15 +67,9 @@ inline overlay::LeaseRecord lease(std::string_view key, unsigned number, std::in
   return record;
 }
 
-/// The key as the table gives it back.
-inline overlay::LeaseKey seen_key(overlay::LeaseKey key) {
-  if (key.subnet6) key.subnet6 = overlay::PeerTable::kSomeNet6;
-  return key;
-}
-
 inline std::vector<std::pair<overlay::LeaseKey, overlay::Ignored>> ignored_of(
-    const overlay::PeerTable& table) {
-  struct Collector final : overlay::PeerTable::IgnoredVisitor {
+    const overlay::LeaseTable& table) {
+  struct Collector final : overlay::LeaseTable::IgnoredVisitor {
     std::vector<std::pair<overlay::LeaseKey, overlay::Ignored>> all;
     void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override {
       all.emplace_back(key, reason);

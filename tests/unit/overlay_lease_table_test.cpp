@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "support/rng.hpp"
-#include "unit/overlay_peers.hpp"
+#include "unit/overlay_leases.hpp"
 
 using namespace flannelette;
 using namespace flannelette::overlay;
@@ -16,9 +16,9 @@ using namespace flannelette::tests;
 
 namespace {
 
-Ignored reason_of(const PeerTable& table, const LeaseRecord& record) {
+Ignored reason_of(const LeaseTable& table, const LeaseRecord& record) {
   for (const auto& [key, reason] : ignored_of(table)) {
-    if (key == seen_key(record.key)) return reason;
+    if (key == record.key) return reason;
   }
   return Ignored::kNo;
 }
@@ -32,20 +32,20 @@ TEST_SUITE("overlay/peer validation") {
     local.broadcast = ip("172.30.255.255");
     local.protected_addresses.add(ip("10.64.9.7"), ProtectedAddress::Kind::kRegistry);
     local.protected_addresses.add(ip("10.64.20.1"), ProtectedAddress::Kind::kHost);
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local);
-    const auto judged = [&](const char* key, const char* public_ip) {
+    const auto validated = [&](const char* key, const char* public_ip) {
       LeaseRecord record = lease(key, 9);
       record.value.public_ip = ip(public_ip);
       return table.upsert(record);
     };
-    CHECK(judged("10.64.9.0-24", "172.30.0.9") == Ignored::kHoldsProtected);
-    CHECK(judged("10.64.0.0-17", "172.30.0.9") == Ignored::kOverlapsOurs);
-    CHECK(judged("10.64.20.0-30", "172.30.0.9") == Ignored::kHoldsProtected);
-    CHECK(judged("10.64.20.4-30", "172.30.0.9") == Ignored::kNo);
-    CHECK(judged("10.64.30.0-24", "10.64.30.9") == Ignored::kHoldsPublicIp);
-    CHECK(judged("10.64.30.0-24", "10.64.9.7") == Ignored::kNo);  // a peer may be the registry's host
-    CHECK(judged("10.64.31.0-24", "172.30.255.255") == Ignored::kBadPublicIp);
+    CHECK(validated("10.64.9.0-24", "172.30.0.9") == Ignored::kHoldsProtected);
+    CHECK(validated("10.64.0.0-17", "172.30.0.9") == Ignored::kOverlapsOurs);
+    CHECK(validated("10.64.20.0-30", "172.30.0.9") == Ignored::kHoldsProtected);
+    CHECK(validated("10.64.20.4-30", "172.30.0.9") == Ignored::kNo);
+    CHECK(validated("10.64.30.0-24", "10.64.30.9") == Ignored::kHoldsPublicIp);
+    CHECK(validated("10.64.30.0-24", "10.64.9.7") == Ignored::kNo);  // a peer may be the registry's host
+    CHECK(validated("10.64.31.0-24", "172.30.255.255") == Ignored::kBadPublicIp);
   }
 
   TEST_CASE("a peer record is input from outside") {
@@ -128,7 +128,7 @@ TEST_SUITE("overlay/peer validation") {
     for (const Row& row : rows) {
       CAPTURE(row.key);
       CAPTURE(row.value);
-      PeerTable table;
+      LeaseTable table;
       table.set_local(local_node());
       LeaseRecord record;
       record.key = *parse_lease_key(row.key);
@@ -144,8 +144,8 @@ TEST_SUITE("overlay/peer validation") {
     }
   }
 
-  TEST_CASE("before there is a config nothing is a peer, and a new config judges all records anew") {
-    PeerTable table;
+  TEST_CASE("before there is a config nothing is a peer, and a new config validates all records anew") {
+    LeaseTable table;
     const LeaseRecord peer = lease("10.64.9.0-24", 9);
     CHECK(table.upsert(peer) == Ignored::kBadSubnet);
     table.set_local(local_node());
@@ -174,7 +174,7 @@ TEST_SUITE("overlay/peer validation") {
 
 TEST_SUITE("overlay/peer conflicts") {
   TEST_CASE("one PublicIP: the configured length, then the newer record, then the lower subnet") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     LeaseRecord old_one = lease("10.64.20.0-24", 9, 100, 100);
     LeaseRecord new_one = lease("10.64.10.0-24", 9, 90, 200);
@@ -202,7 +202,7 @@ TEST_SUITE("overlay/peer conflicts") {
   TEST_CASE(
       "overlap or one MAC: the configured length, then the older record; the loser is promoted when the "
       "winner goes") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     const LeaseRecord wide = lease("10.64.8.0-22", 8, 1);
     const LeaseRecord first = lease("10.64.9.0-24", 9, 10);
@@ -221,7 +221,7 @@ TEST_SUITE("overlay/peer conflicts") {
   }
 
   TEST_CASE("the v4-only and the dual-stack key of one subnet are two records, of which one is a peer") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     const LeaseRecord dual = lease("10.64.9.0-24&fd00::-64", 9, 10);
     const LeaseRecord plain = lease("10.64.9.0-24", 10, 11);
@@ -233,11 +233,33 @@ TEST_SUITE("overlay/peer conflicts") {
     CHECK(reason_of(table, plain) == Ignored::kNo);
     CHECK(table.counts().records == 1);
   }
+
+  TEST_CASE("dual-stack keys are given back whole, and in the order of their IPv6 parts") {
+    LeaseTable table;
+    table.set_local(local_node());
+    const char* const keys[] = {"10.64.9.0-24", "10.64.9.0-24&fd00:64:0:4e::-64",
+                                "10.64.9.0-24&fd00:64:0:4f::-64", "10.64.9.0-24&fd00:64:0:4f::-65"};
+    // The lowest wins; whatever the order of arrival, the others follow in theirs, also in places used
+    // before.
+    for (int round = 0; round < 2; ++round) {
+      for (unsigned i = 4; i-- > 0;) table.upsert(lease(keys[i], 9 + i));
+      const auto ignored = ignored_of(table);
+      REQUIRE(ignored.size() == 3);
+      for (unsigned i = 1; i < 4; ++i) CHECK(ignored[i - 1].first == *parse_lease_key(keys[i]));
+      table.begin_listing();
+      table.upsert(lease(keys[3], 12));
+      table.end_listing();
+      CHECK(table.counts().peers == 1);
+      CHECK(table.find_holder({ip("10.64.9.0"), 24})->key == *parse_lease_key(keys[3]));
+      table.remove(*parse_lease_key(keys[3]), 5);
+      CHECK(table.counts().records == 0);
+    }
+  }
 }
 
 TEST_SUITE("overlay/peer listing") {
   TEST_CASE("a complete listing removes what it does not name; a cut one removes nothing") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     for (const char* key : {"10.64.10.0-24", "10.64.11.0-24", "10.64.2.0-24", "10.64.9.0-24"}) {
       table.upsert(lease(key, static_cast<unsigned>(parse_lease_key(key)->subnet.base.value >> 8 & 255)));
@@ -259,7 +281,7 @@ TEST_SUITE("overlay/peer listing") {
   }
 
   TEST_CASE("what is older than what is known is dropped: a record, a deletion") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     LeaseRecord record = lease("10.64.9.0-24", 9, 5, 20);
     table.upsert(record);
@@ -276,7 +298,7 @@ TEST_SUITE("overlay/peer listing") {
   }
 
   TEST_CASE("a listing has the last word, whatever its ages: a store may have begun anew") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     table.upsert(lease("10.64.9.0-24", 9, 500, 500));
     table.begin_listing();
@@ -289,7 +311,7 @@ TEST_SUITE("overlay/peer listing") {
   }
 
   TEST_CASE("a key that a listing brings twice is one record, the newer") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     LeaseRecord a = lease("10.64.9.0-24", 9, 5, 20);
     LeaseRecord b = lease("10.64.9.0-24", 10, 5, 21);
@@ -303,7 +325,7 @@ TEST_SUITE("overlay/peer listing") {
   }
 
   TEST_CASE("records without BackendType are counted") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     LeaseRecord udp = lease("10.64.9.0-24", 9);
     udp.value.backend = Backend::kNone;
@@ -315,7 +337,7 @@ TEST_SUITE("overlay/peer listing") {
 
 TEST_SUITE("overlay/our own record") {
   TEST_CASE("the usable one before others, vxlan before others, then the newest") {
-    PeerTable table;
+    LeaseTable table;
     LocalNode local = local_node();
     local.subnet.reset();
     table.set_local(local);
@@ -353,7 +375,7 @@ TEST_SUITE("overlay/our own record") {
   }
 
   TEST_CASE("the holder of a subnet is found whatever its backend, dual-stack keys too") {
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local_node());
     LeaseRecord dual = lease("10.64.9.0-24&fd00::-64", 9, 1, 7);
     table.upsert(dual);
@@ -372,14 +394,14 @@ TEST_SUITE("overlay/our own record") {
 TEST_SUITE("overlay/peer_limit") {
   TEST_CASE(
       "the limit of the table follows the machine's memory: 64 MiB, a small one, a large one, none known") {
-    CHECK(PeerTable::limit_for(64u << 20) == 65'536);
-    CHECK(PeerTable::limit_for(8u << 20) == PeerTable::kMinRecords);
-    CHECK(PeerTable::limit_for(std::uint64_t{64} << 30) == PeerTable::kMaxRecords);
-    CHECK(PeerTable::limit_for(0) == PeerTable::kMinRecords);
+    CHECK(LeaseTable::limit_for(64u << 20) == 65'536);
+    CHECK(LeaseTable::limit_for(8u << 20) == LeaseTable::kMinRecords);
+    CHECK(LeaseTable::limit_for(std::uint64_t{64} << 30) == LeaseTable::kMaxRecords);
+    CHECK(LeaseTable::limit_for(0) == LeaseTable::kMinRecords);
   }
 
   TEST_CASE("a full table refuses what is new, takes what changes, and has room again when a record goes") {
-    PeerTable table(2);
+    LeaseTable table(2);
     table.set_local(local_node());
     table.upsert(lease("10.64.7.0-24", 7));
     CHECK(!table.full());
@@ -400,7 +422,7 @@ TEST_SUITE("overlay/peer_limit") {
 TEST_SUITE("overlay/subnet choice") {
   TEST_CASE("a subnet that holds a protected address is free, and never chosen") {
     const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/27","SubnetLen":30})");
-    PeerTable table;
+    LeaseTable table;
     LocalNode local;
     local.config = config;
     for (const char* each : {"10.0.0.2", "10.0.0.9", "10.0.0.10", "10.0.0.28", "192.0.2.1"})
@@ -420,7 +442,7 @@ TEST_SUITE("overlay/subnet choice") {
   TEST_CASE("in the smallest network every subnet but the first is chosen, until none is left") {
     const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/28"})");
     TestRandom random(1);
-    PeerTable table;
+    LeaseTable table;
     LocalNode local;
     local.config = config;
     table.set_local(local);
@@ -460,7 +482,7 @@ TEST_SUITE("overlay/subnet choice") {
         {{"10.0.0.0-23", "10.0.2.0-23"}, {}},
     };
     for (const Row& row : rows) {
-      PeerTable table;
+      LeaseTable table;
       table.set_local(local);
       for (const char* key : row.keys) {
         CAPTURE(key);
@@ -486,7 +508,7 @@ TEST_SUITE("overlay/subnet choice") {
     const NetworkConfig config = config_of(R"({"Network":"10.0.0.0/8","SubnetLen":30})");
     LocalNode local;
     local.config = config;
-    PeerTable table;
+    LeaseTable table;
     table.set_local(local);
     for (int bit = 9; bit < 30; ++bit) {  // leaves 10.0.0.0/30 itself (below SubnetMin) and 10.0.0.4/30
       LeaseRecord record;
@@ -508,7 +530,7 @@ TEST_SUITE("overlay/subnet choice") {
           R"({"Network":"10.0.0.0/20","SubnetLen":25,"SubnetMin":"10.0.1.0","SubnetMax":"10.0.14.128"})");
       LocalNode local;
       local.config = config;
-      PeerTable table;
+      LeaseTable table;
       table.set_local(local);
       const std::uint64_t count = rng.below(40);
       for (std::uint64_t i = 0; i < count; ++i) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the settled table to changes, and which deletions may be made.
+// From resolved leases to changes, and which deletions may be made.
+#include "flannelette/overlay/entry_plan.hpp"
+
 #include <algorithm>
 #include <array>
 
-#include "peer_table_impl.hpp"
+#include "entry_plan_impl.hpp"
 
 namespace flannelette::overlay {
 namespace {
@@ -20,30 +22,31 @@ bool removed_before(const Unwanted& a, const Unwanted& b) {
 
 }  // namespace
 
-void PeerTable::plan(ChangeSink& sink) {
-  Impl& t = *impl_;
-  if (!t.audited || t.in_audit || t.audit_finished || !t.local.subnet || (!t.dirty && !t.uncommitted)) return;
-  t.settle();
-  PeerCounts counts{.records = t.records.size()};
+EntryPlan::EntryPlan(LeaseTable& table) : impl_(new Impl(*table.impl_)) {}
+EntryPlan::~EntryPlan() { delete impl_; }
+
+void EntryPlan::plan(ChangeSink& sink) {
+  Impl& p = *impl_;
+  LeaseTable::Impl& t = p.table;
+  if (p.phase != Impl::Phase::kInSync && p.phase != Impl::Phase::kPlanned) return;
+  if (!t.local.subnet || (p.covered == t.changes && p.phase == Impl::Phase::kInSync)) return;
+  t.resolve_conflicts();
   std::size_t first = t.records.size();  // the records that have something to program lie in [first, last)
   std::size_t last = 0;
   for (std::size_t i = 0; i < t.records.size(); ++i) {
     PeerRecord& record = t.records[i];
-    record.count_in(counts);                             // on the way: the log asks after each event
     if (record.winner() && record.programmed) continue;  // nearly all, at each event
     if (!record.winner()) {
-      t.retire(record);
+      p.retire(record, false);
     } else {
       first = std::min(first, i);
       last = i + 1;
     }
   }
-  t.counts = counts;
-  t.counted = true;
-  if (!t.audited) return;  // more than can be remembered: an audit will find it
-  t.dirty = false;
+  if (p.phase == Impl::Phase::kStale) return;  // more than can be remembered: an audit will find it
+  p.covered = t.changes;
 
-  if (first >= last && t.unwanted.empty()) return;
+  if (first >= last && p.unwanted.empty()) return;
   for (std::size_t i = first; i < last; ++i) {
     PeerRecord& record = t.records[i];
     if (!record.winner() || record.programmed) continue;
@@ -55,62 +58,83 @@ void PeerTable::plan(ChangeSink& sink) {
     const PeerRecord& record = t.records[i];
     if (record.planned && !record.seen_route) sink.change(record.route());
   }
-  t.emit_deletions(sink);
-  t.uncommitted = true;
+  p.emit_deletions(sink);
+  p.phase = Impl::Phase::kPlanned;
 }
 
-void PeerTable::commit() {
-  Impl& t = *impl_;
-  if (!t.uncommitted) return;
-  t.uncommitted = false;
-  for (PeerRecord& record : t.records) {
+void EntryPlan::commit() {
+  Impl& p = *impl_;
+  if (p.phase != Impl::Phase::kAudited && p.phase != Impl::Phase::kPlanned) return;
+  for (PeerRecord& record : p.table.records) {
     if (!record.planned) continue;
     record.programmed = 1;
     record.planned = record.seen_route = 0;
   }
-  t.unwanted.erase(0, t.unwanted_emitted);
-  t.unwanted_emitted = 0;
-  t.unwanted.shrink(Impl::kKeptUnwanted);
-  if (t.audit_finished) t.audited = true;
-  t.audit_finished = false;
+  p.forget_unwanted(p.unwanted_emitted);
+  p.phase = p.phase == Impl::Phase::kAudited && p.incomplete ? Impl::Phase::kStale : Impl::Phase::kInSync;
 }
 
-void PeerTable::invalidate() {
-  Impl& t = *impl_;
-  t.audited = t.in_audit = t.audit_finished = t.uncommitted = false;
-  t.unwanted.truncate(0);
-  t.unwanted.shrink(Impl::kKeptUnwanted);
-  t.unwanted_emitted = 0;
-}
+void EntryPlan::invalidate() { impl_->enter_stale(); }
 
-bool PeerTable::needs_audit() const { return !impl_->audited || impl_->more_stale; }
+bool EntryPlan::needs_audit() const { return impl_->phase == Impl::Phase::kStale; }
 
 // -- inside --
 
-/// Winners' subnets do not overlap, so that at most one has this base, whatever its length.
-PeerRecord* PeerTable::Impl::winner_at(Ip4 base) {
-  for (std::size_t i = find_place({base.value, 0, 0, 0});
-       i < records.size() && records[i].start() == base.value; ++i) {
-    if (records[i].winner()) return &records[i];
-  }
-  return nullptr;
+void EntryPlan::Impl::enter_stale() {
+  phase = Phase::kStale;
+  forget_unwanted(unwanted.size());
 }
 
-PeerRecord* PeerTable::Impl::winner_of(Net4 subnet) {
-  PeerRecord* winner = subnet.aligned() ? winner_at(subnet.base) : nullptr;
+/// The first ones, and memory that is no more needed.
+void EntryPlan::Impl::forget_unwanted(std::size_t count) {
+  unwanted.erase(0, count);
+  unwanted.shrink(kKeptUnwanted);
+  unwanted_emitted = 0;
+}
+
+void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
+  if (!record.maybe_in_kernel()) return;
+  // What a record has of its route is known only between audits.
+  const bool known = phase == Phase::kInSync || phase == Phase::kPlanned;
+  const bool route_stays = replaced && known && (record.programmed || record.seen_route);
+  record.programmed = record.planned = 0;
+  record.clear_seen();
+  record.seen_route = route_stays;
+  if (phase == Phase::kStale) return;  // the audit that must come will find it
+  if (push_unwanted({.ip = record.base, .length = record.length, .kind = Unwanted::kRoute}) &&
+      push_unwanted({.ip = record.base, .kind = Unwanted::kNeighbour}) &&
+      push_unwanted({.ip = record.public_ip, .mac = record.mac, .kind = Unwanted::kFdb})) {
+    return;
+  }
+  if (phase == Phase::kAuditing) {
+    incomplete = true;
+  } else {
+    phase = Phase::kStale;
+  }
+}
+
+bool EntryPlan::Impl::push_unwanted(const Unwanted& entry) {
+  if (unwanted.size() >= kMaxStale) return false;
+  if (unwanted.size() == kKeptUnwanted) unwanted.reserve(kMaxStale);  // few, or a flood
+  unwanted.append(entry);
+  return true;
+}
+
+PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {
+  PeerRecord* winner = subnet.aligned() ? table.winner_at(subnet.base) : nullptr;
   return winner != nullptr && winner->length == subnet.length ? winner : nullptr;
 }
 
-/// An FDB upsert replaces by MAC: if a winner has the MAC of a retired entry, that entry is gone or is the
-/// winner's own. A dump may show further remotes beside the winner's; those go by name, except for a single
-/// one where the winner's own is missing: that one is what the upsert has replaced.
-void PeerTable::Impl::keep_fdb_of_winners() {
+/// Putting an FDB entry replaces by MAC: if a winner has the MAC of a retired entry, that entry is gone or is
+/// the winner's own. A dump may show further remotes beside the winner's; those go by name, except for a
+/// single one where the winner's own is missing: that one is what the put has replaced.
+void EntryPlan::Impl::keep_fdb_of_winners() {
   const auto first_fdb =
       std::ranges::find_if(unwanted, [](const Unwanted& u) { return u.kind == Unwanted::kFdb; });
   if (first_fdb == unwanted.end()) return;
   std::array<bool, 256> last_byte{};  // turns nearly all winners away when few entries are unwanted
   for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
-  for (const PeerRecord& record : records) {
+  for (const PeerRecord& record : table.records) {
     if (!last_byte[record.mac.bytes[5]] || !record.winner()) continue;
     auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac,
                                [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
@@ -124,7 +148,7 @@ void PeerTable::Impl::keep_fdb_of_winners() {
   }
 }
 
-void PeerTable::Impl::emit_deletions(ChangeSink& sink) {
+void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
   sort_array(unwanted, [this](auto i, auto j) { return removed_before(unwanted[i], unwanted[j]); });
   const auto alike = [](const Unwanted& a, const Unwanted& b) { return !removed_before(a, b); };
   unwanted.truncate(
@@ -141,7 +165,7 @@ void PeerTable::Impl::emit_deletions(ChangeSink& sink) {
                    .remote = {},
                    .metric = u.metric});
     } else if (u.kind == Unwanted::kNeighbour) {
-      if (winner_at({u.ip}) != nullptr) continue;
+      if (table.winner_at({u.ip}) != nullptr) continue;
       sink.change({.kind = Change::Kind::kDeleteNeighbour, .subnet = {{u.ip}, 32}, .mac = {}, .remote = {}});
     } else if (!u.keep) {
       sink.change({.kind = Change::Kind::kDeleteFdb, .subnet = {}, .mac = u.mac, .remote = {u.ip}});

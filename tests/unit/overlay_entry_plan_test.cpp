@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table against a naive model: who wins, and what a kernel looks like after every single change.
+// Table and plan against a naive model: who wins, and what a kernel has after every single change.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "flannelette/overlay/entry_plan.hpp"
 #include "support/rng.hpp"
-#include "unit/overlay_peers.hpp"
+#include "unit/overlay_leases.hpp"
 
 using namespace flannelette;
 using namespace flannelette::overlay;
@@ -26,16 +27,16 @@ struct Peer {
   auto operator<=>(const Peer&) const = default;
 };
 
-/// The rule of peer_table.hpp, read aloud: compare everybody with everybody.
+/// The rule of lease_table.hpp, read aloud: compare everybody with everybody.
 std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
   std::vector<const LeaseRecord*> valid;
   for (const auto& [key, record] : truth) {
-    PeerTable alone;
+    LeaseTable alone;
     alone.set_local(local);
     if (alone.upsert(record) == Ignored::kNo) valid.push_back(&record);
   }
   const auto subnet_order = [](const LeaseRecord& r) {
-    return std::tuple(r.key.subnet.base, r.key.subnet.length, r.key.subnet6.has_value());
+    return std::tuple(r.key.subnet.base, r.key.subnet.length, r.key.subnet6);
   };
   const auto other_length = [&](const LeaseRecord& r) {
     return r.key.subnet.length != local.config.subnet_len;
@@ -170,7 +171,7 @@ int phase(const Change& c) {
   return -1;
 }
 
-/// Applies each change at once and looks whether somebody lost his path; drops every change from `fail_from`
+/// Applies each change at once and checks whether a peer lost its path; drops every change from `fail_from`
 /// on.
 class Applier final : public ChangeSink {
  public:
@@ -200,7 +201,8 @@ class World {
     local = local_node();
     table.set_local(local);
   }
-  PeerTable table;
+  LeaseTable table;
+  EntryPlan plan{table};
   Truth truth;
   ModelKernel kernel;
   LocalNode local;
@@ -243,7 +245,7 @@ class World {
     blind_ = false;
     list_into(table);
   }
-  void list_into(PeerTable& into) {
+  void list_into(LeaseTable& into) {
     std::vector<LeaseRecord> records;
     for (const auto& [key, record] : truth) records.push_back(record);
     if (rng_.one_in(2)) rng_.shuffle(records);
@@ -326,25 +328,25 @@ class World {
   void dump(Between between) {
     const ModelKernel snapshot = kernel;
     for (const auto& [key, path] : snapshot.routes)
-      table.judge(Route{key.first, path.gateway, path.onlink, key.second});
+      plan.audit_entry(Route{key.first, path.gateway, path.onlink, key.second});
     if (rng_.one_in(2)) between();
-    for (const auto& [base, right] : snapshot.objects) table.judge(overlay::NextHop{base, right});
+    for (const auto& [base, right] : snapshot.objects) plan.audit_entry(overlay::NextHop{base, right});
     for (const auto& [ip, lladdr] : snapshot.neighbours)
-      table.judge(Neighbour{ip, lladdr.mac, lladdr.permanent});
+      plan.audit_entry(Neighbour{ip, lladdr.mac, lladdr.permanent});
     if (rng_.one_in(2)) between();
     for (const auto& [m, remotes] : snapshot.fdb) {
-      for (const Ip4 remote : remotes.list) table.judge(Fdb{m, remote, remotes.permanent});
+      for (const Ip4 remote : remotes.list) plan.audit_entry(Fdb{m, remote, remotes.permanent});
     }
   }
   /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut,
   /// events come between.
   bool reconcile(bool luck) {
-    const bool audit = table.needs_audit() || corrupted;
+    const bool audit = plan.needs_audit() || corrupted;
     if (audit) {
-      table.begin_audit();
+      plan.begin_audit();
       if (luck && rng_.one_in(4)) {
         dump([] {});
-        table.abort_audit();
+        plan.abort_audit();
         return false;
       }
       dump([&] {
@@ -353,16 +355,16 @@ class World {
     }
     const bool fails = luck && rng_.one_in(4);
     Applier applier(kernel, intact(), fails ? rng_.below(20) : SIZE_MAX);
-    audit ? table.finish_audit(applier) : table.plan(applier);
+    audit ? plan.finish_audit(applier) : plan.plan(applier);
     CHECK(applier.ordered);
     CHECK(applier.unharmed);
     if (fails && applier.count > 0) {
-      table.invalidate();
+      plan.invalidate();
       return false;
     }
     if (audit) corrupted = false;
     if (luck && rng_.one_in(5)) rng_.one_in(2) ? put_some() : remove_one();  // between plan and commit
-    table.commit();
+    plan.commit();
     check_counts();
     return applier.count == 0;
   }
@@ -399,7 +401,7 @@ class World {
   bool blind_ = false;
 };
 
-std::multiset<std::pair<LeaseKey, Ignored>> verdicts(const PeerTable& table) {
+std::multiset<std::pair<LeaseKey, Ignored>> verdicts(const LeaseTable& table) {
   const auto all = ignored_of(table);
   return {all.begin(), all.end()};
 }
@@ -408,9 +410,9 @@ std::multiset<LeaseKey> losers(const World& world) {
   const std::set<LeaseKey> winners = naive_winners(world.truth, world.local);
   std::multiset<LeaseKey> keys;
   for (const auto& [key, record] : world.truth) {
-    PeerTable alone;
+    LeaseTable alone;
     alone.set_local(world.local);
-    if (!winners.contains(key) && alone.upsert(record) != Ignored::kOurs) keys.insert(seen_key(key));
+    if (!winners.contains(key) && alone.upsert(record) != Ignored::kOurs) keys.insert(key);
   }
   return keys;
 }
@@ -428,24 +430,24 @@ void step(World& world, Rng& rng) {
   }
 }
 
-void settle_down(World& world) {
+void calm_down(World& world) {
   for (int i = 0; i < 4; ++i) world.reconcile(false);
 }
 
 }  // namespace
 
-TEST_SUITE("overlay/reconcile") {
+TEST_SUITE("overlay/entry plan") {
   TEST_CASE("any order of arrival, by events or in a listing, gives the same winners: those of the rule") {
     Rng rng;
     for (int round = 0; round < 60; ++round) {
       World world(rng);
       for (int i = 0; i < 60; ++i) {
         step(world, rng);
-        if (rng.one_in(2)) continue;  // several events before anybody looks
+        if (rng.one_in(2)) continue;  // several events before anybody asks
         std::multiset<LeaseKey> ignored;
         for (const auto& [key, reason] : ignored_of(world.table)) ignored.insert(key);
         REQUIRE(ignored == losers(world));
-        PeerTable listed;
+        LeaseTable listed;
         listed.set_local(world.local);
         world.list_into(listed);
         REQUIRE(verdicts(listed) == verdicts(world.table));
@@ -462,13 +464,13 @@ TEST_SUITE("overlay/reconcile") {
         step(world, rng);
         if (rng.one_in(2)) world.reconcile(true);
         if (rng.one_in(8)) {
-          settle_down(world);
+          calm_down(world);
           REQUIRE(world.kernel.is_exactly(world.desired()));
         }
       }
-      settle_down(world);
+      calm_down(world);
       REQUIRE(world.kernel.is_exactly(world.desired()));
-      CHECK_FALSE(world.table.needs_audit());
+      CHECK_FALSE(world.plan.needs_audit());
     }
   }
 
@@ -480,10 +482,10 @@ TEST_SUITE("overlay/reconcile") {
       world.reconcile(false);
       for (int i = 0; i < 60; ++i) {
         do step(world, rng);
-        while (world.corrupted && (world.corrupted = false, world.kernel = {}, world.table.invalidate(),
+        while (world.corrupted && (world.corrupted = false, world.kernel = {}, world.plan.invalidate(),
                                    world.reconcile(false), true));
         if (rng.one_in(3)) continue;
-        REQUIRE_FALSE(world.table.needs_audit());
+        REQUIRE_FALSE(world.plan.needs_audit());
         world.reconcile(false);
         REQUIRE(world.kernel.is_exactly(world.desired()));
       }
@@ -497,7 +499,7 @@ TEST_SUITE("overlay/reconcile") {
       for (int i = 0; i < 30; ++i) step(world, rng);
       world.reconcile(false);
       CHECK(world.reconcile(false));
-      world.table.invalidate();
+      world.plan.invalidate();
       CHECK(world.reconcile(false));
       world.corrupted = true;  // a periodic audit
       CHECK(world.reconcile(false));
@@ -521,19 +523,20 @@ TEST_SUITE("overlay/reconcile") {
       std::vector<Change::Kind> all;
     };
     using Kind = Change::Kind;
-    PeerTable table;
+    LeaseTable table;
+    EntryPlan plan(table);
     table.set_local(local_node());
     const auto written = [&] {
       Kinds kinds;
-      table.plan(kinds);
-      table.commit();
+      plan.plan(kinds);
+      plan.commit();
       return kinds.all;
     };
     const auto audit = [&] {
       Kinds kinds;
-      table.begin_audit();
-      table.finish_audit(kinds);
-      table.commit();
+      plan.begin_audit();
+      plan.finish_audit(kinds);
+      plan.commit();
     };
     audit();
     CHECK(table.upsert(lease("10.64.5.0-24", 5, 5, 5)) == Ignored::kNo);
@@ -557,27 +560,27 @@ TEST_SUITE("overlay/reconcile") {
     CHECK(std::count(removed.begin(), removed.end(), Kind::kDeleteRoute) == 1);
     CHECK(std::count(removed.begin(), removed.end(), Kind::kUpsertNeighbour) == 0);
 
-    // What was planned but not committed may not be there; what nobody looked at neither.
+    // What was planned but not committed may not be there; what no audit has seen neither.
     CHECK(table.upsert(lease("10.64.6.0-24", 6, 12)) == Ignored::kNo);
     Kinds lost;
-    table.plan(lost);
+    plan.plan(lost);
     CHECK(table.upsert(lease("10.64.6.0-24", 6, 12, 13)) == Ignored::kNo);
     CHECK(table.upsert(lease("10.64.6.0-24", 16, 12, 14)) == Ignored::kNo);
     Kinds again;
-    table.plan(again);
+    plan.plan(again);
     CHECK(std::count(again.all.begin(), again.all.end(), Kind::kUpsertRoute) == 1);
   }
 
   TEST_CASE("more stale entries than an audit remembers take several audits, and then all are gone") {
     Rng rng;
     World world(rng);
-    for (unsigned i = 0; i < 2 * PeerTable::kMaxStale + 10; ++i)
+    for (unsigned i = 0; i < 2 * EntryPlan::kMaxStale + 10; ++i)
       world.kernel.neighbours[{0x0a500000u + i}] = {mac(i & 0xfff), true};
     world.put_some();
     int audits = 0;
-    for (; world.table.needs_audit() && audits < 10; ++audits) {
+    for (; world.plan.needs_audit() && audits < 10; ++audits) {
       world.reconcile(false);
-      CHECK(world.table.more_stale() == (audits < 2));
+      CHECK(world.plan.needs_audit() == (audits < 2));
     }
     CHECK(audits == 3);
     CHECK(world.kernel.is_exactly(world.desired()));
@@ -596,10 +599,10 @@ TEST_SUITE("overlay/reconcile") {
     CHECK(world.kernel.routes.size() == 4000);
     world.truth.clear();
     world.list_into(world.table);
-    CHECK(world.table.needs_audit());
+    CHECK(world.plan.needs_audit());
     for (int i = 0; i < 5; ++i) world.reconcile(false);
     CHECK(world.kernel.is_exactly({}));
-    CHECK_FALSE(world.table.needs_audit());
+    CHECK_FALSE(world.plan.needs_audit());
   }
 
   TEST_CASE("while our subnet is unknown nothing is programmed and nothing is removed") {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// EntryPlan's inside.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "flannelette/overlay/entry_plan.hpp"
+#include "lease_table_impl.hpp"
+
+namespace flannelette::overlay {
+
+/// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or
+/// found by an audit. Whether a winner needs its key after all is decided when it is emitted.
+struct Unwanted {
+  enum Kind : std::uint8_t { kRoute, kNeighbour, kFdb };  // in the order of removal
+
+  std::uint32_t ip = 0;      ///< route: destination; neighbour: address; FDB: remote
+  std::uint32_t metric = 0;  ///< route
+  Mac mac{};                 ///< FDB
+  std::uint8_t length = 0;   ///< route
+  std::uint8_t kind : 2 = kRoute;
+  std::uint8_t from_audit : 1 = 0;  ///< found in a dump
+  std::uint8_t keep : 1 = 0;        ///< while emitting: a winner needs it
+};
+static_assert(sizeof(Unwanted) == 16);
+
+/// Sources: entry_plan.cpp (plan, commit, deletions), entry_audit.cpp (audit).
+struct EntryPlan::Impl final : RecordObserver {
+  /// Capacity that the list of unwanted entries keeps from event to event.
+  static constexpr std::size_t kKeptUnwanted = 64;
+
+  enum class Phase : std::uint8_t {
+    kStale,     ///< what is in the kernel is not known: only an audit helps
+    kAuditing,  ///< the `seen` bits are being set
+    kAudited,   ///< finish_audit's changes wait for commit()
+    kInSync,    ///< the `programmed` bits are true
+    kPlanned,   ///< ... and plan's changes wait for commit()
+  };
+
+  explicit Impl(LeaseTable::Impl& of) : table(of) { table.observer = this; }
+  ~Impl() { table.observer = nullptr; }
+
+  LeaseTable::Impl& table;
+  Phase phase = Phase::kStale;
+  bool incomplete = false;          ///< the last audit does not know all that is stale
+  std::uint32_t covered = 0;        ///< table.changes as the last plan or audit knows it
+  std::uint32_t mac_order_for = 0;  ///< table.changes for which `scratch` of the first records has ...
+  std::size_t mac_order_size = 0;   ///< ... so many winners in the order of their MACs
+  PlainArray<Unwanted> unwanted;
+  std::size_t unwanted_emitted = 0;  ///< the first ones, which the last plan emitted
+
+  // entry_plan.cpp
+  void retire(PeerRecord& record, bool replaced) override;
+  void enter_stale();
+  bool push_unwanted(const Unwanted& entry);  ///< false: the list is full
+  void forget_unwanted(std::size_t count);
+  /// In the order of removal, leaving out what a winner needs. All puts must have been emitted.
+  void emit_deletions(ChangeSink& sink);
+  void keep_fdb_of_winners();
+  PeerRecord* winner_of(Net4 subnet);
+
+  // entry_audit.cpp
+  void audit_unwanted(const Unwanted& entry);
+  void order_by_mac();
+  PeerRecord* winner_with(const Mac& mac);
+};
+
+}  // namespace flannelette::overlay
