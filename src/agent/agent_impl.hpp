@@ -5,11 +5,15 @@
 
 #include "agent/dataplane.hpp"
 #include "agent/memory.hpp"
-#include "agent/troubles.hpp"
+#include "agent/retry.hpp"
 #include "agent/underlay_watch.hpp"
 #include "flannelette/agent/agent.hpp"
+#include "flannelette/base/say_once.hpp"
 
 namespace flannelette::agent {
+
+/// After this a failure of the registry that lasts is reported again.
+inline constexpr Millis kRemindEvery = 10 * 60'000;
 
 /// The sequence (agent.cpp), and which subnet is ours and whether it still is (lease.cpp). What lasts has an
 /// object of its own: the underlay watch, the memory, the data plane.
@@ -114,10 +118,11 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   io::Timer claim_retry_;
   io::Timer converge_;
   io::Timer audit_;
-  Backoff wait_backoff_{kWaitMax};
-  Backoff backoff_;
-  Backoff claim_backoff_;  ///< of its own: a kernel that obeys must not hurry a registry that refuses
-  Backoff rules_backoff_{kRulesEvery};
+  Backoff wait_backoff_{kRetryFirst, kWaitMax};
+  Backoff backoff_{kRetryFirst, kRetryMax};
+  /// Of its own: a kernel that obeys must not hurry a registry that refuses.
+  Backoff claim_backoff_{kRetryFirst, kRetryMax};
+  Backoff rules_backoff_{kRetryFirst, kRulesEvery};
 
   State state_ = State::kInterface;
   overlay::NetworkConfig config_;
@@ -131,12 +136,12 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   std::optional<Net4> blocked_;      ///< free by the table, but taken: a foreign key stands in the way
   std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
   std::size_t ignored_reported_ = 0;
-  Said dataplane_said_;
+  SayOnce<> dataplane_said_;
   Millis rules_looked_ = 0;
   Millis rules_rest_ = 0;  ///< from that look to the next, at least
   bool ready_ = false;
   bool listing_ = false;  ///< a list of leases is arriving
-  TroublesSaid troubles_said_;
+  SayOnce<8> troubles_said_{kRemindEvery};
   bool trouble_ = false;  ///< the registry was last heard failing
 };
 

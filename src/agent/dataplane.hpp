@@ -4,7 +4,6 @@
 
 #include <optional>
 
-#include "agent/said.hpp"
 #include "agent/traffic_rules.hpp"
 #include "agent/underlay.hpp"
 #include "flannelette/agent/settings.hpp"
@@ -85,10 +84,10 @@ class Dataplane {
   Result<void> rules_;            ///< likewise
   std::optional<Error> refused_;  ///< entries that the kernel did not take: to be tried again
   TrafficRules traffic_rules_;
-  Said device_said_;
-  Said sysctl_said_;
-  Said file_said_;
-  Said refused_said_;
+  SayOnce<> device_said_;
+  SayOnce<> sysctl_said_;
+  SayOnce<> file_said_;
+  SayOnce<> refused_said_;
 };
 
 }  // namespace flannelette::agent

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "agent/retry.hpp"
 #include "agent/state_files.hpp"
 #include "flannelette/io/loop.hpp"
 
@@ -68,8 +69,8 @@ class Memory {
   io::Timer registry_wait_;
   io::Timer node_timer_;
   io::Timer peers_timer_;
-  Backoff node_backoff_;
-  Backoff peers_backoff_;
+  Backoff node_backoff_{kRetryFirst, kRetryMax};
+  Backoff peers_backoff_{kRetryFirst, kRetryMax};
 
   State state_ = State::kWaiting;
   std::optional<overlay::NodeState> node_;

@@ -5,11 +5,11 @@
 #include <cstdint>
 #include <optional>
 
-#include "agent/said.hpp"
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/clock.hpp"
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
+#include "flannelette/base/say_once.hpp"
 #include "flannelette/overlay/state.hpp"
 
 namespace flannelette::agent {
@@ -56,7 +56,7 @@ class StateFiles {
   bool node_failed_ = false;
   bool peers_failed_ = false;
   Millis peers_next_ = 0;
-  Said failure_reported_;
+  SayOnce<> failure_reported_;
 };
 
 }  // namespace flannelette::agent

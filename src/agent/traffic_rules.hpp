@@ -5,14 +5,18 @@
 #include <array>
 #include <optional>
 
-#include "agent/said.hpp"
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/clock.hpp"
 #include "flannelette/base/log.hpp"
+#include "flannelette/base/say_once.hpp"
 #include "flannelette/kernel/kernel.hpp"
 #include "flannelette/overlay/config.hpp"
 
 namespace flannelette::agent {
+
+/// Logged of each sysctl that cannot be written (a read-only /proc/sys, no right to it), with path, value and
+/// consequence.
+inline constexpr const char* kSysctlRefused = "a sysctl cannot be set; going on without it";
 
 /// Findings that were reported: each once, and again when it was gone and has come back, but not before
 /// kRepeatAfter.
@@ -66,8 +70,8 @@ class TrafficRules {
   std::optional<overlay::RuleSpec> installed_;
   std::optional<Millis> restored_;  ///< when it was last reported that they had been taken away
   bool forwarding_reported_ = false;
-  Said rules_said_;
-  Said forward_said_;
+  SayOnce<> rules_said_;
+  SayOnce<> forward_said_;
   ReportedFindings findings_;
 };
 

@@ -6,9 +6,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "agent/said.hpp"
+#include "agent/retry.hpp"
 #include "agent/underlay.hpp"
 #include "flannelette/base/log.hpp"
+#include "flannelette/base/say_once.hpp"
 #include "flannelette/io/loop.hpp"
 
 namespace flannelette::agent {
@@ -89,8 +90,8 @@ class UnderlayWatch {
   const InterfaceSettings& settings_;
   Listener& listener_;
   io::Timer timer_;
-  Backoff seek_backoff_{kSeekMax};
-  Backoff missing_backoff_{kMissingMax};
+  Backoff seek_backoff_{kRetryFirst, kSeekMax};
+  Backoff missing_backoff_{kRetryFirst, kMissingMax};
 
   State state_ = State::kSeeking;
   std::optional<Underlay> underlay_;
@@ -102,7 +103,7 @@ class UnderlayWatch {
   std::size_t servers_next_ = 0;                   ///< the place of the next one
   const char* missing_reason_ = "";                ///< as reported
   bool overlap_reported_ = false;
-  Said failure_reported_;  ///< the interfaces could not be listed
+  SayOnce<> failure_reported_;  ///< the interfaces could not be listed
 };
 
 }  // namespace flannelette::agent

@@ -38,7 +38,54 @@ std::optional<Ip4> take_ip4(std::string_view& in) {
   return ip;
 }
 
+/// Bits of the 16 bytes that are the prefix.
+unsigned prefix_bits(const Net& net) { return net.length + (net.is_v4() ? 96u : 0u); }
+
+/// The bits of byte i that are among the first `bits`.
+std::uint8_t byte_mask(std::size_t i, unsigned bits) {
+  const unsigned before = static_cast<unsigned>(i) * 8;
+  return bits <= before       ? 0
+         : bits >= before + 8 ? 0xff
+                              : static_cast<std::uint8_t>(0xff00 >> (bits - before));
+}
+
 }  // namespace
+
+bool Ip::is_v4() const {
+  constexpr Ip kMapped{Ip4{}};
+  return std::equal(bytes_.begin(), bytes_.begin() + 12, kMapped.bytes_.begin());
+}
+
+Ip4 Ip::v4() const {
+  Ip4 ip;
+  for (std::size_t i = 12; i < bytes_.size(); ++i) ip.value = ip.value << 8 | bytes_[i];
+  return ip;
+}
+
+Net Net::masked() const {
+  Ip6 ip = base.v6();
+  for (std::size_t i = 0; i < ip.bytes.size(); ++i) ip.bytes[i] &= byte_mask(i, prefix_bits(*this));
+  return {Ip(ip), length};
+}
+
+bool Net::contains(const Ip& ip) const {
+  unsigned differs = ip.is_v4() != is_v4();
+  for (std::size_t i = 0; i < ip.bytes().size(); ++i) {
+    differs |= (ip.bytes()[i] ^ base.bytes()[i]) & byte_mask(i, prefix_bits(*this));
+  }
+  return differs == 0;
+}
+
+bool is_loopback(const Ip& ip) {
+  constexpr Ip kLoopback{Ip6{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}}};
+  return ip.is_v4() ? is_loopback(ip.v4()) : ip == kLoopback;
+}
+bool is_unicast(const Ip& ip) {
+  return ip.is_v4() ? is_unicast(ip.v4()) : ip != Ip() && ip.bytes()[0] != 0xff;
+}
+bool is_link_local(const Ip& ip) {
+  return ip.is_v4() ? is_link_local(ip.v4()) : ip.bytes()[0] == 0xfe && (ip.bytes()[1] & 0xc0) == 0x80;
+}
 
 bool is_loopback(Ip4 ip) { return within(ip, 0x7f000000, 8); }
 bool is_unicast(Ip4 ip) { return !within(ip, 0, 8) && ip.value < 0xe0000000; }
@@ -90,6 +137,25 @@ std::optional<Ip6> parse_ip6(std::string_view text) {
   std::copy_backward(ip.bytes.data() + gap, ip.bytes.data() + size, ip.bytes.data() + ip.bytes.size());
   std::fill(ip.bytes.data() + gap, ip.bytes.data() + ip.bytes.size() - after, std::uint8_t{0});
   return ip;
+}
+
+std::optional<Ip> parse_ip(std::string_view text) {
+  if (const auto ip = parse_ip4(text)) return Ip(*ip);
+  if (const auto ip = parse_ip6(text)) return Ip(*ip);
+  return std::nullopt;
+}
+
+std::optional<Net> parse_net(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == text.npos) return std::nullopt;
+  const auto ip = parse_ip(text.substr(0, slash));
+  const bool dotted = text.find(':') == text.npos;
+  text.remove_prefix(slash + 1);
+  int length = take_decimal(text, 3);
+  if (!ip || length < 0 || !text.empty() || length > (dotted ? 32 : 128)) return std::nullopt;
+  if (ip->is_v4() && !dotted) length -= 96;
+  if (length < 0) return std::nullopt;
+  return Net(*ip, static_cast<std::uint8_t>(length));
 }
 
 std::optional<Mac> parse_mac(std::string_view text) {
@@ -144,10 +210,17 @@ void write(Writer& out, const Ip6& ip) {
   }
 }
 
-void write(Writer& out, Net4 net) {
+void write(Writer& out, const Ip& ip) {
+  if (ip.is_v4()) return write(out, ip.v4());
+  write(out, ip.v6());
+}
+
+void write(Writer& out, const Net& net) {
   write(out, net.base);
   out.put('/').put_unsigned(net.length);
 }
+
+void write(Writer& out, Net4 net) { write(out, Net(net)); }
 
 void write(Writer& out, Mac mac) {
   for (std::size_t i = 0; i < mac.bytes.size(); ++i) {

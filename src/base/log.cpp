@@ -52,8 +52,8 @@ Field::Field(const char* key, std::int64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_signed(value); })) {}
 Field::Field(const char* key, std::uint64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_unsigned(value); })) {}
-Field::Field(const char* key, Ip4 value) : key_(key), text_(text_of(value).view()) {}
-Field::Field(const char* key, Net4 value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(const char* key, const Ip& value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(const char* key, const Net& value) : key_(key), text_(text_of(value).view()) {}
 Field::Field(const char* key, Mac value) : key_(key), text_(text_of(value).view()) {}
 
 Field::Field(const Error& error) : key_("error"), view_(error.context) {
@@ -91,8 +91,8 @@ Log::Cause& Log::cause_of(const char* text) {
   return *oldest;
 }
 
-void Log::write(Level level, const char* text, std::initializer_list<Field> fields) {
-  if (!enabled(level)) return;
+bool Log::begin(Writer& line, Level level, const char* text) {
+  if (!enabled(level)) return false;
   Cause& cause = cause_of(text);
   const Millis now = clock_.now();
   const Millis refills = (now - cause.refilled) / kRefill;
@@ -101,21 +101,33 @@ void Log::write(Level level, const char* text, std::initializer_list<Field> fiel
   cause.refilled = cause.tokens == kBurst ? now : cause.refilled + refills * kRefill;
   if (cause.tokens == 0) {
     ++cause.held_back;
-    return;
+    return false;
   }
   --cause.tokens;
-
-  std::array<char, kMaxLine> buffer;
-  Writer line(buffer);
   line.put(name(level)).put(": ");
   put_cut(line, text);
   // First among the fields, where no cut takes it away.
   if (cause.held_back > 0) line.put(" suppressed=").put_unsigned(std::exchange(cause.held_back, 0));
+  return true;
+}
+
+void Log::write(Level level, const char* text, std::initializer_list<Field> fields) {
+  std::array<char, kMaxLine> buffer;
+  Writer line(buffer);
+  if (!begin(line, level, text)) return;
   for (const Field& field : fields) {
     line.put(' ');
     field.write(line);
   }
   sink_.line(level, line.view());
+}
+
+void Log::transition(const char* machine, const char* from, const char* to) {
+  std::array<char, kMaxLine> buffer;
+  Writer line(buffer);
+  if (!begin(line, Level::kDebug, machine)) return;
+  line.put(": ").put(from).put(" -> ").put(to);
+  sink_.line(Level::kDebug, line.view());
 }
 
 }  // namespace flannelette

@@ -198,4 +198,115 @@ TEST_CASE("MAC addresses are read with colons or dashes and written with colons"
   CHECK(Mac{}.zero());
 }
 
+TEST_CASE("an address of either family is read and written canonically; a mapped one is IPv4, as for Go") {
+  const auto canonical = [](std::string_view text) {
+    const auto any = parse_ip(text);
+    return any ? std::string(text_of(*any).view()) : "refused";
+  };
+  CHECK(canonical("10.0.0.1") == "10.0.0.1");
+  CHECK(canonical("0.0.0.0") == "0.0.0.0");
+  CHECK(canonical("::ffff:10.0.0.1") == "10.0.0.1");
+  CHECK(canonical("::ffff:a00:1") == "10.0.0.1");
+  CHECK(canonical("2001:DB8:0:0::1") == "2001:db8::1");
+  CHECK(canonical("::") == "::");
+  CHECK(canonical("::10.0.0.1") == "::a00:1");
+  for (const char* bad : {"", "10.0.0", "010.0.0.1", "10.0.0.1/8", "fe80::1%eth0", "[::1]", ":", "1::2::3"}) {
+    CAPTURE(bad);
+    CHECK(canonical(bad) == "refused");
+  }
+}
+
+TEST_CASE("an IPv4 address is itself again after it was mapped") {
+  for (const char* text : {"0.0.0.0", "10.0.0.1", "255.255.255.255"}) {
+    const Ip mapped = ip(text);
+    CHECK(mapped.is_v4());
+    CHECK(mapped.v4() == ip(text));
+    CHECK(mapped == Ip(*parse_ip6(std::string("::ffff:") + text)));
+    CHECK(mapped == *parse_ip(text));
+  }
+  CHECK_FALSE(Ip().is_v4());
+  CHECK_FALSE(parse_ip("::fffe:10.0.0.1")->is_v4());
+  CHECK_FALSE(parse_ip("1::ffff:10.0.0.1")->is_v4());
+  CHECK(parse_ip("2001:db8::1")->v6() == *parse_ip6("2001:db8::1"));
+  static_assert(sizeof(Ip) == 16 && sizeof(Net) == 17);
+  static_assert(Ip(Ip4{0x0a000001}) == Ip(Ip6{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 1}}));
+}
+
+TEST_CASE("addresses are ordered by their bytes, IPv4 ones naturally") {
+  const char* const ordered[] = {"::",          "::1",         "9.255.255.255", "10.0.0.0", "10.0.0.1",
+                                 "192.168.0.1", "2001:db8::1", "fe80::1",       "ff02::1"};
+  for (std::size_t i = 1; i < std::size(ordered); ++i) {
+    CAPTURE(ordered[i]);
+    CHECK(*parse_ip(ordered[i - 1]) < *parse_ip(ordered[i]));
+  }
+}
+
+TEST_CASE("addresses of either family know what they are good for") {
+  struct Row {
+    const char* text;
+    bool unicast, loopback, link_local;
+  };
+  for (const Row& row : {Row{"::", false, false, false},
+                         {"::1", true, true, false},
+                         {"::2", true, false, false},
+                         {"2001:db8::1", true, false, false},
+                         {"fe7f::1", true, false, false},
+                         {"fe80::1", true, false, true},
+                         {"febf::1", true, false, true},
+                         {"fec0::1", true, false, false},
+                         {"ff02::1", false, false, false},
+                         {"::ffff:127.0.0.1", true, true, false},
+                         {"169.254.0.1", true, false, true},
+                         {"224.0.0.1", false, false, false},
+                         {"0.0.0.0", false, false, false}}) {
+    CAPTURE(row.text);
+    const Ip any = *parse_ip(row.text);
+    CHECK(is_unicast(any) == row.unicast);
+    CHECK(is_loopback(any) == row.loopback);
+    CHECK(is_link_local(any) == row.link_local);
+  }
+}
+
+TEST_CASE("prefixes of either family are read, masked and written in their family's lengths") {
+  const auto masked = [](std::string_view text) {
+    const auto any = parse_net(text);
+    return any ? std::string(text_of(any->masked()).view()) : "refused";
+  };
+  CHECK(masked("10.64.3.7/16") == "10.64.0.0/16");
+  CHECK(masked("10.64.3.7/0") == "0.0.0.0/0");
+  CHECK(masked("10.64.3.7/32") == "10.64.3.7/32");
+  CHECK(masked("::ffff:10.64.3.7/112") == "10.64.0.0/16");
+  CHECK(masked("2001:db8:1:2::3/48") == "2001:db8:1::/48");
+  CHECK(masked("2001:db8:ff:2::3/42") == "2001:db8:c0::/42");
+  CHECK(masked("2001:db8::1/128") == "2001:db8::1/128");
+  CHECK(masked("2001:db8::1/0") == "::/0");
+  CHECK(text_of(*parse_net("10.64.3.7/16")).view() == "10.64.3.7/16");
+  for (const char* bad : {"", "/", "10.0.0.1", "10.0.0.1/", "10.0.0.1/33", "10.0.0.1/08", "10.0.0.1/8 ",
+                          "::1", "::/129", "::/-1", "::/", "::ffff:10.0.0.0/95", "/8", "1.2.3/8", "::1//8"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(parse_net(bad));
+  }
+  const Net4 four = net("10.64.3.7/16");
+  CHECK(Net(four).is_v4());
+  CHECK(Net(four).v4() == four);
+  CHECK(Net(four).masked() == Net(four.masked()));
+}
+
+TEST_CASE("prefixes of either family contain and overlap each other, never across the families") {
+  const auto any = [](std::string_view text) { return *parse_net(text); };
+  CHECK(any("10.0.0.0/8").contains(*parse_ip("10.255.0.1")));
+  CHECK_FALSE(any("10.0.0.0/8").contains(*parse_ip("11.0.0.0")));
+  CHECK(any("0.0.0.0/0").contains(*parse_ip("200.0.0.1")));
+  CHECK(any("2001:db8::/32").contains(*parse_ip("2001:db8:ffff::1")));
+  CHECK_FALSE(any("2001:db8::/33").contains(*parse_ip("2001:db8:8000::1")));
+  CHECK(any("10.0.0.0/8").contains(any("10.1.0.0/16")));
+  CHECK_FALSE(any("10.1.0.0/16").contains(any("10.0.0.0/8")));
+  CHECK(any("10.1.0.0/16").overlaps(any("10.0.0.0/8")));
+  CHECK_FALSE(any("10.1.0.0/16").overlaps(any("10.2.0.0/16")));
+  CHECK(any("::/0").overlaps(any("2001:db8::/32")));
+  CHECK_FALSE(any("::/0").contains(*parse_ip("10.0.0.1")));
+  CHECK_FALSE(any("::/0").overlaps(any("0.0.0.0/0")));
+  CHECK_FALSE(any("0.0.0.0/0").contains(*parse_ip("2001:db8::1")));
+}
+
 TEST_SUITE_END();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses and prefixes as values: IPv4, IPv6, either, MAC.
 #pragma once
 
 #include <array>
@@ -44,6 +45,61 @@ struct Net6 {
   auto operator<=>(const Net6&) const = default;
 };
 
+/// An address of either family in 16 bytes; an IPv4 address is mapped into IPv6 (::ffff:0:0/96), as the
+/// kernel and Go's net.IP do it. The order is that of the bytes: IPv4 addresses among themselves in their
+/// natural one. A default one is "::", which no host has.
+class Ip {
+ public:
+  constexpr Ip() = default;
+  constexpr Ip(Ip4 ip)  // NOLINT: implicit on purpose
+      : bytes_{0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0,
+               0xff,
+               0xff,
+               static_cast<std::uint8_t>(ip.value >> 24),
+               static_cast<std::uint8_t>(ip.value >> 16),
+               static_cast<std::uint8_t>(ip.value >> 8),
+               static_cast<std::uint8_t>(ip.value)} {}
+  explicit constexpr Ip(const Ip6& ip) : bytes_(ip.bytes) {}
+  auto operator<=>(const Ip&) const = default;
+
+  bool is_v4() const;
+  Ip4 v4() const;  ///< the last four bytes: the address if is_v4()
+  Ip6 v6() const { return {bytes_}; }
+  const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }  ///< network byte order
+
+ private:
+  std::array<std::uint8_t, 16> bytes_{};
+};
+
+/// A prefix of either family; `length` counts in its own: 0..32 where base.is_v4(), else 0..128. No prefix of
+/// one family contains an address of the other: neither ::/0 nor ::ffff:0:0/96 contains 10.0.0.1.
+struct Net {
+  Ip base;
+  std::uint8_t length = 0;
+
+  constexpr Net() = default;
+  constexpr Net(const Ip& net_base, std::uint8_t net_length) : base(net_base), length(net_length) {}
+  constexpr Net(Net4 net) : base(net.base), length(net.length) {}         // NOLINT: implicit on purpose
+  constexpr Net(const Net6& net) : base(net.base), length(net.length) {}  // NOLINT
+  auto operator<=>(const Net&) const = default;
+
+  bool is_v4() const { return base.is_v4(); }
+  Net4 v4() const { return {base.v4(), length}; }  ///< the prefix if is_v4()
+  Net masked() const;
+  bool contains(const Ip& ip) const;
+  bool contains(const Net& inner) const { return inner.length >= length && contains(inner.base); }
+  bool overlaps(const Net& other) const { return contains(other.base) || other.contains(base); }
+};
+
 struct Mac {
   std::array<std::uint8_t, 6> bytes{};
   auto operator<=>(const Mac&) const = default;
@@ -59,6 +115,11 @@ bool is_unicast(Ip4 ip);
 /// 169.254.0.0/16.
 bool is_link_local(Ip4 ip);
 
+/// The same of either family: in IPv6 ::1, all but :: and ff00::/8, and fe80::/10.
+bool is_loopback(const Ip& ip);
+bool is_unicast(const Ip& ip);
+bool is_link_local(const Ip& ip);
+
 /// Strict dotted quad: four decimals of 1 to 3 digits, no leading zero (Go's net package refuses it too),
 /// nothing around.
 std::optional<Ip4> parse_ip4(std::string_view text);
@@ -66,13 +127,19 @@ std::optional<Ip4> parse_ip4(std::string_view text);
 std::optional<Ip6> parse_ip6(std::string_view text);
 /// "a.b.c.d/len"; host bits are kept (mask them with masked()).
 std::optional<Net4> parse_net4(std::string_view text);
+/// Either family. IPv4 mapped into IPv6 is IPv4, as for Go's net package; so ::ffff:10.0.0.0/104
+/// is 10.0.0.0/8 (and a mapped one shorter than /96 is refused).
+std::optional<Ip> parse_ip(std::string_view text);
+std::optional<Net> parse_net(std::string_view text);
 /// Six pairs of hex digits, any case, separated by ':' or by '-'.
 std::optional<Mac> parse_mac(std::string_view text);
 
 void write(Writer& out, Ip4 ip);
 void write(Writer& out, const Ip6& ip);  ///< RFC 5952
+void write(Writer& out, const Ip& ip);   ///< "10.0.0.1" or RFC 5952
 void write(Writer& out, Net4 net);       ///< "10.0.0.0/24"
-void write(Writer& out, Mac mac);        ///< lower case, ':'
+void write(Writer& out, const Net& net);
+void write(Writer& out, Mac mac);  ///< lower case, ':'
 
 template <class T>
 Text<48> text_of(const T& value) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The log: one line an entry, limited per cause.
 #pragma once
 
 #include <array>
@@ -26,8 +27,8 @@ class Field {
   Field(const char* key, std::uint64_t value);
   Field(const char* key, int value) : Field(key, std::int64_t{value}) {}
   Field(const char* key, unsigned value) : Field(key, std::uint64_t{value}) {}
-  Field(const char* key, Ip4 value);
-  Field(const char* key, Net4 value);
+  Field(const char* key, const Ip& value);
+  Field(const char* key, const Net& value);
   Field(const char* key, Mac value);
   /// `error="connect: Connection refused"`: context, then strerror or the code's name (and an mbedTLS error
   /// in hexadecimal).
@@ -75,6 +76,8 @@ class Log {
   void error(const char* text, std::initializer_list<Field> fields = {}) {
     write(Level::kError, text, fields);
   }
+  /// The debug line "machine: from -> to".
+  void transition(const char* machine, const char* from, const char* to);
   bool enabled(Level level) const { return level >= threshold_; }
 
  private:
@@ -85,6 +88,8 @@ class Log {
     unsigned held_back = 0;
   };
   void write(Level level, const char* text, std::initializer_list<Field> fields);
+  /// Begins a line; false if it is not to be written.
+  bool begin(Writer& line, Level level, const char* text);
   Cause& cause_of(const char* text);
 
   LogSink& sink_;

@@ -77,8 +77,8 @@ class Claimer final : public Operation {
   bool same_value_ = false;        // adopting: the key has our value already
   bool uncertain_ = false;         // a put went out that may or may not have been carried out
   bool retried_silently_ = false;  // the first lost put is looked up at once
-  Backoff lost_puts_;
-  Backoff claims_;
+  Backoff lost_puts_ = kBackoff;
+  Backoff claims_ = kBackoff;
   Millis ended_ = -kCalm;       // when the last claim did
   bool lease_lost_ = false;     // a put found no such lease
   bool value_matches_ = false;  // of the pair that is being read

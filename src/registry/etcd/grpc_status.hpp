@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
-#include "flannelette/base/random.hpp"
+#include "flannelette/base/backoff.hpp"
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/text.hpp"
 #include "flannelette/registry/etcd.hpp"
 #include "registry/etcd/decode.hpp"
 
 namespace flannelette::registry::etcd {
+
+/// Of connections and requests, to begin with.
+inline constexpr Backoff kBackoff{EtcdRegistry::kBackoffFirst, EtcdRegistry::kBackoffMax};
 
 /// gRPC status codes that mean something to us.
 namespace grpc {
@@ -54,22 +56,6 @@ class PlainBody {
 
  private:
   Text<160> text_;
-};
-
-/// Doubling delays, the upper half of each left to chance so that nodes do not move in step.
-class Backoff {
- public:
-  Millis next(Random& random) {
-    const Millis full =
-        std::min(EtcdRegistry::kBackoffFirst << std::min(failures_, 9), EtcdRegistry::kBackoffMax);
-    failures_ = std::min(failures_ + 1, 16);
-    return full / 2 + static_cast<Millis>(random.below(static_cast<std::uint64_t>(full / 2 + 1)));
-  }
-  void reset() { failures_ = 0; }
-  bool failing() const { return failures_ > 0; }
-
- private:
-  int failures_ = 0;
 };
 
 }  // namespace flannelette::registry::etcd

@@ -93,7 +93,7 @@ class Operation : public Decoder::Sink {
   bool refused_ = false;            // the answer was complete, and no use: retry_later() was called for it
   Core::Failures failure_bit_ = 0;  // its bit
   Millis due_ = 0;
-  Backoff backoff_;
+  Backoff backoff_ = kBackoff;
 };
 
 /// The request connection: runs what operations want, one at a time, in the order of their importance;
@@ -168,7 +168,7 @@ class Requests final : private http::Client::Handler {
   Operation* current_ = nullptr;
   Delegate<void()> on_token_;
   Delegate<void()> on_return_;
-  Backoff backoff_;
+  Backoff backoff_ = kBackoff;
   Millis due_ = 0;  // of the connection: nothing is sent before
   std::size_t endpoint_ = 0;
   int status_ = 0;

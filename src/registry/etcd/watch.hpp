@@ -92,8 +92,8 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   io::Timer relist_timer_;  // armed as long as there is no watch
   Millis probed_ = 0;       // when it was asked whether requests are answered; 0: not yet
   int relists_ = 0;         // since there was a watch
-  Backoff backoff_;
-  Backoff gaps_;  // of its own: an outage must not make the listing wait that follows it
+  Backoff backoff_ = kBackoff;
+  Backoff gaps_ = kBackoff;  // of its own: an outage must not make the listing wait that follows it
   State state_ = State::kOff;
   std::int64_t next_ = 0;    // where to go on: everything before was delivered
   std::int64_t floor_ = 1;   // what was before it is compacted, as far as etcd told
