@@ -15,23 +15,11 @@ bool is_harmful(overlay::Ignored why) {
 
 }  // namespace
 
-std::string_view name(State state) {
-  switch (state) {
-    case State::kInterface: return "waiting for the interface";
-    case State::kConfig: return "waiting for the network config";
-    case State::kListing: return "listing leases";
-    case State::kClaiming: return "claiming a subnet";
-    case State::kRunning: return "running";
-    case State::kStopped: return "stopped";
-  }
-  return "";
-}
-
 Agent::Agent(const Dependencies& needs, const Settings& settings) : impl_(new Impl(needs, settings)) {}
 Agent::~Agent() = default;
 void Agent::start() { impl_->start(); }
 void Agent::stop() { impl_->stop(); }
-State Agent::state() const { return impl_->state_; }
+State Agent::state() const { return impl_->state_.state(); }
 overlay::PeerCounts Agent::counts() const { return impl_->peers_.counts(); }
 bool Agent::degraded() const { return impl_->memory_.degraded(); }
 
@@ -76,9 +64,8 @@ void Agent::Impl::stop() {
 }
 
 void Agent::Impl::enter(State next) {
-  if (next == state_) return;
-  log_.debug("state", {{"from", name(state_)}, {"to", name(next)}});
-  state_ = next;
+  if (state_ == next) return;
+  state_.enter(next, log_);
   retry_.cancel();
   wait_backoff_.reset();
   backoff_.reset();
@@ -100,7 +87,7 @@ void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
     refuses_own(target.subnet, "it stays until a restart takes another");
   }
   free_the_way();
-  switch (state_) {
+  switch (state_.state()) {
     case State::kInterface:
       enter(State::kConfig);
       registry_.read_config();

@@ -9,11 +9,20 @@
 #include "agent/underlay_watch.hpp"
 #include "flannelette/agent/agent.hpp"
 #include "flannelette/base/say_once.hpp"
+#include "flannelette/base/state_machine.hpp"
 
 namespace flannelette::agent {
 
 /// After this a failure of the registry that lasts is reported again.
 inline constexpr Millis kRemindEvery = 10 * 60'000;
+
+inline constexpr StateTable kAgentStates{
+    "agent",
+    {StateRow(State::kInterface, "interface", State::kConfig, State::kStopped),
+     StateRow(State::kConfig, "config", State::kListing, State::kStopped),
+     StateRow(State::kListing, "listing", State::kClaiming, State::kStopped),
+     StateRow(State::kClaiming, "claiming", State::kRunning, State::kStopped),
+     StateRow(State::kRunning, "running", State::kStopped), StateRow(State::kStopped, "stopped")}};
 
 /// The sequence (agent.cpp), and which subnet is ours and whether it still is (lease.cpp). What lasts has an
 /// object of its own: the underlay watch, the memory, the data plane.
@@ -124,7 +133,7 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   Backoff claim_backoff_{kRetryFirst, kRetryMax};
   Backoff rules_backoff_{kRetryFirst, kRulesEvery};
 
-  State state_ = State::kInterface;
+  StateMachine<kAgentStates> state_;
   overlay::NetworkConfig config_;
   std::optional<Mac> mac_;
   std::optional<Own> own_;

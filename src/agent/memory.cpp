@@ -11,6 +11,7 @@ namespace flannelette::agent {
 Memory::Memory(io::Loop& loop, Log& log, Files& files, const Settings& settings, overlay::LeaseTable& peers,
                Delegate<void()> on_silent)
     : loop_(loop),
+      log_(log),
       files_(files),
       settings_(settings),
       peers_(peers),
@@ -41,14 +42,18 @@ std::optional<Net4> Memory::previous_subnet() const {
 }
 
 void Memory::on_registry_wait() {
-  if (state_ != State::kWaiting) return;
-  state_ = State::kSilent;
+  if (state_.state() != MemoryState::kWaiting) return;
+  state_.enter(MemoryState::kSilent, log_);
   on_silent_();
 }
 
 std::size_t Memory::degrade() {
-  state_ = State::kDegraded;
+  state_.enter(MemoryState::kDegraded, log_);
   return state_files_.load_peers(peers_);
+}
+
+void Memory::join() {
+  if (state_.state() != MemoryState::kJoined) state_.enter(MemoryState::kJoined, log_);
 }
 
 void Memory::save_node(const overlay::NodeState& node) {

@@ -7,15 +7,26 @@
 
 #include "agent/retry.hpp"
 #include "agent/state_files.hpp"
+#include "flannelette/base/state_machine.hpp"
 #include "flannelette/io/loop.hpp"
 
 namespace flannelette::agent {
 
+enum class MemoryState : std::uint8_t {
+  kWaiting,   ///< the registry has its time
+  kSilent,    ///< it had it
+  kDegraded,  ///< the data plane is as the state files say
+  kJoined,    ///< a lease is held
+};
+inline constexpr StateTable kMemoryStates{
+    "memory",
+    {StateRow(MemoryState::kWaiting, "waiting", MemoryState::kSilent, MemoryState::kJoined),
+     StateRow(MemoryState::kSilent, "silent", MemoryState::kDegraded, MemoryState::kJoined),
+     StateRow(MemoryState::kDegraded, "degraded", MemoryState::kJoined),
+     StateRow(MemoryState::kJoined, "joined")}};
+
 /// Writes the state files in time, and knows whether the registry has had its time to answer at start: a node
 /// whose registry is silent comes up as it was (degraded), until it holds a lease.
-///
-///     kWaiting -> kSilent -> kDegraded -> kJoined
-///     kWaiting, kSilent -> kJoined
 class Memory {
  public:
   /// The peers are written this often at most, for the sake of flash memory, and a large file less often
@@ -38,29 +49,23 @@ class Memory {
   /// Our subnet before the restart: of the subnet file, else of the state (which alone survives a reboot).
   std::optional<Net4> previous_subnet() const;
 
-  bool registry_silent() const { return state_ == State::kSilent; }
-  bool degraded() const { return state_ == State::kDegraded; }
+  bool registry_silent() const { return state_ == MemoryState::kSilent; }
+  bool degraded() const { return state_ == MemoryState::kDegraded; }
   /// From kSilent: the saved peers join the table. Their number.
   std::size_t degrade();
   /// A lease is held: what is true is saved from now on.
-  void join() { state_ = State::kJoined; }
+  void join();
 
   void save_node(const overlay::NodeState& node);
   void save_peers_later();
 
  private:
-  enum class State : std::uint8_t {
-    kWaiting,   ///< the registry has its time
-    kSilent,    ///< it had it
-    kDegraded,  ///< the data plane is as the state files say
-    kJoined,    ///< the registry knows better
-  };
-
   void on_registry_wait();
   void write_node();
   void write_peers();
 
   io::Loop& loop_;
+  Log& log_;
   Files& files_;
   const Settings& settings_;
   overlay::LeaseTable& peers_;
@@ -72,7 +77,7 @@ class Memory {
   Backoff node_backoff_{kRetryFirst, kRetryMax};
   Backoff peers_backoff_{kRetryFirst, kRetryMax};
 
-  State state_ = State::kWaiting;
+  StateMachine<kMemoryStates> state_;
   std::optional<overlay::NodeState> node_;
   overlay::NodeState to_save_;
   bool peers_saved_ = false;  ///< once; the next time can wait

@@ -12,7 +12,7 @@ UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Kernel& kernel,
       kernel_(kernel),
       settings_(settings),
       listener_(listener),
-      timer_(loop, Delegate<void()>::to<&UnderlayWatch::on_timer>(this)) {}
+      timer_(loop, Delegate<void()>::to<&UnderlayWatch::check>(this)) {}
 
 void UnderlayWatch::start(std::optional<Ip4> in_use) {
   in_use_ = in_use;
@@ -33,7 +33,9 @@ Result<UnderlayChoice> UnderlayWatch::choose() {
   return find_underlay(settings_, kernel_, known);
 }
 
-void UnderlayWatch::on_timer() { check(); }
+void UnderlayWatch::enter(UnderlayState next) {
+  if (state_.state() != next) state_.enter(next, log_);
+}
 
 void UnderlayWatch::check() {
   if (found()) listener_.on_links_changed();
@@ -44,7 +46,7 @@ void UnderlayWatch::check() {
 
 /// The kernel reports links and addresses but not routes, so that it is asked again after a while too.
 void UnderlayWatch::on_missing(const Result<UnderlayChoice>& choice) {
-  if (found()) state_ = State::kMissing;
+  if (found()) enter(UnderlayState::kMissing);
   if (!choice) {
     if (failure_reported_.is_news(choice.error()))
       log_.error("cannot list the interfaces", {Field(choice.error())});
@@ -55,7 +57,7 @@ void UnderlayWatch::on_missing(const Result<UnderlayChoice>& choice) {
 }
 
 void UnderlayWatch::on_choice(const UnderlayChoice& choice) {
-  state_ = State::kPresent;
+  enter(UnderlayState::kPresent);
   missing_backoff_.reset();
   missing_reason_ = "";
   if (failure_reported_.clear() && found()) log_.info("the interfaces can be listed again");

@@ -10,14 +10,24 @@
 #include "agent/underlay.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/say_once.hpp"
+#include "flannelette/base/state_machine.hpp"
 #include "flannelette/io/loop.hpp"
 
 namespace flannelette::agent {
 
+enum class UnderlayState : std::uint8_t {
+  kSeeking,  ///< there was none yet
+  kPresent,
+  kMissing,  ///< there was one, which is remembered
+};
+inline constexpr StateTable kUnderlayStates{
+    "underlay",
+    {StateRow(UnderlayState::kSeeking, "seeking", UnderlayState::kPresent),
+     StateRow(UnderlayState::kPresent, "present", UnderlayState::kMissing),
+     StateRow(UnderlayState::kMissing, "missing", UnderlayState::kPresent)}};
+
 /// Seeks the underlay until there is one, then checks it whenever links or addresses change. An underlay that
 /// vanishes is remembered as it was: the data plane outlives its NIC, and the address most often comes back.
-///
-///     kSeeking -> kPresent <-> kMissing
 class UnderlayWatch {
  public:
   /// Addresses come and go in sets: check when they have settled.
@@ -71,14 +81,8 @@ class UnderlayWatch {
   const overlay::ProtectedAddresses& protected_addresses() const { return protected_; }
 
  private:
-  enum class State : std::uint8_t {
-    kSeeking,  ///< there was none yet
-    kPresent,
-    kMissing,  ///< there was one; `underlay_` is as it was
-  };
-
+  void enter(UnderlayState next);
   Result<UnderlayChoice> choose();
-  void on_timer();
   void on_missing(const Result<UnderlayChoice>& choice);
   void on_choice(const UnderlayChoice& choice);
   void log_underlay(const char* text) const;
@@ -93,7 +97,7 @@ class UnderlayWatch {
   Backoff seek_backoff_{kRetryFirst, kSeekMax};
   Backoff missing_backoff_{kRetryFirst, kMissingMax};
 
-  State state_ = State::kSeeking;
+  StateMachine<kUnderlayStates> state_;
   std::optional<Underlay> underlay_;
   overlay::ProtectedAddresses protected_;
   std::optional<Ip4> in_use_;

@@ -20,7 +20,6 @@ namespace flannelette::agent {
 /// Where the agent is on its way. Legal edges:
 ///
 ///     kInterface -> kConfig -> kListing -> kClaiming -> kRunning
-///     kClaiming  -> kClaiming   (the subnet was taken meanwhile, or none is free: choose again)
 ///     any        -> kStopped
 ///
 /// Losing the registry, the lease or the interface in kRunning is not a state: the data plane stays, and what
@@ -34,7 +33,6 @@ enum class State : std::uint8_t {
   kRunning,
   kStopped,
 };
-std::string_view name(State state);
 
 /// What the agent needs of the world, all outliving it.
 struct Dependencies {

@@ -11,6 +11,9 @@
 
 namespace flannelette {
 
+/// Never defined: where a table is wrong, the compiler names this call, since it is no constant.
+void bad_state_table(const char* why);
+
 /// A state: its name in the log, and where one may go from it.
 template <class State>
 struct StateRow {
@@ -41,11 +44,11 @@ struct StateTable {
       : StateTable(name, states, std::make_index_sequence<kStates>()) {
     unsigned reached = 1;
     for (std::size_t i = 0; i < kStates; ++i) {
-      if (static_cast<std::size_t>(rows[i].state) != i) throw "rows in the order of the enum";
-      if ((rows[i].next >> i & 1) != 0) throw "an edge from a state to itself";
+      if (static_cast<std::size_t>(rows[i].state) != i) bad_state_table("rows in the order of the enum");
+      if ((rows[i].next >> i & 1) != 0) bad_state_table("an edge from a state to itself");
       reached |= rows[i].next;
     }
-    if (reached != (1u << kStates) - 1) throw "a state that is never reached, or an edge to none";
+    if (reached != (1u << kStates) - 1) bad_state_table("a state that is never reached, or an edge to none");
   }
 
   const char* machine;
