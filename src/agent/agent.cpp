@@ -15,6 +15,8 @@ bool is_harmful(overlay::Ignored why) {
 
 }  // namespace
 
+std::string_view name(State state) { return kAgentStates.rows[static_cast<std::size_t>(state)].name; }
+
 Agent::Agent(const Dependencies& needs, const Settings& settings) : impl_(new Impl(needs, settings)) {}
 Agent::~Agent() = default;
 void Agent::start() { impl_->start(); }

@@ -33,6 +33,7 @@ enum class State : std::uint8_t {
   kRunning,
   kStopped,
 };
+std::string_view name(State state);  ///< "listing"
 
 /// What the agent needs of the world, all outliving it.
 struct Dependencies {
