@@ -35,18 +35,14 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       on_ready_(needs.on_ready),
       settings_(settings),
       peers_(needs.max_leases),
-      underlay_watch_(loop_, log_, kernel_, settings_.interface, *this),
+      underlay_watch_(loop_, log_, kernel_.links, settings_.interface, *this),
       memory_(loop_, log_, files_, settings_, peers_, Delegate<void()>::to<&Impl::try_degraded>(this)),
-      dataplane_(kernel_, files_, log_, settings_, peers_),
-      rules_look_(loop_, Delegate<void()>::to<&Impl::on_rules_look>(this)),
+      dataplane_(loop_, kernel_, files_, log_, settings_, peers_, *this),
       retry_(loop_, Delegate<void()>::to<&Impl::on_retry>(this)),
-      redo_(loop_, Delegate<void()>::to<&Impl::on_redo>(this)),
-      claim_retry_(loop_, Delegate<void()>::to<&Impl::on_claim_retry>(this)),
-      converge_(loop_, Delegate<void()>::to<&Impl::on_converge>(this)),
-      audit_(loop_, Delegate<void()>::to<&Impl::on_audit>(this)) {}
+      claim_retry_(loop_, Delegate<void()>::to<&Impl::on_claim_retry>(this)) {}
 
 void Agent::Impl::start() {
-  kernel_.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
+  kernel_.notifications.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
   registry_.start(*this);
   memory_.start();
   const auto& node = memory_.node();
@@ -58,10 +54,10 @@ void Agent::Impl::stop() {
   if (state_ == State::kStopped) return;
   registry_.stop();
   memory_.stop();
-  kernel_.set_doorbell({});
+  kernel_.notifications.set_doorbell({});
   underlay_watch_.stop();
-  for (io::Timer* timer : {&rules_look_, &retry_, &redo_, &claim_retry_, &converge_, &audit_})
-    timer->cancel();
+  dataplane_.stop();
+  for (io::Timer* timer : {&retry_, &claim_retry_}) timer->cancel();
   enter(State::kStopped);
 }
 
@@ -70,15 +66,12 @@ void Agent::Impl::enter(State next) {
   state_.enter(next, log_);
   retry_.cancel();
   wait_backoff_.reset();
-  backoff_.reset();
 }
 
 // -- underlay and config --
 
 void Agent::Impl::on_links_changed() {
-  if (!has_data_plane()) return;
-  dataplane_.doubt();
-  soon();
+  if (has_data_plane()) dataplane_.mark_dirty();
 }
 
 void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
@@ -88,7 +81,7 @@ void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
     set_target(target.config, target.subnet, target.mac);
     refuses_own(target.subnet, "it stays until a restart takes another");
   }
-  free_the_way();
+  remove_shadowing_routes();
   switch (state_.state()) {
     case State::kInterface:
       enter(State::kConfig);
@@ -151,32 +144,15 @@ void Agent::Impl::on_retry() {
   if (state_ == State::kConfig) registry_.read_config();
 }
 
-void Agent::Impl::on_redo() {
-  dataplane_.retry();
-  soon();
-}
-
 void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
-  switch (ring.cause) {
-    case kernel::Ring::Cause::kLinks: return underlay_watch_.check_in(UnderlayWatch::kLinksDelay);
-    case kernel::Ring::Cause::kRules: break;
-  }
-  dataplane_.rules_changed_by(ring);
-  const Millis since = loop_.now() - rules_looked_;
-  if (since > 6 * kRulesEvery) rules_backoff_.reset();
-  rules_look_.arm_at_latest_in(std::max(rules_rest_ - since, UnderlayWatch::kLinksDelay));
+  if (ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses))
+    underlay_watch_.check_in(UnderlayWatch::kLinksDelay);
+  if (ring.has(kernel::Cause::kRules)) dataplane_.on_rules_changed(ring);
 }
 
-void Agent::Impl::on_rules_look() {
-  rules_looked_ = loop_.now();
-  rules_rest_ = rules_backoff_.next();
-  dataplane_.look_at_rules();
-  soon();
-}
-
-void Agent::Impl::free_the_way() {
-  if (has_data_plane()) return;
-  dataplane_.free_the_way(protected_addresses(), memory_.node() ? memory_.node()->config : config_);
+void Agent::Impl::remove_shadowing_routes() {
+  dataplane_.remove_shadowing_routes(protected_addresses(),
+                                     memory_.node() ? memory_.node()->config : config_);
 }
 
 /// Before our subnet is known, nothing is programmed; the kept one is known.
@@ -279,7 +255,7 @@ void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t mod_revi
 void Agent::Impl::on_events_end() {
   if (state_ != State::kRunning) return;
   check_lease();
-  soon();
+  dataplane_.schedule_converge();
   memory_.save_peers_later();
 }
 
@@ -328,26 +304,12 @@ void Agent::Impl::try_degraded() {
   report_harmful({});
   log_.warning("the registry does not answer; this node comes up as it was, degraded",
                {{"subnet", node->subnet}, {"peers", std::uint64_t{peers}}});
-  soon();
+  dataplane_.schedule_converge();
 }
 
 // -- convergence --
 
-void Agent::Impl::on_converge() {
-  if (!has_data_plane()) return;
-  if (auto done = dataplane_.converge(loop_.now()); !done) {
-    const Error& error = done.error();
-    const Millis delay = backoff_.next();
-    if (dataplane_said_.is_news(error)) {
-      log_.warning("this node is not as it should be; trying again and again",
-                   {Field(error), {"retry_in_ms", delay}});
-    }
-    redo_.arm_at_latest_in(delay);
-  } else {
-    if (dataplane_said_.clear()) log_.info("this node is as it should be");
-    backoff_.reset();
-    redo_.cancel();
-  }
+void Agent::Impl::on_converged() {
   report_peers();
   if (dataplane_.complete() && !ready_) {
     ready_ = true;
@@ -355,14 +317,9 @@ void Agent::Impl::on_converge() {
               {{"subnet", dataplane_.target()->subnet}, {"peers", std::uint64_t{peers_.counts().peers}}});
     if (on_ready_) on_ready_();
   }
-  if (!audit_.armed()) audit_.arm_in(kAuditEvery);
 }
 
-void Agent::Impl::on_audit() {
-  dataplane_.audit_entries();
-  dataplane_.look_at_rules();  // the kernel's older interface tells nobody
-  underlay_watch_.check();
-}
+void Agent::Impl::on_audit() { underlay_watch_.check(); }
 
 void Agent::Impl::report_peers() {
   struct Conflicts final : overlay::LeaseTable::IgnoredVisitor {

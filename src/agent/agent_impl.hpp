@@ -26,7 +26,7 @@ inline constexpr StateTable kAgentStates{
 
 /// The sequence (agent.cpp), and which subnet is ours and whether it still is (lease.cpp). What lasts has an
 /// object of its own: the underlay watch, the memory, the data plane.
-struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
+struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener, Dataplane::Listener {
   Impl(const Dependencies& needs, const Settings& settings);
 
   void start();
@@ -52,16 +52,17 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   void on_links_changed() override;
   void on_underlay(const UnderlayWatch::Change& before) override;
 
+  // -- Dataplane::Listener --
+  void on_converged() override;
+  void on_audit() override;
+
   // -- the sequence --
   void enter(State next);
   void on_doorbell(const kernel::Ring& ring);
-  void on_rules_look();  ///< rules_look_: other programs changed nf_tables
-  void judge_peers();    ///< by the config and our address, on the way to kRunning
-  void on_retry();       ///< retry_: the config again
-  void on_redo();        ///< redo_: the data plane, again
+  void judge_peers();  ///< by the config and our address, on the way to kRunning
+  void on_retry();     ///< retry_: the config again
   void retry_later() { retry_.arm_in(wait_backoff_.next()); }
-  /// Without a data plane, which looks after its routes itself.
-  void free_the_way();
+  void remove_shadowing_routes();
   /// Names the peers whose subnet holds a protected address, but not those that held one of `known` already.
   void report_harmful(const overlay::ProtectedAddresses& known);
   void log_harmful(const overlay::LeaseKey& key, overlay::Ignored why);
@@ -76,10 +77,6 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   /// Brings the data plane up from the state files, if the registry had its time and did not answer.
   void try_degraded();
 
-  // -- convergence --
-  void soon() { converge_.arm_at_latest_in(0); }
-  void on_converge();
-  void on_audit();
   void report_peers();
 
   // -- the lease (lease.cpp) --
@@ -110,7 +107,7 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
 
   io::Loop& loop_;
   Log& log_;
-  kernel::Kernel& kernel_;
+  const kernel::Ports kernel_;
   registry::Registry& registry_;
   Files& files_;
   Random& random_;
@@ -121,17 +118,11 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   UnderlayWatch underlay_watch_;
   Memory memory_;
   Dataplane dataplane_;
-  io::Timer rules_look_;
   io::Timer retry_;
-  io::Timer redo_;
   io::Timer claim_retry_;
-  io::Timer converge_;
-  io::Timer audit_;
   Backoff wait_backoff_{kRetryFirst, kWaitMax};
-  Backoff backoff_{kRetryFirst, kRetryMax};
   /// Of its own: a kernel that obeys must not hurry a registry that refuses.
   Backoff claim_backoff_{kRetryFirst, kRetryMax};
-  Backoff rules_backoff_{kRetryFirst, kRulesEvery};
 
   StateMachine<kAgentStates> state_;
   overlay::NetworkConfig config_;
@@ -145,9 +136,6 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener {
   std::optional<Net4> blocked_;      ///< free by the table, but taken: a foreign key stands in the way
   std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
   std::size_t ignored_reported_ = 0;
-  SayOnce<> dataplane_said_;
-  Millis rules_looked_ = 0;
-  Millis rules_rest_ = 0;  ///< from that look to the next, at least
   bool ready_ = false;
   bool listing_ = false;  ///< a list of leases is arriving
   SayOnce<8> troubles_said_{kRemindEvery};

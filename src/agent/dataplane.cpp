@@ -13,18 +13,8 @@ using overlay::EntryPlan;
 
 /// Rounds of audit in one convergence: each removes up to EntryPlan::kMaxStale entries.
 constexpr int kMaxAuditRounds = 64;
-/// A subnet file that is larger, with other programs' lines, is written anew without them.
+/// A larger subnet file, with lines of other programs, is rewritten without them.
 constexpr std::size_t kMaxSubnetFile = 4096;
-
-struct Queue final : overlay::ChangeSink {
-  explicit Queue(kernel::Kernel& to) : kernel(to) {}
-  void change(const Change& change) override {
-    kernel.queue(change);
-    ++count;
-  }
-  kernel::Kernel& kernel;
-  std::size_t count = 0;
-};
 
 struct Auditor final : kernel::EntryVisitor {
   explicit Auditor(EntryPlan& of) : plan(of) {}
@@ -36,8 +26,8 @@ struct Auditor final : kernel::EntryVisitor {
 };
 
 /// The routes that lead one of these addresses into the overlay.
-struct Harmful final : kernel::EntryVisitor {
-  explicit Harmful(const overlay::ProtectedAddresses& list) : addresses(list) {}
+struct ShadowingRoutes final : kernel::EntryVisitor {
+  explicit ShadowingRoutes(const overlay::ProtectedAddresses& list) : addresses(list) {}
   void entry(const overlay::Neighbour&) override {}
   void entry(const overlay::Fdb&) override {}
   void entry(const overlay::Route& route) override {
@@ -51,69 +41,132 @@ struct Harmful final : kernel::EntryVisitor {
 
 }  // namespace
 
+Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, Log& log,
+                     const Settings& settings, overlay::LeaseTable& peers, Listener& listener)
+    : loop_(loop),
+      kernel_(kernel),
+      files_(files),
+      log_(log),
+      settings_(settings),
+      peers_(peers),
+      plan_(peers),
+      listener_(listener),
+      traffic_rules_(kernel.rules, kernel.sysctl, log, settings),
+      converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
+      retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
+      audit_(loop, Delegate<void()>::to<&Dataplane::on_audit>(this)),
+      rules_timer_(loop, Delegate<void()>::to<&Dataplane::on_rules_timer>(this)) {}
+
+void Dataplane::stop() {
+  for (io::Timer* timer : {&converge_, &retry_, &audit_, &rules_timer_}) timer->cancel();
+}
+
 void Dataplane::set_target(const Target& target) {
   target_ = target;
-  doubted_ = true;
+  backoff_.reset();
   peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
                     target.underlay.broadcast, target.protected_addresses});
+  mark_dirty();
 }
 
-void Dataplane::free_the_way(const overlay::ProtectedAddresses& addresses,
-                             const overlay::NetworkConfig& config) {
-  const auto device = kernel_.find_device(overlay::device_name(config.vni));
+void Dataplane::mark_dirty() {
+  dirty_ = true;
+  schedule_converge();
+}
+
+void Dataplane::on_rules_changed(const kernel::Ring& ring) {
+  traffic_rules_.changed_by(ring);
+  const Millis since = loop_.now() - rules_inspected_;
+  if (since > 6 * kRulesEvery) rules_backoff_.reset();
+  rules_timer_.arm_at_latest_in(std::max(rules_pause_ - since, kRulesDelay));
+}
+
+void Dataplane::on_rules_timer() {
+  rules_inspected_ = loop_.now();
+  rules_pause_ = rules_backoff_.next();
+  inspect_rules();
+  schedule_converge();
+}
+
+void Dataplane::inspect_rules() {
+  rules_dirty_ = true;
+  traffic_rules_.inspect_next();
+}
+
+void Dataplane::on_audit() {
+  plan_.invalidate();
+  inspect_rules();  // nobody is notified of the kernel's older iptables interface
+  mark_dirty();
+  listener_.on_audit();
+}
+
+void Dataplane::on_retry() {
+  if (refused_) plan_.invalidate();
+  refused_.reset();
+  mark_dirty();
+}
+
+void Dataplane::on_converge() {
+  if (!target_) return;
+  if (const auto done = converge(); !done) {
+    const Millis delay = backoff_.next();
+    if (failure_reported_.is_news(done.error()))
+      log_.warning("data plane out of sync", {Field(done.error()), {"retry_in_ms", delay}});
+    retry_.arm_at_latest_in(delay);
+  } else {
+    if (failure_reported_.clear()) log_.info("data plane in sync");
+    backoff_.reset();
+    retry_.cancel();
+  }
+  listener_.on_converged();
+  if (!audit_.armed()) audit_.arm_in(kAuditEvery);
+}
+
+void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addresses,
+                                        const overlay::NetworkConfig& config) {
+  if (target_) return;  // its audit removes them
+  const auto device = kernel_.device.find_device(overlay::device_name(config.vni));
   if (!device || !*device) return;
   const int index = (*device)->index;
-  const bool hidden = std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
-    const auto way = kernel_.route_to(address.ip);
-    return way && *way && (*way)->link_index == index;
+  const bool any = std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
+    const auto route = kernel_.links.route_to(address.ip);
+    return route && *route && (*route)->link_index == index;
   });
-  Harmful harmful(addresses);
-  if (!hidden || !kernel_.dump_entries(index, config.network, harmful)) return;
-  kernel_.begin(index, config.network);
-  for (const overlay::Route& route : std::span(harmful.routes).first(harmful.count)) {
-    log_.warning("a route of an earlier run hides what this node depends on; removed",
+  ShadowingRoutes shadowing(addresses);
+  if (!any || !kernel_.entries.dump_entries(index, config.network, shadowing)) return;
+  kernel::EntryBatch& batch = kernel_.entries.begin(index, config.network);
+  for (const overlay::Route& route : std::span(shadowing.routes).first(shadowing.count)) {
+    log_.warning("a route from before the restart shadows an address that this node depends on; removed",
                  {{"subnet", route.destination}});
-    kernel_.queue({.kind = Change::Kind::kDeleteRoute,
-                   .subnet = route.destination,
-                   .mac = {},
-                   .remote = {},
-                   .metric = route.metric});
+    batch.change({.kind = Change::Kind::kDeleteRoute,
+                  .subnet = route.destination,
+                  .mac = {},
+                  .remote = {},
+                  .metric = route.metric});
   }
-  (void)kernel_.finish();  // what is left the data plane's first audit will find
+  (void)batch.finish();  // the first audit finds what is left
 }
 
-Result<void> Dataplane::converge(Millis now) {
-  if (!target_) return {};
-  // Without subnet.env and rules the overlay itself still works: they are tried again, and the rest goes on.
-  if (doubted_) {
+Result<void> Dataplane::converge() {
+  // Without subnet.env and rules the overlay itself still works: they are retried, and the rest goes on.
+  if (dirty_) {
     FLT_TRY(converge_device());
     file_ = converge_subnet_env();
-    doubted_ = !file_;
+    dirty_ = !file_;
     rules_dirty_ = true;
   }
   if (rules_dirty_) {
-    rules_ = traffic_rules_.converge(target_->config, target_->subnet, now);
+    rules_ = traffic_rules_.converge(target_->config, target_->subnet, loop_.now());
     rules_dirty_ = !rules_;
   }
-  auto entries = converge_entries();
+  const auto entries = converge_entries();
   complete_ = true;  // an entry that the kernel refuses must not keep the pods of this node waiting
   if (!entries) return entries;
   if (!rules_) return rules_;
   if (!file_) return file_;
   if (refused_) return *refused_;
-  refused_said_.clear();
+  refused_reported_.clear();
   return {};
-}
-
-void Dataplane::look_at_rules() {
-  rules_dirty_ = true;
-  traffic_rules_.inspect_next();
-}
-
-void Dataplane::retry() {
-  doubted_ = true;
-  if (refused_) plan_.invalidate();
-  refused_.reset();
 }
 
 Result<void> Dataplane::converge_device() {
@@ -129,66 +182,69 @@ Result<void> Dataplane::converge_device() {
   spec.gbp = t.config.gbp;
   if (spec.mtu == 0) {
     const Error error{Code::kInvalid, 0, "MTU"};
-    if (device_said_.is_news(error, t.underlay.mtu)) {
+    if (device_reported_.is_news(error, t.underlay.mtu)) {
       log_.error("the underlay's MTU is too small for VXLAN",
                  {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
     }
     return error;
   }
 
-  auto have = kernel_.find_device(spec.name);
+  auto have = kernel_.device.find_device(spec.name);
   if (!have) return have.error();
   const overlay::DevicePlan plan = plan_device(spec, *have);
   if (plan.remove_first) {
-    FLT_TRY(kernel_.delete_device((*have)->index));
-    log_.info("making the device anew", {{"device", spec.name.view()}, {"reason", plan.reason}});
+    FLT_TRY(kernel_.device.delete_device((*have)->index));
+    log_.info("recreating the device", {{"device", spec.name.view()}, {"reason", plan.reason}});
   }
-  if (plan.create) {
-    if (auto created = kernel_.create_device(spec); !created) {
-      if (device_said_.is_news(created.error())) {
-        log_.error("cannot create the VXLAN device", {{"device", spec.name.view()},
-                                                      {"vni", spec.vni},
-                                                      {"port", unsigned{spec.port}},
-                                                      Field(created.error())});
-      }
-      return created.error();
-    }
-    log_.info("device created",
-              {{"device", spec.name.view()}, {"mac", spec.mac}, {"local", spec.local}, {"mtu", spec.mtu}});
-    auto made = kernel_.find_device(spec.name);
-    if (!made) return made.error();
-    if (!*made) return Error{Code::kNotFound, 0, "the device vanished after its creation"};
-    *have = **made;
-  }
+  if (plan.create) FLT_TRY(create_device(spec, *have));
   const int index = (*have)->index;
-  const std::uint32_t times_down = kernel_.times_down();
+  const std::uint32_t times_down = kernel_.notifications.times_down();
   if (plan.entries_lost() || index != device_index_ || times_down != times_down_) plan_.invalidate();
   device_index_ = index;
   times_down_ = times_down;
 
-  // Address before up, as flanneld does; before a change of MAC or state, so that nothing is sent with a
-  // wrong source.
+  // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong
+  // source.
   disable_accept_ra(spec.name);
-  FLT_TRY(kernel_.set_device_address(index, t.subnet.base, t.config.network));
+  FLT_TRY(kernel_.device.set_device_address(index, t.subnet.base, t.config.network));
   const overlay::DevicePlan rest = plan.create ? plan_device(spec, *have) : plan;
   if (!rest.nothing()) {
-    FLT_TRY(kernel_.change_device(index, spec, rest));
+    FLT_TRY(kernel_.device.change_device(index, spec, rest));
     if (!plan.create)
       log_.info("device adjusted", {{"device", spec.name.view()}, {"local", spec.local}, {"mtu", spec.mtu}});
   }
   mtu_ = spec.mtu;
-  device_said_.clear();
+  device_reported_.clear();
   return {};
 }
 
-void Dataplane::disable_accept_ra(const kernel::InterfaceName& name) {
-  const auto done = kernel_.disable_accept_ra(name);
+Result<void> Dataplane::create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have) {
+  if (const auto created = kernel_.device.create_device(spec); !created) {
+    if (device_reported_.is_news(created.error())) {
+      log_.error("cannot create the VXLAN device", {{"device", spec.name.view()},
+                                                    {"vni", spec.vni},
+                                                    {"port", unsigned{spec.port}},
+                                                    Field(created.error())});
+    }
+    return created.error();
+  }
+  log_.info("device created",
+            {{"device", spec.name.view()}, {"mac", spec.mac}, {"local", spec.local}, {"mtu", spec.mtu}});
+  auto created = kernel_.device.find_device(spec.name);
+  if (!created) return created.error();
+  have = *created;
+  if (!have) return Error{Code::kNotFound, 0, "the device vanished after its creation"};
+  return {};
+}
+
+void Dataplane::disable_accept_ra(const kernel::InterfaceName& device) {
+  const auto done = kernel_.sysctl.disable_accept_ra(device);
   if (done) {
-    (void)sysctl_said_.clear();
-  } else if (sysctl_said_.is_news(done.error())) {
+    (void)sysctl_reported_.clear();
+  } else if (sysctl_reported_.is_news(done.error())) {
     log_.warning(
         kSysctlRefused,
-        {{"path", kernel::accept_ra_path(name).view()},
+        {{"path", kernel::accept_ra_path(device).view()},
          {"value", 0},
          {"consequence", "a router advertisement in the overlay would change this node's IPv6 routes"},
          Field(done.error())});
@@ -206,13 +262,13 @@ Result<void> Dataplane::converge_subnet_env() {
   const auto text = to_text<kMaxSubnetFile + overlay::kMaxSubnetEnv>(
       [&](Writer& out) { write_with_foreign(out, env, before); });
   if (auto done = files_.replace(settings_.subnet_file, text, 0644); !done) {
-    if (file_said_.is_news(done.error())) {
+    if (file_reported_.is_news(done.error())) {
       log_.error("cannot write the subnet file; the CNI plugin needs it",
                  {{"file", settings_.subnet_file.view()}, Field(done.error())});
     }
     return done.error();
   }
-  file_said_.clear();
+  file_reported_.clear();
   log_.info("subnet file written",
             {{"file", settings_.subnet_file.view()}, {"subnet", t.subnet}, {"mtu", mtu_}});
   return {};
@@ -223,36 +279,34 @@ Result<void> Dataplane::converge_entries() {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     FLT_TRY(audit());
   }
-  kernel_.begin(device_index_, target_->config.network);
-  Queue queue(kernel_);
-  plan_.plan(queue);
-  return apply_queued();
+  kernel::EntryBatch& batch = kernel_.entries.begin(device_index_, target_->config.network);
+  plan_.plan(batch);
+  return finish(batch);
 }
 
 Result<void> Dataplane::audit() {
   plan_.begin_audit();
   Auditor auditor(plan_);
-  if (auto dumped = kernel_.dump_entries(device_index_, target_->config.network, auditor); !dumped) {
+  if (auto dumped = kernel_.entries.dump_entries(device_index_, target_->config.network, auditor); !dumped) {
     plan_.abort_audit();
     return dumped.error();
   }
-  kernel_.begin(device_index_, target_->config.network);
-  Queue queue(kernel_);
-  plan_.finish_audit(queue);
-  return apply_queued();
+  kernel::EntryBatch& batch = kernel_.entries.begin(device_index_, target_->config.network);
+  plan_.finish_audit(batch);
+  return finish(batch);
 }
 
-Result<void> Dataplane::apply_queued() {
-  auto report = kernel_.finish();
+Result<void> Dataplane::finish(kernel::EntryBatch& batch) {
+  const auto report = batch.finish();
   if (!report) {
     plan_.invalidate();
     return report.error();
   }
-  // What was refused counts as done until retry(): one entry that never can be made, a route that another
-  // program has, must not make a whole audit of every event.
+  // What was refused counts as done until the retry: an entry that can never be made, such as a route that
+  // another program has, must not cause a whole audit at every event.
   plan_.commit();
   if (report->failed == 0) return {};
-  if (refused_said_.is_news(report->first, report->first_change.subnet.base.value)) {
+  if (refused_reported_.is_news(report->first, report->first_change.subnet.base.value)) {
     log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},
                                                        {"done", std::uint64_t{report->done}},
                                                        {"first", report->first_change.subnet},

@@ -4,23 +4,25 @@
 
 #include <optional>
 
+#include "agent/retry.hpp"
 #include "agent/traffic_rules.hpp"
 #include "agent/underlay.hpp"
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/base/say_once.hpp"
+#include "flannelette/io/loop.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/entry_plan.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
 
 namespace flannelette::agent {
 
-/// Makes this machine what it should be, and keeps it so: the device, its address, the traffic rules,
-/// subnet.env, and the entries of every peer. Knows the kernel, not the registry. Every step compares first:
-/// converging twice in a row writes once.
+/// Keeps this machine equal to a target: the device, its address, the traffic rules, subnet.env, and the
+/// entries of every peer. Knows the kernel, not the registry. Every step compares first: converging twice in
+/// a row writes once. What fails is reported once and retried with back-off.
 class Dataplane {
  public:
-  /// What it should be.
   struct Target {
     overlay::NetworkConfig config;
     Underlay underlay;
@@ -28,66 +30,93 @@ class Dataplane {
     Mac mac;
     overlay::ProtectedAddresses protected_addresses;
   };
+  class Listener {
+   public:
+    /// After each convergence, done or failed.
+    virtual void on_converged() = 0;
+    /// The periodic audit begins: the underlay is to be checked, too.
+    virtual void on_audit() = 0;
 
-  Dataplane(kernel::Kernel& kernel, Files& files, Log& log, const Settings& settings,
-            overlay::LeaseTable& peers)
-      : kernel_(kernel),
-        files_(files),
-        log_(log),
-        settings_(settings),
-        peers_(peers),
-        plan_(peers),
-        traffic_rules_(kernel, log, settings) {}
+   protected:
+    ~Listener() = default;
+  };
 
+  /// The kernel's entries are compared with the entry plan at least this often.
+  static constexpr Millis kAuditEvery = 5 * 60'000;
+  /// From a change of nf_tables to the inspection of the rules.
+  static constexpr Millis kRulesDelay = 100;
+  /// Traffic rules that other programs keep rewriting are inspected ever more rarely, until this often.
+  static constexpr Millis kRulesEvery = 10'000;
+
+  Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, Log& log, const Settings& settings,
+            overlay::LeaseTable& peers, Listener& listener);
+
+  /// Without a target nothing is done.
   void set_target(const Target& target);
   const std::optional<Target>& target() const { return target_; }
-  /// As long as there is no target: takes out those routes of an earlier run that lead a protected address
-  /// into the overlay, since behind it the registry is out of reach.
-  void free_the_way(const overlay::ProtectedAddresses& addresses, const overlay::NetworkConfig& config);
-  /// Everything but the peers' entries is to be looked at again.
-  void doubt() { doubted_ = true; }
-  /// The traffic rules, ours and those of others, are to be looked at again; with who changed nf_tables.
-  void look_at_rules();
-  void rules_changed_by(const kernel::Ring& ring) { traffic_rules_.changed_by(ring); }
-  /// The peers' entries are to be audited.
-  void audit_entries() { plan_.invalidate(); }
-  /// Like doubt(), and what the kernel refused is to be tried again.
-  void retry();
-  /// The one step: looks, compares, writes what differs. On failure (logged) what was not done stays to be
-  /// done: try again later.
-  Result<void> converge(Millis now);
+  /// Everything but the peers' entries is to be compared again.
+  void mark_dirty();
+  /// Converges after the current events: peers have changed.
+  void schedule_converge() { converge_.arm_at_latest_in(0); }
+  /// Another program changed nf_tables.
+  void on_rules_changed(const kernel::Ring& ring);
+  /// As long as there is no target: removes those routes from before the restart that lead a protected
+  /// address into the overlay, since they make the registry unreachable.
+  void remove_shadowing_routes(const overlay::ProtectedAddresses& addresses,
+                               const overlay::NetworkConfig& config);
+  void stop();
   /// The device, the rules and subnet.env are there, and the peers were handed to the kernel once.
   bool complete() const { return complete_; }
 
  private:
+  void on_converge();
+  void on_retry();
+  void on_audit();
+  void on_rules_timer();
+  void inspect_rules();
+  /// What is not done on failure stays to be done.
+  Result<void> converge();
   Result<void> converge_device();
+  Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> converge_subnet_env();
   Result<void> converge_entries();
   Result<void> audit();
-  Result<void> apply_queued();
-  void disable_accept_ra(const kernel::InterfaceName& name);
+  Result<void> finish(kernel::EntryBatch& batch);
+  void disable_accept_ra(const kernel::InterfaceName& device);
 
-  kernel::Kernel& kernel_;
+  io::Loop& loop_;
+  const kernel::Ports kernel_;
   Files& files_;
   Log& log_;
   const Settings& settings_;
   overlay::LeaseTable& peers_;
   overlay::EntryPlan plan_;
+  Listener& listener_;
+  TrafficRules traffic_rules_;
+  io::Timer converge_;
+  io::Timer retry_;
+  io::Timer audit_;
+  io::Timer rules_timer_;
+  Backoff backoff_{kRetryFirst, kRetryMax};
+  Backoff rules_backoff_{kRetryFirst, kRulesEvery};
+  Millis rules_inspected_ = 0;
+  Millis rules_pause_ = 0;  ///< from that inspection to the next, at least
+
   std::optional<Target> target_;
   int device_index_ = 0;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
-  bool doubted_ = true;
-  bool complete_ = false;
+  bool dirty_ = true;
   bool rules_dirty_ = true;
+  bool complete_ = false;
   std::uint32_t mtu_ = 0;         ///< of the device
-  Result<void> file_;             ///< of subnet.env; a failure is tried again
-  Result<void> rules_;            ///< likewise
-  std::optional<Error> refused_;  ///< entries that the kernel did not take: to be tried again
-  TrafficRules traffic_rules_;
-  SayOnce<> device_said_;
-  SayOnce<> sysctl_said_;
-  SayOnce<> file_said_;
-  SayOnce<> refused_said_;
+  Result<void> file_;             ///< of subnet.env
+  Result<void> rules_;            ///< of the traffic rules
+  std::optional<Error> refused_;  ///< entries that the kernel refused: they count as done until the retry
+  SayOnce<> failure_reported_;
+  SayOnce<> device_reported_;
+  SayOnce<> sysctl_reported_;
+  SayOnce<> file_reported_;
+  SayOnce<> refused_reported_;
 };
 
 }  // namespace flannelette::agent

@@ -35,7 +35,7 @@ std::optional<Net4> Agent::Impl::previous_subnet() {
 void Agent::Impl::recall_address() {
   if (memory_.node()) return;
   const auto previous = previous_subnet();
-  const auto device = kernel_.find_device(overlay::device_name(config_.vni));
+  const auto device = kernel_.device.find_device(overlay::device_name(config_.vni));
   const auto own = previous ? peers_.find_holder(*previous) : std::nullopt;
   if (!own || !device || !*device || own->mac != (*device)->mac) return;
   if (underlay_watch_.prefer(own->public_ip)) judge_peers();
@@ -47,7 +47,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
                                   bool& always_write) {
   const auto before = previous_subnet();
   const auto previous = before && refuses_own(*before, kTakeAnother) ? std::nullopt : before;
-  auto device = kernel_.find_device(overlay::device_name(config_.vni));
+  auto device = kernel_.device.find_device(overlay::device_name(config_.vni));
   const std::optional<Mac> device_mac = device && *device ? std::optional<Mac>((*device)->mac) : std::nullopt;
 
   if (const auto own = peers_.find_own(underlay().public_ip)) {
@@ -193,7 +193,7 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
   memory_.save_peers_later();
   if (own_->value.public_ip != underlay().public_ip) reclaim();  // it changed while the claim was under way
   check_lease();  // if it was told, so was maybe what came after
-  soon();
+  dataplane_.schedule_converge();
 }
 
 void Agent::Impl::on_lease_lost() {

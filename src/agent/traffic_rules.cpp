@@ -26,7 +26,7 @@ Text<32> name_of(const kernel::Ring& change) {
   });
 }
 
-/// Names each obstacle, with the command that mends it.
+/// Reports each finding, with the command that repairs it.
 struct FindingLogger final : kernel::FindingVisitor {
   FindingLogger(Log& to, Net4 net, std::string_view who, ReportedFindings& known, Millis time)
       : log(to), network(net), last_change_by(who), reported(known), now(time) {}
@@ -105,16 +105,16 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
   spec.vni = config.vni;
   spec.network = config.network;
   spec.subnet = subnet;
-  const auto written = kernel_.apply_rules(spec);
+  const auto written = port_.apply_rules(spec);
   if (!written) {
-    if (rules_said_.is_news(written.error())) {
+    if (rules_reported_.is_news(written.error())) {
       log_.error("cannot install the traffic rules", {Field(written.error())});
     }
   } else {
-    rules_said_.clear();
+    rules_reported_.clear();
     const auto table = to_text<40>([&](Writer& out) { out.put("ip ").put(overlay::rule_table(spec.vni)); });
     if (!*written || spec.empty()) {
-      // as it was
+      // Nothing to report.
     } else if (installed_ != spec) {
       log_.info("traffic rules installed",
                 {{"table", table.view()}, {"network", spec.network}, {"subnet", spec.subnet}});
@@ -129,7 +129,7 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
   if (inspect_) {
     inspect_ = false;
     check_forwarding();
-    inspect_firewall(spec, now);
+    inspect_firewall(spec.network, now);
     last_change_ = {};
   }
   if (!written) return written.error();
@@ -137,7 +137,7 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
 }
 
 void TrafficRules::check_forwarding() {
-  const auto on = kernel_.ip_forward();
+  const auto on = sysctl_.ip_forward();
   if (on && *on) {
     forwarding_reported_ = false;
     return;
@@ -150,24 +150,24 @@ void TrafficRules::check_forwarding() {
     }
     return;
   }
-  if (auto set = kernel_.set_ip_forward(); !set) {
-    if (forward_said_.is_news(set.error())) {
+  if (auto set = sysctl_.set_ip_forward(); !set) {
+    if (forward_reported_.is_news(set.error())) {
       log_.warning(kSysctlRefused, {{"path", kernel::kIpForwardPath},
                                     {"value", 1},
                                     {"consequence", "pods behind this node are not reached"},
                                     Field(set.error())});
     }
   } else {
-    forward_said_.clear();
+    forward_reported_.clear();
     log_.info("net.ipv4.ip_forward set to 1");
   }
 }
 
-void TrafficRules::inspect_firewall(const overlay::RuleSpec& spec, Millis now) {
+void TrafficRules::inspect_firewall(Net4 network, Millis now) {
   const auto who = name_of(last_change_);
-  FindingLogger logger(log_, spec.network, who, findings_, now);
+  FindingLogger logger(log_, network, who, findings_, now);
   findings_.begin();
-  const auto done = kernel_.inspect_firewall(spec, logger);
+  const auto done = port_.inspect_firewall(logger);
   findings_.end(static_cast<bool>(done));
   if (done) return;
   log_.debug("firewall not inspected", {Field(done.error())});

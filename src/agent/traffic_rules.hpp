@@ -9,7 +9,7 @@
 #include "flannelette/base/clock.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/say_once.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/config.hpp"
 
 namespace flannelette::agent {
@@ -18,7 +18,7 @@ namespace flannelette::agent {
 /// consequence.
 inline constexpr const char* kSysctlRefused = "a sysctl cannot be set; going on without it";
 
-/// Findings that were reported: each once, and again when it was gone and has come back, but not before
+/// Findings that were reported: each once, and again when it had gone and has come back, but not before
 /// kRepeatAfter.
 class ReportedFindings {
  public:
@@ -30,7 +30,7 @@ class ReportedFindings {
   }
   /// True if it is to be reported.
   bool add(std::uint64_t digest, Millis now);
-  /// What was not added since begin() is gone, if the look was `complete`.
+  /// What was not added since begin() is gone, if the inspection was `complete`.
   void end(bool complete) {
     for (Entry& entry : entries_) entry.present = entry.seen || (entry.present && !complete);
   }
@@ -45,24 +45,25 @@ class ReportedFindings {
   std::array<Entry, kMax> entries_{};
 };
 
-/// This node's traffic rules and ip_forward, kept as they should be, and what of other programs stands in the
-/// way of the overlay's packets: reported, never touched.
+/// Installs and restores this node's traffic rules and ip_forward. Rules of other programs that stop the
+/// overlay's packets are reported, never touched.
 class TrafficRules {
  public:
-  TrafficRules(kernel::Kernel& kernel, Log& log, const Settings& settings)
-      : kernel_(kernel), log_(log), settings_(settings) {}
+  TrafficRules(kernel::RulesPort& rules, kernel::SysctlPort& sysctl, Log& log, const Settings& settings)
+      : port_(rules), sysctl_(sysctl), log_(log), settings_(settings) {}
 
-  /// Who changed nf_tables before the next look.
+  /// Another program changed nf_tables; reported with what the next inspection finds.
   void changed_by(const kernel::Ring& ring) { last_change_ = ring; }
-  /// The next convergence looks at other programs' rules and at ip_forward, too.
+  /// The next convergence inspects other programs' rules and ip_forward, too.
   void inspect_next() { inspect_ = true; }
   Result<void> converge(const overlay::NetworkConfig& config, Net4 subnet, Millis now);
 
  private:
   void check_forwarding();
-  void inspect_firewall(const overlay::RuleSpec& spec, Millis now);
+  void inspect_firewall(Net4 network, Millis now);
 
-  kernel::Kernel& kernel_;
+  kernel::RulesPort& port_;
+  kernel::SysctlPort& sysctl_;
   Log& log_;
   const Settings& settings_;
   bool inspect_ = true;
@@ -70,8 +71,8 @@ class TrafficRules {
   std::optional<overlay::RuleSpec> installed_;
   std::optional<Millis> restored_;  ///< when it was last reported that they had been taken away
   bool forwarding_reported_ = false;
-  SayOnce<> rules_said_;
-  SayOnce<> forward_said_;
+  SayOnce<> rules_reported_;
+  SayOnce<> forward_reported_;
   ReportedFindings findings_;
 };
 

@@ -8,10 +8,10 @@
 
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/ip.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/protected.hpp"
 
-/// Which interface carries the overlay, and what our address is there. A pure choice over what the kernel
+/// Which interface carries the overlay, and what our address is there: a pure function of what the kernel
 /// shows.
 namespace flannelette::agent {
 
@@ -26,17 +26,17 @@ struct Underlay {
   bool operator==(const Underlay&) const = default;
 };
 
-/// What the kernel shows; `links` and `addresses` in its order.
-struct Surroundings {
+/// The network of this host, as the kernel shows it; `links` and `addresses` in its order.
+struct HostNetwork {
   std::span<const kernel::Link> links;
   std::span<const kernel::Address> addresses;
   std::optional<kernel::RouteAnswer> default_route;
   std::optional<kernel::RouteAnswer> reached;  ///< answer for InterfaceSettings::can_reach, if that was asked
-  std::span<const kernel::RouteAnswer> ways{};  ///< the default route, and those to the registry's servers
+  std::span<const kernel::RouteAnswer> routes{};  ///< the default route, and those to the registry's servers
 };
 
-/// What we know of ourselves when we choose.
-struct Known {
+/// What this node knows of itself.
+struct UnderlayHints {
   static constexpr std::size_t kMaxServers = 24;  ///< endpoints, and names that change their address
   std::optional<Ip4> in_use{};                    ///< our address so far: it stays as long as it is there
   Net4 network{};                                 ///< of the overlay; 0.0.0.0/0: not known yet
@@ -54,11 +54,11 @@ struct UnderlayChoice {
   std::optional<kernel::Address> overlap{};
 };
 
-UnderlayChoice choose_underlay(const InterfaceSettings& settings, const Surroundings& here,
-                               const Known& known = {});
+UnderlayChoice choose_underlay(const InterfaceSettings& settings, const HostNetwork& host,
+                               const UnderlayHints& hints = {});
 
 /// Asks the kernel and chooses.
-Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::Kernel& kernel,
-                                     const Known& known);
+Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::Links& kernel,
+                                     const UnderlayHints& hints);
 
 }  // namespace flannelette::agent

@@ -6,10 +6,10 @@
 
 namespace flannelette::agent {
 
-UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Kernel& kernel,
+UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links,
                              const InterfaceSettings& settings, Listener& listener)
     : log_(log),
-      kernel_(kernel),
+      links_(links),
       settings_(settings),
       listener_(listener),
       timer_(loop, Delegate<void()>::to<&UnderlayWatch::check>(this)) {}
@@ -21,16 +21,17 @@ void UnderlayWatch::start(std::optional<Ip4> in_use) {
 
 void UnderlayWatch::add_server(Ip4 address) {
   if (std::ranges::find(servers_, address) != servers_.end()) return;
-  servers_[servers_next_++ % Known::kMaxServers] = address;
+  servers_[servers_next_++ % UnderlayHints::kMaxServers] = address;
   if (found()) check_in(0);
 }
 
 Result<UnderlayChoice> UnderlayWatch::choose() {
-  Known known{.registry = std::span(servers_).first(std::min(servers_next_, Known::kMaxServers))};
-  known.in_use = in_use_;
-  known.network = network_;
-  if (found()) known.subnet = subnet_;
-  return find_underlay(settings_, kernel_, known);
+  UnderlayHints hints{.registry =
+                          std::span(servers_).first(std::min(servers_next_, UnderlayHints::kMaxServers))};
+  hints.in_use = in_use_;
+  hints.network = network_;
+  if (found()) hints.subnet = subnet_;
+  return find_underlay(settings_, links_, hints);
 }
 
 void UnderlayWatch::enter(UnderlayState next) {

@@ -52,7 +52,7 @@ class UnderlayWatch {
     ~Listener() = default;
   };
 
-  UnderlayWatch(io::Loop& loop, Log& log, kernel::Kernel& kernel, const InterfaceSettings& settings,
+  UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links, const InterfaceSettings& settings,
                 Listener& listener);
 
   /// `in_use`: our address before the restart, preferred as long as it is there.
@@ -90,7 +90,7 @@ class UnderlayWatch {
   void report_missing(const char* reason);
 
   Log& log_;
-  kernel::Kernel& kernel_;
+  kernel::Links& links_;
   const InterfaceSettings& settings_;
   Listener& listener_;
   io::Timer timer_;
@@ -103,9 +103,9 @@ class UnderlayWatch {
   std::optional<Ip4> in_use_;
   Net4 network_{};
   std::optional<Net4> subnet_;
-  std::array<Ip4, Known::kMaxServers> servers_{};  ///< 0.0.0.0: none
-  std::size_t servers_next_ = 0;                   ///< the place of the next one
-  const char* missing_reason_ = "";                ///< as reported
+  std::array<Ip4, UnderlayHints::kMaxServers> servers_{};  ///< 0.0.0.0: none
+  std::size_t servers_next_ = 0;                           ///< the place of the next one
+  const char* missing_reason_ = "";                        ///< as reported
   bool overlap_reported_ = false;
   SayOnce<> failure_reported_;  ///< the interfaces could not be listed
 };

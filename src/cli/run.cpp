@@ -15,6 +15,7 @@
 #include "flannelette/base/random.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/net_stream.hpp"
+#include "flannelette/kernel/monitor.hpp"
 #include "flannelette/kernel/netlink_kernel.hpp"
 #include "flannelette/registry/etcd.hpp"
 
@@ -102,9 +103,12 @@ int run(const RunSettings& settings, LogSink& sink) {
     return kExitFailure;
   }
 
-  kernel::NetlinkKernel kernel(loop, files);
+  kernel::NetlinkKernel kernel(files);
+  kernel::Monitor monitor(loop, kernel);
   using Nexthops = kernel::NetlinkKernel::Nexthops;
-  if (auto opened = kernel.open(settings.nexthop_objects ? Nexthops::kAuto : Nexthops::kOff); !opened) {
+  auto opened = kernel.open(settings.nexthop_objects ? Nexthops::kAuto : Nexthops::kOff);
+  if (opened) opened = monitor.open();
+  if (!opened) {
     log.error("cannot talk to the kernel (CAP_NET_ADMIN is needed)", {Field(opened.error())});
     return kExitFailure;
   }
@@ -124,8 +128,14 @@ int run(const RunSettings& settings, LogSink& sink) {
   registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
 
   Notifier notifier(loop, log);
-  agent::Agent agent({loop, log, kernel, etcd, files, random,
-                      Delegate<void()>::to<&Notifier::ready>(&notifier), max_leases()},
+  agent::Agent agent({loop,
+                      log,
+                      {kernel, kernel, kernel, kernel, kernel, monitor},
+                      etcd,
+                      files,
+                      random,
+                      Delegate<void()>::to<&Notifier::ready>(&notifier),
+                      max_leases()},
                      settings.agent);
   log.info("flannelette " FLANNELETTE_VERSION " starts");
   agent.start();

@@ -56,7 +56,6 @@ std::optional<FoundAddress> read_address(const nlmsghdr& message) {
   const Ip4 peer = attributes.ip4(IFA_ADDRESS, Ip4{});
   address.net = {attributes.ip4(IFA_LOCAL, peer), header->ifa_prefixlen};
   const std::uint32_t flags = attributes.u32(IFA_FLAGS, header->ifa_flags);
-  address.permanent = (flags & IFA_F_PERMANENT) != 0;
   address.secondary = (flags & IFA_F_SECONDARY) != 0;
   address.deprecated = (flags & IFA_F_DEPRECATED) != 0;
   address.link_scope = header->ifa_scope >= RT_SCOPE_LINK;

@@ -2,10 +2,9 @@
 // IPv4 addresses of links.
 #pragma once
 
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "netlink.hpp"
 
-/// IPv4 addresses of links.
 namespace flannelette::kernel {
 
 /// An IPv4 address and its peer's, which is the same unless the link is point-to-point.
@@ -18,7 +17,7 @@ std::optional<FoundAddress> read_address(const nlmsghdr& message);
 
 /// `index` 0: of all links.
 Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor);
-/// See Kernel.
+/// See DevicePort.
 Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network);
 
 }  // namespace flannelette::kernel

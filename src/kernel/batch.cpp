@@ -80,7 +80,7 @@ void Batch::begin(const Place& place) {
   state_ = {};
 }
 
-void Batch::queue(const Change& change) {
+void Batch::change(const Change& change) {
   if (!state_) return;
   ++queued_;
   first_request_[count_] = static_cast<std::uint16_t>(requests_);

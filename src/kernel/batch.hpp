@@ -15,7 +15,7 @@ struct MainRoute;
 /// A route and its nexthop object are made with NLM_F_EXCL: NLM_F_REPLACE would replace the first route to
 /// that destination and metric, or the object with that id, even if another program made it for another
 /// device. Only for what is refused the kernel is asked what is there, and what is ours is replaced.
-class Batch {
+class Batch final : public EntryBatch {
  public:
   /// Requests in one sendmsg. Were all of them refused, the answers (about 768 bytes each as the kernel
   /// counts them) would still fit the default receive queue of 208 KiB.
@@ -25,8 +25,8 @@ class Batch {
 
   void begin(const Place& place);
   /// After an error of the socket nothing is sent any more; finish() returns it.
-  void queue(const overlay::Change& change);
-  Result<BatchReport> finish();
+  void change(const overlay::Change& change) override;
+  Result<BatchReport> finish() override;
 
  private:
   class Refusals;

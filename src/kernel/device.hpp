@@ -2,10 +2,10 @@
 // The VXLAN device.
 #pragma once
 
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "netlink.hpp"
 
-/// The VXLAN device. See Kernel for what each does.
+/// See DevicePort for what each does.
 namespace flannelette::kernel {
 
 /// Of IFLA_INFO_KIND.

@@ -2,7 +2,7 @@
 // Neighbours, FDB entries, routes and nexthop objects of our device.
 #pragma once
 
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "netlink.hpp"
 #include "nexthop.hpp"
 
@@ -19,7 +19,7 @@ struct Place {
   std::uint32_t object_for(Net4 subnet) const { return use == NexthopUse::kMake ? ids.of(subnet.base) : 0; }
 };
 
-/// See Kernel::dump_entries.
+/// See EntryPort::dump_entries.
 Result<void> dump_entries(Netlink& netlink, const Place& place, EntryVisitor& visitor);
 
 /// Largest request that put_change() or put_nexthop() makes.

@@ -3,12 +3,12 @@
 #pragma once
 
 #include "flannelette/base/files.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "netlink.hpp"
 
 namespace flannelette::kernel {
 
-/// See Kernel::inspect_firewall. `netlink` is a NETLINK_NETFILTER socket.
+/// See RulesPort::inspect_firewall. `netlink` is a NETLINK_NETFILTER socket.
 Result<void> inspect_firewall(Netlink& netlink, Files& files, FindingVisitor& visitor);
 
 }  // namespace flannelette::kernel

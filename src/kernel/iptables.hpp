@@ -3,7 +3,7 @@
 #pragma once
 
 #include "flannelette/base/files.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 
 namespace flannelette::kernel {
 

@@ -23,7 +23,6 @@ Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
     if (!link.name.assign(attributes.text(IFLA_IFNAME))) return;
     link.mtu = attributes.u32(IFLA_MTU, 0);
     link.up = (header->ifi_flags & IFF_UP) != 0;
-    link.running = (header->ifi_flags & IFF_RUNNING) != 0;
     link.loopback = (header->ifi_flags & IFF_LOOPBACK) != 0;
     visitor.link(link);
   });

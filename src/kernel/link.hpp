@@ -2,10 +2,10 @@
 // Links and routes of the machine.
 #pragma once
 
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "netlink.hpp"
 
-/// Reading links and routes of the whole machine: what NetlinkKernel's looking around is made of.
+/// See Links for what each does.
 namespace flannelette::kernel {
 
 Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor);

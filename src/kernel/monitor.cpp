@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sockets of notifications: what they say, and when the doorbell rings.
-#include "monitor.hpp"
+#include "flannelette/kernel/monitor.hpp"
 
 #include <linux/filter.h>
 #include <linux/if.h>
@@ -61,19 +61,47 @@ bool drain(const Socket& socket, Netlink::Visit visit) {
 
 }  // namespace
 
-Result<void> Monitor::open() {
+struct Monitor::Impl {
+  Impl(io::Loop& loop, const NetlinkKernel& own_kernel)
+      : own(own_kernel),
+        links_source(loop, io::Source::Handler::to<&Impl::on_links>(this)),
+        rules_source(loop, io::Source::Handler::to<&Impl::on_rules>(this)) {}
+
+  Result<void> open();
+  void open_rules();
+  void on_links(std::uint32_t events);
+  void on_rules(std::uint32_t events);
+  void ring_if_caused(const Ring& ring) const {
+    if (ring.causes != 0 && doorbell) doorbell(ring);
+  }
+
+  const NetlinkKernel& own;
+  Socket links;
+  Socket rules;
+  io::Source links_source;  ///< after the sockets: unregistered before they are closed
+  io::Source rules_source;
+  Delegate<void(const Ring&)> doorbell;
+  std::uint32_t times_down = 0;
+};
+
+Monitor::Monitor(io::Loop& loop, const NetlinkKernel& own) : impl_(new Impl(loop, own)) {}
+Monitor::~Monitor() = default;
+Result<void> Monitor::open() { return impl_->open(); }
+void Monitor::set_doorbell(Delegate<void(const Ring&)> doorbell) { impl_->doorbell = doorbell; }
+std::uint32_t Monitor::times_down() const { return impl_->times_down; }
+
+Result<void> Monitor::Impl::open() {
   Result<Socket> opened = open_socket(NETLINK_ROUTE, SOCK_NONBLOCK, RTMGRP_LINK | RTMGRP_IPV4_IFADDR);
   if (!opened) return opened.error();
-  links_source_.unwatch();
-  links_ = std::move(*opened);
+  links_source.unwatch();
+  links = std::move(*opened);
   open_rules();
-  return links_source_.watch(mnl_socket_get_fd(links_.get()), EPOLLIN);
+  return links_source.watch(mnl_socket_get_fd(links.get()), EPOLLIN);
 }
 
 /// Best effort: without it, the audit inspects the rules.
-void Monitor::open_rules() {
-  // A transaction of thousands of rules is announced rule by rule, and its end once: that alone shall wake
-  // us.
+void Monitor::Impl::open_rules() {
+  // A transaction of thousands of rules is announced rule by rule, and its end once: only that shall wake us.
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(nft::type(NFT_MSG_NEWGEN)), 0, 1),
@@ -85,34 +113,39 @@ void Monitor::open_rules() {
   if (!opened) return;
   const int fd = mnl_socket_get_fd(opened->get());
   if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) return;
-  rules_source_.unwatch();
-  rules_ = std::move(*opened);
-  (void)rules_source_.watch(fd, EPOLLIN);
+  rules_source.unwatch();
+  rules = std::move(*opened);
+  (void)rules_source.watch(fd, EPOLLIN);
 }
 
-void Monitor::on_links(std::uint32_t) {
-  bool rings = false;
-  const bool lost = drain(links_, [&](const nlmsghdr& message) {
-    rings = rings || !is_scan(message);
-    if (vxlan_went_down(message)) ++times_down_;
-  });
-  if (lost) ++times_down_;
-  if ((rings || lost) && doorbell_) doorbell_({});
-}
-
-void Monitor::on_rules(std::uint32_t) {
+void Monitor::Impl::on_links(std::uint32_t) {
   Ring ring;
-  ring.cause = Ring::Cause::kRules;
-  bool rings = false;
-  const bool lost = drain(rules_, [&](const nlmsghdr& message) {
-    if (message.nlmsg_type != nft::type(NFT_MSG_NEWGEN) || message.nlmsg_pid == own_.port()) return;
+  const bool lost = drain(links, [&](const nlmsghdr& message) {
+    const bool of_address = message.nlmsg_type == RTM_NEWADDR || message.nlmsg_type == RTM_DELADDR;
+    if (!is_scan(message)) ring.add(of_address ? Cause::kAddresses : Cause::kLinks);
+    if (vxlan_went_down(message)) ++times_down;
+  });
+  if (lost) {
+    ++times_down;
+    for (const Cause cause : {Cause::kLinks, Cause::kAddresses, Cause::kLost}) ring.add(cause);
+  }
+  ring_if_caused(ring);
+}
+
+void Monitor::Impl::on_rules(std::uint32_t) {
+  Ring ring;
+  const bool lost = drain(rules, [&](const nlmsghdr& message) {
+    if (message.nlmsg_type != nft::type(NFT_MSG_NEWGEN) || message.nlmsg_pid == own.nftables_port()) return;
     const auto attributes = attributes_of<nfgenmsg>(message);
     ring.program = attributes.text(NFTA_GEN_PROC_NAME);
     ring.pid = attributes.be32(NFTA_GEN_PROC_PID).value_or(0);
-    rings = true;
+    ring.add(Cause::kRules);
   });
-  if (lost) ring.program.clear();
-  if ((rings || lost) && doorbell_) doorbell_(ring);
+  if (lost) {
+    ring.program.clear();
+    for (const Cause cause : {Cause::kRules, Cause::kLost}) ring.add(cause);
+  }
+  ring_if_caused(ring);
 }
 
 }  // namespace flannelette::kernel

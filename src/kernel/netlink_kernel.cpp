@@ -10,14 +10,13 @@
 #include "entries.hpp"
 #include "firewall.hpp"
 #include "link.hpp"
-#include "monitor.hpp"
 #include "rules.hpp"
 #include "sysctl.hpp"
 
 namespace flannelette::kernel {
 
 struct NetlinkKernel::Impl {
-  Impl(io::Loop& loop, Files& the_files) : files(the_files), monitor(loop, netfilter) {}
+  explicit Impl(Files& the_files) : files(the_files) {}
 
   Files& files;
   alignas(8) Netlink::Buffer out;
@@ -26,10 +25,9 @@ struct NetlinkKernel::Impl {
   Netlink netfilter{NETLINK_NETFILTER, out, in};  ///< opened when first needed: many kernels have none
   NexthopUse nexthops = NexthopUse::kNone;
   Batch batch{route};
-  Monitor monitor;
 };
 
-NetlinkKernel::NetlinkKernel(io::Loop& loop, Files& files) : impl_(new Impl(loop, files)) {}
+NetlinkKernel::NetlinkKernel(Files& files) : impl_(new Impl(files)) {}
 NetlinkKernel::~NetlinkKernel() = default;
 
 Result<void> NetlinkKernel::open(Nexthops nexthops) {
@@ -37,8 +35,9 @@ Result<void> NetlinkKernel::open(Nexthops nexthops) {
   auto has = has_nexthops(impl_->route);
   if (!has) return has.error();
   if (*has) impl_->nexthops = nexthops == Nexthops::kOff ? NexthopUse::kRemove : NexthopUse::kMake;
-  return impl_->monitor.open();
+  return {};
 }
+std::uint32_t NetlinkKernel::nftables_port() const { return impl_->netfilter.port(); }
 
 Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) {
   return kernel::dump_links(impl_->route, visitor);
@@ -71,28 +70,22 @@ Result<void> NetlinkKernel::set_device_address(int index, Ip4 address, Net4 netw
 Result<void> NetlinkKernel::dump_entries(int index, Net4 network, EntryVisitor& visitor) {
   return kernel::dump_entries(impl_->route, {index, NexthopIds(network), impl_->nexthops}, visitor);
 }
-void NetlinkKernel::begin(int index, Net4 network) {
+EntryBatch& NetlinkKernel::begin(int index, Net4 network) {
   impl_->batch.begin({index, NexthopIds(network), impl_->nexthops});
+  return impl_->batch;
 }
-void NetlinkKernel::queue(const overlay::Change& change) { impl_->batch.queue(change); }
-Result<BatchReport> NetlinkKernel::finish() { return impl_->batch.finish(); }
 
 Result<bool> NetlinkKernel::apply_rules(const overlay::RuleSpec& spec) {
   return kernel::apply_rules(impl_->netfilter, spec);
 }
-Result<void> NetlinkKernel::inspect_firewall(const overlay::RuleSpec&, FindingVisitor& visitor) {
+Result<void> NetlinkKernel::inspect_firewall(FindingVisitor& visitor) {
   return kernel::inspect_firewall(impl_->netfilter, impl_->files, visitor);
 }
 
 Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
 Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }
-Result<void> NetlinkKernel::disable_accept_ra(std::string_view name) {
-  return kernel::disable_accept_ra(impl_->files, name);
+Result<void> NetlinkKernel::disable_accept_ra(std::string_view device) {
+  return kernel::disable_accept_ra(impl_->files, device);
 }
-
-void NetlinkKernel::set_doorbell(Delegate<void(const Ring&)> doorbell) {
-  impl_->monitor.set_doorbell(doorbell);
-}
-std::uint32_t NetlinkKernel::times_down() const { return impl_->monitor.times_down(); }
 
 }  // namespace flannelette::kernel

@@ -7,7 +7,7 @@
 
 namespace flannelette::kernel {
 
-/// See Kernel::apply_rules. `netlink` is a NETLINK_NETFILTER socket.
+/// See RulesPort::apply_rules. `netlink` is a NETLINK_NETFILTER socket.
 Result<bool> apply_rules(Netlink& netlink, const overlay::RuleSpec& spec);
 
 }  // namespace flannelette::kernel

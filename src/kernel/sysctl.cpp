@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 
 namespace flannelette::kernel {
 namespace {
@@ -38,12 +38,12 @@ Result<void> set_ip_forward(Files& files) {
   return files.write_in_place(kIpForwardPath, "1\n");
 }
 
-Result<void> disable_accept_ra(Files& files, std::string_view name) {
-  // The name becomes part of a path; a link cannot have these names either.
-  if (name.empty() || name == "." || name == ".." || name.find('/') != name.npos) {
+Result<void> disable_accept_ra(Files& files, std::string_view device) {
+  // The name becomes part of a path; no link can have these names.
+  if (device.empty() || device == "." || device == ".." || device.find('/') != device.npos) {
     return Error{Code::kInvalid, 0, "interface name"};
   }
-  const auto path = accept_ra_path(name);
+  const auto path = accept_ra_path(device);
   auto value = read_value(files, path);
   if (!value) return value.error();
   if (!*value || (*value)->view() == "0") return {};

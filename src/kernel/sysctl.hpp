@@ -6,12 +6,12 @@
 
 #include "flannelette/base/files.hpp"
 
-/// The few sysctls that we read or set, through procfs. Written only if they differ.
+/// Through procfs. Written only if they differ.
 namespace flannelette::kernel {
 
 Result<bool> ip_forward(Files& files);
 Result<void> set_ip_forward(Files& files);
-/// See Kernel::disable_accept_ra.
-Result<void> disable_accept_ra(Files& files, std::string_view name);
+/// See SysctlPort::disable_accept_ra.
+Result<void> disable_accept_ra(Files& files, std::string_view device);
 
 }  // namespace flannelette::kernel

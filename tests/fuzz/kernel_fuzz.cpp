@@ -22,7 +22,7 @@
 #include <utility>
 
 #include "flannelette/base/clock.hpp"
-#include "flannelette/kernel/netlink_kernel.hpp"
+#include "flannelette/kernel/monitor.hpp"
 
 using namespace flannelette;
 using namespace flannelette::kernel;
@@ -223,10 +223,10 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
     case 8: (void)kernel.set_device_address(kIndex, rules.subnet.base, kNetwork); break;
     case 9: (void)kernel.dump_entries(kIndex, kNetwork, checks); break;
     case 10: {
-      kernel.begin(kIndex, kNetwork);
+      EntryBatch& batch = kernel.begin(kIndex, kNetwork);
       const std::size_t count = peer.byte();
-      for (std::size_t i = 0; i < count; ++i) kernel.queue(change_of(peer.byte()));
-      const auto report = kernel.finish();
+      for (std::size_t i = 0; i < count; ++i) batch.change(change_of(peer.byte()));
+      const auto report = batch.finish();
       must(!report ||
            (report->done + report->failed <= count && (report->failed == 0) == !report->first.context[0]));
       break;
@@ -236,7 +236,7 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
       rules.forward = (what & 0x80) != 0;
       (void)kernel.apply_rules(rules);
       break;
-    case 12: (void)kernel.inspect_firewall(rules, checks); break;
+    case 12: (void)kernel.inspect_firewall(checks); break;
     case 13: (void)loop.step(0); break;  // notifications
   }
 }
@@ -249,8 +249,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   StoppedClock clock;
   ProcFiles files;
   io::Loop loop(clock);
-  NetlinkKernel kernel(loop, files);
-  if (kernel.open()) {
+  NetlinkKernel kernel(files);
+  Monitor monitor(loop, kernel);
+  if (kernel.open() && monitor.open()) {
     while (!peer.input.empty()) ask(kernel, loop);
   }
   peer.unpoison();

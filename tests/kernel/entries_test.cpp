@@ -287,14 +287,14 @@ TEST_SUITE("kernel/entries") {
         return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
       };
       const auto each = [&](auto&& kinds) {
-        n.kernel.begin(index, kNetwork);
+        kernel::EntryBatch& batch = n.kernel.begin(index, kNetwork);
         for (Kind kind : kinds) {
           for (std::uint32_t i = 0; i < kPeers; ++i) {
             Mac m{{2, 1, 0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
-            n.kernel.queue(change(kind, {{0x0a000000 + (i << 8)}, 24}, m, {0xc0a80000 + i}));
+            batch.change(change(kind, {{0x0a000000 + (i << 8)}, 24}, m, {0xc0a80000 + i}));
           }
         }
-        const auto report = n.kernel.finish();
+        const auto report = batch.finish();
         REQUIRE(report);
         CHECK(report->failed == 0);
         CHECK(report->done == 3 * kPeers);
@@ -317,13 +317,8 @@ TEST_SUITE("kernel/entries") {
   }
 
   TEST_CASE(
-      "a peer among ten thousand that comes back with another address or MAC costs no look at the others") {
+      "a peer among ten thousand that comes back with another address or MAC costs no dump of the others") {
     REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
-    struct Queue final : overlay::ChangeSink {
-      explicit Queue(kernel::Kernel& to) : kernel(to) {}
-      void change(const overlay::Change& change) override { kernel.queue(change); }
-      kernel::Kernel& kernel;
-    };
     using std::chrono::steady_clock;
     using Microseconds = std::chrono::microseconds;
     constexpr std::uint32_t kPeers = 10'000;
@@ -353,17 +348,15 @@ TEST_SUITE("kernel/entries") {
         REQUIRE(table.upsert(record) == overlay::Ignored::kNo);
       };
       const auto write = [&] {
-        n.kernel.begin(index, kNetwork);
-        Queue queue(n.kernel);
-        plan.plan(queue);
-        const auto report = n.kernel.finish();
+        kernel::EntryBatch& batch = n.kernel.begin(index, kNetwork);
+        plan.plan(batch);
+        const auto report = batch.finish();
         REQUIRE(report);
         CHECK(report->failed == 0);
         plan.commit();
       };
       plan.begin_audit();
-      Queue queue(n.kernel);
-      plan.finish_audit(queue);
+      plan.finish_audit(n.kernel.begin(index, kNetwork));
       plan.commit();
       for (std::uint32_t i = 0; i < kPeers; ++i) put(i, 0);
       write();

@@ -19,7 +19,7 @@ struct Findings final : kernel::FindingVisitor {
 
 Findings inspect(KernelNode& n) {
   Findings found;
-  const auto inspected = n.kernel.inspect_firewall({}, found);
+  const auto inspected = n.kernel.inspect_firewall(found);
   REQUIRE_MESSAGE(inspected, inspected.error().context, " errno ", inspected.error().sys_errno);
   return found;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real Kernel in a network namespace of its own, and collectors for what it visits.
+// The real kernel in a network namespace of its own, and collectors for what it visits.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "flannelette/base/clock.hpp"
-#include "flannelette/kernel/netlink_kernel.hpp"
+#include "flannelette/kernel/monitor.hpp"
 #include "support/means.hpp"
 #include "support/netns.hpp"
 #include "support/process.hpp"
@@ -21,6 +21,7 @@ struct KernelNode {
   using Nexthops = kernel::NetlinkKernel::Nexthops;
   explicit KernelNode(const std::string& name, Nexthops nexthops = Nexthops::kAuto) : node(name), here(name) {
     REQUIRE(kernel.open(nexthops));
+    REQUIRE(monitor.open());
   }
 
   Node node;
@@ -28,7 +29,8 @@ struct KernelNode {
   SystemClock clock;
   SystemFiles files;
   io::Loop loop{clock};
-  kernel::NetlinkKernel kernel{loop, files};
+  kernel::NetlinkKernel kernel{files};
+  kernel::Monitor monitor{loop, kernel};
 };
 
 inline constexpr Net4 kNetwork{{0x0a000000}, 8};
@@ -108,9 +110,9 @@ inline overlay::Change change(Kind kind, Net4 subnet, Mac mac, Ip4 remote) {
 }
 
 inline kernel::BatchReport apply(KernelNode& n, int index, const std::vector<overlay::Change>& changes) {
-  n.kernel.begin(index, kNetwork);
-  for (const auto& c : changes) n.kernel.queue(c);
-  auto report = n.kernel.finish();
+  kernel::EntryBatch& batch = n.kernel.begin(index, kNetwork);
+  for (const auto& c : changes) batch.change(c);
+  auto report = batch.finish();
   REQUIRE(report);
   return *report;
 }

@@ -44,13 +44,17 @@ TEST_SUITE("kernel/monitor") {
     REQUIRE_MEANS(namespaces(), program("ip"));
     KernelNode n("kmon1");
     Bell bell;
-    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
+    n.monitor.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
     ip("link add eth0 type bridge");
     CHECK(rang(n, bell));
     ip("link set eth0 up");
     CHECK(rang(n, bell));
+    CHECK(bell.last.has(kernel::Cause::kLinks));
+    CHECK_FALSE(bell.last.has(kernel::Cause::kAddresses));
+    drain(n);
     ip("address add 192.0.2.1/24 dev eth0");
     CHECK(rang(n, bell));
+    CHECK(bell.last.has(kernel::Cause::kAddresses));
     ip("address delete 192.0.2.1/24 dev eth0");
     CHECK(rang(n, bell));
     drain(n);
@@ -67,7 +71,7 @@ TEST_SUITE("kernel/monitor") {
     REQUIRE_MEANS(namespaces(), program("ip"));
     KernelNode n("kmon2");
     Bell bell;
-    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
+    n.monitor.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
     ip("link add eth0 type bridge");
     std::string batch;
     for (int i = 0; i < 3000; ++i) {
@@ -77,6 +81,9 @@ TEST_SUITE("kernel/monitor") {
     must_run({.args = {"sh", "-c", "printf '" + batch + "' | ip -batch -"}}, 30s);
     REQUIRE(n.loop.step(0));
     CHECK(bell.rings == 1);  // one ring a wake-up
+    for (const auto cause : {kernel::Cause::kLinks, kernel::Cause::kAddresses, kernel::Cause::kLost})
+      CHECK(bell.last.has(cause));
+    CHECK(n.monitor.times_down() == 1);  // as far as anybody can tell
     drain(n);
     ip("link set eth0 up");
     CHECK(rang(n, bell));
@@ -97,7 +104,7 @@ TEST_SUITE("kernel/monitor of rules") {
     REQUIRE_MEANS(namespaces(), program("nft"));
     KernelNode n("kmon4");
     Bell bell;
-    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
+    n.monitor.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
     REQUIRE(n.kernel.apply_rules(masquerade()));
     REQUIRE(n.loop.step(50));
     CHECK(bell.rings == 0);
@@ -110,7 +117,7 @@ TEST_SUITE("kernel/monitor of rules") {
     output_of("nft -f " + dir.file("rules"));
     REQUIRE(rang(n, bell));
     CHECK(bell.rings == 1);
-    CHECK(bell.last.cause == kernel::Ring::Cause::kRules);
+    CHECK(bell.last.causes == static_cast<std::uint8_t>(kernel::Cause::kRules));
     CHECK(bell.last.program.view() == "nft");
     CHECK(bell.last.pid != 0);
     drain(n);
@@ -126,10 +133,10 @@ TEST_SUITE("kernel/monitor of rules") {
     REQUIRE_MEANS(namespaces(), program("nft"));
     KernelNode n("kmon5");
     Bell bell;
-    n.kernel.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
+    n.monitor.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Bell::ring>(&bell));
     must_run({.args = {"sh", "-c", "for i in $(seq 400); do echo add table ip t$i; done | nft -i"}}, 30s);
     CHECK(rang(n, bell));
-    CHECK(bell.last.cause == kernel::Ring::Cause::kRules);
+    CHECK(bell.last.has(kernel::Cause::kRules));
   }
 }
 
@@ -139,15 +146,15 @@ TEST_SUITE("kernel/device") {
     KernelNode n("kmon3");
     const int index = make_device(n);
     drain(n);
-    CHECK(n.kernel.times_down() == 0);  // that it was down before it was set up does not count
+    CHECK(n.monitor.times_down() == 0);  // that it was down before it was set up does not count
     ip("link set flannel.1 down");
     ip("link set flannel.1 up");
     drain(n);
     auto found = n.kernel.find_device("flannel.1");
     REQUIRE((found && *found));
     CHECK((*found)->up);
-    CHECK(n.kernel.times_down() == 1);
-    CHECK(n.kernel.times_down() == 1);
+    CHECK(n.monitor.times_down() == 1);
+    CHECK(n.monitor.times_down() == 1);
     ip("link set flannel.1 mtu 1400");
     ip("link set flannel.1 address 02:00:00:00:00:77");
     ip("link add pod type bridge");
@@ -155,11 +162,11 @@ TEST_SUITE("kernel/device") {
     ip("link set pod down");
     ip("link delete pod");
     drain(n);
-    CHECK(n.kernel.times_down() == 1);
+    CHECK(n.monitor.times_down() == 1);
     REQUIRE(n.kernel.delete_device(index));
     make_device(n);
     drain(n);
-    CHECK(n.kernel.times_down() == 2);
+    CHECK(n.monitor.times_down() == 2);
   }
 }
 
@@ -190,7 +197,7 @@ TEST_SUITE("kernel/sysctl") {
       SystemFiles real;
       int writes = 0;
     } files;
-    kernel::NetlinkKernel k(n.loop, files);
+    kernel::NetlinkKernel k(files);
     output_of("sysctl -qw net.ipv4.ip_forward=0");
     CHECK_FALSE(*k.ip_forward());
     REQUIRE(k.set_ip_forward());

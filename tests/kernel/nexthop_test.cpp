@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes through nexthop objects: what others do to the objects, and the way from one form to the other.
+// Routes through nexthop objects: what others do to the objects, and how one form is changed into the other.
 #include "kernel/nexthop.hpp"
 #include "kernel/kernel_node.hpp"
 
@@ -23,7 +23,7 @@ bool leads_right(const Entries& found) {
 
 /// The same machine after the agent's restart with another setting.
 struct Later {
-  Later(KernelNode& node, Nexthops form) : kernel(node.loop, node.files) { REQUIRE(kernel.open(form)); }
+  Later(KernelNode& node, Nexthops form) : kernel(node.files) { REQUIRE(kernel.open(form)); }
   kernel::NetlinkKernel kernel;
 };
 
@@ -155,16 +155,16 @@ TEST_SUITE("kernel/nexthop") {
     Entries found;
     REQUIRE(later.kernel.dump_entries(index, kNetwork, found));
     CHECK(leads_right(found));
-    later.kernel.begin(index, kNetwork);
+    kernel::EntryBatch& batch = later.kernel.begin(index, kNetwork);
     for (const auto& c : upserts(net4("10.42.6.0/24"), mac("02:00:00:00:00:06"), ip4("192.0.2.6"))) {
-      later.kernel.queue(c);
+      batch.change(c);
     }
-    REQUIRE(later.kernel.finish());
+    REQUIRE(batch.finish());
     CHECK(ip("route show 10.42.5.0/24") == before);
     CHECK(has(ip("route show 10.42.6.0/24"), "nhid"));
     later.kernel.begin(index, kNetwork);  // a plain one goes, too
-    for (const auto& c : deletions(kPeer, kMac, kRemote)) later.kernel.queue(c);
-    const auto report = later.kernel.finish();
+    for (const auto& c : deletions(kPeer, kMac, kRemote)) batch.change(c);
+    const auto report = batch.finish();
     REQUIRE(report);
     CHECK(report->failed == 0);
     CHECK(ip("route show 10.42.5.0/24").empty());
@@ -187,9 +187,9 @@ TEST_SUITE("kernel/nexthop") {
     REQUIRE(later.kernel.dump_entries(index, kNetwork, found));
     CHECK(found.routes.size() == 500);
     CHECK(std::none_of(found.routes.begin(), found.routes.end(), [](const auto& r) { return r.onlink; }));
-    later.kernel.begin(index, kNetwork);
-    for (const auto& c : changes) later.kernel.queue(c);
-    const auto report = later.kernel.finish();
+    kernel::EntryBatch& batch = later.kernel.begin(index, kNetwork);
+    for (const auto& c : changes) batch.change(c);
+    const auto report = batch.finish();
     REQUIRE(report);
     CHECK(report->failed == 0);
     CHECK(ip("nexthop show").empty());

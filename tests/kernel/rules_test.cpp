@@ -53,7 +53,7 @@ TEST_SUITE("kernel/rules") {
     const std::string handles = output_of("nft -a list ruleset");
     CHECK_FALSE(applied(n, rule_spec()));
     CHECK(output_of("nft -a list ruleset") == handles);  // a table made anew has new handles
-    kernel::NetlinkKernel later(n.loop, n.files);
+    kernel::NetlinkKernel later(n.files);
     REQUIRE(later.open());
     CHECK_FALSE(*later.apply_rules(rule_spec()));
   }
@@ -135,7 +135,7 @@ TEST_SUITE("kernel/rules") {
       "two overlays on one host, told apart by their VNI, have a table each and leave the other's alone") {
     REQUIRE_MEANS(namespaces(), program("nft"));
     KernelNode n("krul6");
-    kernel::NetlinkKernel second(n.loop, n.files);
+    kernel::NetlinkKernel second(n.files);
     REQUIRE(second.open());
     auto other = rule_spec();
     other.vni = 2;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What happens to the machine: addresses, the device, a kernel that says no. And what a quiet day costs.
+#include "agent/dataplane.hpp"
 #include "agent/memory.hpp"
 #include "sim/world.hpp"
 
@@ -10,7 +11,7 @@ namespace {
 
 using Call = FakeKernel::Call;
 constexpr Millis kHour = 3'600'000;
-constexpr Millis kAudit = agent::Agent::kAuditEvery + 1'000;
+constexpr Millis kAudit = agent::Dataplane::kAuditEvery + 1'000;
 
 /// Two nodes that know each other, at rest.
 struct Pair {
@@ -110,7 +111,7 @@ TEST_SUITE("agent/dataplane") {
     const std::string ours = p.node.subnet_env(), theirs = "# docker\nDOCKER_OPT_MTU=\"--mtu=1450\"\n";
     p.node.files.all[SimNode::kSubnetFile] = theirs + ours;
     const int writes = p.node.files.writes;
-    p.world.advance(2 * agent::Agent::kAuditEvery + 1'000);
+    p.world.advance(2 * agent::Dataplane::kAuditEvery + 1'000);
     CHECK(p.node.subnet_env() == theirs + ours);
     CHECK(p.node.files.writes == writes);
     p.node.kernel.set_mtu(SimNode::kNic, 1400);

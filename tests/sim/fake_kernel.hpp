@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Kernel that keeps its tables in memory, with the side effects of the real one:
+// All ports of the kernel, with tables in memory and the side effects of the real one:
 //   - a new MAC flushes the device's neighbours, FDB and routes stay;
 //   - down flushes neighbours and routes, FDB and addresses stay, and is counted when the loop reads of it; a
 //   route on a device that is down is refused;
@@ -21,11 +21,17 @@
 #include <vector>
 
 #include "flannelette/io/loop.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 
 namespace flannelette::tests {
 
-class FakeKernel final : public kernel::Kernel {
+class FakeKernel final : public kernel::Links,
+                         public kernel::DevicePort,
+                         public kernel::EntryPort,
+                         public kernel::EntryBatch,
+                         public kernel::RulesPort,
+                         public kernel::SysctlPort,
+                         public kernel::Notifications {
  public:
   enum class Call {
     kDumpLinks,
@@ -59,9 +65,9 @@ class FakeKernel final : public kernel::Kernel {
   };
 
   explicit FakeKernel(io::Loop& loop)
-      : bell_(loop, Delegate<void()>::to<&FakeKernel::ring>(this)),
+      : bell_(loop, Delegate<void()>::to<&FakeKernel::ring_for_links>(this)),
         rules_bell_(loop, Delegate<void()>::to<&FakeKernel::ring_for_rules>(this)) {
-    links.push_back({.index = 1, .name = "lo", .mtu = 65536, .up = true, .running = true, .loopback = true});
+    links.push_back({.index = 1, .name = "lo", .mtu = 65536, .up = true, .loopback = true});
   }
 
   // -- the tables: tests set and read them; what others do to the machine is below --
@@ -88,7 +94,7 @@ class FakeKernel final : public kernel::Kernel {
     changes.clear();
   }
 
-  // -- trouble --
+  // -- failures --
   /// The next `times` calls of this kind fail; negative: all until heal().
   void fail(Call call, Error error, int times = 1) { faults_[call] = {error, times}; }
   void heal() { faults_.clear(); }
@@ -99,8 +105,8 @@ class FakeKernel final : public kernel::Kernel {
   /// A NIC with one address, up; the first one has the default route.
   int add_nic(std::string_view name, Net4 address, std::uint32_t mtu = 1500) {
     const int index = next_index_++;
-    links.push_back({.index = index, .name = name, .mtu = mtu, .up = true, .running = true});
-    addresses.push_back({.link_index = index, .net = address, .permanent = true});
+    links.push_back({.index = index, .name = name, .mtu = mtu, .up = true});
+    addresses.push_back({.link_index = index, .net = address});
     if (!default_link) default_link = index;
     changed();
     return index;
@@ -117,7 +123,7 @@ class FakeKernel final : public kernel::Kernel {
     changed();
   }
   void set_up(int index, bool up) {
-    if (kernel::Link* link = find(links, index)) link->up = link->running = up;
+    if (kernel::Link* link = find(links, index)) link->up = up;
     if (overlay::Device* device = find(devices, index)) device->up = up;
     if (!up) {
       std::erase_if(neighbours, [&](const auto& n) { return n.first.first == index; });
@@ -143,17 +149,13 @@ class FakeKernel final : public kernel::Kernel {
   }
   void replace_address(int index, Net4 address) {
     std::erase_if(addresses, [&](const auto& a) { return a.link_index == index; });
-    addresses.push_back({.link_index = index, .net = address, .permanent = true});
+    addresses.push_back({.link_index = index, .net = address});
     changed();
   }
   /// A device that is no work of ours; its index is given out.
   int add_device(overlay::Device device) {
     device.index = next_index_++;
-    links.push_back({.index = device.index,
-                     .name = device.name,
-                     .mtu = device.mtu,
-                     .up = device.up,
-                     .running = device.up});
+    links.push_back({.index = device.index, .name = device.name, .mtu = device.mtu, .up = device.up});
     accept_ra[std::string(device.name.view())] = 1;
     devices.push_back(device);
     changed();
@@ -166,225 +168,33 @@ class FakeKernel final : public kernel::Kernel {
   }
   void changed() { bell_.arm_in(0); }
   void rules_changed(std::string_view program, std::uint32_t pid) {
-    rules_ring_.cause = kernel::Ring::Cause::kRules;
+    rules_ring_.add(kernel::Cause::kRules);
     rules_ring_.program = program;
     rules_ring_.pid = pid;
     rules_bell_.arm_in(0);
   }
 
-  // -- Kernel --
-  Result<void> dump_links(kernel::LinkVisitor& visitor) override {
-    FLT_TRY(fault(Call::kDumpLinks));
-    for (const auto& link : links) visitor.link(link);
-    return {};
-  }
-
-  Result<void> dump_addresses(kernel::AddressVisitor& visitor) override {
-    FLT_TRY(fault(Call::kDumpAddresses));
-    for (const auto& address : addresses) visitor.address(address);
-    return {};
-  }
-
-  Result<std::optional<kernel::RouteAnswer>> default_route() override {
-    FLT_TRY(fault(Call::kDefaultRoute));
-    if (!default_link) return std::optional<kernel::RouteAnswer>{};
-    return std::optional(kernel::RouteAnswer{*default_link, {}, default_gateway});
-  }
-
-  Result<std::optional<kernel::RouteAnswer>> route_to(Ip4 destination) override {
-    FLT_TRY(fault(Call::kRouteTo));
-    const kernel::Address* best = nullptr;
-    for (const auto& address : addresses) {
-      const kernel::Link* link = find(links, address.link_index);
-      if (link == nullptr || !link->up || !address.net.contains(destination)) continue;
-      if (best == nullptr || best->net.length < address.net.length) best = &address;
-    }
-    for (const auto& [key, route] : routes) {  // the longest prefix, ours at most in its place
-      if (!key.first.contains(destination) || (best != nullptr && best->net.length >= key.first.length))
-        continue;
-      return std::optional(kernel::RouteAnswer{route.link, {}, route.gateway});
-    }
-    if (best != nullptr) return std::optional(kernel::RouteAnswer{best->link_index, best->net.base, {}});
-    if (!default_link) return std::optional<kernel::RouteAnswer>{};
-    kernel::RouteAnswer answer{*default_link, {}, default_gateway};
-    for (const auto& address : addresses) {
-      if (address.link_index == *default_link && answer.source == Ip4{}) answer.source = address.net.base;
-    }
-    return std::optional(answer);
-  }
-
-  Result<std::optional<overlay::Device>> find_device(std::string_view name) override {
-    FLT_TRY(fault(Call::kFindDevice));
-    const overlay::Device* found = device(name);
-    if (found != nullptr) return std::optional(*found);
-    for (const auto& link : links) {
-      if (link.name.view() != name) continue;
-      overlay::Device other;
-      other.index = link.index;
-      other.name = link.name;
-      other.up = link.up;
-      other.mtu = link.mtu;
-      return std::optional(other);
-    }
-    return std::optional<overlay::Device>{};
-  }
-
-  Result<void> create_device(const overlay::DeviceSpec& spec) override {
-    ++writes;
-    FLT_TRY(fault(Call::kCreateDevice));
-    for (const auto& link : links) {
-      if (link.name == spec.name)
-        return Error{Code::kExists, EEXIST, "create the vxlan device: its name is in use"};
-    }
-    for (const auto& other : devices) {
-      if (other.is_vxlan && other.vni == spec.vni && other.port == spec.port) {
-        return Error{Code::kExists, EEXIST, "create the vxlan device: its VNI and port are in use"};
-      }
-    }
-    overlay::Device made;
-    made.name = spec.name;
-    made.is_vxlan = true;
-    made.vni = spec.vni;
-    made.port = spec.port;
-    made.local = spec.local;
-    made.mtu = spec.mtu;
-    made.mac = spec.mac;
-    made.learning = spec.learning;
-    made.gbp = spec.gbp;
-    add_device(made);
-    return {};
-  }
-
+  // -- the ports --
+  kernel::Ports ports() { return {*this, *this, *this, *this, *this, *this}; }
+  Result<void> dump_links(kernel::LinkVisitor& visitor) override;
+  Result<void> dump_addresses(kernel::AddressVisitor& visitor) override;
+  Result<std::optional<kernel::RouteAnswer>> default_route() override;
+  Result<std::optional<kernel::RouteAnswer>> route_to(Ip4 destination) override;
+  Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
+  Result<void> create_device(const overlay::DeviceSpec& spec) override;
   Result<void> change_device(int index, const overlay::DeviceSpec& spec,
-                             const overlay::DevicePlan& plan) override {
-    if (!plan.set_local && !plan.set_learning && !plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
-    ++writes;
-    FLT_TRY(fault(Call::kChangeDevice));
-    overlay::Device* device = find(devices, index);
-    if (device == nullptr) return Error{Code::kNotFound, ENODEV, "change the vxlan device"};
-    if (plan.set_local) device->local = spec.local;
-    if (plan.set_learning) device->learning = spec.learning;
-    if (plan.set_mtu) set_mtu(index, spec.mtu);
-    if (plan.set_mac) set_mac(index, spec.mac);
-    if (plan.set_up) set_up(index, true);
-    changed();
-    return {};
-  }
-
-  Result<void> delete_device(int index) override {
-    ++writes;
-    FLT_TRY(fault(Call::kDeleteDevice));
-    remove_link(index);
-    return {};
-  }
-
-  Result<void> set_device_address(int index, Ip4 address, Net4 network) override {
-    FLT_TRY(fault(Call::kSetDeviceAddress));
-    if (find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "add the device's address"};
-    const Net4 wanted{address, 32};
-    bool present = false;
-    std::erase_if(addresses, [&](const auto& a) {
-      if (a.link_index != index || !network.contains(a.net.base)) return false;
-      if (a.net == wanted) {
-        present = true;
-        return false;
-      }
-      ++writes;
-      changed();
-      return true;
-    });
-    if (present) return {};
-    ++writes;
-    addresses.push_back({.link_index = index, .net = wanted, .permanent = true});
-    changed();
-    return {};
-  }
-
-  Result<void> dump_entries(int index, Net4, kernel::EntryVisitor& visitor) override {
-    ++dumps;
-    const Result<void> failed = fault(Call::kDumpEntries);
-    if (!failed && failed.error().code != Code::kInterrupted) return failed;
-    if (find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "list routes"};
-    bool visits = true;
-    const auto next = [&] {
-      return failed || (visits = !visits);
-    };  // every second one of an interrupted dump
-    for (const auto& [key, entry] : neighbours) {
-      if (key.first == index && next())
-        visitor.entry(overlay::Neighbour{key.second, entry.mac, entry.permanent});
-    }
-    for (const auto& [key, permanent] : fdb) {
-      if (std::get<0>(key) == index && next())
-        visitor.entry(overlay::Fdb{std::get<1>(key), std::get<2>(key), permanent});
-    }
-    for (const auto& [key, route] : routes) {
-      if (route.link == index && next())
-        visitor.entry(overlay::Route{key.first, route.gateway, route.onlink, key.second});
-    }
-    return failed;
-  }
-
-  void begin(int index, Net4) override {
-    batch_index_ = index;
-    queued_.clear();
-  }
-  void queue(const overlay::Change& change) override { queued_.push_back(change); }
-  Result<kernel::BatchReport> finish() override {
-    writes += queued_.size();
-    changes.insert(changes.end(), queued_.begin(), queued_.end());
-    FLT_TRY(fault(Call::kFinish));
-    kernel::BatchReport report;
-    for (const auto& change : queued_) {
-      const std::optional<Error> refused = apply(change);
-      if (!refused) {
-        ++report.done;
-      } else if (report.failed++ == 0) {
-        report.first = *refused;
-        report.first_change = change;
-      }
-    }
-    queued_.clear();
-    return report;
-  }
-
-  Result<bool> apply_rules(const overlay::RuleSpec& spec) override {
-    FLT_TRY(fault(Call::kApplyRules));
-    if (spec.empty() ? !rules : rules == spec) return false;
-    ++writes;
-    if (spec.empty()) {
-      rules.reset();
-    } else {
-      rules = spec;
-    }
-    return true;
-  }
-
-  Result<void> inspect_firewall(const overlay::RuleSpec&, kernel::FindingVisitor& visitor) override {
-    ++inspections;
-    FLT_TRY(fault(Call::kInspectFirewall));
-    for (const auto& finding : findings) visitor.finding(finding);
-    return {};
-  }
-
-  Result<bool> ip_forward() override {
-    FLT_TRY(fault(Call::kIpForward));
-    return forwarding;
-  }
-  Result<void> set_ip_forward() override {
-    FLT_TRY(fault(Call::kSetIpForward));
-    if (!forwarding) ++writes;
-    forwarding = true;
-    return {};
-  }
-  Result<void> disable_accept_ra(std::string_view name) override {
-    FLT_TRY(fault(Call::kDisableAcceptRa));
-    const auto at = accept_ra.find(std::string(name));
-    if (at == accept_ra.end() || at->second == 0) return {};
-    ++writes;
-    at->second = 0;
-    return {};
-  }
-
+                             const overlay::DevicePlan& plan) override;
+  Result<void> delete_device(int index) override;
+  Result<void> set_device_address(int index, Ip4 address, Net4 network) override;
+  Result<void> dump_entries(int index, Net4, kernel::EntryVisitor& visitor) override;
+  kernel::EntryBatch& begin(int index, Net4) override;
+  void change(const overlay::Change& change) override { queued_.push_back(change); }
+  Result<kernel::BatchReport> finish() override;
+  Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
+  Result<void> inspect_firewall(kernel::FindingVisitor& visitor) override;
+  Result<bool> ip_forward() override;
+  Result<void> set_ip_forward() override;
+  Result<void> disable_accept_ra(std::string_view name) override;
   void set_doorbell(Delegate<void(const kernel::Ring&)> doorbell) override { doorbell_ = doorbell; }
   std::uint32_t times_down() const override { return times_down_; }
 
@@ -407,53 +217,15 @@ class FakeKernel final : public kernel::Kernel {
     return at->second.error;
   }
 
-  std::optional<Error> apply(const overlay::Change& change) {
-    using Kind = overlay::Change::Kind;
-    if (refuse) {
-      if (const auto error = refuse(change)) return error;
-    }
-    const kernel::Link* link = find(links, batch_index_);
-    if (link == nullptr) return Error{Code::kNotFound, ENODEV, "change entries"};
-    switch (change.kind) {
-      case Kind::kUpsertNeighbour: neighbours[{batch_index_, change.subnet.base}] = {change.mac, true}; break;
-      case Kind::kDeleteNeighbour: neighbours.erase({batch_index_, change.subnet.base}); break;
-      case Kind::kUpsertFdb: upsert_fdb(change); break;
-      case Kind::kDeleteFdb: fdb.erase({batch_index_, change.mac, change.remote}); break;
-      case Kind::kUpsertRoute: return upsert_route(change, *link);
-      case Kind::kDeleteRoute: {
-        const auto at = routes.find({change.subnet, change.metric});
-        if (at != routes.end() && at->second.link == batch_index_) routes.erase(at);
-        break;
-      }
-    }
-    return std::nullopt;
-  }
-
-  /// Replaces the first remote of the MAC, unless this one is there already.
-  void upsert_fdb(const overlay::Change& change) {
-    const FdbKey wanted{batch_index_, change.mac, change.remote};
-    if (fdb.find(wanted) == fdb.end()) {
-      const auto at = fdb.lower_bound({batch_index_, change.mac, Ip4{}});
-      if (at != fdb.end() && std::get<0>(at->first) == batch_index_ && std::get<1>(at->first) == change.mac)
-        fdb.erase(at);
-    }
-    fdb[wanted] = true;
-  }
-
-  std::optional<Error> upsert_route(const overlay::Change& change, const kernel::Link& link) {
-    if (!link.up) return Error{Code::kSystem, ENETDOWN, "set a route"};
-    const auto [at, made] = routes.try_emplace({change.subnet, 0}, Route{});
-    if (!made && at->second.link != batch_index_) {
-      return Error{Code::kConflict, EEXIST,
-                   "set a route: another program's route to this subnet is in the way"};
-    }
-    at->second = {batch_index_, change.subnet.base, true};
-    return std::nullopt;
-  }
-
-  void ring() {
+  std::optional<Error> apply(const overlay::Change& change);
+  void upsert_fdb(const overlay::Change& change);
+  std::optional<Error> upsert_route(const overlay::Change& change, const kernel::Link& link);
+  void ring_for_links() {
     times_down_ += std::exchange(unread_downs_, 0);
-    if (doorbell_) doorbell_({});
+    kernel::Ring ring;
+    ring.add(kernel::Cause::kLinks);
+    ring.add(kernel::Cause::kAddresses);
+    if (doorbell_) doorbell_(ring);
   }
   void ring_for_rules() {
     if (doorbell_) doorbell_(rules_ring_);

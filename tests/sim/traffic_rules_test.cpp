@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Other programs' firewalls, which come, go and are rewritten while the agent runs, and what happens to our
 // own rules.
+#include "agent/dataplane.hpp"
 #include "sim/world.hpp"
 
 using namespace flannelette;
@@ -12,7 +13,7 @@ using Call = FakeKernel::Call;
 using Kind = kernel::FirewallFinding::Kind;
 constexpr Millis kMinute = 60'000;
 constexpr Millis kHour = 60 * kMinute;
-constexpr Millis kAudit = agent::Agent::kAuditEvery + 1'000;
+constexpr Millis kAudit = agent::Dataplane::kAuditEvery + 1'000;
 constexpr const char* kDrops = "another firewall table drops forwarded packets";
 
 /// Time passes, and the registry's watch shows life.
@@ -206,7 +207,7 @@ TEST_SUITE("agent/read-only sysctls") {
       CHECK(node.device()->up);
       CHECK(node.log.count("a sysctl cannot be set") == 1);
       CHECK(node.log.has("path=/proc/sys/net/ipv6/conf/flannel.1/accept_ra value=0 consequence="));
-      CHECK(!node.log.has("not as it should be"));
+      CHECK(!node.log.has("data plane out of sync"));
     }
   }
 
@@ -250,7 +251,7 @@ TEST_SUITE("agent/failures that last") {
       };
     }
     SUBCASE("a device that cannot be changed") {
-      line = "this node is not as it should be";
+      line = "data plane out of sync";
       node.kernel.fail(Call::kChangeDevice, system_error("netlink", EBUSY), -1);
     }
     node.start();
@@ -261,7 +262,7 @@ TEST_SUITE("agent/failures that last") {
     node.kernel.refuse = nullptr;
     CHECK(world.run_until([&] { return node.ready_count() == 1 && node.routes() == 1; }, 2 * kMinute));
     world.advance(kMinute);
-    CHECK(node.log.count("this node is as it should be") == ends);
+    CHECK(node.log.count("data plane in sync") == ends);
     CHECK(node.log.count(line) == 1);
   }
 

@@ -288,16 +288,13 @@ TEST_SUITE("agent/address in use") {
     SimNode& other = world.add(2);
     Virtual() {
       for (SimNode* each : {&node, &other}) {
-        each->kernel.addresses.back().permanent = false;
         each->start();
       }
       REQUIRE(world.run_until_all_know_all());
     }
     static void take_vip(SimNode& at, std::uint8_t length = 32) {
-      at.kernel.addresses.push_back({.link_index = SimNode::kNic,
-                                     .net = {ip(kVip), length},
-                                     .permanent = true,
-                                     .secondary = length < 32});
+      at.kernel.addresses.push_back(
+          {.link_index = SimNode::kNic, .net = {ip(kVip), length}, .secondary = length < 32});
       at.kernel.changed();
     }
     static void lose(SimNode& at, Ip4 address) {

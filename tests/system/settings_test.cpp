@@ -303,7 +303,7 @@ TEST_SUITE("system/settings") {
     REQUIRE_MESSAGE(wait_until(20s, [&] { return contains(other->output(), "ready"); }), other->output());
     CHECK(all() == before);
     CHECK_FALSE(contains(a.log() + other->output(), "error:"));
-    CHECK_FALSE(contains(a.log() + other->output(), "not as it should be"));
+    CHECK_FALSE(contains(a.log() + other->output(), "data plane out of sync"));
   }
 
   TEST_CASE("an endpoint that does not answer is passed over, one that comes later is found") {

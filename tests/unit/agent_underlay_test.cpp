@@ -25,7 +25,7 @@ struct Machine {
   std::optional<kernel::RouteAnswer> default_route = kernel::RouteAnswer{2, {}, ip("192.168.7.1")};
   std::optional<kernel::RouteAnswer> reached;
   InterfaceSettings settings;
-  Known known;
+  UnderlayHints hints;
 
   Machine() {
     links[0].loopback = true;
@@ -37,18 +37,17 @@ struct Machine {
     made.index = index;
     made.name = name;
     made.mtu = 1500;
-    made.up = made.running = true;
+    made.up = true;
     return made;
   }
   static kernel::Address address(int index, const char* net) {
     kernel::Address made;
     made.link_index = index;
     made.net = *parse_net4(net);
-    made.permanent = true;
     return made;
   }
   UnderlayChoice choose() const {
-    return choose_underlay(settings, {links, addresses, default_route, reached}, known);
+    return choose_underlay(settings, {links, addresses, default_route, reached}, hints);
   }
   Underlay chosen() const {
     const UnderlayChoice choice = choose();
@@ -114,7 +113,7 @@ TEST_SUITE("agent/underlay") {
     CHECK(machine.chosen().name.view() == "eth0");
   }
 
-  TEST_CASE("a regular expression that matches the address of a link that went away looks on") {
+  TEST_CASE("a regular expression that matches the address of a link that went away is passed over") {
     Machine machine;
     machine.addresses.insert(machine.addresses.begin(), Machine::address(77, "10.9.9.9/24"));
     machine.links[4].up = true;
@@ -187,7 +186,7 @@ TEST_SUITE("agent/underlay") {
     CHECK(machine.chosen().address == ip("10.5.0.7"));
     add("10.5.0.6/24").secondary = true;
     CHECK(machine.chosen().address == ip("10.5.0.6"));
-    add("10.5.0.5/24").permanent = false;
+    add("10.5.0.5/24");
     CHECK(machine.chosen().address == ip("10.5.0.5"));
     add("10.5.0.4/24");
     CHECK(machine.chosen().address == ip("10.5.0.5"));
@@ -196,7 +195,7 @@ TEST_SUITE("agent/underlay") {
   TEST_CASE("the address in use stays as long as it is there; a link-local one gives way to a better one") {
     Machine machine;
     machine.addresses.push_back(Machine::address(2, "192.168.7.100/32"));
-    machine.known.in_use = ip("192.168.7.100");
+    machine.hints.in_use = ip("192.168.7.100");
     SUBCASE("by the default route") {}
     SUBCASE("by name") { REQUIRE(machine.settings.names.add("eth0")); }
     SUBCASE("by a regular expression for addresses") { REQUIRE(machine.settings.regexes.add("^192\\.168")); }
@@ -204,7 +203,7 @@ TEST_SUITE("agent/underlay") {
     CHECK(machine.chosen().address == ip("192.168.7.100"));
     machine.addresses.pop_back();
     CHECK(machine.chosen().address == ip("192.168.7.2"));
-    machine.known.in_use = ip("169.254.3.4");
+    machine.hints.in_use = ip("169.254.3.4");
     CHECK(machine.chosen().address == ip("192.168.7.2"));
   }
 
@@ -214,7 +213,7 @@ TEST_SUITE("agent/underlay") {
     machine.links.push_back(Machine::link(7, "cni0"));
     machine.addresses.insert(machine.addresses.begin(), Machine::address(6, "192.168.8.0/32"));
     machine.addresses.insert(machine.addresses.begin(), Machine::address(7, "10.244.3.1/24"));
-    machine.known.subnet = parse_net4("10.244.3.0/24");
+    machine.hints.subnet = parse_net4("10.244.3.0/24");
     SUBCASE("by address") { REQUIRE(machine.settings.regexes.add("^1(0\\.244|27|92)\\.")); }
     SUBCASE("by name") { REQUIRE(machine.settings.regexes.add("^(lo|flannel|eth)")); }
     CHECK(machine.chosen().public_ip == ip("192.168.7.2"));
@@ -274,6 +273,6 @@ TEST_SUITE("agent/underlay") {
   TEST_CASE("a link that goes away between the two dumps is no choice") {
     Machine machine;
     machine.default_route->link_index = 77;
-    CHECK(machine.missing() == "the interface went away while we looked");
+    CHECK(machine.missing() == "the interface vanished while it was examined");
   }
 }

@@ -11,7 +11,7 @@
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/random.hpp"
 #include "flannelette/io/loop.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/lease_table.hpp"
 #include "flannelette/registry/registry.hpp"
 
@@ -39,7 +39,7 @@ std::string_view name(State state);  ///< "listing"
 struct Dependencies {
   io::Loop& loop;
   Log& log;
-  kernel::Kernel& kernel;
+  kernel::Ports kernel;
   registry::Registry& registry;
   Files& files;
   Random& random;
@@ -51,10 +51,6 @@ struct Dependencies {
 /// the kernel equal to what the registry says. Nothing but stop() ends it.
 class Agent {
  public:
-  /// The kernel's tables are compared with the peer table at least this often.
-  static constexpr Millis kAuditEvery = 5 * 60'000;
-  /// Traffic rules that other programs keep rewriting are looked at ever more rarely, until this often.
-  static constexpr Millis kRulesEvery = 10'000;
   /// The longest pause between two readings of the config: somebody is setting the node up.
   static constexpr Millis kWaitMax = 5'000;
 

@@ -1,26 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
+// The real kernel, as far as requests go.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
 #include "flannelette/base/files.hpp"
-#include "flannelette/io/loop.hpp"
-#include "flannelette/kernel/kernel.hpp"
+#include "flannelette/kernel/ports.hpp"
 
 namespace flannelette::kernel {
 
-/// The real kernel, by rtnetlink and nf_tables netlink (libmnl) and procfs.
-class NetlinkKernel final : public Kernel {
+/// Requests to the real kernel, by rtnetlink and nf_tables netlink (libmnl) and procfs. Needs no loop.
+class NetlinkKernel final : public Links,
+                            public DevicePort,
+                            public EntryPort,
+                            public RulesPort,
+                            public SysctlPort {
  public:
-  NetlinkKernel(io::Loop& loop, Files& files);
-  ~NetlinkKernel() override;
+  explicit NetlinkKernel(Files& files);
+  ~NetlinkKernel();
   enum class Nexthops : std::uint8_t {
     kAuto,  ///< new routes get nexthop objects if the kernel has them; plain ones that are right stay
     kOff,   ///< all routes are plain
   };
-  /// Opens the sockets and joins the notification groups. Call once, before anything else.
+  /// Opens the socket for rtnetlink. Call once, before anything else.
   Result<void> open(Nexthops nexthops = Nexthops::kAuto);
+  /// The kernel's name of the socket for nf_tables, by which its notifications name who changed something; 0:
+  /// it is not open.
+  std::uint32_t nftables_port() const;
 
   Result<void> dump_links(LinkVisitor& visitor) override;
   Result<void> dump_addresses(AddressVisitor& visitor) override;
@@ -33,16 +40,12 @@ class NetlinkKernel final : public Kernel {
   Result<void> delete_device(int index) override;
   Result<void> set_device_address(int index, Ip4 address, Net4 network) override;
   Result<void> dump_entries(int index, Net4 network, EntryVisitor& visitor) override;
-  void begin(int index, Net4 network) override;
-  void queue(const overlay::Change& change) override;
-  Result<BatchReport> finish() override;
+  EntryBatch& begin(int index, Net4 network) override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
-  Result<void> inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) override;
+  Result<void> inspect_firewall(FindingVisitor& visitor) override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
-  Result<void> disable_accept_ra(std::string_view name) override;
-  void set_doorbell(Delegate<void(const Ring&)> doorbell) override;
-  std::uint32_t times_down() const override;
+  Result<void> disable_accept_ra(std::string_view device) override;
 
  private:
   struct Impl;

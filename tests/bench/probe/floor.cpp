@@ -2,8 +2,7 @@
 // The least that a number of peers can cost: their kernel objects by batched netlink on a new device, with no
 // list, no comparison and no agent.
 #include "bench/probe/probe.hpp"
-#include "flannelette/base/clock.hpp"
-#include "flannelette/io/loop.hpp"
+#include "flannelette/base/files.hpp"
 #include "flannelette/kernel/netlink_kernel.hpp"
 
 namespace flannelette::bench {
@@ -32,10 +31,8 @@ int fail(const char* what, const Error& error) {
 }  // namespace
 
 int floor_of(int peers) {
-  SystemClock clock;
-  io::Loop loop(clock);
   SystemFiles files;
-  kernel::NetlinkKernel kernel(loop, files);
+  kernel::NetlinkKernel kernel(files);
   if (const auto opened = kernel.open(); !opened) return fail("open", opened.error());
 
   overlay::DeviceSpec spec;
@@ -55,13 +52,13 @@ int floor_of(int peers) {
     return fail("address", set.error());
 
   const double start = seconds();
-  kernel.begin(index, kNetwork);
+  kernel::EntryBatch& batch = kernel.begin(index, kNetwork);
   for (int i = 1; i <= peers; ++i) {
-    kernel.queue(peer(i, Change::Kind::kUpsertNeighbour));
-    kernel.queue(peer(i, Change::Kind::kUpsertFdb));
+    batch.change(peer(i, Change::Kind::kUpsertNeighbour));
+    batch.change(peer(i, Change::Kind::kUpsertFdb));
   }
-  for (int i = 1; i <= peers; ++i) kernel.queue(peer(i, Change::Kind::kUpsertRoute));
-  const auto report = kernel.finish();
+  for (int i = 1; i <= peers; ++i) batch.change(peer(i, Change::Kind::kUpsertRoute));
+  const auto report = batch.finish();
   const double end = seconds();
   if (!report) return fail("program", report.error());
   if (report->failed != 0) return fail("program", report->first);

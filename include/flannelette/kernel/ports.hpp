@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The seam to the kernel: narrow ports, each for one kind of user, and the values that cross them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "flannelette/base/delegate.hpp"
+#include "flannelette/base/ip.hpp"
+#include "flannelette/base/result.hpp"
+#include "flannelette/base/text.hpp"
+#include "flannelette/overlay/device.hpp"
+#include "flannelette/overlay/entry.hpp"
+#include "flannelette/overlay/rules.hpp"
+
+/// Real: NetlinkKernel has all ports but Notifications, which is Monitor. Tests: a fake that keeps tables.
+/// Calls are synchronous and short (local netlink), and queries have no side effects. A visitor must not call
+/// a port from its calls.
+namespace flannelette::kernel {
+
+using overlay::InterfaceName;
+
+// -- the machine's links and routes --
+
+struct Link {
+  int index = 0;
+  InterfaceName name;
+  std::uint32_t mtu = 0;
+  bool up = false;  ///< IFF_UP
+  bool loopback = false;
+};
+
+struct Address {
+  int link_index = 0;
+  Net4 net;  ///< the address with its prefix length, host bits kept
+  bool secondary = false;
+  bool deprecated = false;
+  bool link_scope = false;  ///< scope link or host
+};
+
+class LinkVisitor {
+ public:
+  virtual void link(const Link& link) = 0;
+
+ protected:
+  ~LinkVisitor() = default;
+};
+class AddressVisitor {
+ public:
+  virtual void address(const Address& address) = 0;
+
+ protected:
+  ~AddressVisitor() = default;
+};
+
+struct RouteAnswer {
+  int link_index = 0;
+  Ip4 source;
+  Ip4 gateway;  ///< 0.0.0.0: directly connected
+};
+
+class Links {
+ public:
+  virtual Result<void> dump_links(LinkVisitor& visitor) = 0;
+  virtual Result<void> dump_addresses(AddressVisitor& visitor) = 0;  ///< IPv4
+  /// The IPv4 default route of the main table with the lowest metric; nullopt if there is none. `source` is
+  /// not filled in, nor is `gateway` where there are several.
+  virtual Result<std::optional<RouteAnswer>> default_route() = 0;
+  /// Where the kernel would send a packet to `destination`; nullopt: no route.
+  virtual Result<std::optional<RouteAnswer>> route_to(Ip4 destination) = 0;
+
+ protected:
+  ~Links() = default;
+};
+
+// -- our device --
+
+class DevicePort {
+ public:
+  virtual Result<std::optional<overlay::Device>> find_device(std::string_view name) = 0;
+  /// Creates it with MAC, MTU and all else at once, down. kUnsupported: no vxlan in this kernel (context says
+  /// what to load); kExists: the name, or the VNI and port, are in use by another device.
+  virtual Result<void> create_device(const overlay::DeviceSpec& spec) = 0;
+  /// Applies the in-place parts of the plan (local, learning, mtu, mac, up), each only if set.
+  virtual Result<void> change_device(int index, const overlay::DeviceSpec& spec,
+                                     const overlay::DevicePlan& plan) = 0;
+  virtual Result<void> delete_device(int index) = 0;
+  /// Makes `address`/32 the only IPv4 address of the device inside `network`; other addresses stay. No write
+  /// if it is so already.
+  virtual Result<void> set_device_address(int index, Ip4 address, Net4 network) = 0;
+
+ protected:
+  ~DevicePort() = default;
+};
+
+// -- the entries of peers on our device --
+
+class EntryVisitor {
+ public:
+  virtual void entry(const overlay::Neighbour& neighbour) = 0;
+  virtual void entry(const overlay::Fdb& fdb) = 0;
+  virtual void entry(const overlay::Route& route) = 0;
+  virtual void entry(const overlay::NextHop& object) = 0;  ///< after all routes
+
+ protected:
+  ~EntryVisitor() = default;
+};
+
+/// How a batch of changes went. Requests that failed did nothing; all others are done.
+struct BatchReport {
+  std::size_t done = 0;
+  std::size_t failed = 0;
+  Error first;  ///< of the first failure
+  overlay::Change first_change{};
+};
+
+/// Changes are collected into large netlink messages and sent as these fill.
+class EntryBatch : public overlay::ChangeSink {
+ public:
+  /// Sends the rest and waits for all answers.
+  virtual Result<BatchReport> finish() = 0;
+
+ protected:
+  ~EntryBatch() = default;
+};
+
+class EntryPort {
+ public:
+  /// Everything on the device: IPv4 routes of the main table, our nexthop objects, neighbours (permanent, and
+  /// others that occupy an address), FDB entries with a remote. kInterrupted: the tables changed meanwhile or
+  /// the answer was cut; what was visited means nothing. `network` is what the ids of nexthop objects are
+  /// counted in.
+  virtual Result<void> dump_entries(int index, Net4 network, EntryVisitor& visitor) = 0;
+  /// The one batch, empty; what it held and did not finish is dropped.
+  virtual EntryBatch& begin(int index, Net4 network) = 0;
+
+ protected:
+  ~EntryPort() = default;
+};
+
+// -- traffic rules --
+
+/// Things on this machine, not ours, that stop the overlay's traffic. Reported to the operator, never
+/// touched. A chain that drops in the end may accept our network in an earlier rule, which is not examined:
+/// kForeignDrop is a hint and no proof.
+struct FirewallFinding {
+  enum class Kind : std::uint8_t {
+    kForeignDrop,  ///< a forward filter chain of another table with policy drop, or whose last rule drops or
+                   ///< rejects everything
+    kFlanneldNftTable,  ///< `table ip flannel-ipv4`
+    kFlanneldIptables,  ///< chains FLANNEL-POSTRTG / FLANNEL-FWD of flanneld's iptables mode
+  };
+  Kind kind;
+  Text<16> family;  ///< "ip", "inet"
+  Text<64> table;
+  Text<64> chain;
+  bool legacy = false;  ///< of the kernel's older interface: `iptables-legacy` shows it, `nft` does not
+};
+class FindingVisitor {
+ public:
+  virtual void finding(const FirewallFinding& finding) = 0;
+
+ protected:
+  ~FindingVisitor() = default;
+};
+
+class RulesPort {
+ public:
+  /// Makes overlay::rule_table exactly these rules in one atomic transaction; an empty spec removes the
+  /// table. No write if the table's rules carry the marks of these rules already, all of them and in order.
+  /// True if something was written.
+  virtual Result<bool> apply_rules(const overlay::RuleSpec& spec) = 0;
+  virtual Result<void> inspect_firewall(FindingVisitor& visitor) = 0;
+
+ protected:
+  ~RulesPort() = default;
+};
+
+// -- sysctls: /proc/sys may be read-only or absent --
+
+inline constexpr std::string_view kIpForwardPath = "/proc/sys/net/ipv4/ip_forward";
+inline Text<64> accept_ra_path(std::string_view device) {
+  return to_text<64>([&](Writer& out) { out.put("/proc/sys/net/ipv6/conf/").put(device).put("/accept_ra"); });
+}
+
+class SysctlPort {
+ public:
+  virtual Result<bool> ip_forward() = 0;
+  virtual Result<void> set_ip_forward() = 0;
+  /// accept_ra_path(device) = 0 if it is not so (no write else; absent IPv6 is fine).
+  virtual Result<void> disable_accept_ra(std::string_view device) = 0;
+
+ protected:
+  ~SysctlPort() = default;
+};
+
+// -- notifications --
+
+/// What may have changed, as bits of Ring::causes. Routes, entries and sysctls have no subscriber yet, and do
+/// not ring.
+enum class Cause : std::uint8_t {
+  kLinks = 1,
+  kAddresses = 2,  ///< IPv4
+  kRoutes = 4,
+  kEntries = 8,  ///< neighbours, FDB entries, nexthop objects
+  kRules = 16,   ///< another program changed nf_tables, in whatever table
+  kSysctls = 32,
+  kLost = 64,  ///< notifications were lost: the other bits are all that may have changed
+};
+
+/// A ring of the doorbell: read again what the causes name, nothing more.
+struct Ring {
+  std::uint8_t causes = 0;
+  Text<16> program;       ///< kRules: who did it last; empty: the kernel does not say, or its word was lost
+  std::uint32_t pid = 0;  ///< of that program, as the first PID namespace counts, which may not be ours
+
+  void add(Cause cause) { causes |= static_cast<std::uint8_t>(cause); }
+  bool has(Cause cause) const { return (causes & static_cast<std::uint8_t>(cause)) != 0; }
+};
+
+class Notifications {
+ public:
+  /// Rings from the loop. Without nf_tables, or the right to listen to it, there is no ring for rules.
+  virtual void set_doorbell(Delegate<void(const Ring&)> doorbell) = 0;
+  /// How often a VXLAN device of this machine went down, or may have gone (a notification was lost), as far
+  /// as the loop has read notifications. Its routes and neighbours went then, although it may be up again.
+  virtual std::uint32_t times_down() const = 0;
+
+ protected:
+  ~Notifications() = default;
+};
+
+/// All of them, for who passes them on.
+struct Ports {
+  Links& links;
+  DevicePort& device;
+  EntryPort& entries;
+  RulesPort& rules;
+  SysctlPort& sysctl;
+  Notifications& notifications;
+};
+
+}  // namespace flannelette::kernel

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// The calls of the ports, on the fake kernel's tables.
+#include "sim/fake_kernel.hpp"
+
+namespace flannelette::tests {
+
+Result<void> FakeKernel::dump_links(kernel::LinkVisitor& visitor) {
+  FLT_TRY(fault(Call::kDumpLinks));
+  for (const auto& link : links) visitor.link(link);
+  return {};
+}
+
+Result<void> FakeKernel::dump_addresses(kernel::AddressVisitor& visitor) {
+  FLT_TRY(fault(Call::kDumpAddresses));
+  for (const auto& address : addresses) visitor.address(address);
+  return {};
+}
+
+Result<std::optional<kernel::RouteAnswer>> FakeKernel::default_route() {
+  FLT_TRY(fault(Call::kDefaultRoute));
+  if (!default_link) return std::optional<kernel::RouteAnswer>{};
+  return std::optional(kernel::RouteAnswer{*default_link, {}, default_gateway});
+}
+
+Result<std::optional<kernel::RouteAnswer>> FakeKernel::route_to(Ip4 destination) {
+  FLT_TRY(fault(Call::kRouteTo));
+  const kernel::Address* best = nullptr;
+  for (const auto& address : addresses) {
+    const kernel::Link* link = find(links, address.link_index);
+    if (link == nullptr || !link->up || !address.net.contains(destination)) continue;
+    if (best == nullptr || best->net.length < address.net.length) best = &address;
+  }
+  for (const auto& [key, route] : routes) {  // the longest prefix, ours at most in its place
+    if (!key.first.contains(destination) || (best != nullptr && best->net.length >= key.first.length))
+      continue;
+    return std::optional(kernel::RouteAnswer{route.link, {}, route.gateway});
+  }
+  if (best != nullptr) return std::optional(kernel::RouteAnswer{best->link_index, best->net.base, {}});
+  if (!default_link) return std::optional<kernel::RouteAnswer>{};
+  kernel::RouteAnswer answer{*default_link, {}, default_gateway};
+  for (const auto& address : addresses) {
+    if (address.link_index == *default_link && answer.source == Ip4{}) answer.source = address.net.base;
+  }
+  return std::optional(answer);
+}
+
+Result<std::optional<overlay::Device>> FakeKernel::find_device(std::string_view name) {
+  FLT_TRY(fault(Call::kFindDevice));
+  const overlay::Device* found = device(name);
+  if (found != nullptr) return std::optional(*found);
+  for (const auto& link : links) {
+    if (link.name.view() != name) continue;
+    overlay::Device other;
+    other.index = link.index;
+    other.name = link.name;
+    other.up = link.up;
+    other.mtu = link.mtu;
+    return std::optional(other);
+  }
+  return std::optional<overlay::Device>{};
+}
+
+Result<void> FakeKernel::create_device(const overlay::DeviceSpec& spec) {
+  ++writes;
+  FLT_TRY(fault(Call::kCreateDevice));
+  for (const auto& link : links) {
+    if (link.name == spec.name)
+      return Error{Code::kExists, EEXIST, "create the vxlan device: its name is in use"};
+  }
+  for (const auto& other : devices) {
+    if (other.is_vxlan && other.vni == spec.vni && other.port == spec.port) {
+      return Error{Code::kExists, EEXIST, "create the vxlan device: its VNI and port are in use"};
+    }
+  }
+  overlay::Device made;
+  made.name = spec.name;
+  made.is_vxlan = true;
+  made.vni = spec.vni;
+  made.port = spec.port;
+  made.local = spec.local;
+  made.mtu = spec.mtu;
+  made.mac = spec.mac;
+  made.learning = spec.learning;
+  made.gbp = spec.gbp;
+  add_device(made);
+  return {};
+}
+
+Result<void> FakeKernel::change_device(int index, const overlay::DeviceSpec& spec,
+                                       const overlay::DevicePlan& plan) {
+  if (!plan.set_local && !plan.set_learning && !plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
+  ++writes;
+  FLT_TRY(fault(Call::kChangeDevice));
+  overlay::Device* device = find(devices, index);
+  if (device == nullptr) return Error{Code::kNotFound, ENODEV, "change the vxlan device"};
+  if (plan.set_local) device->local = spec.local;
+  if (plan.set_learning) device->learning = spec.learning;
+  if (plan.set_mtu) set_mtu(index, spec.mtu);
+  if (plan.set_mac) set_mac(index, spec.mac);
+  if (plan.set_up) set_up(index, true);
+  changed();
+  return {};
+}
+
+Result<void> FakeKernel::delete_device(int index) {
+  ++writes;
+  FLT_TRY(fault(Call::kDeleteDevice));
+  remove_link(index);
+  return {};
+}
+
+Result<void> FakeKernel::set_device_address(int index, Ip4 address, Net4 network) {
+  FLT_TRY(fault(Call::kSetDeviceAddress));
+  if (find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "add the device's address"};
+  const Net4 wanted{address, 32};
+  bool present = false;
+  std::erase_if(addresses, [&](const auto& a) {
+    if (a.link_index != index || !network.contains(a.net.base)) return false;
+    if (a.net == wanted) {
+      present = true;
+      return false;
+    }
+    ++writes;
+    changed();
+    return true;
+  });
+  if (present) return {};
+  ++writes;
+  addresses.push_back({.link_index = index, .net = wanted});
+  changed();
+  return {};
+}
+
+Result<void> FakeKernel::dump_entries(int index, Net4, kernel::EntryVisitor& visitor) {
+  ++dumps;
+  const Result<void> failed = fault(Call::kDumpEntries);
+  if (!failed && failed.error().code != Code::kInterrupted) return failed;
+  if (find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "list routes"};
+  bool visits = true;
+  const auto next = [&] { return failed || (visits = !visits); };  // every second one of an interrupted dump
+  for (const auto& [key, entry] : neighbours) {
+    if (key.first == index && next())
+      visitor.entry(overlay::Neighbour{key.second, entry.mac, entry.permanent});
+  }
+  for (const auto& [key, permanent] : fdb) {
+    if (std::get<0>(key) == index && next())
+      visitor.entry(overlay::Fdb{std::get<1>(key), std::get<2>(key), permanent});
+  }
+  for (const auto& [key, route] : routes) {
+    if (route.link == index && next())
+      visitor.entry(overlay::Route{key.first, route.gateway, route.onlink, key.second});
+  }
+  return failed;
+}
+
+kernel::EntryBatch& FakeKernel::begin(int index, Net4) {
+  batch_index_ = index;
+  queued_.clear();
+  return *this;
+}
+
+Result<kernel::BatchReport> FakeKernel::finish() {
+  writes += queued_.size();
+  changes.insert(changes.end(), queued_.begin(), queued_.end());
+  FLT_TRY(fault(Call::kFinish));
+  kernel::BatchReport report;
+  for (const auto& change : queued_) {
+    const std::optional<Error> refused = apply(change);
+    if (!refused) {
+      ++report.done;
+    } else if (report.failed++ == 0) {
+      report.first = *refused;
+      report.first_change = change;
+    }
+  }
+  queued_.clear();
+  return report;
+}
+
+Result<bool> FakeKernel::apply_rules(const overlay::RuleSpec& spec) {
+  FLT_TRY(fault(Call::kApplyRules));
+  if (spec.empty() ? !rules : rules == spec) return false;
+  ++writes;
+  if (spec.empty()) {
+    rules.reset();
+  } else {
+    rules = spec;
+  }
+  return true;
+}
+
+Result<void> FakeKernel::inspect_firewall(kernel::FindingVisitor& visitor) {
+  ++inspections;
+  FLT_TRY(fault(Call::kInspectFirewall));
+  for (const auto& finding : findings) visitor.finding(finding);
+  return {};
+}
+
+Result<bool> FakeKernel::ip_forward() {
+  FLT_TRY(fault(Call::kIpForward));
+  return forwarding;
+}
+
+Result<void> FakeKernel::set_ip_forward() {
+  FLT_TRY(fault(Call::kSetIpForward));
+  if (!forwarding) ++writes;
+  forwarding = true;
+  return {};
+}
+
+Result<void> FakeKernel::disable_accept_ra(std::string_view name) {
+  FLT_TRY(fault(Call::kDisableAcceptRa));
+  const auto at = accept_ra.find(std::string(name));
+  if (at == accept_ra.end() || at->second == 0) return {};
+  ++writes;
+  at->second = 0;
+  return {};
+}
+
+std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
+  using Kind = overlay::Change::Kind;
+  if (refuse) {
+    if (const auto error = refuse(change)) return error;
+  }
+  const kernel::Link* link = find(links, batch_index_);
+  if (link == nullptr) return Error{Code::kNotFound, ENODEV, "change entries"};
+  switch (change.kind) {
+    case Kind::kUpsertNeighbour: neighbours[{batch_index_, change.subnet.base}] = {change.mac, true}; break;
+    case Kind::kDeleteNeighbour: neighbours.erase({batch_index_, change.subnet.base}); break;
+    case Kind::kUpsertFdb: upsert_fdb(change); break;
+    case Kind::kDeleteFdb: fdb.erase({batch_index_, change.mac, change.remote}); break;
+    case Kind::kUpsertRoute: return upsert_route(change, *link);
+    case Kind::kDeleteRoute: {
+      const auto at = routes.find({change.subnet, change.metric});
+      if (at != routes.end() && at->second.link == batch_index_) routes.erase(at);
+      break;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Replaces the first remote of the MAC, unless this one is there already.
+void FakeKernel::upsert_fdb(const overlay::Change& change) {
+  const FdbKey wanted{batch_index_, change.mac, change.remote};
+  if (fdb.find(wanted) == fdb.end()) {
+    const auto at = fdb.lower_bound({batch_index_, change.mac, Ip4{}});
+    if (at != fdb.end() && std::get<0>(at->first) == batch_index_ && std::get<1>(at->first) == change.mac)
+      fdb.erase(at);
+  }
+  fdb[wanted] = true;
+}
+
+std::optional<Error> FakeKernel::upsert_route(const overlay::Change& change, const kernel::Link& link) {
+  if (!link.up) return Error{Code::kSystem, ENETDOWN, "set a route"};
+  const auto [at, made] = routes.try_emplace({change.subnet, 0}, Route{});
+  if (!made && at->second.link != batch_index_) {
+    return Error{Code::kConflict, EEXIST,
+                 "set a route: another program's route to this subnet is in the way"};
+  }
+  at->second = {batch_index_, change.subnet.base, true};
+  return std::nullopt;
+}
+
+}  // namespace flannelette::tests
