@@ -71,7 +71,7 @@ TEST_SUITE("base/state_machine") {
     CHECK(death.signal == SIGABRT);
   }
 
-  TEST_CASE("nor may a state follow itself") {
+  TEST_CASE("nor may a state follow itself, unless the table says so") {
     const tests::Death death = tests::death_of([] {
       Fixture f;
       f.door.enter(Door::kClosed, f.log);
