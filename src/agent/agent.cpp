@@ -270,7 +270,7 @@ void Agent::Impl::on_skipped(std::string_view key, registry::Skipped why) {
 
 void Agent::Impl::on_failure(const registry::Failure& trouble) {
   trouble_ = true;
-  if (troubles_said_.is_news(failure_digest(trouble.operation, trouble.error), loop_.now())) {
+  if (troubles_said_.is_news(failure_digest(trouble.operation, trouble.error, trouble.detail), loop_.now())) {
     static constexpr const char* kText = "registry request failed";
     const Field during("during", trouble.operation), endpoint("endpoint", trouble.endpoint.view());
     const Field error(trouble.error), retry("retry_in_ms", trouble.retry_in);

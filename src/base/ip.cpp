@@ -56,6 +56,13 @@ bool Ip::is_v4() const {
   return std::equal(bytes_.begin(), bytes_.begin() + 12, kMapped.bytes_.begin());
 }
 
+std::optional<Ip> Ip::from_bytes(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() != 4 && bytes.size() != 16) return std::nullopt;
+  Ip ip = Ip4{};
+  std::ranges::copy(bytes, ip.bytes_.end() - static_cast<std::ptrdiff_t>(bytes.size()));
+  return ip;
+}
+
 Ip4 Ip::v4() const {
   Ip4 ip;
   for (std::size_t i = 12; i < bytes_.size(); ++i) ip.value = ip.value << 8 | bytes_[i];

@@ -21,11 +21,12 @@ std::uint64_t failure_digest(const Error& error, std::uint64_t what) {
   return mixed(digest, error.sys_errno);
 }
 
-std::uint64_t failure_digest(const char* operation, const Error& error) {
+std::uint64_t failure_digest(const char* operation, const Error& error, std::string_view detail) {
   Fnv1a digest;
   digest.mix(std::string_view(operation));
   digest.mix(0);
   digest.mix(std::string_view(error.context));
+  if (error.code == Code::kTls) digest.mix(detail);
   return mixed(digest, error.sys_errno);
 }
 

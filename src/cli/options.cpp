@@ -81,7 +81,7 @@ string_view set_endpoints(Draft& draft, string_view value) {
     if (url.empty()) continue;
     // A URL with a user in it may hold a password.
     draft.blamed = url.find('@') == string_view::npos ? url : string_view{};
-    auto endpoint = io::parse_endpoint(url);
+    auto endpoint = io::parse_endpoint(url, registry::EtcdRegistry::kDefaultPort);
     if (!endpoint) {
       const string_view why = endpoint.error().context;
       return why.starts_with(kPrefix) ? why.substr(kPrefix.size()) : why;

@@ -123,8 +123,8 @@ int run(const RunSettings& settings, LogSink& sink) {
       return kExitSettings;
     }
   }
-  io::NetStream requests(loop, settings.tcp, tls);
-  io::NetStream watch(loop, settings.tcp, tls);
+  io::NetStream requests(loop, settings.tcp, tls, log);
+  io::NetStream watch(loop, settings.tcp, tls, log);
   registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
 
   Notifier notifier(loop, log);

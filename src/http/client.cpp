@@ -153,12 +153,12 @@ void Client::on_data(std::string_view bytes) {
   if (event == ResponseParser::Event::kBad) fail({Code::kInvalid, 0, parser_.error()});
 }
 
-void Client::on_close(const Error& error) {
+void Client::on_close(const Error& error, std::string_view detail) {
   connected_ = false;
   if (!busy()) return;
   if (pending_error_) return fail(*pending_error_);
   if (!received_ && reused_ && repeatable_) return connect();
-  if (!received_ || error.code != Code::kClosed) return fail(error);
+  if (!received_ || error.code != Code::kClosed) return fail(error, detail);
   if (parser_.finish() == ResponseParser::Event::kDone) return finish();
   fail({Code::kClosed, 0, parser_.error()});
 }
@@ -182,11 +182,11 @@ void Client::finish() {
   handler.on_done();
 }
 
-void Client::fail(const Error& error) {
+void Client::fail(const Error& error, std::string_view detail) {
   const Error copy = error;  // it may live in what is reset here
   Handler& handler = *handler_;
   cancel();
-  handler.on_error(copy);
+  handler.on_error(copy, detail);
 }
 
 }  // namespace flannelette::http

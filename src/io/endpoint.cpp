@@ -6,8 +6,6 @@
 namespace flannelette::io {
 namespace {
 
-constexpr std::uint16_t kDefaultPort = 2379;
-
 Error invalid(const char* context) { return {Code::kInvalid, 0, context}; }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -33,7 +31,7 @@ bool take_scheme(std::string_view& url, std::string_view scheme) {
 
 }  // namespace
 
-Result<Endpoint> parse_endpoint(std::string_view url) {
+Result<Endpoint> parse_endpoint(std::string_view url, std::uint16_t default_port) {
   Endpoint endpoint;
   if (take_scheme(url, "https://")) {
     endpoint.tls = true;
@@ -66,7 +64,7 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
   }
   if (!endpoint.host.assign(host)) return invalid("endpoint: the host is longer than 253 bytes");
 
-  endpoint.port = kDefaultPort;
+  endpoint.port = default_port;
   if (!port.empty()) {
     std::uint64_t number = 0;
     if (!parse_unsigned(port.substr(1), number) || number == 0 || number > 65535) {

@@ -36,25 +36,9 @@ struct Answer {
   bool no_such_name = true;  ///< why there are no addresses
   std::uint8_t count = 0;
   std::int32_t sys_errno = 0;  ///< why nobody could be asked
-  std::array<Address, Resolver::kMaxAddresses> addresses;
+  std::array<HostAddress, Resolver::kMaxAddresses> addresses;
 };
 static_assert(sizeof(Answer) <= 512);
-
-Address to_address(const sockaddr* from) {
-  Address address;
-  if (from->sa_family == AF_INET6) {
-    sockaddr_in6 in6;
-    std::memcpy(&in6, from, sizeof in6);
-    std::memcpy(address.bytes.data(), &in6.sin6_addr, 16);
-    address.scope = in6.sin6_scope_id;
-    address.v6 = 1;
-  } else {
-    sockaddr_in in4;
-    std::memcpy(&in4, from, sizeof in4);
-    std::memcpy(address.bytes.data(), &in4.sin_addr, 4);
-  }
-  return address;
-}
 
 bool says_no(int error) {
 #ifdef EAI_NODATA  // a name without addresses; old musl does not tell it from EAI_NONAME
@@ -92,7 +76,7 @@ void close_inherited() {
   if (error == EAI_SYSTEM) answer.sys_errno = errno;
   for (; list != nullptr && answer.count < Resolver::kMaxAddresses; list = list->ai_next) {
     if (list->ai_family != AF_INET && list->ai_family != AF_INET6) continue;
-    answer.addresses[answer.count++] = to_address(list->ai_addr);
+    answer.addresses[answer.count++] = from_socket_address(list->ai_addr);
   }
   const ssize_t written = ::write(kChildPipe, &answer, sizeof answer);
   ::_exit(written == sizeof answer ? 0 : 1);

@@ -13,7 +13,7 @@
 #include "flannelette/base/unique_fd.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/stream.hpp"
-#include "io/address.hpp"
+#include "io/socket_address.hpp"
 
 namespace flannelette::io {
 
@@ -32,7 +32,7 @@ class Resolver {
 
   /// After `done`: kNotFound if the name does not exist, kUnavailable if nobody could say.
   const Result<void>& result() const { return result_; }
-  std::span<const Address> addresses() const { return {addresses_.data(), count_}; }
+  std::span<const HostAddress> addresses() const { return {addresses_.data(), count_}; }
 
  private:
   void ask(unsigned question);
@@ -49,7 +49,7 @@ class Resolver {
   Source source_;
   Timer timer_;  ///< a child that is not dead yet, one that may not take longer, or an error to be told
   Text<Endpoint::kMaxHost> name_;
-  std::array<Address, kMaxAddresses> addresses_;
+  std::array<HostAddress, kMaxAddresses> addresses_;
   std::size_t count_ = 0;
   Result<void> result_;
   pid_t child_ = -1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file of the program that sees mbedTLS, with tls_policy.hpp, which is a part of it. It is written
-// for 2.28 and for 3.6, static or shared, whatever their configuration.
+// The only file of the program that sees mbedTLS, with tls_policy.hpp and tls_certificate.hpp, which are
+// parts of it. It is written for 2.28 and for 3.6, static or shared, whatever their configuration.
 #include "io/tls.hpp"
 
 #include <mbedtls/oid.h>
@@ -22,11 +22,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "flannelette/base/ip.hpp"
-#include "io/address.hpp"
 #include "io/calendar.hpp"
+#include "io/tls_certificate.hpp"
 #include "io/tls_files.hpp"
 #include "io/tls_policy.hpp"
 #include "io/tls_reading.hpp"
@@ -100,87 +99,6 @@ bool belong_together(const mbedtls_x509_crt& certificate, const mbedtls_pk_conte
 #else
   return mbedtls_pk_check_pair(&certificate.pk, &key) == 0;
 #endif
-}
-
-// --- Words ---
-
-/// What is wrong with a certificate; the first is the one to mend first. Nullptr: it takes more words.
-struct FlagWords {
-  std::uint32_t flag;
-  const char* text;
-};
-constexpr FlagWords kFlagWords[] = {
-    {MBEDTLS_X509_BADCERT_MISSING, "the server sent no certificate"},
-    {MBEDTLS_X509_BADCERT_NOT_TRUSTED, "the server's certificate is not signed by the configured CA"},
-    {MBEDTLS_X509_BADCERT_REVOKED, "the server's certificate is revoked"},
-    {MBEDTLS_X509_BADCERT_FUTURE, " is not valid yet"},
-    {MBEDTLS_X509_BADCERT_EXPIRED, " has expired"},
-    {MBEDTLS_X509_BADCERT_CN_MISMATCH, nullptr},
-    {MBEDTLS_X509_BADCERT_EXT_KEY_USAGE,
-     "the server's certificate is not meant for servers: its extended key usage has no serverAuth"},
-    {MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE,
-     "the server's certificate is not meant for servers"},
-    {MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY,
-     "the server's certificate uses a weak key or hash"},
-    {~std::uint32_t{0}, "the server's certificate was refused"},
-};
-
-// --- Names ---
-
-// RFC 5280, 4.2.1.6
-constexpr int kDnsName = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2;
-constexpr int kIpAddress = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7;
-
-/// mbedTLS compares addresses only since 3.5; this does it for all versions (RFC 9525, 6.4: the octets must
-/// be the same). A certificate without such an entry is not valid for an address, whatever its common name
-/// says.
-bool names_address(const mbedtls_x509_crt& certificate, const Address& address) {
-  const std::size_t size = address.v6 ? 16 : 4;
-  for (const mbedtls_x509_sequence* entry = &certificate.subject_alt_names; entry != nullptr;
-       entry = entry->next) {
-    if (entry->buf.p == nullptr || entry->buf.tag != kIpAddress || entry->buf.len != size) continue;
-    if (std::memcmp(entry->buf.p, address.bytes.data(), size) == 0) return true;
-  }
-  return false;
-}
-
-/// mbedTLS would take the common name where there is no such extension; RFC 9525, 2 and Go do not.
-bool has_names(const mbedtls_x509_crt& certificate) { return certificate.subject_alt_names.buf.p != nullptr; }
-
-std::string_view text_of_buffer(const mbedtls_asn1_buf& buffer) {
-  return {reinterpret_cast<const char*>(buffer.p), buffer.len};
-}
-
-/// With the names that the certificate is valid for, as far as there is room.
-const char* words_for_names(const mbedtls_x509_crt& certificate) {
-  if (!has_names(certificate))
-    return "the server's certificate has no subjectAltName; its common name does not count";
-  constexpr std::string_view kMore = ", ...";
-  std::array<char, kMaxWords> memory;
-  Writer out{std::span(memory).first(kMaxWords - kMore.size())};
-  out.put("the server's certificate is not valid for this name or address, but for: ");
-  const char* before = "";
-  const auto put = [&](std::string_view name) {
-    if (out.room() < name.size() + 2) return out.overflow();
-    out.put(std::exchange(before, ", ")).put(name);
-  };
-  for (const auto* entry = &certificate.subject_alt_names; entry != nullptr; entry = entry->next) {
-    const std::span<const unsigned char> bytes(entry->buf.p, entry->buf.len);
-    if (entry->buf.tag == kDnsName) put(text_of_buffer(entry->buf));
-    if (entry->buf.tag != kIpAddress) continue;
-    put(to_text<48>([&](Writer& text) {
-      for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
-        if (bytes.size() == 4) {
-          text.put(i > 0 ? "." : "").put_unsigned(bytes[i]).put('.').put_unsigned(bytes[i + 1]);
-        } else {
-          text.put(i > 0 ? ":" : "").put_hex(bytes[i] << 8 | bytes[i + 1]);
-        }
-      }
-    }));
-  }
-  Writer end{std::span(memory).subspan(out.size())};
-  if (out.overflowed()) end.put(kMore);
-  return kept({memory.data(), out.size() + end.size()});
 }
 
 // --- What is read ---
@@ -289,11 +207,12 @@ struct TlsSession::Impl {
   const TlsReading::Owner reading;
   mbedtls_ssl_context ssl;
   int fd = -1;
-  std::optional<Address> address;  ///< the server goes by an address, not by a name
+  std::optional<Ip> address;       ///< the server goes by an address, not by a name
   std::uint32_t flags = 0;         ///< what verification did not like
   std::uint32_t server_flags = 0;  ///< ... of the server's own certificate
   std::int64_t ca_ends = kNever;
-  const char* wrong_name = kFlagWords[std::size(kFlagWords) - 1].text;  ///< words on the names, once known
+  Detail names;                  ///< in the server's certificate, if none is the right one
+  Detail detail;                 ///< of the error
   std::size_t retry_size = 0;    ///< a write that has to be repeated with the same size
   int socket_errno = 0;          ///< what the socket said; codes of mbedTLS and errno overlap
   const char* reason = nullptr;  ///< words that we know and mbedTLS does not
@@ -365,7 +284,8 @@ int TlsSession::Impl::verify(void* self, mbedtls_x509_crt* certificate, int dept
       *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
     }
     session.server_flags = *flags;
-    if (*flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) session.wrong_name = words_for_names(*certificate);
+    if ((*flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) && has_names(*certificate))
+      session.names = names_of(*certificate);
   }
   session.flags |= *flags;
   return 0;
@@ -396,8 +316,8 @@ const char* TlsSession::Impl::words(int code) {
   const std::uint32_t result = mbedtls_ssl_get_verify_result(&ssl);
   if (const std::uint32_t all = result == 0xFFFFFFFF ? flags : flags | result) return words_for_flags(all);
   if (const char* unsupported = words_for_unsupported(code)) {
-    return kept(to_text<kMaxWords>(
-        [&](Writer& out) { out.put("the server's certificate cannot be used: ").put(unsupported); }));
+    detail = unsupported;
+    return "the server's certificate cannot be used";
   }
   return "the TLS handshake failed";
 }
@@ -405,14 +325,15 @@ const char* TlsSession::Impl::words(int code) {
 const char* TlsSession::Impl::words_for_flags(std::uint32_t all) {
   const FlagWords* words = kFlagWords;
   while ((all & words->flag) == 0) ++words;  // the last one has all flags
-  if (words->text == nullptr) return wrong_name;
-  if (words->text[0] != ' ') return words->text;
+  if (words->flag == MBEDTLS_X509_BADCERT_CN_MISMATCH && names.empty()) return kNoNames;
+  if (words->flag == MBEDTLS_X509_BADCERT_CN_MISMATCH) detail = names;
+  if (words->of_ca == nullptr) return words->text;
   const std::int64_t now = context.clock.wall_seconds();
-  return kept(to_text<kMaxWords>([&](Writer& out) {
-    out.put(server_flags & words->flag ? "the server's certificate" : "the CA of the server's certificate");
-    out.put(words->text).put("; the clock of this machine says ").put(date_of(now));
+  detail = to_text<Detail::kCapacity>([&](Writer& out) {
+    out.put("the clock of this machine says ").put(date_of(now));
     if (now < kBuilt) out.put(", before this program was built");
-  }));
+  });
+  return server_flags & words->flag ? words->text : words->of_ca;
 }
 
 OwnCertificate TlsSession::Impl::own_certificate() const {
@@ -435,7 +356,7 @@ TlsSession::~TlsSession() = default;
 
 Result<void> TlsSession::start(int fd, std::string_view host) {
   impl_->fd = fd;
-  impl_->address = parse_address(host);
+  impl_->address = parse_ip(host);
   mbedtls_ssl_context* ssl = &impl_->ssl;
   if (const int result = mbedtls_ssl_setup(ssl, &impl_->reading->parsed->config))
     return impl_->fail("tls: setup", result);
@@ -502,6 +423,7 @@ Result<Transfer> TlsSession::write(std::string_view bytes) {
   return Transfer{0, want_read ? Wait::kReadable : Wait::kWritable};
 }
 
+std::string_view TlsSession::detail() const { return impl_->detail; }
 bool TlsSession::pending() const { return mbedtls_ssl_get_bytes_avail(&impl_->ssl) > 0; }
 
 }  // namespace flannelette::io

@@ -22,7 +22,7 @@ struct Transfer {
 
 /// TLS over one connected, non-blocking socket, which it does not own. The server is verified against the
 /// context's CA, and its name or address against the certificate, always. An error ends the session; its
-/// context is the reason in words: "the server's certificate has expired; ...".
+/// context is the reason in words: "the server's certificate has expired".
 ///
 /// One call takes kMaxTurn bytes from the socket at most, so that a server that floods us leaves the others
 /// their turn; the limits for it are NetStream's.
@@ -44,6 +44,8 @@ class TlsSession {
   Result<Transfer> read(std::span<char> buffer);
   /// Takes a part at least. After a wait the next call must begin with the same bytes; more may follow them.
   Result<Transfer> write(std::string_view bytes);
+  /// What is known of the last error beside it, as of Stream::Listener::on_close.
+  std::string_view detail() const;
   /// Decrypted bytes are waiting that the socket knows nothing of.
   bool pending() const;
 

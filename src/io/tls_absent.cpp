@@ -25,6 +25,7 @@ Result<void> TlsSession::start(int, std::string_view) { return kAbsent; }
 Result<Wait> TlsSession::handshake() { return kAbsent; }
 Result<Transfer> TlsSession::read(std::span<char>) { return kAbsent; }
 Result<Transfer> TlsSession::write(std::string_view) { return kAbsent; }
+std::string_view TlsSession::detail() const { return {}; }
 bool TlsSession::pending() const { return false; }
 
 }  // namespace flannelette::io

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The reasons of TLS failures in words.
 #include "io/tls_words.hpp"
-
-#include <array>
-
-#include "flannelette/base/text.hpp"
 
 namespace flannelette::io {
 
@@ -42,16 +39,12 @@ const char* words_for_alert(unsigned alert, OwnCertificate own) {
   return "the server ended the session with a TLS alert";
 }
 
-const char* kept(std::string_view words) {
-  static std::array<Text<kMaxWords>, kKeptWords> all;
-  static std::size_t next = 0;
-  words = words.substr(0, kMaxWords);
-  for (const auto& one : all) {
-    if (one.view() == words) return one.c_str();
-  }
-  const std::size_t here = next++ % kKeptWords;
-  all[here] = words;
-  return all[here].c_str();
+void CertificateNames::add(std::string_view name) {
+  if (out_.overflowed()) return;
+  const bool fits = out_.room() >= name.size() + 7;  // ", " before it, and after it ", ..."
+  out_.put(separator_).put(fits ? name : "...");
+  separator_ = ", ";
+  if (!fits) out_.overflow();
 }
 
 }  // namespace flannelette::io

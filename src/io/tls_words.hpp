@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// The reasons of TLS failures in words.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
+
+#include "flannelette/io/stream.hpp"
 
 namespace flannelette::io {
 
@@ -12,10 +16,18 @@ enum class OwnCertificate : std::uint8_t { kNone, kValid, kExpired, kNotForClien
 /// What a fatal alert of the server (RFC 8446, 6.2) means to people.
 const char* words_for_alert(unsigned alert, OwnCertificate own);
 
-constexpr std::size_t kMaxWords = 240;
-/// For an Error's context, which is static: the same words are always in the same place, until kept() was
-/// called with kKeptWords others. At most kMaxWords bytes; the rest is cut off.
-const char* kept(std::string_view words);
-constexpr std::size_t kKeptWords = 8;
+/// The names that a certificate is valid for: "valid for: a, b, ...", as far as there is room.
+class CertificateNames {
+ public:
+  CertificateNames() { out_.put("valid for: "); }
+  void add(std::string_view name);
+  void add(const Ip& ip) { add(text_of(ip)); }
+  std::string_view text() const { return out_.view(); }
+
+ private:
+  std::array<char, Detail::kCapacity> memory_;
+  Writer out_{memory_};
+  const char* separator_ = "";
+};
 
 }  // namespace flannelette::io

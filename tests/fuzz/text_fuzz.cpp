@@ -38,17 +38,19 @@ void addresses(std::string_view text) {
   comes_back<Ip6>(parse_ip6, text);
   comes_back<Net4>(parse_net4, text);
   comes_back<Mac>(parse_mac, text);
+  comes_back<Ip>(parse_ip, text);
+  if (const auto net = parse_net(text)) must(net->contains(net->base) && net->masked().contains(*net));
   if (const auto net = parse_net4(text)) must(net->length <= 32 && net->contains(net->base));
   if (parse_ip4(text)) must(text_of(*parse_ip4(text)).view() == text);  // there is one form
 }
 
 void endpoint(std::string_view text) {
-  const auto parsed = io::parse_endpoint(text);
+  const auto parsed = io::parse_endpoint(text, 2379);
   if (!parsed) return must(std::strlen(parsed.error().context) > 0);
   must(!parsed->host.empty() && parsed->port != 0);
   const auto written = to_text<io::Endpoint::kMaxHost + 20>([&](Writer& out) { io::write(out, *parsed); });
   must(std::ranges::all_of(written.view(), [](char c) { return c > ' ' && c < 0x7f; }));
-  const auto again = io::parse_endpoint(written);
+  const auto again = io::parse_endpoint(written, 2379);
   must(again && *again == *parsed);
 }
 

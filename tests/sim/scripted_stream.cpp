@@ -121,7 +121,7 @@ void ScriptedStream::deliver(const std::string& bytes) {
 void ScriptedStream::end(const Error& error) {
   Listener* listener = listener_;
   close();
-  listener->on_close(error);
+  listener->on_close(error, {});
 }
 
 /// Serves the requests that are complete. The clients here send one at a time.

@@ -36,12 +36,19 @@ TEST_SUITE("base/say_once") {
     CHECK(said.is_news(system_error("open", EACCES)));
   }
 
+  TEST_CASE("what a server says may vary, but what is wrong with certificates is told apart") {
+    const Error tls{Code::kTls, 0, "not valid for this name"},
+        etcd{Code::kDenied, 0, "etcd: PERMISSION_DENIED"};
+    CHECK(failure_digest("connect", tls, "valid for: a") != failure_digest("connect", tls, "valid for: b"));
+    CHECK(failure_digest("list", etcd, "at revision 1") == failure_digest("list", etcd, "at revision 2"));
+  }
+
   TEST_CASE("failures that take turns are each reported once, and again after the interval") {
     SayOnce<3> said(600);
-    const std::uint64_t refused = failure_digest("connect", system_error("connect", ECONNREFUSED));
-    const std::uint64_t reset = failure_digest("connect", system_error("connect", ECONNRESET));
-    const std::uint64_t list = failure_digest("list", system_error("connect", ECONNREFUSED));
-    const std::uint64_t read = failure_digest("connect", system_error("read", ECONNREFUSED));
+    const std::uint64_t refused = failure_digest("connect", system_error("connect", ECONNREFUSED), "");
+    const std::uint64_t reset = failure_digest("connect", system_error("connect", ECONNRESET), "");
+    const std::uint64_t list = failure_digest("list", system_error("connect", ECONNREFUSED), "");
+    const std::uint64_t read = failure_digest("connect", system_error("read", ECONNREFUSED), "");
     CHECK(said.is_news(refused, 0));
     CHECK(said.is_news(reset, 100));
     CHECK(said.is_news(list, 200));

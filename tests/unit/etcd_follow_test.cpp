@@ -12,8 +12,8 @@ TEST_SUITE("registry/etcd_follow") {
       "the addresses of all endpoints are told at the start, those of names before the first connection") {
     World world;
     EtcdSettings settings = Node::standard();
-    settings.endpoints[1] = *io::parse_endpoint("https://192.0.2.7:2379");
-    settings.endpoints[2] = *io::parse_endpoint("http://[fd00::1]:2379");
+    settings.endpoints[1] = *io::parse_endpoint("https://192.0.2.7:2379", 2379);
+    settings.endpoints[2] = *io::parse_endpoint("http://[fd00::1]:2379", 2379);
     settings.endpoint_count = 3;
     Node node(world, settings);
     CHECK(node.told.servers == std::vector{*parse_ip4("192.0.2.7")});
@@ -99,7 +99,7 @@ TEST_SUITE("registry/etcd_follow") {
     World world;
     world.etcd.put("/net/config", "{}");
     EtcdSettings settings = Node::standard();
-    settings.endpoints[1] = *io::parse_endpoint("http://two:2379");
+    settings.endpoints[1] = *io::parse_endpoint("http://two:2379", 2379);
     settings.endpoint_count = 2;
     world.etcd.set_down("one", true);
     world.etcd.set_down("two", true);

@@ -140,7 +140,7 @@ struct Node {
   }
   static EtcdSettings standard() {
     EtcdSettings settings;
-    settings.endpoints[0] = *io::parse_endpoint("http://one:2379");
+    settings.endpoints[0] = *io::parse_endpoint("http://one:2379", 2379);
     settings.endpoint_count = 1;
     settings.prefix = "/net/";
     settings.lease_ttl_seconds = 600;

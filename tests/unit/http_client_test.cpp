@@ -45,11 +45,11 @@ class ScriptedStream final : public io::Stream {
     listener->on_open();
   }
   void give(std::string_view bytes) { listener->on_data(bytes); }
-  void end(Error error = {Code::kClosed, 0, "peer"}) {
+  void end(Error error = {Code::kClosed, 0, "peer"}, std::string_view detail = {}) {
     Listener* who = listener;
     listener = nullptr;
     connected = false;
-    who->on_close(error);
+    who->on_close(error, detail);
   }
 
   int opens = 0, closes = 0;
@@ -74,8 +74,9 @@ struct Recorder final : Client::Handler {
     log += " done ";
     if (in_done) in_done(*world);
   }
-  void on_error(const Error& error) override {
+  void on_error(const Error& error, std::string_view detail) override {
     log += std::string("error: ") + error.context;
+    if (!detail.empty()) log += " (" + std::string(detail) + ")";
     code = error.code;
     if (in_error) in_error(*world);
   }
@@ -111,7 +112,7 @@ struct World {
   ScriptedStream stream;
   std::unique_ptr<Client> client = std::make_unique<Client>(loop, stream);
   Recorder handler, second;
-  io::Endpoint endpoint = *io::parse_endpoint("http://10.0.0.1:2379");
+  io::Endpoint endpoint = *io::parse_endpoint("http://10.0.0.1:2379", 2379);
 };
 
 constexpr const char* kHello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -132,7 +133,7 @@ TEST_SUITE("http/client") {
     w.stream.give(kHello);
     CHECK(w.handler.log == "200 hello done ");
     CHECK_FALSE(w.client->busy());
-    w.endpoint = *io::parse_endpoint("https://[fd00::1]:1");
+    w.endpoint = *io::parse_endpoint("https://[fd00::1]:1", 2379);
     w.stream.sent.clear();
     w.post(w.handler);
     w.stream.accept();
@@ -165,7 +166,7 @@ TEST_SUITE("http/client") {
   TEST_CASE("another endpoint means another connection") {
     World w;
     w.first_exchange();
-    w.endpoint = *io::parse_endpoint("http://10.0.0.2:2379");
+    w.endpoint = *io::parse_endpoint("http://10.0.0.2:2379", 2379);
     w.post(w.handler);
     CHECK(w.stream.opens == 2);
     CHECK(w.stream.to == w.endpoint);

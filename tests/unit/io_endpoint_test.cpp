@@ -11,7 +11,7 @@ using namespace flannelette::io;
 namespace {
 
 std::string round_trip(std::string_view url) {
-  const Result<Endpoint> endpoint = parse_endpoint(url);
+  const Result<Endpoint> endpoint = parse_endpoint(url, 2379);
   if (!endpoint) return endpoint.error().context;
   return std::string(to_text<300>([&](Writer& out) { write(out, *endpoint); }).view());
 }
@@ -25,10 +25,16 @@ TEST_SUITE("io/endpoint") {
     CHECK(round_trip("http://[fd00::1]:80") == "http://[fd00::1]:80");
     CHECK(round_trip("HTTPS://[::1]/") == "https://[::1]:2379");
     CHECK(round_trip("http://node_1") == "http://node_1:2379");
-    const Result<Endpoint> endpoint = parse_endpoint("https://[fd00::1]");
+    const Result<Endpoint> endpoint = parse_endpoint("https://[fd00::1]", 2379);
     REQUIRE(endpoint);
     CHECK(endpoint->tls);
     CHECK(endpoint->host.view() == "fd00::1");
+  }
+
+  TEST_CASE("the port of who asks stands in for one that is missing, and for no other") {
+    CHECK(parse_endpoint("http://etcd.example", 6443)->port == 6443);
+    CHECK(parse_endpoint("http://[::1]/", 6443)->port == 6443);
+    CHECK(parse_endpoint("http://etcd.example:80", 6443)->port == 80);
   }
 
   TEST_CASE("the error names what is wrong") {

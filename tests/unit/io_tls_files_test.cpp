@@ -200,7 +200,7 @@ TEST_SUITE("io/tls files") {
     const Folder folder("client");
     Client client;
     REQUIRE(folder.load(client));
-    NetStream other(client.loop, TcpSettings{}, client.context);
+    NetStream other(client.loop, TcpSettings{}, client.context, client.log);
     for (const char* next : {"client-rsa", "client", "client-rsa"}) {
       REQUIRE(client.talk(server.port()) == "ok");
       folder.identity(next);
@@ -309,14 +309,23 @@ TEST_SUITE("io/calendar") {
 }
 
 TEST_SUITE("io/tls words") {
-  TEST_CASE("words that were put together stay where they are while others come") {
-    const std::string first = "the first";
-    const char* place = kept(first);
-    CHECK(place == first);
-    CHECK(kept(std::string("the first")) == place);
-    for (std::size_t i = 1; i < kKeptWords; ++i) CHECK(kept(std::to_string(i)) != place);
-    CHECK(place == first);
-    CHECK(kept(first) == place);
-    CHECK(std::string(kept(std::string(kMaxWords + 1, 'x'))) == std::string(kMaxWords, 'x'));
+  TEST_CASE("the names of a certificate are listed as far as there is room, and that there are more") {
+    CertificateNames none;
+    CHECK(none.text() == "valid for: ");
+    CertificateNames few;
+    few.add("etcd.example");
+    few.add(*parse_ip("10.0.0.1"));
+    few.add(*parse_ip("2001:db8::1"));
+    CHECK(few.text() == "valid for: etcd.example, 10.0.0.1, 2001:db8::1");
+    CertificateNames exact;  // with the room that ", ..." would take
+    const std::string fill(Detail::kCapacity - std::string_view("valid for: ").size() - 7, 'x');
+    exact.add(fill);
+    CHECK(exact.text() == "valid for: " + fill);
+    exact.add("y");
+    exact.add("z");
+    CHECK(exact.text() == "valid for: " + fill + ", ...");
+    CertificateNames long_one;
+    long_one.add(fill + "x");
+    CHECK(long_one.text() == "valid for: ...");
   }
 }

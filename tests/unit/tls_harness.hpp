@@ -163,13 +163,19 @@ class Server {
 struct Collector final : Stream::Listener {
   void on_open() override { opened = true; }
   void on_data(std::string_view bytes) override { data += bytes; }
-  void on_close(const Error& why) override {
+  void on_close(const Error& why, std::string_view more) override {
     closed = true;
     error = why;
+    detail = more;
   }
   bool opened = false, closed = false;
   std::string data;
   Error error;
+  std::string detail;
+};
+
+struct NoLog final : LogSink {
+  void line(Level, std::string_view) override {}
 };
 
 /// The machine's clocks, moved by the test.
@@ -241,7 +247,7 @@ struct Client {
   }
   std::string end() {
     if (collector.error.sys_errno <= 0) CHECK(collector.error.code == Code::kTls);
-    return collector.error.context;
+    return collector.error.context + (collector.detail.empty() ? "" : "; " + collector.detail);
   }
 
   MovableClock clock;
@@ -250,7 +256,9 @@ struct Client {
   Told told;
   TlsContext context{loop, clock, files, told};
   Text<Files::kMaxPath> failed_path;
-  NetStream stream{loop, TcpSettings{}, context};
+  NoLog no_log;
+  Log log{no_log, clock};
+  NetStream stream{loop, TcpSettings{}, context, log};
   Collector collector;
 };
 

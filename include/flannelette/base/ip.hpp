@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "flannelette/base/text.hpp"
@@ -70,6 +71,9 @@ class Ip {
                static_cast<std::uint8_t>(ip.value)} {}
   explicit constexpr Ip(const Ip6& ip) : bytes_(ip.bytes) {}
   auto operator<=>(const Ip&) const = default;
+
+  /// Of 4 or 16 bytes in network byte order; no other number is an address.
+  static std::optional<Ip> from_bytes(std::span<const std::uint8_t> bytes);
 
   bool is_v4() const;
   Ip4 v4() const;  ///< the last four bytes: the address if is_v4()

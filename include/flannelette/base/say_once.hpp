@@ -21,8 +21,8 @@ struct ReportedFailure {
 
 /// By code, errno and `what`; not by the context.
 std::uint64_t failure_digest(const Error& error, std::uint64_t what);
-/// By operation, context and errno.
-std::uint64_t failure_digest(const char* operation, const Error& error);
+/// By operation, context and errno; with Code::kTls also by the detail, which names a server's certificate.
+std::uint64_t failure_digest(const char* operation, const Error& error, std::string_view detail);
 
 /// Whether `failure` is to be reported now: it is not among those that were, or it was `remind_every` ago. It
 /// takes the place of the one that was reported longest ago.

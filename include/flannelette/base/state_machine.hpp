@@ -30,10 +30,6 @@ struct StateRow {
   State state;
 };
 
-/// No constants: to call one of these ends the compilation with its name.
-void rows_must_be_in_the_order_of_the_enum();
-void every_state_must_be_reached_and_no_other();
-
 /// The table of a machine, its first row the state at the beginning:
 ///     enum class WatchState : std::uint8_t { kIdle, kOpening, kStreaming };
 ///     inline constexpr StateTable kWatchStates{"watch", {
@@ -48,10 +44,10 @@ struct StateTable {
       : StateTable(name, states, std::make_index_sequence<kStates>()) {
     unsigned reached = 1;
     for (std::size_t i = 0; i < kStates; ++i) {
-      if (static_cast<std::size_t>(rows[i].state) != i) rows_must_be_in_the_order_of_the_enum();
+      if (static_cast<std::size_t>(rows[i].state) != i) bad_state_table("rows in the order of the enum");
       reached |= rows[i].next;
     }
-    if (reached != (1u << kStates) - 1) every_state_must_be_reached_and_no_other();
+    if (reached != (1u << kStates) - 1) bad_state_table("a state that is never reached, or an edge to none");
   }
 
   const char* machine;

@@ -35,8 +35,8 @@ class Client final : private io::Stream::Listener {
     virtual void on_body(std::string_view bytes) = 0;  ///< a piece of the decoded body, any size, any split
     virtual void on_done() = 0;
     /// The request failed (connection refused or lost, timeout, malformed response). The connection is
-    /// closed.
-    virtual void on_error(const Error& error) = 0;
+    /// closed. `detail` as of io::Stream::Listener::on_close.
+    virtual void on_error(const Error& error, std::string_view detail) = 0;
 
    protected:
     ~Handler() = default;
@@ -66,7 +66,7 @@ class Client final : private io::Stream::Listener {
  private:
   void on_open() override;
   void on_data(std::string_view bytes) override;
-  void on_close(const Error& error) override;
+  void on_close(const Error& error, std::string_view detail) override;
   void on_silence();
   Result<void> compose(std::string_view path, std::span<const Header> headers, std::string_view body);
   void connect();
@@ -75,7 +75,7 @@ class Client final : private io::Stream::Listener {
   void fail_later(const Error& error);
   void end_request();
   void finish();
-  void fail(const Error& error);
+  void fail(const Error& error, std::string_view detail = {});
 
   io::Stream& stream_;
   io::Timer silence_;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "flannelette/base/clock.hpp"
+#include "flannelette/base/log.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/stream.hpp"
 #include "flannelette/io/tls_context.hpp"
@@ -42,7 +43,7 @@ class NetStream final : public Stream {
   /// connection.
   static constexpr std::size_t kMaxWithoutData = 32 * 1024;
 
-  NetStream(Loop& loop, const TcpSettings& tcp, TlsContext& tls);
+  NetStream(Loop& loop, const TcpSettings& tcp, TlsContext& tls, Log& log);
   ~NetStream() override;
   void open(const Endpoint& endpoint, Listener& listener) override;
   Result<void> write(std::string_view bytes) override;

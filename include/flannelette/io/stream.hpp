@@ -23,11 +23,15 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
-/// "http://host:port" or "https://[v6]:port", an optional trailing slash; a missing port is 2379 (etcd's).
+/// "http://host:port" or "https://[v6]:port", an optional trailing slash; a missing port is `default_port`.
 /// Errors name what is wrong.
-Result<Endpoint> parse_endpoint(std::string_view url);
+Result<Endpoint> parse_endpoint(std::string_view url, std::uint16_t default_port);
 /// The form that parse_endpoint reads.
 void write(Writer& out, const Endpoint& endpoint);
+
+/// What is known of a failure beside its Error, for the log: the names in a certificate, a server's own
+/// words.
+using Detail = Text<160>;
 
 /// A byte stream to one peer: the seam between protocols and sockets. Real: NetStream. Tests: scripted and
 /// faulty ones. One stream is used for many connections, one after another.
@@ -39,8 +43,8 @@ class Stream {
     virtual void on_open() = 0;                        ///< connected, TLS verified: writing may begin
     virtual void on_data(std::string_view bytes) = 0;  ///< consume all of it; valid during the call only
     /// The connection is over: kClosed for an orderly end by the peer, else what failed. Not called after
-    /// close().
-    virtual void on_close(const Error& error) = 0;
+    /// close(). `detail` is empty but for some failures of TLS.
+    virtual void on_close(const Error& error, std::string_view detail) = 0;
 
    protected:
     ~Listener() = default;
@@ -56,12 +60,12 @@ class Stream {
   /// Ends the connection at once and silently. Idempotent.
   virtual void close() = 0;
 
-  /// Told the IPv4 address of each connection before anything is sent there, from within open() or from the
+  /// Called with the address of each connection before anything is sent there, from within open() or from the
   /// loop; it must not call the stream.
-  void set_on_address(Delegate<void(Ip4)> handler) { on_address_ = handler; }
+  void set_on_address(Delegate<void(Ip)> handler) { on_address_ = handler; }
 
  protected:
-  Delegate<void(Ip4)> on_address_;
+  Delegate<void(Ip)> on_address_;
 };
 
 }  // namespace flannelette::io

@@ -54,6 +54,7 @@ class EtcdRegistry final : public Registry {
   /// which there was no event (server/etcdserver/api/v3rpc/watch.go, progressReportInterval). A member that
   /// hangs sends none, while its kernel goes on answering TCP's keepalive probes.
   static constexpr Millis kWatchSilence = 25 * 60'000;
+  static constexpr std::uint16_t kDefaultPort = 2379;  ///< of an endpoint that names none
   static constexpr Millis kBackoffFirst = 100;
   static constexpr Millis kBackoffMax = 30'000;
 

@@ -28,7 +28,7 @@ struct EtcdRegistry::Impl {
               etcd::Watch::Probe::to<&etcd::ConfigReading::probe>(&config)) {
     const std::array<etcd::Operation*, etcd::Requests::kMaxOperations> operations{&keeper, &claimer, &config,
                                                                                   &listing, &revoker};
-    const auto on_address = Delegate<void(Ip4)>::to<&Impl::on_address>(this);
+    const auto on_address = Delegate<void(Ip)>::to<&Impl::on_address>(this);
     request_stream.set_on_address(on_address);
     watch_stream.set_on_address(on_address);
     requests.serve(operations);
@@ -36,7 +36,9 @@ struct EtcdRegistry::Impl {
     requests.set_on_return(Delegate<void()>::to<&etcd::Watch::skip_backoff>(&watch));
   }
 
-  void on_address(Ip4 address) { core.listener->on_server_address(address); }
+  void on_address(Ip address) {
+    if (address.is_v4()) core.listener->on_server_address(address.v4());
+  }
   void on_listed(std::int64_t revision) { watch.begin(revision + 1); }
   void follow() {
     watch.stop();

@@ -68,7 +68,7 @@ Status describe(int http_status, const Message& message) {
   return {error_of(code), code, message.text};
 }
 
-Status describe(const Error& error) { return {error, 0, {}}; }
+Status describe(const Error& error, std::string_view detail) { return {error, 0, detail}; }
 
 void PlainBody::add(std::string_view bytes) {
   text_ = to_text<160>([&](Writer& out) { append_printable(append_printable(out, text_), bytes); });

@@ -45,7 +45,7 @@ struct Status {
 /// From an error body or an error line. The HTTP status serves only where the body has no gRPC code.
 Status describe(int http_status, const Message& message);
 /// For a transport error, or a response that is none of etcd's.
-Status describe(const Error& error);
+Status describe(const Error& error, std::string_view detail = {});
 
 /// The beginning of a body in case that it is none of the gateway's: a proxy's words, or etcd's before it.
 class PlainBody {

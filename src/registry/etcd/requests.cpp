@@ -141,14 +141,14 @@ void Requests::on_done() {
 void Requests::on_overtime() {
   client_.cancel();
   if (current_ == nullptr) return;  // nothing was under way
-  on_error({Code::kTimeout, 0, "etcd: the answer does not come to its end"});
+  on_error({Code::kTimeout, 0, "etcd: the answer does not come to its end"}, {});
 }
 
-void Requests::on_error(const Error& error) {
+void Requests::on_error(const Error& error, std::string_view detail) {
   overtime_.cancel();
   if (core_.stopped) return;
   Operation& operation = *std::exchange(current_, nullptr);
-  lost(operation, describe(error));
+  lost(operation, describe(error, detail));
   schedule();
 }
 

@@ -151,7 +151,7 @@ class Requests final : private http::Client::Handler {
   void on_head(const http::ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_done() override;
-  void on_error(const Error& error) override;
+  void on_error(const Error& error, std::string_view detail) override;
   void answered(Operation& operation);
   void failed(Operation& operation, const Status& status);
   void lost(Operation& operation, const Status& status);

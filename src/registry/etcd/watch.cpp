@@ -160,8 +160,8 @@ void Watch::on_done() {
   retry(plain_.describe(status_));
 }
 
-void Watch::on_error(const Error& error) {
-  if (!core_.stopped) retry(describe(error));
+void Watch::on_error(const Error& error, std::string_view detail) {
+  if (!core_.stopped) retry(describe(error, detail));
 }
 
 void Watch::on_pair(const Pair& pair) {

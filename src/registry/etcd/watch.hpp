@@ -69,7 +69,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   void on_head(const http::ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_done() override;
-  void on_error(const Error& error) override;
+  void on_error(const Error& error, std::string_view detail) override;
   void on_value(std::string_view value) override { builder_.on_value(value); }
   void on_pair(const Pair& pair) override;
   void on_message(const Message& message);
