@@ -18,24 +18,19 @@ constexpr std::size_t kMaxSubnetFile = 4096;
 
 struct Auditor final : kernel::EntryVisitor {
   explicit Auditor(EntryPlan& of) : plan(of) {}
-  void entry(const overlay::Neighbour& neighbour) override { plan.audit_entry(neighbour); }
-  void entry(const overlay::Fdb& fdb) override { plan.audit_entry(fdb); }
-  void entry(const overlay::Route& route) override { plan.audit_entry(route); }
-  void entry(const overlay::NextHop& object) override { plan.audit_entry(object); }
+  void entry(const overlay::Entry& entry) override { plan.audit_entry(entry); }
   EntryPlan& plan;
 };
 
 /// The routes that lead one of these addresses into the overlay.
 struct ShadowingRoutes final : kernel::EntryVisitor {
   explicit ShadowingRoutes(const overlay::ProtectedAddresses& list) : addresses(list) {}
-  void entry(const overlay::Neighbour&) override {}
-  void entry(const overlay::Fdb&) override {}
-  void entry(const overlay::Route& route) override {
-    if (count < routes.size() && addresses.in(route.destination) != nullptr) routes[count++] = route;
+  void entry(const overlay::Entry& entry) override {
+    if (entry.kind != overlay::Entry::Kind::kRoute || count == routes.size()) return;
+    if (addresses.in(entry.net.v4()) != nullptr) routes[count++] = entry;
   }
-  void entry(const overlay::NextHop&) override {}
   const overlay::ProtectedAddresses& addresses;
-  std::array<overlay::Route, overlay::ProtectedAddresses::kMax> routes{};
+  std::array<overlay::Entry, overlay::ProtectedAddresses::kMax> routes{};
   std::size_t count = 0;
 };
 
@@ -135,14 +130,10 @@ void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addre
   ShadowingRoutes shadowing(addresses);
   if (!any || !kernel_.entries.dump_entries(index, config.network, shadowing)) return;
   kernel::EntryBatch& batch = kernel_.entries.begin(index, config.network);
-  for (const overlay::Route& route : std::span(shadowing.routes).first(shadowing.count)) {
+  for (const overlay::Entry& route : std::span(shadowing.routes).first(shadowing.count)) {
     log_.warning("a route from before the restart shadows an address that this node depends on; removed",
-                 {{"subnet", route.destination}});
-    batch.change({.kind = Change::Kind::kDeleteRoute,
-                  .subnet = route.destination,
-                  .mac = {},
-                  .remote = {},
-                  .metric = route.metric});
+                 {{"subnet", route.net}});
+    batch.change({Change::Op::kRemove, route});
   }
   (void)batch.finish();  // the first audit finds what is left
 }
@@ -306,10 +297,10 @@ Result<void> Dataplane::finish(kernel::EntryBatch& batch) {
   // another program has, must not cause a whole audit at every event.
   plan_.commit();
   if (report->failed == 0) return {};
-  if (refused_reported_.is_news(report->first, report->first_change.subnet.base.value)) {
+  if (refused_reported_.is_news(report->first, report->first_change.entry.net.base.v4().value)) {
     log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},
                                                        {"done", std::uint64_t{report->done}},
-                                                       {"first", report->first_change.subnet},
+                                                       {"first", report->first_change.entry.net},
                                                        Field(report->first)});
   }
   refused_ = report->first;

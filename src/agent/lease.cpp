@@ -117,7 +117,7 @@ void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, boo
   own_->creating = mod_revision == 0;
   own_->value = {};
   own_->value.public_ip = underlay().public_ip;
-  own_->value.backend = overlay::Backend::kVxlan;
+  own_->value.backend = overlay::BackendType::kVxlan;
   own_->value.has_vxlan = true;
   own_->value.vni = config_.vni;
   own_->value.mac = *mac_;

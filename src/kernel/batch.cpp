@@ -12,28 +12,26 @@ namespace flannelette::kernel {
 namespace {
 
 using overlay::Change;
-using Kind = overlay::Change::Kind;
+using Kind = overlay::Entry::Kind;
 
 static_assert(Batch::kMaxRequests * kMaxChangeRequest <= Netlink::kBuffer);
 
 /// Tries to list routes that other programs keep changing.
 constexpr int kMaxInspections = 3;
 
-const char* context_of(Kind kind) {
-  switch (kind) {
-    case Kind::kUpsertNeighbour: return "set a neighbour";
-    case Kind::kUpsertFdb: return "set an FDB entry";
-    case Kind::kUpsertRoute: return "set a route";
-    case Kind::kDeleteRoute: return "delete a route";
-    case Kind::kDeleteNeighbour: return "delete a neighbour";
-    case Kind::kDeleteFdb: return "delete an FDB entry";
+const char* context_of(const Change& change) {
+  const bool put = change.op == Change::Op::kPut;
+  switch (change.entry.kind) {
+    case Kind::kRoute: return put ? "set a route" : "delete a route";
+    case Kind::kNexthop: return "delete a nexthop object";
+    case Kind::kNeighbour: return put ? "set a neighbour" : "delete a neighbour";
+    case Kind::kFdb: return put ? "set an FDB entry" : "delete an FDB entry";
   }
   return "";
 }
 
-bool deletes(Kind kind) {
-  return kind == Kind::kDeleteRoute || kind == Kind::kDeleteNeighbour || kind == Kind::kDeleteFdb;
-}
+Net4 subnet_of(const Change& change) { return change.entry.net.v4(); }
+Ip4 gateway_of(const Change& change) { return change.entry.via.v4(); }
 
 bool absent(int sys_errno) { return sys_errno == ENOENT || sys_errno == ESRCH; }
 
@@ -59,7 +57,7 @@ class Batch::Answers final : public Netlink::Reader {
     const auto object = read_nexthop(message);
     if (!object) return;
     const std::uint32_t n = message.nlmsg_seq - first_;
-    const Ip4 base = batch_.changes_[batch_.queried_[n]].subnet.base;
+    const Ip4 base = subnet_of(batch_.changes_[batch_.queried_[n]]).base;
     batch_.objects_[n] = object->link != batch_.place_.index         ? Object::kForeign
                          : object->onlink && object->gateway == base ? Object::kRight
                                                                      : Object::kWrong;
@@ -81,12 +79,14 @@ void Batch::begin(const Place& place) {
 }
 
 void Batch::change(const Change& change) {
+  const bool removes_object = change.removes(Kind::kNexthop);
   if (!state_) return;
   ++queued_;
+  if (removes_object && place_.use == NexthopUse::kNone) return;
   first_request_[count_] = static_cast<std::uint16_t>(requests_);
   changes_[count_++] = change;
-  requests_ += object_made_by(change) != 0 ? 2 : 1;
-  if (requests_ + 2 > kMaxRequests) state_ = flush();
+  if (!removes_object) requests_ += object_made_by(change) != 0 ? 2 : 1;  // else remove_objects() asks first
+  if (requests_ + 2 > kMaxRequests || count_ == kMaxRequests) state_ = flush();
 }
 
 Result<BatchReport> Batch::finish() {
@@ -98,23 +98,8 @@ Result<BatchReport> Batch::finish() {
 }
 
 Result<void> Batch::flush() {
-  MessageWriter& out = netlink_.out();
-  out.clear();
-  std::uint32_t last = 0;
-  for (std::size_t i = 0; i < count_; ++i) {
-    const Change& change = changes_[i];
-    if (const std::uint32_t id = object_made_by(change)) {
-      put_nexthop(out, netlink_.next_sequence(), NLM_F_EXCL, id, place_.index, change.subnet.base);
-    }
-    last = netlink_.next_sequence();
-    put_change(out, last, place_.index, change, change.metric == 0 ? place_.object_for(change.subnet) : 0);
-  }
-  out.add_flags(NLM_F_ACK);  // of the last alone: it says that all are worked off
-  const std::uint32_t first = last - static_cast<std::uint32_t>(requests_) + 1;
   contested_count_ = 0;
-  Refusals refusals(*this, first);
-  FLT_TRY(netlink_.send("change entries"));
-  FLT_TRY(netlink_.receive("change entries", first, last, refusals));
+  if (requests_ != 0) FLT_TRY(send_requests());
   FLT_TRY(resolve_objects());
   FLT_TRY(inspect_contested());
   for (std::size_t i = 0; i < contested_count_; ++i) resolve(contested_[i]);
@@ -122,6 +107,26 @@ Result<void> Batch::flush() {
   count_ = 0;
   requests_ = 0;
   return {};
+}
+
+Result<void> Batch::send_requests() {
+  MessageWriter& out = netlink_.out();
+  out.clear();
+  std::uint32_t last = 0;
+  for (const Change& change : std::span(changes_).first(count_)) {
+    if (change.removes(Kind::kNexthop)) continue;
+    if (const std::uint32_t id = object_made_by(change)) {
+      put_nexthop(out, netlink_.next_sequence(), NLM_F_EXCL, id, place_.index, gateway_of(change));
+    }
+    last = netlink_.next_sequence();
+    put_change(out, last, place_.index, change,
+               change.entry.metric == 0 ? place_.object_for(subnet_of(change)) : 0);
+  }
+  out.add_flags(NLM_F_ACK);  // of the last alone: it says that all are worked off
+  const std::uint32_t first = last - static_cast<std::uint32_t>(requests_) + 1;
+  Refusals refusals(*this, first);
+  FLT_TRY(netlink_.send("change entries"));
+  return netlink_.receive("change entries", first, last, refusals);
 }
 
 void Batch::on_refused(std::uint16_t request, int sys_errno) {
@@ -138,22 +143,22 @@ void Batch::on_refused(std::uint16_t request, int sys_errno) {
     return;
   }
   // EINVAL: the object by which the route was named is not there.
-  if ((change.kind == Kind::kUpsertRoute && sys_errno == EEXIST) ||
-      (change.kind == Kind::kDeleteRoute && (sys_errno == ESRCH || sys_errno == EINVAL))) {
+  if ((change.puts(Kind::kRoute) && sys_errno == EEXIST) ||
+      (change.removes(Kind::kRoute) && (sys_errno == ESRCH || sys_errno == EINVAL))) {
     contest(index).route = true;
     return;
   }
-  if (deletes(change.kind) && absent(sys_errno)) return;
-  if (change.kind == Kind::kUpsertNeighbour && sys_errno == ENOBUFS) {
+  if (change.op == Change::Op::kRemove && absent(sys_errno)) return;
+  if (change.puts(Kind::kNeighbour) && sys_errno == ENOBUFS) {
     return fail(change, {Code::kLimit, ENOBUFS,
                          "the neighbour table is full (sysctl net.ipv4.neigh.default.gc_thresh3)"});
   }
-  if (change.kind == Kind::kUpsertRoute) {
+  if (change.puts(Kind::kRoute)) {
     Contested& contested = contest(index);
     if (contested.failed) return;  // its object was refused, and reported
     contested.failed = true;
   }
-  fail(change, netlink_error(context_of(change.kind), sys_errno));
+  fail(change, netlink_error(context_of(change), sys_errno));
 }
 
 Batch::Contested& Batch::contest(std::uint16_t change) {
@@ -178,7 +183,7 @@ Result<void> Batch::inspect_contested() {
   if (std::ranges::none_of(contested, [](const Contested& c) { return c.route; })) return {};
   std::array<std::uint32_t, kMaxRequests> by_subnet;
   sort_things(contested_.data(), std::span(by_subnet).first(contested_count_), [this](auto i, auto j) {
-    return changes_[contested_[i].change].subnet < changes_[contested_[j].change].subnet;
+    return subnet_of(changes_[contested_[i].change]) < subnet_of(changes_[contested_[j].change]);
   });
   for (int attempt = 1;; ++attempt) {
     for (Contested& one : contested) one.seen = {};
@@ -191,23 +196,24 @@ void Batch::inspect(const MainRoute& route) {
   const auto end = contested_.begin() + contested_count_;
   auto at = std::lower_bound(contested_.begin(), end, route.destination,
                              [this](const Contested& a, const Net4& destination) {
-                               return changes_[a.change].subnet < destination;
+                               return subnet_of(changes_[a.change]) < destination;
                              });
-  for (; at != end && changes_[at->change].subnet == route.destination; ++at) compare(route, *at);
+  for (; at != end && subnet_of(changes_[at->change]) == route.destination; ++at) compare(route, *at);
 }
 
 void Batch::compare(const MainRoute& route, Contested& contested) const {
   const Change& change = changes_[contested.change];
   Contested::Seen& seen = contested.seen;
-  const bool has_object = route.uses(place_.ids.of(change.subnet.base), place_.index, change.subnet.base);
+  const bool has_object =
+      route.uses(place_.ids.of(subnet_of(change).base), place_.index, subnet_of(change).base);
   const bool ours = has_object || (route.one_link && route.first_link == place_.index);
-  const bool any_metric = change.kind == Kind::kDeleteRoute && change.metric == 0;
-  if (!any_metric && route.metric != change.metric) return;
+  const bool any_metric = change.removes(Kind::kRoute) && change.entry.metric == 0;
+  if (!any_metric && route.metric != change.entry.metric) return;
   if (!ours) {
     seen.foreign = true;
-  } else if (change.kind == Kind::kUpsertRoute &&
+  } else if (change.puts(Kind::kRoute) &&
              (has_object ? place_.use == NexthopUse::kMake
-                         : route.plain && route.onlink && route.gateway == change.subnet.base)) {
+                         : route.plain && route.onlink && route.gateway == gateway_of(change))) {
     seen.right = true;
   } else {
     seen.wrong = true;
@@ -220,7 +226,7 @@ void Batch::resolve(const Contested& contested) {
   if (contested.failed) return;
   const Change& change = changes_[contested.change];
   const Contested::Seen& seen = contested.seen;
-  if (change.kind == Kind::kUpsertRoute) {
+  if (change.puts(Kind::kRoute)) {
     if (!contested.route) {
       if (contested.plain) make_route(contested);
       return;
@@ -233,18 +239,18 @@ void Batch::resolve(const Contested& contested) {
   }
   if (!seen.wrong) return;
   netlink_.out().clear();
-  if (change.kind == Kind::kDeleteRoute && seen.nexthop_id == 0) {
+  if (change.removes(Kind::kRoute) && seen.nexthop_id == 0) {
     put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change, 0);
   } else {
     // A route beside the right one, or one that only its nexthop object identifies.
     MainRoute wrong;
-    wrong.destination = change.subnet;
-    wrong.metric = change.metric;
+    wrong.destination = subnet_of(change);
+    wrong.metric = change.entry.metric;
     wrong.nexthop_id = seen.nexthop_id;
     wrong.gateway = seen.gateway;
     put_delete_route(netlink_.out(), netlink_.next_sequence(), place_.index, wrong);
   }
-  const auto deleted = netlink_.run(context_of(Kind::kDeleteRoute));
+  const auto deleted = netlink_.run("delete a route");
   if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());
 }
 
@@ -252,8 +258,8 @@ void Batch::make_route(const Contested& contested) {
   const Change& change = changes_[contested.change];
   netlink_.out().clear();
   put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change,
-             contested.plain ? 0 : place_.object_for(change.subnet), RouteMode::kReplace);
-  if (const auto made = netlink_.run(context_of(change.kind)); !made) fail(change, made.error());
+             contested.plain ? 0 : place_.object_for(subnet_of(change)), RouteMode::kReplace);
+  if (const auto made = netlink_.run(context_of(change)); !made) fail(change, made.error());
 }
 
 // -- nexthop objects --
@@ -266,7 +272,7 @@ Result<void> Batch::query_objects() {
   for (std::size_t n = 0; n < queried_count_; ++n) {
     objects_[n] = Object::kAbsent;
     last = netlink_.next_sequence();
-    put_nexthop_id(out, last, RTM_GETNEXTHOP, place_.ids.of(changes_[queried_[n]].subnet.base));
+    put_nexthop_id(out, last, RTM_GETNEXTHOP, place_.ids.of(subnet_of(changes_[queried_[n]]).base));
   }
   out.add_flags(NLM_F_ACK);
   const std::uint32_t first = last - static_cast<std::uint32_t>(queried_count_) + 1;
@@ -293,8 +299,8 @@ Result<void> Batch::resolve_objects() {
     if (found == Object::kRight || found == Object::kForeign) continue;
     const Change& change = changes_[contested.change];
     netlink_.out().clear();
-    put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, place_.object_for(change.subnet),
-                place_.index, change.subnet.base);
+    put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, place_.object_for(subnet_of(change)),
+                place_.index, gateway_of(change));
     if (auto done = netlink_.run("set a nexthop object"); !done) {
       contested.failed = true;
       fail(change, done.error());
@@ -309,9 +315,9 @@ Result<void> Batch::remove_objects() {
   queried_count_ = 0;
   for (std::size_t i = 0; i < count_; ++i) {
     const Change& change = changes_[i];
-    const bool done = change.kind == Kind::kDeleteNeighbour ||
-                      (change.kind == Kind::kUpsertRoute && place_.use == NexthopUse::kRemove);
-    if (done && place_.ids.of(change.subnet.base) != 0)
+    const bool done =
+        change.removes(Kind::kNexthop) || (change.puts(Kind::kRoute) && place_.use == NexthopUse::kRemove);
+    if (done && place_.ids.of(subnet_of(change).base) != 0)
       queried_[queried_count_++] = static_cast<std::uint16_t>(i);
   }
   if (queried_count_ == 0) return {};
@@ -321,7 +327,7 @@ Result<void> Batch::remove_objects() {
     const Change& change = changes_[queried_[n]];
     netlink_.out().clear();
     put_nexthop_id(netlink_.out(), netlink_.next_sequence(), RTM_DELNEXTHOP,
-                   place_.ids.of(change.subnet.base));
+                   place_.ids.of(subnet_of(change).base));
     const auto deleted = netlink_.run("delete a nexthop object");
     if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());
   }

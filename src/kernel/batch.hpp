@@ -55,9 +55,10 @@ class Batch final : public EntryBatch {
 
   /// The object that this change makes before its route; 0: none.
   std::uint32_t object_made_by(const overlay::Change& change) const {
-    return change.kind == overlay::Change::Kind::kUpsertRoute ? place_.object_for(change.subnet) : 0;
+    return change.puts(overlay::Entry::Kind::kRoute) ? place_.object_for(change.entry.net.v4()) : 0;
   }
   Result<void> flush();
+  Result<void> send_requests();
   void on_refused(std::uint16_t request, int sys_errno);
   Contested& contest(std::uint16_t change);
   Result<void> inspect_contested();

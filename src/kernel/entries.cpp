@@ -11,6 +11,7 @@ namespace flannelette::kernel {
 namespace {
 
 using overlay::Change;
+using overlay::Entry;
 
 Result<void> dump_neighbours(Netlink& netlink, int index, EntryVisitor& visitor) {
   netlink.request<ndmsg>(RTM_GETNEIGH).ndm_family = AF_INET;
@@ -26,8 +27,9 @@ Result<void> dump_neighbours(Netlink& netlink, int index, EntryVisitor& visitor)
     const auto attributes = attributes_of<ndmsg>(message);
     const auto ip = attributes.ip4(NDA_DST);
     if (!ip) return;
-    visitor.entry(overlay::Neighbour{*ip, attributes.mac(NDA_LLADDR).value_or(Mac{}),
-                                     (header->ndm_state & NUD_PERMANENT) != 0});
+    Entry entry = Entry::neighbour(Net4{*ip, 32}, attributes.mac(NDA_LLADDR).value_or(Mac{}));
+    entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0;
+    visitor.entry(entry);
   });
 }
 
@@ -48,20 +50,25 @@ Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
     if (!mac || !remote) return;
     // A port, VNI or link is shown only where it is not the device's own: such an entry is not as we make it.
     const bool odd = attributes.has(NDA_PORT) || attributes.has(NDA_VNI) || attributes.has(NDA_IFINDEX);
-    visitor.entry(overlay::Fdb{*mac, *remote, (header->ndm_state & NUD_PERMANENT) != 0 && !odd});
+    Entry entry = Entry::fdb(*mac, *remote);
+    entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0 && !odd;
+    visitor.entry(entry);
   });
 }
 
 Result<void> dump_routes(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
   return dump_main_routes(netlink, place.index, [&](const MainRoute& route) {
     const Ip4 base = route.destination.base;
+    Entry entry = Entry::route(route.destination, base, route.metric);
     if (route.uses(place.ids.of(base), place.index, base)) {
-      const bool wanted = place.use == NexthopUse::kMake;
-      return visitor.entry(overlay::Route{route.destination, base, wanted, route.metric});
+      entry.onlink = place.use == NexthopUse::kMake;
+    } else if (route.first_link == place.index && route.one_link) {
+      entry.via = route.plain ? route.gateway : Ip4{};
+      entry.onlink = route.onlink && route.plain;
+    } else {
+      return;
     }
-    if (route.first_link != place.index || !route.one_link) return;
-    visitor.entry(overlay::Route{route.destination, route.plain ? route.gateway : Ip4{},
-                                 route.onlink && route.plain, route.metric});
+    visitor.entry(entry);
   });
 }
 
@@ -70,47 +77,51 @@ Result<void> dump_objects(Netlink& netlink, const Place& place, EntryVisitor& vi
   return dump_nexthops(netlink, place.index, [&](const NexthopObject& object) {
     if (object.link != place.index || !NexthopIds::holds(object.id)) return;
     const Ip4 base = place.ids.base(object.id);
-    const bool right = place.use == NexthopUse::kMake && object.onlink && object.gateway == base;
-    visitor.entry(overlay::NextHop{base, right});
+    Entry entry = Entry::nexthop(Net4{base, 32}, object.gateway);
+    entry.onlink = object.onlink && place.use == NexthopUse::kMake;
+    visitor.entry(entry);
   });
 }
 
-void put_neighbour(MessageWriter& out, std::uint32_t sequence, int index, const Change& change, bool remove) {
-  auto& request = out.start<ndmsg>(remove ? RTM_DELNEIGH : RTM_NEWNEIGH,
-                                   remove ? 0 : NLM_F_CREATE | NLM_F_REPLACE, sequence);
+ndmsg& start_neighbour(MessageWriter& out, std::uint32_t sequence, int index, Change::Op op) {
+  const bool put = op == Change::Op::kPut;
+  auto& request =
+      out.start<ndmsg>(put ? RTM_NEWNEIGH : RTM_DELNEIGH, put ? NLM_F_CREATE | NLM_F_REPLACE : 0, sequence);
+  request.ndm_ifindex = index;
+  request.ndm_state = NUD_PERMANENT;
+  return request;
+}
+
+void put_neighbour(MessageWriter& out, std::uint32_t sequence, int index, const Change& change) {
+  auto& request = start_neighbour(out, sequence, index, change.op);
   request.ndm_family = AF_INET;
-  request.ndm_ifindex = index;
-  request.ndm_state = NUD_PERMANENT;
   request.ndm_type = RTN_UNICAST;
-  out.put_ip4(NDA_DST, change.subnet.base);
-  if (!remove) out.put_mac(NDA_LLADDR, change.mac);
+  out.put_ip4(NDA_DST, change.entry.net.base.v4());
+  if (change.op == Change::Op::kPut) out.put_mac(NDA_LLADDR, change.entry.mac);
 }
 
-void put_fdb(MessageWriter& out, std::uint32_t sequence, int index, const Change& change, bool remove) {
-  auto& request = out.start<ndmsg>(remove ? RTM_DELNEIGH : RTM_NEWNEIGH,
-                                   remove ? 0 : NLM_F_CREATE | NLM_F_REPLACE, sequence);
+void put_fdb(MessageWriter& out, std::uint32_t sequence, int index, const Change& change) {
+  auto& request = start_neighbour(out, sequence, index, change.op);
   request.ndm_family = AF_BRIDGE;
-  request.ndm_ifindex = index;
-  request.ndm_state = NUD_PERMANENT;
   request.ndm_flags = NTF_SELF;
-  out.put_mac(NDA_LLADDR, change.mac);
-  out.put_ip4(NDA_DST, change.remote);
+  out.put_mac(NDA_LLADDR, change.entry.mac);
+  out.put_ip4(NDA_DST, change.entry.via.v4());
 }
 
-void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Change& change,
+void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Entry& route,
                std::uint32_t nexthop_id, RouteMode mode) {
   const std::uint16_t flags = NLM_F_CREATE | (mode == RouteMode::kReplace ? NLM_F_REPLACE : NLM_F_EXCL);
   auto& request = out.start<rtmsg>(RTM_NEWROUTE, flags, sequence);
   request.rtm_family = AF_INET;
-  request.rtm_dst_len = change.subnet.length;
+  request.rtm_dst_len = route.net.length;
   request.rtm_table = RT_TABLE_MAIN;
   request.rtm_protocol = kRouteProtocol;
   request.rtm_scope = RT_SCOPE_UNIVERSE;
   request.rtm_type = RTN_UNICAST;
-  out.put_ip4(RTA_DST, change.subnet.base);
+  out.put_ip4(RTA_DST, route.net.base.v4());
   if (nexthop_id != 0) return out.put_u32(RTA_NH_ID, nexthop_id);
   request.rtm_flags = RTNH_F_ONLINK;
-  out.put_ip4(RTA_GATEWAY, change.subnet.base);
+  out.put_ip4(RTA_GATEWAY, route.via.v4());
   out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
 }
 
@@ -137,14 +148,14 @@ Result<void> dump_entries(Netlink& netlink, const Place& place, EntryVisitor& vi
 
 void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Change& change,
                 std::uint32_t nexthop_id, RouteMode mode) {
-  switch (change.kind) {
-    case Change::Kind::kUpsertNeighbour: return put_neighbour(out, sequence, index, change, false);
-    case Change::Kind::kDeleteNeighbour: return put_neighbour(out, sequence, index, change, true);
-    case Change::Kind::kUpsertFdb: return put_fdb(out, sequence, index, change, false);
-    case Change::Kind::kDeleteFdb: return put_fdb(out, sequence, index, change, true);
-    case Change::Kind::kUpsertRoute: return put_route(out, sequence, index, change, nexthop_id, mode);
-    case Change::Kind::kDeleteRoute:
-      start_delete_route(out, sequence, change.subnet, change.metric);
+  const Entry& entry = change.entry;
+  switch (entry.kind) {
+    case Entry::Kind::kNexthop: return;
+    case Entry::Kind::kNeighbour: return put_neighbour(out, sequence, index, change);
+    case Entry::Kind::kFdb: return put_fdb(out, sequence, index, change);
+    case Entry::Kind::kRoute:
+      if (change.op == Change::Op::kPut) return put_route(out, sequence, index, entry, nexthop_id, mode);
+      start_delete_route(out, sequence, entry.net.v4(), entry.metric);
       if (nexthop_id != 0) return out.put_u32(RTA_NH_ID, nexthop_id);
       return out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
   }

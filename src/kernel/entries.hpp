@@ -29,7 +29,8 @@ enum class RouteMode : std::uint8_t {
   kOnlyNew,  ///< refused with EEXIST if any route to the same destination and metric is there
   kReplace,  ///< replaces the first of these, also another program's
 };
-/// Appends the request for one change on device `index`. A route has this nexthop object; 0: it is plain.
+/// Appends the request for one change, but of a nexthop, on device `index`. A route has this nexthop object;
+/// 0: it is plain.
 void put_change(MessageWriter& out, std::uint32_t sequence, int index, const overlay::Change& change,
                 std::uint32_t nexthop_id, RouteMode mode = RouteMode::kOnlyNew);
 /// Appends the deletion of exactly this route of ours.

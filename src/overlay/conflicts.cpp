@@ -5,7 +5,9 @@
 namespace flannelette::overlay {
 namespace {
 
-constexpr std::uint32_t kNoGroup = UINT32_MAX;
+// PeerRecord::scratch is the number of the group that shares a MAC, or:
+constexpr std::uint32_t kAlone = UINT32_MAX;        ///< it shares nothing
+constexpr std::uint32_t kNoGroup = UINT32_MAX - 1;  ///< it overlaps another record
 
 }  // namespace
 
@@ -61,8 +63,8 @@ void LeaseTable::Impl::resolve_by_rule() {
   order.reserve(records.size());
   for (std::size_t i = 0; i < records.size(); ++i) {
     PeerRecord& r = records[i];
-    r.shadowed = r.contested = 0;
-    r.scratch = kNoGroup;
+    r.shadowed = 0;
+    r.scratch = kAlone;
     if (!r.valid()) continue;
     r.set_ignored(Ignored::kNo);
     order.append(static_cast<std::uint32_t>(i));
@@ -74,7 +76,7 @@ void LeaseTable::Impl::resolve_by_rule() {
   mark_overlaps();
   order.truncate(0);
   for (std::size_t i = 0; i < records.size(); ++i) {
-    if (!records[i].winner() || !records[i].contested) continue;
+    if (!records[i].winner() || records[i].scratch == kAlone) continue;
     records[i].set_ignored(Ignored::kConflict);  // until accepted
     order.append(static_cast<std::uint32_t>(i));
   }
@@ -105,17 +107,15 @@ void LeaseTable::Impl::choose_at_each_address(PlainArray<std::uint32_t>& order) 
   order.truncate(survivors);
 }
 
-/// Who shares a MAC is contested, and has the number of the group that does in `scratch`. Number of groups.
+/// Who shares a MAC gets the number of the group that does. Number of groups.
 std::uint32_t LeaseTable::Impl::group_by_mac(PlainArray<std::uint32_t>& order) {
   sort(order, [this](auto i, auto j) { return before_by_mac(i, j); });
   std::uint32_t groups = 0;
   for (std::size_t first = 0; first < order.size();) {
     std::size_t last = first + 1;
-    while (last < order.size() && records[order[last]].mac == records[order[first]].mac) ++last;
-    for (std::size_t i = first; last - first > 1 && i < last; ++i) {
-      records[order[i]].scratch = groups;
-      records[order[i]].contested = 1;
-    }
+    while (last < order.size() && number_of(records[order[last]].mac) == number_of(records[order[first]].mac))
+      ++last;
+    for (std::size_t i = first; last - first > 1 && i < last; ++i) records[order[i]].scratch = groups;
     if (last - first > 1) ++groups;
     first = last;
   }
@@ -129,7 +129,8 @@ void LeaseTable::Impl::mark_overlaps() {
   for (PeerRecord& r : records) {
     if (!r.winner()) continue;
     if (head != nullptr && r.start() <= head->end()) {
-      head->contested = r.contested = 1;
+      if (head->scratch == kAlone) head->scratch = kNoGroup;
+      if (r.scratch == kAlone) r.scratch = kNoGroup;
     } else {
       head = &r;
     }

@@ -14,55 +14,31 @@ void EntryPlan::begin_audit() {
   p.phase = Impl::Phase::kAuditing;
 }
 
-void EntryPlan::audit_entry(const Neighbour& have) {
+void EntryPlan::audit_entry(const Entry& have) {
   Impl& p = *impl_;
   if (p.phase != Impl::Phase::kAuditing) return;
   p.table.resolve_conflicts();
-  if (PeerRecord* winner = p.table.winner_at(have.ip)) {
-    if (have.permanent && have.mac == winner->mac) winner->seen_neighbour = 1;
-  } else if (have.permanent) {
-    p.audit_unwanted({.ip = have.ip.value, .kind = Unwanted::kNeighbour, .from_audit = 1});
+  PeerRecord* const winner = p.winner_in_place_of(have);
+  const auto want = winner != nullptr ? p.backend().entry(have.kind, *winner) : std::nullopt;
+  const bool alike = want && have.via == want->via && have.mac == want->mac && have.onlink == want->onlink;
+  switch (have.kind) {
+    case Entry::Kind::kNexthop:
+      // Whatever the route says, it leads elsewhere.
+      if (want && !alike) winner->seen &= ~(1 << static_cast<int>(Entry::Kind::kRoute)) & 15;
+      if (want) return;
+      break;
+    case Entry::Kind::kFdb:
+      if (alike) winner->fdb_present = 1;
+      if (alike && have.permanent) winner->set_seen(have.kind);
+      if (alike) return;
+      break;
+    case Entry::Kind::kRoute:
+    case Entry::Kind::kNeighbour:
+      if (alike && have.permanent) winner->set_seen(have.kind);
+      if (want) return;  // what differs is replaced by what is put
+      break;
   }
-}
-
-void EntryPlan::audit_entry(const Fdb& have) {
-  Impl& p = *impl_;
-  if (p.phase != Impl::Phase::kAuditing) return;
-  p.table.resolve_conflicts();
-  PeerRecord* winner = p.winner_with(have.mac);
-  if (winner != nullptr && have.remote.value == winner->public_ip) {
-    winner->fdb_present = 1;
-    if (have.permanent) winner->seen_fdb = 1;
-  } else if (winner != nullptr || have.permanent) {
-    p.audit_unwanted({.ip = have.remote.value, .mac = have.mac, .kind = Unwanted::kFdb, .from_audit = 1});
-  }
-}
-
-void EntryPlan::audit_entry(const Route& have) {
-  Impl& p = *impl_;
-  if (p.phase != Impl::Phase::kAuditing) return;
-  p.table.resolve_conflicts();
-  PeerRecord* winner = have.metric == 0 ? p.winner_of(have.destination) : nullptr;
-  if (winner != nullptr) {
-    if (have.gateway.value == winner->base && have.onlink) winner->seen_route = 1;
-    return;
-  }
-  p.audit_unwanted({.ip = have.destination.base.value,
-                    .metric = have.metric,
-                    .length = have.destination.length,
-                    .kind = Unwanted::kRoute,
-                    .from_audit = 1});
-}
-
-void EntryPlan::audit_entry(const NextHop& have) {
-  Impl& p = *impl_;
-  if (p.phase != Impl::Phase::kAuditing) return;
-  p.table.resolve_conflicts();
-  if (PeerRecord* winner = p.table.winner_at(have.base)) {
-    if (!have.right) winner->seen_route = 0;  // whatever the route says, it leads elsewhere
-  } else {
-    p.audit_unwanted({.ip = have.base.value, .kind = Unwanted::kNeighbour, .from_audit = 1});
-  }
+  if (want || p.backend().owns(have)) p.incomplete |= !p.push_unwanted(have, true);
 }
 
 void EntryPlan::finish_audit(ChangeSink& sink) {
@@ -73,18 +49,18 @@ void EntryPlan::finish_audit(ChangeSink& sink) {
   t.resolve_conflicts();
   for (PeerRecord& record : t.records) {
     if (record.winner()) continue;
-    if (record.seen_any()) p.retire(record, false);  // it stopped being a winner during the audit
+    if (record.seen != 0) p.retire(record, false);  // it stopped being a winner during the audit
     record.programmed = record.planned = 0;
   }
   for (PeerRecord& record : t.records) {
     if (!record.winner()) continue;
-    record.programmed = record.seen_all();
-    record.planned = !record.programmed;
-    if (!record.seen_neighbour) sink.change(record.neighbour());
-    if (!record.seen_fdb) sink.change(record.fdb());
+    const bool neighbour = p.put(sink, record, Entry::Kind::kNeighbour);
+    const bool fdb = p.put(sink, record, Entry::Kind::kFdb);
+    record.planned = neighbour || fdb || !record.has_seen(Entry::Kind::kRoute);
+    record.programmed = !record.planned;
   }
   for (const PeerRecord& record : t.records) {
-    if (record.winner() && !record.seen_route) sink.change(record.route());
+    if (record.winner() && record.planned) p.put(sink, record, Entry::Kind::kRoute);
   }
   p.emit_deletions(sink);
   for (PeerRecord& record : t.records) record.clear_seen();
@@ -101,7 +77,16 @@ void EntryPlan::abort_audit() {
 
 // -- inside --
 
-void EntryPlan::Impl::audit_unwanted(const Unwanted& entry) { incomplete |= !push_unwanted(entry); }
+/// The winner that has an entry with this key, or may have one.
+PeerRecord* EntryPlan::Impl::winner_in_place_of(const Entry& have) {
+  switch (have.kind) {
+    case Entry::Kind::kRoute: return have.metric == 0 ? winner_of(have.net.v4()) : nullptr;
+    case Entry::Kind::kNexthop:
+    case Entry::Kind::kNeighbour: return table.winner_at(have.net.base.v4());
+    case Entry::Kind::kFdb: return winner_with(have.mac);
+  }
+  return nullptr;
+}
 
 void EntryPlan::Impl::order_by_mac() {
   PlainArray<std::uint32_t> order;
@@ -115,13 +100,14 @@ void EntryPlan::Impl::order_by_mac() {
 }
 
 PeerRecord* EntryPlan::Impl::winner_with(const Mac& mac) {
+  const std::uint64_t number = number_of(mac);
   if (mac_order_for != table.changes) order_by_mac();
   std::size_t first = 0;
   for (std::size_t last = mac_order_size; first < last;) {
     const std::size_t middle = (first + last) / 2;
     PeerRecord& record = table.records[table.records[middle].scratch];
-    if (record.mac == mac) return &record;
-    if (record.mac < mac) {
+    if (number_of(record.mac) == number) return &record;
+    if (number_of(record.mac) < number) {
       first = middle + 1;
     } else {
       last = middle;

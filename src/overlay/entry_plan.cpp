@@ -10,7 +10,10 @@
 namespace flannelette::overlay {
 namespace {
 
-/// The order of removal; what is alike follows one another.
+using Kind = Entry::Kind;
+
+/// The order of removal is that of Entry::Kind: routes before what they need. What is alike follows one
+/// another.
 bool removed_before(const Unwanted& a, const Unwanted& b) {
   if (a.kind != b.kind) return a.kind < b.kind;
   if (a.mac != b.mac) return a.mac < b.mac;
@@ -51,12 +54,11 @@ void EntryPlan::plan(ChangeSink& sink) {
     PeerRecord& record = t.records[i];
     if (!record.winner() || record.programmed) continue;
     record.planned = 1;
-    sink.change(record.neighbour());
-    sink.change(record.fdb());
+    p.put(sink, record, Kind::kNeighbour);
+    p.put(sink, record, Kind::kFdb);
   }
   for (std::size_t i = first; i < last; ++i) {
-    const PeerRecord& record = t.records[i];
-    if (record.planned && !record.seen_route) sink.change(record.route());
+    if (t.records[i].planned) p.put(sink, t.records[i], Kind::kRoute);
   }
   p.emit_deletions(sink);
   p.phase = Impl::Phase::kPlanned;
@@ -68,7 +70,7 @@ void EntryPlan::commit() {
   for (PeerRecord& record : p.table.records) {
     if (!record.planned) continue;
     record.programmed = 1;
-    record.planned = record.seen_route = 0;
+    record.planned = record.seen = 0;
   }
   p.forget_unwanted(p.unwanted_emitted);
   p.phase = p.phase == Impl::Phase::kAudited && p.incomplete ? Impl::Phase::kStale : Impl::Phase::kInSync;
@@ -96,16 +98,17 @@ void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
   if (!record.maybe_in_kernel()) return;
   // What a record has of its route is known only between audits.
   const bool known = phase == Phase::kInSync || phase == Phase::kPlanned;
-  const bool route_stays = replaced && known && (record.programmed || record.seen_route);
+  const bool route_stays = replaced && known && (record.programmed || record.has_seen(Kind::kRoute));
   record.programmed = record.planned = 0;
   record.clear_seen();
-  record.seen_route = route_stays;
+  if (route_stays) record.set_seen(Kind::kRoute);
   if (phase == Phase::kStale) return;  // the audit that must come will find it
-  if (push_unwanted({.ip = record.base, .length = record.length, .kind = Unwanted::kRoute}) &&
-      push_unwanted({.ip = record.base, .kind = Unwanted::kNeighbour}) &&
-      push_unwanted({.ip = record.public_ip, .mac = record.mac, .kind = Unwanted::kFdb})) {
-    return;
+  bool remembered = true;
+  for (const Kind kind : {Kind::kRoute, Kind::kNexthop, Kind::kNeighbour, Kind::kFdb}) {
+    const auto entry = backend().entry(kind, record);
+    if (entry && remembered) remembered = push_unwanted(*entry, false);
   }
+  if (remembered) return;
   if (phase == Phase::kAuditing) {
     incomplete = true;
   } else {
@@ -113,11 +116,31 @@ void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
   }
 }
 
-bool EntryPlan::Impl::push_unwanted(const Unwanted& entry) {
+bool EntryPlan::Impl::push_unwanted(const Entry& entry, bool from_audit) {
   if (unwanted.size() >= kMaxStale) return false;
   if (unwanted.size() == kKeptUnwanted) unwanted.reserve(kMaxStale);  // few, or a flood
-  unwanted.append(entry);
+  Unwanted one;
+  one.kind = static_cast<std::uint8_t>(entry.kind) & 3;
+  one.from_audit = from_audit;
+  if (entry.kind == Kind::kFdb) {
+    one.ip = entry.via.v4().value;
+    one.mac = entry.mac;
+  } else {
+    one.ip = entry.net.base.v4().value;
+  }
+  if (entry.kind == Kind::kRoute) {
+    one.length = entry.net.length;
+    one.metric = entry.metric;
+  }
+  unwanted.append(one);
   return true;
+}
+
+bool EntryPlan::Impl::put(ChangeSink& sink, const PeerRecord& peer, Kind kind) {
+  if (peer.has_seen(kind)) return false;
+  const auto entry = backend().entry(kind, peer);
+  if (entry) sink.change({Change::Op::kPut, *entry});
+  return entry.has_value();
 }
 
 PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {
@@ -129,8 +152,7 @@ PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {
 /// the winner's own. A dump may show further remotes beside the winner's; those go by name, except for a
 /// single one where the winner's own is missing: that one is what the put has replaced.
 void EntryPlan::Impl::keep_fdb_of_winners() {
-  const auto first_fdb =
-      std::ranges::find_if(unwanted, [](const Unwanted& u) { return u.kind == Unwanted::kFdb; });
+  const auto first_fdb = std::ranges::find_if(unwanted, [](const Unwanted& u) { return u.is(Kind::kFdb); });
   if (first_fdb == unwanted.end()) return;
   std::array<bool, 256> last_byte{};  // turns nearly all winners away when few entries are unwanted
   for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
@@ -156,20 +178,20 @@ void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
   for (Unwanted& u : unwanted) u.keep = 0;
   keep_fdb_of_winners();
   for (const Unwanted& u : unwanted) {
-    if (u.kind == Unwanted::kRoute) {
-      const Net4 subnet{{u.ip}, u.length};
-      if (u.metric == 0 && winner_of(subnet) != nullptr) continue;
-      sink.change({.kind = Change::Kind::kDeleteRoute,
-                   .subnet = subnet,
-                   .mac = {},
-                   .remote = {},
-                   .metric = u.metric});
-    } else if (u.kind == Unwanted::kNeighbour) {
-      if (table.winner_at({u.ip}) != nullptr) continue;
-      sink.change({.kind = Change::Kind::kDeleteNeighbour, .subnet = {{u.ip}, 32}, .mac = {}, .remote = {}});
-    } else if (!u.keep) {
-      sink.change({.kind = Change::Kind::kDeleteFdb, .subnet = {}, .mac = u.mac, .remote = {u.ip}});
+    Change change{Change::Op::kRemove, {}};
+    Entry& entry = change.entry;
+    entry.kind = static_cast<Kind>(u.kind);
+    entry.metric = u.metric;
+    entry.mac = u.mac;
+    bool needed = u.keep;
+    if (u.is(Kind::kFdb)) {
+      entry.via = Ip4{u.ip};
+    } else {
+      entry.net = u.net();
+      needed = u.is(Kind::kRoute) ? u.metric == 0 && winner_of(u.net()) != nullptr
+                                  : table.winner_at({u.ip}) != nullptr;
     }
+    if (!needed) sink.change(change);
   }
   unwanted_emitted = unwanted.size();
 }

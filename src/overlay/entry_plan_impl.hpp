@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flannelette/overlay/backend.hpp"
 #include "flannelette/overlay/entry_plan.hpp"
 #include "lease_table_impl.hpp"
 
@@ -13,15 +14,16 @@ namespace flannelette::overlay {
 /// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or
 /// found by an audit. Whether a winner needs its key after all is decided when it is emitted.
 struct Unwanted {
-  enum Kind : std::uint8_t { kRoute, kNeighbour, kFdb };  // in the order of removal
-
-  std::uint32_t ip = 0;      ///< route: destination; neighbour: address; FDB: remote
-  std::uint32_t metric = 0;  ///< route
-  Mac mac{};                 ///< FDB
-  std::uint8_t length = 0;   ///< route
-  std::uint8_t kind : 2 = kRoute;
+  std::uint32_t ip = 0;             ///< base of the entry's net; FDB: remote
+  std::uint32_t metric = 0;         ///< route
+  Mac mac{};                        ///< FDB
+  std::uint8_t length = 0;          ///< route
+  std::uint8_t kind : 2 = 0;        ///< Entry::Kind
   std::uint8_t from_audit : 1 = 0;  ///< found in a dump
   std::uint8_t keep : 1 = 0;        ///< while emitting: a winner needs it
+
+  bool is(Entry::Kind of) const { return kind == static_cast<std::uint8_t>(of); }
+  Net4 net() const { return {{ip}, length}; }
 };
 static_assert(sizeof(Unwanted) == 16);
 
@@ -53,7 +55,10 @@ struct EntryPlan::Impl final : RecordObserver {
   // entry_plan.cpp
   void retire(PeerRecord& record, bool replaced) override;
   void enter_stale();
-  bool push_unwanted(const Unwanted& entry);  ///< false: the list is full
+  const Backend& backend() const { return backend_of(table.local.config); }
+  bool push_unwanted(const Entry& entry, bool from_audit);  ///< false: the list is full
+  /// What a peer is of this kind, unless it is there already. True if there was something to put.
+  bool put(ChangeSink& sink, const PeerRecord& peer, Entry::Kind kind);
   void forget_unwanted(std::size_t count);
   /// In the order of removal, leaving out what a winner needs. All puts must have been emitted.
   void emit_deletions(ChangeSink& sink);
@@ -61,7 +66,7 @@ struct EntryPlan::Impl final : RecordObserver {
   PeerRecord* winner_of(Net4 subnet);
 
   // entry_audit.cpp
-  void audit_unwanted(const Unwanted& entry);
+  PeerRecord* winner_in_place_of(const Entry& have);
   void order_by_mac();
   PeerRecord* winner_with(const Mac& mac);
 };

@@ -89,7 +89,9 @@ bool read_member(JsonDocument& document, std::string_view key, LeaseValue& out) 
     if (token == Token::kNull) return true;
     if (token != Token::kString) return false;
     const bool empty = document.text().empty() && !document.overlong();
-    out.backend = empty ? Backend::kNone : document.text() == "vxlan" ? Backend::kVxlan : Backend::kOther;
+    out.backend = empty                        ? BackendType::kNone
+                  : document.text() == "vxlan" ? BackendType::kVxlan
+                                               : BackendType::kOther;
     return true;
   }
   return document.skip();

@@ -173,6 +173,9 @@ PeerRecord* LeaseTable::Impl::winner_at(Ip4 base) {
 void LeaseTable::Impl::ensure_sorted() {
   if (sorted == records.size()) return;
   sort_array(records, [this](auto i, auto j) {
+    const std::uint32_t a = records[i].start();
+    const std::uint32_t b = records[j].start();
+    if (a != b) return a < b;  // nearly always
     const auto order = place_of(records[i]) <=> place_of(records[j]);
     return order != 0 ? order < 0 : records[i].modified.value() > records[j].modified.value();
   });

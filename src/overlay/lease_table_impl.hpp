@@ -21,10 +21,10 @@ struct PeerPlace {
 
   /// Before every record that begins there with this prefix length or a longer one.
   PeerPlace(std::uint32_t start, std::uint8_t length) : subnet(std::uint64_t{start} << 8 | length) {}
-  PeerPlace(Net4 key, const Net6* key6) : PeerPlace(key.masked().base.value, key.length) {
-    base = key.base.value;
-    net6 = key6;
-  }
+  PeerPlace(std::uint32_t start, std::uint8_t length, std::uint32_t key_base, const Net6* key6)
+      : subnet(std::uint64_t{start} << 8 | length), base(key_base), net6(key6) {}
+  PeerPlace(Net4 key, const Net6* key6)
+      : PeerPlace(key.masked().base.value, key.length, key.base.value, key6) {}
   explicit PeerPlace(const LeaseKey& key) : PeerPlace(key.subnet, key.subnet6 ? &*key.subnet6 : nullptr) {}
   std::strong_ordering operator<=>(const PeerPlace& other) const;
 };
@@ -88,7 +88,8 @@ struct LeaseTable::Impl {
     return index < records.size() && place_of(records[index]) <=> place == 0;
   }
   PeerPlace place_of(const PeerRecord& record) const {
-    return PeerPlace(record.subnet(), record.net6 != 0 ? &nets6[record.net6 - 1].net : nullptr);
+    return PeerPlace(record.start(), record.length, record.base,
+                     record.net6 != 0 ? &nets6[record.net6 - 1].net : nullptr);
   }
   LeaseKey key_of(const PeerRecord& record) const;
   PeerRecord* winner_at(Ip4 base);
@@ -108,7 +109,9 @@ struct LeaseTable::Impl {
   bool configured(const PeerRecord& r) const { return r.length == local.config.subnet_len; }
   // Orders of two records, given as indices.
   bool before_at_its_address(std::uint32_t i, std::uint32_t j);
-  bool before_by_mac(std::uint32_t i, std::uint32_t j) { return records[i].mac < records[j].mac; }
+  bool before_by_mac(std::uint32_t i, std::uint32_t j) {
+    return number_of(records[i].mac) < number_of(records[j].mac);
+  }
   bool before_among_contested(std::uint32_t i, std::uint32_t j);
   void choose_at_each_address(PlainArray<std::uint32_t>& order);
   std::uint32_t group_by_mac(PlainArray<std::uint32_t>& order);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "peer_record.hpp"
 
+#include "flannelette/overlay/backend.hpp"
+
 namespace flannelette::overlay {
 namespace {
 
@@ -10,9 +12,9 @@ Form form_of(const LeaseRecord& lease) {
   const LeaseValue& value = lease.value;
   if (!lease.readable) return Form::kUnreadable;
   switch (value.backend) {
-    case Backend::kNone: return Form::kNoBackend;
-    case Backend::kOther: return Form::kOtherBackend;
-    case Backend::kVxlan: break;
+    case BackendType::kNone: return Form::kNoBackend;
+    case BackendType::kOther: return Form::kOtherBackend;
+    case BackendType::kVxlan: break;
   }
   if (!value.has_vxlan) return Form::kVxlanWithoutData;
   if (!value.vni) return Form::kVxlanAnyVni;
@@ -39,7 +41,7 @@ PeerRecord make_record(const LeaseRecord& lease) {
 LeaseValue value_of(const PeerRecord& record) {
   LeaseValue value;
   value.public_ip.value = record.public_ip;
-  value.backend = Backend::kVxlan;
+  value.backend = BackendType::kVxlan;
   value.has_vxlan = true;
   value.mac = record.mac;
   if (record.value_form() == Form::kVxlan) value.vni = record.vni();
@@ -69,12 +71,7 @@ Ignored validate(const PeerRecord& record, const LocalNode& local) {
   if (public_ip == local.public_ip) return Ignored::kOurPublicIp;
   if (local.protected_addresses.in(subnet) != nullptr) return Ignored::kHoldsProtected;
   if (subnet.contains(public_ip)) return Ignored::kHoldsPublicIp;
-  if (record.value_form() == Form::kVxlanWithoutData || record.mac.zero() || !record.mac.unicast())
-    return Ignored::kBadMac;
-  if (local.mac && record.mac == *local.mac) return Ignored::kOurMac;
-  if (record.value_form() == Form::kVxlanWrongVni) return Ignored::kOtherVni;
-  if (record.value_form() == Form::kVxlan && record.vni() != local.config.vni) return Ignored::kOtherVni;
-  return Ignored::kNo;
+  return backend_of(local.config).validate(record, local);
 }
 
 }  // namespace flannelette::overlay

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "flannelette/overlay/entry.hpp"
@@ -43,6 +44,13 @@ enum class Form : std::uint8_t {
   kVxlanWrongVni,  ///< VNI beyond 24 bits
 };
 
+/// Orders MACs, in an order that costs little.
+inline std::uint64_t number_of(const Mac& mac) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, mac.bytes.data(), mac.bytes.size());
+  return number;
+}
+
 /// One lease of the cluster, and what it has in the kernel.
 struct PeerRecord {
   std::uint32_t base;  ///< as in the key, host bits kept
@@ -57,22 +65,20 @@ struct PeerRecord {
   std::uint8_t length;
   std::uint8_t vni_bytes[3];
   // All states fit into 16 bits. The table's:
-  std::uint16_t form : 3;       ///< Form
-  std::uint16_t reason : 4;     ///< Ignored
-  std::uint16_t listed : 1;     ///< seen in the listing under way
-  std::uint16_t shadowed : 1;   ///< resolving: overlaps an accepted record
-  std::uint16_t contested : 1;  ///< resolving: shares a MAC or overlaps
+  std::uint16_t form : 3;      ///< Form
+  std::uint16_t reason : 4;    ///< Ignored
+  std::uint16_t listed : 1;    ///< seen in the listing under way
+  std::uint16_t shadowed : 1;  ///< resolving: overlaps an accepted record
   // The entry plan's:
-  std::uint16_t programmed : 1;  ///< its entries are in the kernel
-  std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
-  std::uint16_t seen_neighbour : 1;
-  std::uint16_t seen_fdb : 1;
-  std::uint16_t seen_route : 1;   ///< ... or it stays as it is while the other entries change
-  std::uint16_t fdb_present : 1;  ///< (mac, remote) is there, permanent or not
+  std::uint16_t programmed : 1;   ///< its entries are in the kernel
+  std::uint16_t planned : 1;      ///< its entries were emitted and not committed yet
+  std::uint16_t seen : 4;         ///< by Entry::Kind: is there, or stays while the other entries change
+  std::uint16_t fdb_present : 1;  ///< its FDB entry is there, permanent or not
 
   Net4 subnet() const { return {{base}, length}; }
-  std::uint32_t start() const { return subnet().masked().base.value; }
-  std::uint32_t end() const { return subnet().last().value; }
+  std::uint32_t mask() const { return static_cast<std::uint32_t>(~std::uint64_t{0} << (32 - length)); }
+  std::uint32_t start() const { return base & mask(); }
+  std::uint32_t end() const { return base | ~mask(); }
   Ignored ignored() const { return static_cast<Ignored>(reason); }
   void set_ignored(Ignored why) { reason = static_cast<std::uint16_t>(why) & 15; }
   std::uint32_t vni() const {
@@ -83,21 +89,11 @@ struct PeerRecord {
   bool valid() const { return ignored() == Ignored::kNo || ignored() == Ignored::kConflict; }
   Form value_form() const { return static_cast<Form>(form); }
   bool readable() const { return value_form() != Form::kUnreadable; }
-  bool seen_any() const { return seen_neighbour || seen_fdb || seen_route; }
-  bool seen_all() const { return seen_neighbour && seen_fdb && seen_route; }
+  bool has_seen(Entry::Kind kind) const { return (seen >> static_cast<int>(kind) & 1) != 0; }
+  void set_seen(Entry::Kind kind) { seen |= static_cast<std::uint16_t>(1 << static_cast<int>(kind)) & 15; }
   /// Its entries are, or may be, in the kernel.
-  bool maybe_in_kernel() const { return programmed || planned || seen_any(); }
-  void clear_seen() { seen_neighbour = seen_fdb = seen_route = fdb_present = 0; }
-  /// The changes that make its entries.
-  Change neighbour() const {
-    return {.kind = Change::Kind::kUpsertNeighbour, .subnet = subnet(), .mac = mac, .remote = {}};
-  }
-  Change fdb() const {
-    return {.kind = Change::Kind::kUpsertFdb, .subnet = {}, .mac = mac, .remote = {public_ip}};
-  }
-  Change route() const {
-    return {.kind = Change::Kind::kUpsertRoute, .subnet = subnet(), .mac = {}, .remote = {}};
-  }
+  bool maybe_in_kernel() const { return programmed || planned || seen != 0; }
+  void clear_seen() { seen = fdb_present = 0; }
 };
 static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this times their nodes");
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");

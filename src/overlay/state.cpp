@@ -112,7 +112,7 @@ LeaseRecord decode(const char* at) {
   record.value.public_ip.value = static_cast<std::uint32_t>(get(at, 4));
   const auto vni = static_cast<std::uint32_t>(get(at, 4));
   if ((flags & kHasVni) != 0) record.value.vni = vni;
-  record.value.backend = Backend::kVxlan;
+  record.value.backend = BackendType::kVxlan;
   record.value.has_vxlan = true;
   record.created = static_cast<std::int64_t>(get(at, 6));
   record.modified = static_cast<std::int64_t>(get(at, 6));

@@ -172,10 +172,7 @@ struct ProcFiles final : Files {
 struct Checks final : LinkVisitor, AddressVisitor, EntryVisitor, FindingVisitor {
   void link(const Link&) override {}
   void address(const Address& address) override { must(address.net.length <= 32); }
-  void entry(const overlay::Neighbour&) override {}
-  void entry(const overlay::Fdb&) override {}
-  void entry(const overlay::Route& route) override { must(route.destination.length <= 32); }
-  void entry(const overlay::NextHop&) override {}
+  void entry(const overlay::Entry& entry) override { must(entry.net.v4().length <= 32); }
   void finding(const FirewallFinding& finding) override { must(finding.family.size() >= 2); }
 };
 
@@ -188,12 +185,20 @@ constexpr int kIndex = 7;
 const Net4 kNetwork{{0x0a400000}, 16};
 
 overlay::Change change_of(std::uint8_t byte) {
-  overlay::Change change{};
-  change.kind = static_cast<overlay::Change::Kind>(byte % 6);
-  change.subnet = {{kNetwork.base.value | std::uint32_t{byte} << 8}, 24};
-  change.mac.bytes = {2, 0, 0, 0, 0, byte};
-  change.remote = {0xac1e0000u | byte};
-  return change;
+  const Net4 subnet{{kNetwork.base.value | std::uint32_t{byte} << 8}, 24};
+  const Mac mac{{2, 0, 0, 0, 0, byte}};
+  const Ip4 remote{0xac1e0000u | byte};
+  using overlay::Change;
+  using overlay::Entry;
+  switch (byte % 7) {
+    case 0: return {Change::Op::kPut, Entry::neighbour(subnet, mac)};
+    case 1: return {Change::Op::kPut, Entry::fdb(mac, remote)};
+    case 2: return {Change::Op::kPut, Entry::route(subnet, subnet.base)};
+    case 3: return {Change::Op::kRemove, Entry::route(subnet, Ip4{})};
+    case 4: return {Change::Op::kRemove, Entry::neighbour(subnet, mac)};
+    case 5: return {Change::Op::kRemove, Entry::fdb(mac, remote)};
+    default: return {Change::Op::kRemove, Entry::nexthop(subnet, Ip4{})};
+  }
 }
 
 void ask(NetlinkKernel& kernel, io::Loop& loop) {

@@ -53,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (value) record.value = *value;
   if (table.upsert(record) != Ignored::kNo) return 0;
   const Net4 subnet = key->subnet;
-  must(value && value->backend == Backend::kVxlan && value->mac.unicast() && !value->mac.zero());
+  must(value && value->backend == BackendType::kVxlan && value->mac.unicast() && !value->mac.zero());
   must(local.config.network.contains(subnet) && subnet.aligned() && subnet.length > 16 &&
        subnet.length <= 30);
   must(!subnet.overlaps(*local.subnet) && is_unicast(value->public_ip) && !is_loopback(value->public_ip));

@@ -82,14 +82,41 @@ inline int make_device(KernelNode& n) {
 }
 
 struct Entries final : kernel::EntryVisitor {
-  void entry(const overlay::Neighbour& n) override { neighbours.push_back(n); }
-  void entry(const overlay::Fdb& f) override { fdb.push_back(f); }
-  void entry(const overlay::Route& r) override { routes.push_back(r); }
-  void entry(const overlay::NextHop& o) override { objects.push_back(o); }
-  std::vector<overlay::Neighbour> neighbours;
-  std::vector<overlay::Fdb> fdb;
-  std::vector<overlay::Route> routes;
-  std::vector<overlay::NextHop> objects;
+  struct Neighbour {
+    Ip4 ip;
+    Mac mac;
+    bool permanent;
+  };
+  struct Fdb {
+    Mac mac;
+    Ip4 remote;
+    bool permanent;
+  };
+  struct Route {
+    Net4 destination;
+    Ip4 gateway;
+    bool onlink;
+    std::uint32_t metric;
+  };
+  struct NextHop {
+    Ip4 base;
+    bool right;
+  };
+  void entry(const overlay::Entry& e) override {
+    const Net4 net = e.net.v4();
+    switch (e.kind) {
+      case overlay::Entry::Kind::kRoute: routes.push_back({net, e.via.v4(), e.onlink, e.metric}); break;
+      case overlay::Entry::Kind::kNexthop:
+        objects.push_back({net.base, e.onlink && e.via == Ip(net.base)});
+        break;
+      case overlay::Entry::Kind::kNeighbour: neighbours.push_back({net.base, e.mac, e.permanent}); break;
+      case overlay::Entry::Kind::kFdb: fdb.push_back({e.mac, e.via.v4(), e.permanent}); break;
+    }
+  }
+  std::vector<Neighbour> neighbours;
+  std::vector<Fdb> fdb;
+  std::vector<Route> routes;
+  std::vector<NextHop> objects;
 };
 
 inline Entries entries(KernelNode& n, int index) {
@@ -98,15 +125,29 @@ inline Entries entries(KernelNode& n, int index) {
   return found;
 }
 
-/// The six changes of one peer, in the order in which they are made and unmade.
-using Kind = overlay::Change::Kind;
+/// The changes of one peer, in the order in which they are made and unmade.
+enum class Kind {
+  kPutNeighbour,
+  kPutFdb,
+  kPutRoute,
+  kRemoveRoute,
+  kRemoveNexthop,
+  kRemoveNeighbour,
+  kRemoveFdb
+};
 inline overlay::Change change(Kind kind, Net4 subnet, Mac mac, Ip4 remote) {
-  overlay::Change c{};
-  c.kind = kind;
-  c.subnet = subnet;
-  c.mac = mac;
-  c.remote = remote;
-  return c;
+  using overlay::Entry;
+  const auto op = kind < Kind::kRemoveRoute ? overlay::Change::Op::kPut : overlay::Change::Op::kRemove;
+  switch (kind) {
+    case Kind::kPutNeighbour:
+    case Kind::kRemoveNeighbour: return {op, Entry::neighbour(subnet, mac)};
+    case Kind::kPutFdb:
+    case Kind::kRemoveFdb: return {op, Entry::fdb(mac, remote, subnet)};
+    case Kind::kPutRoute: return {op, Entry::route(subnet, subnet.base)};
+    case Kind::kRemoveRoute: return {op, Entry::route(subnet, Ip4{})};
+    case Kind::kRemoveNexthop: return {op, Entry::nexthop(subnet, Ip4{})};
+  }
+  return {};
 }
 
 inline kernel::BatchReport apply(KernelNode& n, int index, const std::vector<overlay::Change>& changes) {
@@ -118,12 +159,12 @@ inline kernel::BatchReport apply(KernelNode& n, int index, const std::vector<ove
 }
 
 inline std::vector<overlay::Change> upserts(Net4 subnet, Mac m, Ip4 remote) {
-  return {change(Kind::kUpsertNeighbour, subnet, m, remote), change(Kind::kUpsertFdb, subnet, m, remote),
-          change(Kind::kUpsertRoute, subnet, m, remote)};
+  return {change(Kind::kPutNeighbour, subnet, m, remote), change(Kind::kPutFdb, subnet, m, remote),
+          change(Kind::kPutRoute, subnet, m, remote)};
 }
 inline std::vector<overlay::Change> deletions(Net4 subnet, Mac m, Ip4 remote) {
-  return {change(Kind::kDeleteRoute, subnet, m, remote), change(Kind::kDeleteNeighbour, subnet, m, remote),
-          change(Kind::kDeleteFdb, subnet, m, remote)};
+  return {change(Kind::kRemoveRoute, subnet, m, remote), change(Kind::kRemoveNexthop, subnet, m, remote),
+          change(Kind::kRemoveNeighbour, subnet, m, remote), change(Kind::kRemoveFdb, subnet, m, remote)};
 }
 
 }  // namespace flannelette::tests

@@ -117,7 +117,7 @@ TEST_SUITE("kernel/nexthop") {
     CHECK(ip("nexthop show") == before);
   }
 
-  TEST_CASE("a peer's object goes with its neighbour, also when its route went before") {
+  TEST_CASE("a peer's object goes, also when its route went before") {
     NEEDS;
     KernelNode n("knh5");
     const int index = make_device(n);
@@ -125,7 +125,7 @@ TEST_SUITE("kernel/nexthop") {
     ip("route delete 10.42.5.0/24");
     ip("nexthop add id 7 via 10.42.7.0 dev flannel.1 onlink");  // not in our range
     CHECK(entries(n, index).objects.size() == 1);
-    CHECK(apply(n, index, {change(Kind::kDeleteNeighbour, {kPeer.base, 32}, {}, {})}).failed == 0);
+    CHECK(apply(n, index, {change(Kind::kRemoveNexthop, {kPeer.base, 32}, {}, {})}).failed == 0);
     CHECK(entries(n, index).objects.empty());
     CHECK(count_of(ip("nexthop show"), "id ") == 1);
   }
@@ -137,7 +137,7 @@ TEST_SUITE("kernel/nexthop") {
     apply(n, index, upserts(kPeer, kMac, kRemote));
     const Net4 longer{kPeer.base, 25};
     auto changes = upserts(longer, kMac, kRemote);
-    changes.push_back(change(Kind::kDeleteRoute, kPeer, {}, {}));
+    changes.push_back(change(Kind::kRemoveRoute, kPeer, {}, {}));
     CHECK(apply(n, index, changes).failed == 0);
     const Entries found = entries(n, index);
     REQUIRE(found.routes.size() == 1);

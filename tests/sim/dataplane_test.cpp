@@ -285,7 +285,7 @@ TEST_SUITE("agent/dataplane") {
     for (unsigned i = 1; i <= 20; ++i) world.put_peer(i);
     SimNode& node = world.add(1);
     node.kernel.refuse = [](const overlay::Change& change) -> std::optional<Error> {
-      if (change.kind == overlay::Change::Kind::kUpsertRoute && change.subnet == World::peer_subnet(7)) {
+      if (change.puts(overlay::Entry::Kind::kRoute) && change.entry.net == Net(World::peer_subnet(7))) {
         return system_error("netlink", EBUSY);
       }
       return std::nullopt;
@@ -314,11 +314,7 @@ TEST_SUITE("agent/dataplane") {
     SimNode& node = world.add_started(1);
     REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
     node.kernel.refuse = [](const overlay::Change& change) -> std::optional<Error> {
-      using Kind = overlay::Change::Kind;
-      if (change.kind == Kind::kDeleteRoute || change.kind == Kind::kDeleteFdb ||
-          change.kind == Kind::kDeleteNeighbour) {
-        return system_error("netlink", EBUSY);
-      }
+      if (change.op == overlay::Change::Op::kRemove) return system_error("netlink", EBUSY);
       return std::nullopt;
     };
     world.remove_peer(1);

@@ -139,16 +139,25 @@ Result<void> FakeKernel::dump_entries(int index, Net4, kernel::EntryVisitor& vis
   bool visits = true;
   const auto next = [&] { return failed || (visits = !visits); };  // every second one of an interrupted dump
   for (const auto& [key, entry] : neighbours) {
-    if (key.first == index && next())
-      visitor.entry(overlay::Neighbour{key.second, entry.mac, entry.permanent});
+    if (key.first == index && next()) {
+      overlay::Entry shown = overlay::Entry::neighbour(Net4{key.second, 32}, entry.mac);
+      shown.permanent = entry.permanent;
+      visitor.entry(shown);
+    }
   }
   for (const auto& [key, permanent] : fdb) {
-    if (std::get<0>(key) == index && next())
-      visitor.entry(overlay::Fdb{std::get<1>(key), std::get<2>(key), permanent});
+    if (std::get<0>(key) == index && next()) {
+      overlay::Entry shown = overlay::Entry::fdb(std::get<1>(key), std::get<2>(key));
+      shown.permanent = permanent;
+      visitor.entry(shown);
+    }
   }
   for (const auto& [key, route] : routes) {
-    if (route.link == index && next())
-      visitor.entry(overlay::Route{key.first, route.gateway, route.onlink, key.second});
+    if (route.link == index && next()) {
+      overlay::Entry shown = overlay::Entry::route(key.first, route.gateway, key.second);
+      shown.onlink = route.onlink;
+      visitor.entry(shown);
+    }
   }
   return failed;
 }
@@ -218,20 +227,27 @@ Result<void> FakeKernel::disable_accept_ra(std::string_view name) {
 }
 
 std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
-  using Kind = overlay::Change::Kind;
+  using Kind = overlay::Entry::Kind;
   if (refuse) {
     if (const auto error = refuse(change)) return error;
   }
   const kernel::Link* link = find(links, batch_index_);
   if (link == nullptr) return Error{Code::kNotFound, ENODEV, "change entries"};
-  switch (change.kind) {
-    case Kind::kUpsertNeighbour: neighbours[{batch_index_, change.subnet.base}] = {change.mac, true}; break;
-    case Kind::kDeleteNeighbour: neighbours.erase({batch_index_, change.subnet.base}); break;
-    case Kind::kUpsertFdb: upsert_fdb(change); break;
-    case Kind::kDeleteFdb: fdb.erase({batch_index_, change.mac, change.remote}); break;
-    case Kind::kUpsertRoute: return upsert_route(change, *link);
-    case Kind::kDeleteRoute: {
-      const auto at = routes.find({change.subnet, change.metric});
+  const overlay::Entry& entry = change.entry;
+  const bool put = change.op == overlay::Change::Op::kPut;
+  switch (entry.kind) {
+    case Kind::kNexthop: break;
+    case Kind::kNeighbour:
+      if (!put) neighbours.erase({batch_index_, entry.net.base.v4()});
+      if (put) neighbours[{batch_index_, entry.net.base.v4()}] = {entry.mac, true};
+      break;
+    case Kind::kFdb:
+      if (put) put_fdb(entry);
+      if (!put) fdb.erase({batch_index_, entry.mac, entry.via.v4()});
+      break;
+    case Kind::kRoute: {
+      if (put) return put_route(entry, *link);
+      const auto at = routes.find({entry.net.v4(), entry.metric});
       if (at != routes.end() && at->second.link == batch_index_) routes.erase(at);
       break;
     }
@@ -240,24 +256,24 @@ std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
 }
 
 /// Replaces the first remote of the MAC, unless this one is there already.
-void FakeKernel::upsert_fdb(const overlay::Change& change) {
-  const FdbKey wanted{batch_index_, change.mac, change.remote};
+void FakeKernel::put_fdb(const overlay::Entry& entry) {
+  const FdbKey wanted{batch_index_, entry.mac, entry.via.v4()};
   if (fdb.find(wanted) == fdb.end()) {
-    const auto at = fdb.lower_bound({batch_index_, change.mac, Ip4{}});
-    if (at != fdb.end() && std::get<0>(at->first) == batch_index_ && std::get<1>(at->first) == change.mac)
+    const auto at = fdb.lower_bound({batch_index_, entry.mac, Ip4{}});
+    if (at != fdb.end() && std::get<0>(at->first) == batch_index_ && std::get<1>(at->first) == entry.mac)
       fdb.erase(at);
   }
   fdb[wanted] = true;
 }
 
-std::optional<Error> FakeKernel::upsert_route(const overlay::Change& change, const kernel::Link& link) {
+std::optional<Error> FakeKernel::put_route(const overlay::Entry& entry, const kernel::Link& link) {
   if (!link.up) return Error{Code::kSystem, ENETDOWN, "set a route"};
-  const auto [at, made] = routes.try_emplace({change.subnet, 0}, Route{});
+  const auto [at, made] = routes.try_emplace({entry.net.v4(), 0}, Route{});
   if (!made && at->second.link != batch_index_) {
     return Error{Code::kConflict, EEXIST,
                  "set a route: another program's route to this subnet is in the way"};
   }
-  at->second = {batch_index_, change.subnet.base, true};
+  at->second = {batch_index_, entry.via.v4(), entry.onlink};
   return std::nullopt;
 }
 

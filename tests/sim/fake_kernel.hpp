@@ -188,7 +188,10 @@ class FakeKernel final : public kernel::Links,
   Result<void> set_device_address(int index, Ip4 address, Net4 network) override;
   Result<void> dump_entries(int index, Net4, kernel::EntryVisitor& visitor) override;
   kernel::EntryBatch& begin(int index, Net4) override;
-  void change(const overlay::Change& change) override { queued_.push_back(change); }
+  /// A kernel without nexthop objects.
+  void change(const overlay::Change& change) override {
+    if (change.entry.kind != overlay::Entry::Kind::kNexthop) queued_.push_back(change);
+  }
   Result<kernel::BatchReport> finish() override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
   Result<void> inspect_firewall(kernel::FindingVisitor& visitor) override;
@@ -218,8 +221,8 @@ class FakeKernel final : public kernel::Links,
   }
 
   std::optional<Error> apply(const overlay::Change& change);
-  void upsert_fdb(const overlay::Change& change);
-  std::optional<Error> upsert_route(const overlay::Change& change, const kernel::Link& link);
+  void put_fdb(const overlay::Entry& entry);
+  std::optional<Error> put_route(const overlay::Entry& entry, const kernel::Link& link);
   void ring_for_links() {
     times_down_ += std::exchange(unread_downs_, 0);
     kernel::Ring ring;

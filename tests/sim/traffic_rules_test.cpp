@@ -246,7 +246,7 @@ TEST_SUITE("agent/failures that last") {
     SUBCASE("a peer that the kernel refuses") {
       line = "the kernel refused entries of peers";
       node.kernel.refuse = [](const overlay::Change& change) -> std::optional<Error> {
-        if (change.kind == overlay::Change::Kind::kUpsertRoute) return system_error("netlink", EBUSY);
+        if (change.puts(overlay::Entry::Kind::kRoute)) return system_error("netlink", EBUSY);
         return std::nullopt;
       };
     }

@@ -18,6 +18,7 @@ using namespace flannelette::tests;
 
 namespace {
 
+using Kind = Entry::Kind;
 using Truth = std::map<LeaseKey, LeaseRecord>;
 
 struct Peer {
@@ -94,33 +95,35 @@ class ModelKernel {
   std::map<Ip4, bool> objects;  // value: right
 
   void apply(const Change& c) {
-    switch (c.kind) {
-      case Change::Kind::kUpsertNeighbour: neighbours[c.subnet.base] = {c.mac, true}; break;
-      case Change::Kind::kUpsertFdb: {
-        Remotes& remotes = fdb[c.mac];
-        remotes.permanent = true;
-        if (std::find(remotes.list.begin(), remotes.list.end(), c.remote) != remotes.list.end()) break;
-        if (remotes.list.empty()) remotes.list.push_back(c.remote);
-        remotes.list[0] = c.remote;
+    const bool put = c.op == Change::Op::kPut;
+    const Net4 net = c.entry.net.v4();
+    const Ip4 via = c.entry.via.v4();
+    switch (c.entry.kind) {
+      case Kind::kNeighbour:
+        if (put) neighbours[net.base] = {c.entry.mac, true};
+        if (!put) neighbours.erase(net.base);
         break;
-      }
-      case Change::Kind::kUpsertRoute:
-        routes[{c.subnet, 0}] = {c.subnet.base, true, true};
-        objects[c.subnet.base] = true;
+      case Kind::kFdb: put ? put_fdb(c.entry.mac, via) : remove_fdb(c.entry.mac, via); break;
+      case Kind::kRoute:
+        if (!put) routes.erase({net, c.entry.metric});
+        if (put) routes[{net, 0}] = {via, c.entry.onlink, true};
+        if (put) objects[net.base] = true;
         break;
-      case Change::Kind::kDeleteRoute: routes.erase({c.subnet, c.metric}); break;
-      case Change::Kind::kDeleteNeighbour:
-        neighbours.erase(c.subnet.base);
-        remove_object(c.subnet.base);
-        break;
-      case Change::Kind::kDeleteFdb: {
-        const auto at = fdb.find(c.mac);
-        if (at == fdb.end()) break;
-        std::erase(at->second.list, c.remote);
-        if (at->second.list.empty()) fdb.erase(at);
-        break;
-      }
+      case Kind::kNexthop: remove_object(net.base); break;
     }
+  }
+  void put_fdb(Mac m, Ip4 remote) {
+    Remotes& remotes = fdb[m];
+    remotes.permanent = true;
+    if (std::find(remotes.list.begin(), remotes.list.end(), remote) != remotes.list.end()) return;
+    if (remotes.list.empty()) remotes.list.push_back(remote);
+    remotes.list[0] = remote;
+  }
+  void remove_fdb(Mac m, Ip4 remote) {
+    const auto at = fdb.find(m);
+    if (at == fdb.end()) return;
+    std::erase(at->second.list, remote);
+    if (at->second.list.empty()) fdb.erase(at);
   }
   void remove_object(Ip4 base) {
     if (objects.erase(base) != 0)
@@ -160,15 +163,9 @@ class ModelKernel {
 };
 
 int phase(const Change& c) {
-  switch (c.kind) {
-    case Change::Kind::kUpsertNeighbour:
-    case Change::Kind::kUpsertFdb: return 0;
-    case Change::Kind::kUpsertRoute: return 1;
-    case Change::Kind::kDeleteRoute: return 2;
-    case Change::Kind::kDeleteNeighbour:
-    case Change::Kind::kDeleteFdb: return 3;
-  }
-  return -1;
+  const bool put = c.op == Change::Op::kPut;
+  if (c.entry.kind == Kind::kRoute) return put ? 1 : 2;
+  return put ? 0 : c.entry.kind == Kind::kNexthop ? 3 : 4;
 }
 
 /// Applies each change at once and checks whether a peer lost its path; drops every change from `fail_from`
@@ -327,15 +324,26 @@ class World {
   template <class Between>
   void dump(Between between) {
     const ModelKernel snapshot = kernel;
-    for (const auto& [key, path] : snapshot.routes)
-      plan.audit_entry(Route{key.first, path.gateway, path.onlink, key.second});
+    for (const auto& [key, path] : snapshot.routes) {
+      Entry shown = Entry::route(key.first, path.gateway, key.second);
+      shown.onlink = path.onlink;
+      plan.audit_entry(shown);
+    }
     if (rng_.one_in(2)) between();
-    for (const auto& [base, right] : snapshot.objects) plan.audit_entry(overlay::NextHop{base, right});
-    for (const auto& [ip, lladdr] : snapshot.neighbours)
-      plan.audit_entry(Neighbour{ip, lladdr.mac, lladdr.permanent});
+    for (const auto& [base, right] : snapshot.objects)
+      plan.audit_entry(Entry::nexthop(Net4{base, 32}, right ? base : Ip4{}));
+    for (const auto& [ip, lladdr] : snapshot.neighbours) {
+      Entry shown = Entry::neighbour(Net4{ip, 32}, lladdr.mac);
+      shown.permanent = lladdr.permanent;
+      plan.audit_entry(shown);
+    }
     if (rng_.one_in(2)) between();
     for (const auto& [m, remotes] : snapshot.fdb) {
-      for (const Ip4 remote : remotes.list) plan.audit_entry(Fdb{m, remote, remotes.permanent});
+      for (const Ip4 remote : remotes.list) {
+        Entry shown = Entry::fdb(m, remote);
+        shown.permanent = remotes.permanent;
+        plan.audit_entry(shown);
+      }
     }
   }
   /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut,
@@ -384,11 +392,11 @@ class World {
     }
     const unsigned node = static_cast<unsigned>(2 + rng_.below(14));
     record.value = {{0xac1e0000u + node},
-                    Backend::kVxlan,
+                    BackendType::kVxlan,
                     true,
                     1u,
                     mac(rng_.one_in(3) ? static_cast<unsigned>(rng_.below(12)) : node)};
-    if (rng_.one_in(15)) record.value.backend = Backend::kOther;
+    if (rng_.one_in(15)) record.value.backend = BackendType::kOther;
     if (rng_.one_in(15)) record.value.vni = 2;
     if (rng_.one_in(15)) record.readable = false;
     if (!record.readable) record.value = {};
@@ -518,11 +526,15 @@ TEST_SUITE("overlay/entry plan") {
 
   TEST_CASE(
       "a peer that comes back with another address or MAC keeps its route: only what differs is written") {
+    using Op = Change::Op;
+    using What = std::pair<Op, Kind>;
     struct Kinds final : ChangeSink {
-      void change(const Change& change) override { all.push_back(change.kind); }
-      std::vector<Change::Kind> all;
+      void change(const Change& change) override { all.emplace_back(change.op, change.entry.kind); }
+      std::vector<What> all;
     };
-    using Kind = Change::Kind;
+    constexpr What kPutNeighbour{Op::kPut, Kind::kNeighbour}, kPutFdb{Op::kPut, Kind::kFdb},
+        kPutRoute{Op::kPut, Kind::kRoute}, kRemoveNexthop{Op::kRemove, Kind::kNexthop},
+        kRemoveFdb{Op::kRemove, Kind::kFdb}, kRemoveRoute{Op::kRemove, Kind::kRoute};
     LeaseTable table;
     EntryPlan plan(table);
     table.set_local(local_node());
@@ -540,25 +552,26 @@ TEST_SUITE("overlay/entry plan") {
     };
     audit();
     CHECK(table.upsert(lease("10.64.5.0-24", 5, 5, 5)) == Ignored::kNo);
-    CHECK(written() == std::vector{Kind::kUpsertNeighbour, Kind::kUpsertFdb, Kind::kUpsertRoute});
+    CHECK(written() == std::vector{kPutNeighbour, kPutFdb, kPutRoute});
     LeaseRecord moved = lease("10.64.5.0-24", 5, 5, 6);
     moved.value.public_ip = ip("172.30.9.9");
     CHECK(table.upsert(moved) == Ignored::kNo);
-    CHECK(written() == std::vector{Kind::kUpsertNeighbour, Kind::kUpsertFdb});
+    CHECK(written() == std::vector{kPutNeighbour, kPutFdb});
     CHECK(table.upsert(lease("10.64.5.0-24", 7, 5, 7)) == Ignored::kNo);
-    CHECK(written() == std::vector{Kind::kUpsertNeighbour, Kind::kUpsertFdb, Kind::kDeleteFdb});
+    CHECK(written() == std::vector{kPutNeighbour, kPutFdb, kRemoveFdb});
 
     // Twice before it was written, and gone before it was written.
     CHECK(table.upsert(lease("10.64.5.0-24", 8, 5, 8)) == Ignored::kNo);
     CHECK(table.upsert(lease("10.64.5.0-24", 9, 5, 9)) == Ignored::kNo);
     const auto twice = written();
-    CHECK(std::count(twice.begin(), twice.end(), Kind::kUpsertRoute) == 0);
-    CHECK(std::count(twice.begin(), twice.end(), Kind::kUpsertFdb) == 1);
+    CHECK(std::count(twice.begin(), twice.end(), kPutRoute) == 0);
+    CHECK(std::count(twice.begin(), twice.end(), kPutFdb) == 1);
     CHECK(table.upsert(lease("10.64.5.0-24", 10, 5, 10)) == Ignored::kNo);
     table.remove(lease("10.64.5.0-24", 10).key, 11);
     const auto removed = written();
-    CHECK(std::count(removed.begin(), removed.end(), Kind::kDeleteRoute) == 1);
-    CHECK(std::count(removed.begin(), removed.end(), Kind::kUpsertNeighbour) == 0);
+    CHECK(std::count(removed.begin(), removed.end(), kRemoveRoute) == 1);
+    CHECK(std::count(removed.begin(), removed.end(), kRemoveNexthop) == 1);
+    CHECK(std::count(removed.begin(), removed.end(), kPutNeighbour) == 0);
 
     // What was planned but not committed may not be there; what no audit has seen neither.
     CHECK(table.upsert(lease("10.64.6.0-24", 6, 12)) == Ignored::kNo);
@@ -568,7 +581,7 @@ TEST_SUITE("overlay/entry plan") {
     CHECK(table.upsert(lease("10.64.6.0-24", 16, 12, 14)) == Ignored::kNo);
     Kinds again;
     plan.plan(again);
-    CHECK(std::count(again.all.begin(), again.all.end(), Kind::kUpsertRoute) == 1);
+    CHECK(std::count(again.all.begin(), again.all.end(), kPutRoute) == 1);
   }
 
   TEST_CASE("more stale entries than an audit remembers take several audits, and then all are gone") {

@@ -328,7 +328,7 @@ TEST_SUITE("overlay/peer listing") {
     LeaseTable table;
     table.set_local(local_node());
     LeaseRecord udp = lease("10.64.9.0-24", 9);
-    udp.value.backend = Backend::kNone;
+    udp.value.backend = BackendType::kNone;
     table.upsert(udp);
     table.upsert(lease("10.64.10.0-24", 10));
     CHECK(table.without_backend() == 1);
@@ -349,7 +349,7 @@ TEST_SUITE("overlay/our own record") {
       return record;
     };
     LeaseRecord host_gw = own("10.64.50.0-25", 90);
-    host_gw.value.backend = Backend::kOther;
+    host_gw.value.backend = BackendType::kOther;
     table.upsert(host_gw);
     REQUIRE(table.find_own(ours));
     CHECK_FALSE(table.find_own(ours)->usable);

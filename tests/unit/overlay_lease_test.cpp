@@ -90,7 +90,7 @@ TEST_SUITE("overlay/lease value") {
                                       R"("BackendData":{"VNI":1,"VtepMAC":"f2:09:be:00:30:fd"}})");
     REQUIRE(v4);
     CHECK(v4->public_ip == Ip4{0xac1e000b});
-    CHECK(v4->backend == Backend::kVxlan);
+    CHECK(v4->backend == BackendType::kVxlan);
     CHECK(v4->has_vxlan);
     CHECK(v4->vni == 1u);
     CHECK(v4->mac == Mac{{0xf2, 0x09, 0xbe, 0x00, 0x30, 0xfd}});
@@ -105,30 +105,30 @@ TEST_SUITE("overlay/lease value") {
         parse_lease_value(R"({"PublicIP":"0.0.0.0","PublicIPv6":"fd00:30::11","BackendType":"vxlan",)"
                           R"("BackendV6Data":{"VNI":1,"VtepMAC":"ee:fd:31:2f:8c:fc"}})");
     REQUIRE(v6);
-    CHECK(v6->backend == Backend::kVxlan);
+    CHECK(v6->backend == BackendType::kVxlan);
     CHECK_FALSE(v6->has_vxlan);
     CHECK(v6->public_ip == Ip4{});
 
     const auto host_gw =
         parse_lease_value(R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"host-gw"})");
     REQUIRE(host_gw);
-    CHECK(host_gw->backend == Backend::kOther);
+    CHECK(host_gw->backend == BackendType::kOther);
 
     const auto udp = parse_lease_value(R"({"PublicIP":"172.30.0.11","PublicIPv6":null})");
     REQUIRE(udp);
-    CHECK(udp->backend == Backend::kNone);
+    CHECK(udp->backend == BackendType::kNone);
 
     const auto extension = parse_lease_value(
         R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"extension","BackendData":"a \u0026 b"})");
     REQUIRE(extension);
-    CHECK(extension->backend == Backend::kOther);
+    CHECK(extension->backend == BackendType::kOther);
     CHECK_FALSE(extension->has_vxlan);
 
     const auto wireguard = parse_lease_value(
         R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"wireguard",)"
         R"("BackendData":{"PublicKey":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","Port":51820}})");
     REQUIRE(wireguard);
-    CHECK(wireguard->backend == Backend::kOther);
+    CHECK(wireguard->backend == BackendType::kOther);
     CHECK_FALSE(wireguard->has_vxlan);
   }
 
@@ -184,8 +184,8 @@ TEST_SUITE("overlay/lease value") {
       CHECK(value.has_value() == row.readable);
       if (value) CHECK(value->has_vxlan == row.has_vxlan);
     }
-    CHECK(parse_lease_value(R"({"BackendType":"VXLAN"})")->backend == Backend::kOther);
-    CHECK(parse_lease_value(R"({"BackendType":""})")->backend == Backend::kNone);
+    CHECK(parse_lease_value(R"({"BackendType":"VXLAN"})")->backend == BackendType::kOther);
+    CHECK(parse_lease_value(R"({"BackendType":""})")->backend == BackendType::kNone);
     CHECK_FALSE(parse_lease_value(R"({"BackendData":{"VtepMAC":"02:00:00:00:00:01"}})")->vni);
   }
 
@@ -205,6 +205,6 @@ TEST_SUITE("overlay/lease value") {
                                      R"("BackendData":{"VNI":1,"VtepMAC":"f2:09:be:00:30:fd"}})");
     const auto back = parse_lease_value(out.view());
     REQUIRE(back);
-    CHECK(*back == LeaseValue{{0xac1e000b}, Backend::kVxlan, true, 1u, mac});
+    CHECK(*back == LeaseValue{{0xac1e000b}, BackendType::kVxlan, true, 1u, mac});
   }
 }

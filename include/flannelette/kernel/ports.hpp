@@ -98,10 +98,9 @@ class DevicePort {
 
 class EntryVisitor {
  public:
-  virtual void entry(const overlay::Neighbour& neighbour) = 0;
-  virtual void entry(const overlay::Fdb& fdb) = 0;
-  virtual void entry(const overlay::Route& route) = 0;
-  virtual void entry(const overlay::NextHop& object) = 0;  ///< after all routes
+  /// Routes come before nexthop objects. The `onlink` of an object, and of a route that names one, is false
+  /// where routes should be plain.
+  virtual void entry(const overlay::Entry& entry) = 0;
 
  protected:
   ~EntryVisitor() = default;

@@ -1,57 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a peer is in the kernel, as values: overlay says in them what it wants, kernel what there is.
 #pragma once
 
 #include <cstdint>
 
 #include "flannelette/base/ip.hpp"
 
-/// What a peer is in the kernel, as values: the words in which overlay says what it wants and kernel says
-/// what there is. All entries belong to our own VXLAN device.
 namespace flannelette::overlay {
 
-struct Neighbour {
-  Ip4 ip;
-  Mac mac;
-  bool permanent = true;
-};
-
-struct Fdb {
-  Mac mac;
-  Ip4 remote;
-  bool permanent = true;
-};
-
-struct Route {
-  Net4 destination;
-  Ip4 gateway;  ///< 0.0.0.0 if none
-  bool onlink = true;
-  std::uint32_t metric = 0;
-};
-
-/// The nexthop object of one subnet, as kernels that have them keep it beside the route. Who says "route"
-/// says the object too: only what became of it without its route needs a word of its own.
-struct NextHop {
-  Ip4 base;           ///< of the subnet that the object's id stands for
-  bool right = true;  ///< it leads there
-};
-
-/// One change to make. Upserts replace what has the same key (neighbour: ip; FDB: mac; route: destination);
-/// deletions of what is not there succeed. With a neighbour goes the nexthop object of the subnet with that
-/// base.
-struct Change {
+/// One thing in the kernel's tables, on our own device. A peer is at most one of each kind.
+struct Entry {
   enum class Kind : std::uint8_t {
-    kUpsertNeighbour,
-    kUpsertFdb,
-    kUpsertRoute,
-    kDeleteRoute,
-    kDeleteNeighbour,
-    kDeleteFdb,
+    kRoute,      ///< net = destination, via = gateway, metric
+    kNexthop,    ///< the object by which the route of a subnet (net.base) may name its gateway, via
+    kNeighbour,  ///< net.base = address, mac
+    kFdb,        ///< mac, via = remote
   };
-  Kind kind;
-  Net4 subnet;               ///< route: destination (gateway = its base); neighbour: base is the address
-  Mac mac;                   ///< neighbour, FDB
-  Ip4 remote;                ///< FDB
-  std::uint32_t metric = 0;  ///< kDeleteRoute only: which of the routes to this destination
+  Kind kind = Kind::kRoute;
+  bool permanent = true;  ///< neighbour, FDB
+  bool onlink = true;     ///< route, nexthop
+  Mac mac;
+  Net net = Net4{};  ///< FDB: of the peer, for messages
+  Ip via = Ip4{};
+  std::uint32_t metric = 0;
+
+  static constexpr Entry route(const Net& destination, const Ip& gateway, std::uint32_t metric = 0) {
+    return {.kind = Kind::kRoute, .mac = {}, .net = destination, .via = gateway, .metric = metric};
+  }
+  static constexpr Entry nexthop(const Net& subnet, const Ip& gateway) {
+    return {.kind = Kind::kNexthop, .mac = {}, .net = subnet, .via = gateway};
+  }
+  static constexpr Entry neighbour(const Net& address, const Mac& mac) {
+    return {.kind = Kind::kNeighbour, .mac = mac, .net = address};
+  }
+  static constexpr Entry fdb(const Mac& mac, const Ip& remote, const Net& subnet = Net4{}) {
+    return {.kind = Kind::kFdb, .mac = mac, .net = subnet, .via = remote};
+  }
+  bool operator==(const Entry&) const = default;
+};
+
+/// One change to make. A put replaces what has the same key (route: destination and metric; neighbour:
+/// address; FDB: MAC); where the kernel has nexthop objects, a put route makes its own, so that a nexthop is
+/// never put. Removing what is not there succeeds.
+struct Change {
+  enum class Op : std::uint8_t { kPut, kRemove };
+  Op op = Op::kPut;
+  Entry entry;
+
+  bool puts(Entry::Kind kind) const { return op == Op::kPut && entry.kind == kind; }
+  bool removes(Entry::Kind kind) const { return op == Op::kRemove && entry.kind == kind; }
 };
 
 class ChangeSink {

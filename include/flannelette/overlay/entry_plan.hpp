@@ -48,10 +48,7 @@ class EntryPlan {
   /// found more than kMaxStale, or the table changed meanwhile, another audit is needed after commit().
   /// Without our subnet it emits nothing, and the audit does not count.
   void begin_audit();
-  void audit_entry(const Neighbour& have);
-  void audit_entry(const Fdb& have);
-  void audit_entry(const Route& have);
-  void audit_entry(const NextHop& have);  ///< after all routes
+  void audit_entry(const Entry& have);  ///< nexthop objects after all routes
   void finish_audit(ChangeSink& sink);
   void abort_audit();
 

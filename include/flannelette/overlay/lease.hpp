@@ -26,7 +26,7 @@ struct LeaseKey {
 std::optional<LeaseKey> parse_lease_key(std::string_view text);
 void write(Writer& out, const LeaseKey& key);
 
-enum class Backend : std::uint8_t {
+enum class BackendType : std::uint8_t {
   kNone,  ///< no BackendType: what flanneld's udp and alloc backends write
   kVxlan,
   kOther,  ///< host-gw, wireguard, extension, an unknown one
@@ -36,7 +36,7 @@ struct LeaseValue {
   static constexpr std::size_t kMaxText = 1024;  ///< of a value that we write
 
   Ip4 public_ip;  ///< 0.0.0.0 if absent
-  Backend backend = Backend::kNone;
+  BackendType backend = BackendType::kNone;
   bool has_vxlan = false;  ///< BackendData was an object with a MAC
   std::optional<std::uint32_t> vni;
   Mac mac;

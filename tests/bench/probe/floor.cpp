@@ -9,18 +9,19 @@ namespace flannelette::bench {
 namespace {
 
 using overlay::Change;
+using overlay::Entry;
 
 constexpr Net4 kNetwork{{0x0a000000}, 8};
 
 /// As tests/system/gateway.hpp makes them.
-Change peer(int number, Change::Kind kind) {
+Change peer(int number, Entry::Kind kind) {
   const auto n = static_cast<std::uint32_t>(number);
-  Change change{};
-  change.kind = kind;
-  change.subnet = {{kNetwork.base.value + n * 256}, 24};
-  change.mac = {{2, 0, 0, 0, static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)}};
-  change.remote = {0xac1f0000u + n};
-  return change;
+  const Net4 subnet{{kNetwork.base.value + n * 256}, 24};
+  const Mac mac{{2, 0, 0, 0, static_cast<std::uint8_t>(n >> 8), static_cast<std::uint8_t>(n)}};
+  Entry entry = Entry::route(subnet, subnet.base);
+  if (kind == Entry::Kind::kNeighbour) entry = Entry::neighbour(subnet, mac);
+  if (kind == Entry::Kind::kFdb) entry = Entry::fdb(mac, Ip4{0xac1f0000u + n});
+  return {Change::Op::kPut, entry};
 }
 
 int fail(const char* what, const Error& error) {
@@ -54,10 +55,10 @@ int floor_of(int peers) {
   const double start = seconds();
   kernel::EntryBatch& batch = kernel.begin(index, kNetwork);
   for (int i = 1; i <= peers; ++i) {
-    batch.change(peer(i, Change::Kind::kUpsertNeighbour));
-    batch.change(peer(i, Change::Kind::kUpsertFdb));
+    batch.change(peer(i, Entry::Kind::kNeighbour));
+    batch.change(peer(i, Entry::Kind::kFdb));
   }
-  for (int i = 1; i <= peers; ++i) batch.change(peer(i, Change::Kind::kUpsertRoute));
+  for (int i = 1; i <= peers; ++i) batch.change(peer(i, Entry::Kind::kRoute));
   const auto report = batch.finish();
   const double end = seconds();
   if (!report) return fail("program", report.error());

@@ -39,14 +39,7 @@ struct Count final : overlay::ChangeSink {
 /// Changes into the entries that a kernel would show after them.
 struct Echo final : overlay::ChangeSink {
   explicit Echo(overlay::EntryPlan& to) : plan(to) {}
-  void change(const overlay::Change& change) override {
-    using Kind = overlay::Change::Kind;
-    if (change.kind == Kind::kUpsertNeighbour)
-      plan.audit_entry(overlay::Neighbour{change.subnet.base, change.mac});
-    if (change.kind == Kind::kUpsertFdb) plan.audit_entry(overlay::Fdb{change.mac, change.remote});
-    if (change.kind == Kind::kUpsertRoute)
-      plan.audit_entry(overlay::Route{change.subnet, change.subnet.base});
-  }
+  void change(const overlay::Change& change) override { plan.audit_entry(change.entry); }
   overlay::EntryPlan& plan;
 };
 
