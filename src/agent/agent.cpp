@@ -47,7 +47,7 @@ void Agent::Impl::start() {
   memory_.start();
   const auto& node = memory_.node();
   if (node) underlay_watch_.set_network(node->config.network);
-  underlay_watch_.start(node ? std::optional(node->public_ip) : std::nullopt);
+  underlay_watch_.start(node ? std::optional<Ip>(node->public_ip) : std::nullopt);
 }
 
 void Agent::Impl::stop() {
@@ -157,8 +157,8 @@ void Agent::Impl::remove_shadowing_routes() {
 
 /// Before our subnet is known, nothing is programmed; the kept one is known.
 void Agent::Impl::judge_peers() {
-  overlay::LocalNode local{config_,      underlay().public_ip, std::nullopt,
-                           std::nullopt, underlay().broadcast, protected_addresses()};
+  overlay::LocalNode local{config_,      underlay().public_ip.v4(), std::nullopt,
+                           std::nullopt, underlay().broadcast,      protected_addresses()};
   if (memory_.degraded()) {
     local.subnet = dataplane_.target()->subnet;
     local.mac = dataplane_.target()->mac;

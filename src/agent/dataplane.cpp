@@ -59,7 +59,7 @@ void Dataplane::stop() {
 void Dataplane::set_target(const Target& target) {
   target_ = target;
   backoff_.reset();
-  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
+  peers_.set_local({target.config, target.underlay.public_ip.v4(), target.subnet, target.mac,
                     target.underlay.broadcast, target.protected_addresses});
   mark_dirty();
 }
@@ -166,7 +166,7 @@ Result<void> Dataplane::converge_device() {
   spec.name = overlay::device_name(t.config.vni);
   spec.vni = t.config.vni;
   spec.port = t.config.port;
-  spec.local = t.underlay.local;
+  spec.local = t.underlay.local.v4();
   spec.mtu = overlay::device_mtu(t.underlay.mtu, t.config.mtu);
   spec.mac = t.mac;
   spec.learning = t.config.learning;

@@ -50,7 +50,7 @@ void Agent::Impl::adopt_or_choose(std::optional<LeaseKey>& key, std::int64_t& mo
   auto device = kernel_.device.find_device(overlay::device_name(config_.vni));
   const std::optional<Mac> device_mac = device && *device ? std::optional<Mac>((*device)->mac) : std::nullopt;
 
-  if (const auto own = peers_.find_own(underlay().public_ip)) {
+  if (const auto own = peers_.find_own(underlay().public_ip.v4())) {
     if (own->usable) {
       key = own->key;
       mod_revision = own->modified;
@@ -116,13 +116,13 @@ void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, boo
   own_->key = key;
   own_->creating = mod_revision == 0;
   own_->value = {};
-  own_->value.public_ip = underlay().public_ip;
+  own_->value.public_ip = underlay().public_ip.v4();
   own_->value.backend = overlay::BackendType::kVxlan;
   own_->value.has_vxlan = true;
   own_->value.vni = config_.vni;
   own_->value.mac = *mac_;
   const auto value = to_text<overlay::LeaseValue::kMaxText>(
-      [&](Writer& out) { overlay::write_vxlan_value(out, underlay().public_ip, config_.vni, *mac_); });
+      [&](Writer& out) { overlay::write_vxlan_value(out, underlay().public_ip.v4(), config_.vni, *mac_); });
   claiming_ = true;
   registry_.claim({key, value.view(), mod_revision, always_write});
 }
@@ -189,7 +189,7 @@ void Agent::Impl::lease_held(const registry::ClaimResult& result) {
   enter(State::kRunning);
   if (memory_.degraded()) log_.info("the registry is back; this node is no longer degraded");
   memory_.join();
-  memory_.save_node({config_, own_->key.subnet, *mac_, underlay().public_ip});
+  memory_.save_node({config_, own_->key.subnet, *mac_, underlay().public_ip.v4()});
   memory_.save_peers_later();
   if (own_->value.public_ip != underlay().public_ip) reclaim();  // it changed while the claim was under way
   check_lease();  // if it was told, so was maybe what came after

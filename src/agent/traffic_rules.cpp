@@ -28,7 +28,7 @@ Text<32> name_of(const kernel::Ring& change) {
 
 /// Reports each finding, with the command that repairs it.
 struct FindingLogger final : kernel::FindingVisitor {
-  FindingLogger(Log& to, Net4 net, std::string_view who, ReportedFindings& known, Millis time)
+  FindingLogger(Log& to, const Net& net, std::string_view who, ReportedFindings& known, Millis time)
       : log(to), network(net), last_change_by(who), reported(known), now(time) {}
   void put_accept(Writer& out, const FirewallFinding& finding, std::string_view match) const {
     out.put("nft insert rule ")
@@ -72,7 +72,7 @@ struct FindingLogger final : kernel::FindingVisitor {
     }
   }
   Log& log;
-  Net4 network;
+  Net network;
   std::string_view last_change_by;
   ReportedFindings& reported;
   Millis now;
@@ -163,7 +163,7 @@ void TrafficRules::check_forwarding() {
   }
 }
 
-void TrafficRules::inspect_firewall(Net4 network, Millis now) {
+void TrafficRules::inspect_firewall(const Net& network, Millis now) {
   const auto who = name_of(last_change_);
   FindingLogger logger(log_, network, who, findings_, now);
   findings_.begin();

@@ -60,7 +60,7 @@ class TrafficRules {
 
  private:
   void check_forwarding();
-  void inspect_firewall(Net4 network, Millis now);
+  void inspect_firewall(const Net& network, Millis now);
 
   kernel::RulesPort& port_;
   kernel::SysctlPort& sysctl_;

@@ -23,7 +23,7 @@ const Link* link_of(const HostNetwork& host, int index) {
   return nullptr;
 }
 
-const Address* address_of(const HostNetwork& host, Ip4 ip) {
+const Address* address_of(const HostNetwork& host, const Ip& ip) {
   for (const Address& address : host.addresses) {
     if (address.net.base == ip) return &address;
   }
@@ -33,13 +33,13 @@ const Address* address_of(const HostNetwork& host, Ip4 ip) {
 /// A device of this program, or of flanneld: it cannot carry the overlay.
 bool is_overlay(const Link& link) { return link.name.view().starts_with("flannel."); }
 
-bool reachable(Ip4 ip) { return is_unicast(ip) && !is_loopback(ip); }
+bool reachable(const Ip& ip) { return is_unicast(ip) && !is_loopback(ip); }
 
 /// Lower is better, equals keep the kernel's order: an address for the world before a link-local one, one
 /// with a real prefix before a /32, which is virtual (keepalived, kube-vip) wherever there is another.
 int rank(const Address& address) {
   return (address.link_scope || is_link_local(address.net.base) ? 4 : 0) +
-         (address.net.length == 32 ? 2 : 0) + (address.secondary ? 1 : 0);
+         (address.net.length == (address.net.is_v4() ? 32 : 128) ? 2 : 0) + (address.secondary ? 1 : 0);
 }
 
 /// The best address of those that are accepted; the one in use, if it is among them.
@@ -63,7 +63,7 @@ const Address* best_address_on(const Link& link, const HostNetwork& host, const 
 /// The interface that was asked for, and its address where the setting determines one.
 struct Match {
   const Link* link = nullptr;
-  std::optional<Ip4> address;
+  std::optional<Ip> address;
 };
 
 Match by_name(const HostNetwork& host, std::string_view wanted) {
@@ -83,7 +83,8 @@ Match by_regex(const HostNetwork& host, const UnderlayHints& hints, std::string_
   if (!pattern.compile(regex)) return {};  // cli has refused bad ones
   const Address* address = best_address(host, hints, [&](const Address& a) {
     const Link* link = link_of(host, a.link_index);
-    const bool of_pods = hints.subnet && hints.subnet->contains(a.net.base) && hints.in_use != a.net.base;
+    const bool of_pods =
+        hints.subnet && Net(*hints.subnet).contains(a.net.base) && hints.in_use != a.net.base;
     return link != nullptr && !is_overlay(*link) && !of_pods && pattern.found_in(text_of(a.net.base));
   });
   if (address != nullptr) return {link_of(host, address->link_index), address->net.base};
@@ -109,8 +110,9 @@ Match explicit_match(const InterfaceSettings& settings, const HostNetwork& host,
 void protect(UnderlayChoice& choice, const HostNetwork& host, const UnderlayHints& hints) {
   using Kind = overlay::ProtectedAddress::Kind;
   overlay::ProtectedAddresses& list = choice.protected_addresses;
-  const auto add = [&](Ip4 ip, Kind kind) {
-    if (hints.network.contains(ip)) list.add(ip, kind);
+  const Net network = hints.network;
+  const auto add = [&](const Ip& ip, Kind kind) {
+    if (network.contains(ip)) list.add(ip.v4(), kind);
   };
   const int underlay = choice.underlay->link_index;
   for (const Address& address : host.addresses) {
@@ -121,16 +123,16 @@ void protect(UnderlayChoice& choice, const HostNetwork& host, const UnderlayHint
     const Link* link = link_of(host, route.link_index);
     if (link != nullptr && !is_overlay(*link)) add(route.gateway, Kind::kGateway);
   }
-  for (const Ip4 server : hints.registry) add(server, Kind::kRegistry);
-  if (hints.network.length == 0) return;
+  for (const Ip& server : hints.registry) add(server, Kind::kRegistry);
+  if (network.length == 0) return;
   for (const Address& address : host.addresses) {
     const Link* link = link_of(host, address.link_index);
     if (link == nullptr || is_overlay(*link)) continue;
     if (address.link_index != underlay) {
-      if (hints.subnet && hints.subnet->contains(address.net)) continue;  // of our pods
+      if (hints.subnet && Net(*hints.subnet).contains(address.net)) continue;  // of our pods
       add(address.net.base, Kind::kHost);
     }
-    if (!choice.overlap && hints.network.overlaps(address.net)) choice.overlap = address;
+    if (!choice.overlap && network.overlaps(address.net)) choice.overlap = address;
   }
 }
 
@@ -185,11 +187,11 @@ UnderlayChoice choose_underlay(const InterfaceSettings& settings, const HostNetw
   underlay.name = match.link->name;
   underlay.mtu = match.link->mtu;
   underlay.address = *match.address;
-  underlay.public_ip = settings.public_ip.value_or(*match.address);
+  underlay.public_ip = settings.public_ip ? Ip(*settings.public_ip) : *match.address;
   underlay.local = address_of(host, underlay.public_ip) != nullptr ? underlay.public_ip : underlay.address;
-  if (const Address* address = address_of(host, underlay.address);
-      address != nullptr && address->net.length <= 30) {
-    underlay.broadcast = address->net.last();
+  const Address* own = address_of(host, underlay.address);
+  if (own != nullptr && own->net.is_v4() && own->net.length <= 30) {
+    underlay.broadcast = own->net.v4().last();
   }
   protect(choice, host, hints);
   return choice;
@@ -213,7 +215,7 @@ Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::
   std::array<kernel::RouteAnswer, UnderlayHints::kMaxServers + 1> routes;
   std::size_t count = 0;
   if (*route) routes[count++] = **route;
-  for (const Ip4 server : hints.registry) {
+  for (const Ip& server : hints.registry) {
     const auto to = kernel.route_to(server);
     if (to && *to && count < routes.size()) routes[count++] = **to;
   }

@@ -19,10 +19,10 @@ struct Underlay {
   int link_index = 0;
   kernel::InterfaceName name;
   std::uint32_t mtu = 0;
-  Ip4 address;    ///< ours on the interface
-  Ip4 public_ip;  ///< what peers send to
-  Ip4 local;      ///< outer source of our packets: public_ip if some interface here has it, else `address`
-  Ip4 broadcast;  ///< of the prefix that `address` is in; 0.0.0.0: it has none
+  Ip address;     ///< ours on the interface
+  Ip public_ip;   ///< what peers send to
+  Ip local;       ///< outer source of our packets: public_ip if some interface here has it, else `address`
+  Ip4 broadcast;  ///< of the IPv4 prefix that `address` is in; 0.0.0.0: it has none
   bool operator==(const Underlay&) const = default;
 };
 
@@ -38,10 +38,10 @@ struct HostNetwork {
 /// What this node knows of itself.
 struct UnderlayHints {
   static constexpr std::size_t kMaxServers = 24;  ///< endpoints, and names that change their address
-  std::optional<Ip4> in_use{};                    ///< our address so far: it stays as long as it is there
+  std::optional<Ip> in_use{};                     ///< our address so far: it stays as long as it is there
   Net4 network{};                                 ///< of the overlay; 0.0.0.0/0: not known yet
   std::optional<Net4> subnet{};                   ///< ours
-  std::span<const Ip4> registry{};                ///< addresses of its servers, as far as known
+  std::span<const Ip> registry{};                 ///< addresses of its servers, as far as known
 };
 
 /// The choice, or why there is none yet (static text: "no interface here is the one asked for", ...).

@@ -14,12 +14,12 @@ UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links,
       listener_(listener),
       timer_(loop, Delegate<void()>::to<&UnderlayWatch::check>(this)) {}
 
-void UnderlayWatch::start(std::optional<Ip4> in_use) {
+void UnderlayWatch::start(std::optional<Ip> in_use) {
   in_use_ = in_use;
   check();
 }
 
-void UnderlayWatch::add_server(Ip4 address) {
+void UnderlayWatch::add_server(const Ip& address) {
   if (std::ranges::find(servers_, address) != servers_.end()) return;
   servers_[servers_next_++ % UnderlayHints::kMaxServers] = address;
   if (found()) check_in(0);
@@ -86,7 +86,7 @@ void UnderlayWatch::apply_network() {
       {{"network", network_}, {"connected", choice->overlap->net}});
 }
 
-bool UnderlayWatch::prefer(Ip4 address) {
+bool UnderlayWatch::prefer(const Ip& address) {
   in_use_ = address;
   const auto choice = choose();
   if (!choice || !choice->underlay || choice->underlay->public_ip != address) {

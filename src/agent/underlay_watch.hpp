@@ -56,7 +56,7 @@ class UnderlayWatch {
                 Listener& listener);
 
   /// `in_use`: our address before the restart, preferred as long as it is there.
-  void start(std::optional<Ip4> in_use);
+  void start(std::optional<Ip> in_use);
   void stop() { timer_.cancel(); }
   void check_in(Millis delay) { timer_.arm_at_latest_in(delay); }
   void check();
@@ -67,13 +67,13 @@ class UnderlayWatch {
   /// Our subnet, now or before the restart: its addresses are our pods'.
   void set_subnet(std::optional<Net4> subnet) { subnet_ = subnet; }
   /// The registry has a server at this address. Known ones are ignored; the oldest gives way to a new one.
-  void add_server(Ip4 address);
+  void add_server(const Ip& address);
   /// Reads the protected addresses again, by a Network that was just learnt, without a call to the listener.
   /// A connected prefix that overlaps Network is reported once.
   void apply_network();
   /// Takes another of our addresses, if it is there; false if the underlay stays as it is. The listener is
   /// not called.
-  bool prefer(Ip4 address);
+  bool prefer(const Ip& address);
 
   /// Since on_underlay() was first called.
   bool found() const { return underlay_.has_value(); }
@@ -100,12 +100,12 @@ class UnderlayWatch {
   StateMachine<kUnderlayStates> state_;
   std::optional<Underlay> underlay_;
   overlay::ProtectedAddresses protected_;
-  std::optional<Ip4> in_use_;
+  std::optional<Ip> in_use_;
   Net4 network_{};
   std::optional<Net4> subnet_;
-  std::array<Ip4, UnderlayHints::kMaxServers> servers_{};  ///< 0.0.0.0: none
-  std::size_t servers_next_ = 0;                           ///< the place of the next one
-  const char* missing_reason_ = "";                        ///< as reported
+  std::array<Ip, UnderlayHints::kMaxServers> servers_{};  ///< unspecified: none
+  std::size_t servers_next_ = 0;                          ///< the place of the next one
+  const char* missing_reason_ = "";                       ///< as reported
   bool overlap_reported_ = false;
   SayOnce<> failure_reported_;  ///< the interfaces could not be listed
 };

@@ -41,46 +41,38 @@ std::optional<Ip4> take_ip4(std::string_view& in) {
 /// Bits of the 16 bytes that are the prefix.
 unsigned prefix_bits(const Net& net) { return net.length + (net.is_v4() ? 96u : 0u); }
 
-/// The bits of byte i that are among the first `bits`.
-std::uint8_t byte_mask(std::size_t i, unsigned bits) {
-  const unsigned before = static_cast<unsigned>(i) * 8;
-  return bits <= before       ? 0
-         : bits >= before + 8 ? 0xff
-                              : static_cast<std::uint8_t>(0xff00 >> (bits - before));
-}
+/// The first `bits` of 64.
+std::uint64_t word_mask(unsigned bits) { return bits == 0 ? 0 : ~std::uint64_t{0} << (64 - bits); }
+std::uint64_t high_mask(unsigned bits) { return word_mask(std::min(bits, 64u)); }
+std::uint64_t low_mask(unsigned bits) { return word_mask(std::max(bits, 64u) - 64); }
 
 }  // namespace
 
-bool Ip::is_v4() const {
-  constexpr Ip kMapped{Ip4{}};
-  return std::equal(bytes_.begin(), bytes_.begin() + 12, kMapped.bytes_.begin());
-}
-
 std::optional<Ip> Ip::from_bytes(std::span<const std::uint8_t> bytes) {
   if (bytes.size() != 4 && bytes.size() != 16) return std::nullopt;
-  Ip ip = Ip4{};
-  std::ranges::copy(bytes, ip.bytes_.end() - static_cast<std::ptrdiff_t>(bytes.size()));
-  return ip;
+  Ip6 ip = Ip(Ip4{}).v6();
+  std::ranges::copy(bytes, ip.bytes.end() - static_cast<std::ptrdiff_t>(bytes.size()));
+  return Ip(ip);
 }
 
-Ip4 Ip::v4() const {
-  Ip4 ip;
-  for (std::size_t i = 12; i < bytes_.size(); ++i) ip.value = ip.value << 8 | bytes_[i];
+Ip6 Ip::v6() const {
+  Ip6 ip;
+  for (unsigned i = 0; i < 16; ++i)
+    ip.bytes[i] = static_cast<std::uint8_t>((i < 8 ? high_ : low_) >> (7 - i % 8) * 8);
   return ip;
 }
 
 Net Net::masked() const {
-  Ip6 ip = base.v6();
-  for (std::size_t i = 0; i < ip.bytes.size(); ++i) ip.bytes[i] &= byte_mask(i, prefix_bits(*this));
-  return {Ip(ip), length};
+  const unsigned bits = prefix_bits(*this);
+  Net net = *this;
+  net.base = Ip::from_words(base.high() & high_mask(bits), base.low() & low_mask(bits));
+  return net;
 }
 
 bool Net::contains(const Ip& ip) const {
-  unsigned differs = ip.is_v4() != is_v4();
-  for (std::size_t i = 0; i < ip.bytes().size(); ++i) {
-    differs |= (ip.bytes()[i] ^ base.bytes()[i]) & byte_mask(i, prefix_bits(*this));
-  }
-  return differs == 0;
+  const unsigned bits = prefix_bits(*this);
+  return ip.is_v4() == is_v4() && ((ip.high() ^ base.high()) & high_mask(bits)) == 0 &&
+         ((ip.low() ^ base.low()) & low_mask(bits)) == 0;
 }
 
 bool is_loopback(const Ip& ip) {
@@ -88,10 +80,10 @@ bool is_loopback(const Ip& ip) {
   return ip.is_v4() ? is_loopback(ip.v4()) : ip == kLoopback;
 }
 bool is_unicast(const Ip& ip) {
-  return ip.is_v4() ? is_unicast(ip.v4()) : ip != Ip() && ip.bytes()[0] != 0xff;
+  return ip.is_v4() ? is_unicast(ip.v4()) : ip != Ip() && ip.high() >> 56 != 0xff;
 }
 bool is_link_local(const Ip& ip) {
-  return ip.is_v4() ? is_link_local(ip.v4()) : ip.bytes()[0] == 0xfe && (ip.bytes()[1] & 0xc0) == 0x80;
+  return ip.is_v4() ? is_link_local(ip.v4()) : ip.high() >> 54 == 0xfe80 >> 6;
 }
 
 bool is_loopback(Ip4 ip) { return within(ip, 0x7f000000, 8); }

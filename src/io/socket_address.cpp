@@ -17,7 +17,8 @@ socklen_t to_socket_address(const HostAddress& from, std::uint16_t port, SocketA
   out.in6.sin6_family = AF_INET6;
   out.in6.sin6_port = htons(port);
   out.in6.sin6_scope_id = from.scope;
-  std::memcpy(&out.in6.sin6_addr, from.ip.bytes().data(), from.ip.bytes().size());
+  const Ip6 ip = from.ip.v6();
+  std::memcpy(&out.in6.sin6_addr, ip.bytes.data(), ip.bytes.size());
   return sizeof out.in6;
 }
 

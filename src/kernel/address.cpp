@@ -54,12 +54,13 @@ std::optional<FoundAddress> read_address(const nlmsghdr& message) {
   address.link_index = static_cast<int>(header->ifa_index);
   // IFA_ADDRESS is the peer's on a point-to-point link; IFA_LOCAL is ours always.
   const Ip4 peer = attributes.ip4(IFA_ADDRESS, Ip4{});
-  address.net = {attributes.ip4(IFA_LOCAL, peer), header->ifa_prefixlen};
+  const Ip4 local = attributes.ip4(IFA_LOCAL, peer);
+  address.net = Net4{local, header->ifa_prefixlen};
   const std::uint32_t flags = attributes.u32(IFA_FLAGS, header->ifa_flags);
   address.secondary = (flags & IFA_F_SECONDARY) != 0;
   address.deprecated = (flags & IFA_F_DEPRECATED) != 0;
   address.link_scope = header->ifa_scope >= RT_SCOPE_LINK;
-  return FoundAddress{address, attributes.ip4(IFA_ADDRESS, address.net.base)};
+  return FoundAddress{address, attributes.ip4(IFA_ADDRESS, local)};
 }
 
 Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor) {
@@ -75,7 +76,7 @@ Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 n
     std::array<Named, 16> wrong;  // should there be more, the next round takes them
     std::size_t count = 0;
     FLT_TRY(each_address(netlink, index, [&](const FoundAddress& found) {
-      const Net4 net = found.address.net;
+      const Net4 net = found.address.net.v4();
       if (net == wanted.net && found.peer == wanted.peer) {
         present = true;
       } else if (network.contains(net.base) && count < wrong.size()) {

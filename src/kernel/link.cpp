@@ -41,11 +41,12 @@ Result<std::optional<RouteAnswer>> default_route(Netlink& netlink) {
   return best;
 }
 
-Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, Ip4 destination) {
+Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, const Ip& destination) {
+  if (!destination.is_v4()) return std::optional<RouteAnswer>{};
   auto& request = netlink.request<rtmsg>(RTM_GETROUTE);
   request.rtm_family = AF_INET;
   request.rtm_dst_len = 32;
-  netlink.out().put_ip4(RTA_DST, destination);
+  netlink.out().put_ip4(RTA_DST, destination.v4());
   std::optional<RouteAnswer> answer;
   const auto asked = netlink.get("look up a route", [&](const nlmsghdr& message) {
     const auto* header = header_of<rtmsg>(message);

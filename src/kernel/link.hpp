@@ -10,6 +10,6 @@ namespace flannelette::kernel {
 
 Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor);
 Result<std::optional<RouteAnswer>> default_route(Netlink& netlink);
-Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, Ip4 destination);
+Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, const Ip& destination);
 
 }  // namespace flannelette::kernel

@@ -48,7 +48,7 @@ Result<void> NetlinkKernel::dump_addresses(AddressVisitor& visitor) {
 Result<std::optional<RouteAnswer>> NetlinkKernel::default_route() {
   return kernel::default_route(impl_->route);
 }
-Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(Ip4 destination) {
+Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(const Ip& destination) {
   return kernel::route_to(impl_->route, destination);
 }
 
@@ -63,8 +63,8 @@ Result<void> NetlinkKernel::change_device(int index, const overlay::DeviceSpec& 
   return kernel::change_device(impl_->route, index, spec, plan);
 }
 Result<void> NetlinkKernel::delete_device(int index) { return kernel::delete_device(impl_->route, index); }
-Result<void> NetlinkKernel::set_device_address(int index, Ip4 address, Net4 network) {
-  return kernel::set_device_address(impl_->route, index, address, network);
+Result<void> NetlinkKernel::set_device_address(int index, const Ip& address, const Net& network) {
+  return kernel::set_device_address(impl_->route, index, address.v4(), network.v4());
 }
 
 Result<void> NetlinkKernel::dump_entries(int index, Net4 network, EntryVisitor& visitor) {

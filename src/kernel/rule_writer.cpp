@@ -20,8 +20,8 @@ std::uint64_t digest_of(const overlay::RuleSpec& spec) {
   Fnv1a hash;
   hash.mix(kRulesVersion);
   hash.mix((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u));
-  for (const Net4& net : {spec.network, spec.subnet}) {
-    hash.mix_bytes(net.base.value, 4);
+  for (const Net& net : {spec.network, spec.subnet}) {
+    hash.mix_bytes(net.base.v4().value, 4);
     hash.mix(net.length);
   }
   return hash.value();

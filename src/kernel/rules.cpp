@@ -84,39 +84,41 @@ bool is_right(const Present& present, const RuleSpec& spec) {
 }
 
 void put_rules(RuleWriter& out, const RuleSpec& spec) {
+  const Net4 network = spec.network.v4();
+  const Net4 subnet = spec.subnet.v4();
   if (spec.masquerade) {
     out.chain(kPostroutingChain, kPostrouting, "nat", nft::kHookPostrouting, kPrioritySrcNat);
     out.begin_rule().mark_bit(kMasqueradeMark).verdict(nft::kReturn).end_rule();
     out.begin_rule()
-        .source(spec.subnet, Match::kIn)
-        .destination(spec.network, Match::kIn)
+        .source(subnet, Match::kIn)
+        .destination(network, Match::kIn)
         .verdict(nft::kReturn)
         .end_rule();
     out.begin_rule()
-        .source(spec.network, Match::kIn)
-        .destination(spec.subnet, Match::kIn)
+        .source(network, Match::kIn)
+        .destination(subnet, Match::kIn)
         .verdict(nft::kReturn)
         .end_rule();
     out.begin_rule()
-        .source(spec.network, Match::kNotIn)
-        .destination(spec.subnet, Match::kIn)
+        .source(network, Match::kNotIn)
+        .destination(subnet, Match::kIn)
         .verdict(nft::kReturn)
         .end_rule();
     out.begin_rule()
-        .source(spec.network, Match::kIn)
+        .source(network, Match::kIn)
         .destination(kMulticast, Match::kNotIn)
         .masquerade(spec.fully_random)
         .end_rule();
     out.begin_rule()
-        .source(spec.network, Match::kNotIn)
-        .destination(spec.network, Match::kIn)
+        .source(network, Match::kNotIn)
+        .destination(network, Match::kIn)
         .masquerade(spec.fully_random)
         .end_rule();
   }
   if (spec.forward) {
     out.chain(kForwardChain, kForward, "filter", nft::kHookForward, kPriorityFilter);
-    out.begin_rule().source(spec.network, Match::kIn).verdict(nft::kAccept).end_rule();
-    out.begin_rule().destination(spec.network, Match::kIn).verdict(nft::kAccept).end_rule();
+    out.begin_rule().source(network, Match::kIn).verdict(nft::kAccept).end_rule();
+    out.begin_rule().destination(network, Match::kIn).verdict(nft::kAccept).end_rule();
   }
 }
 

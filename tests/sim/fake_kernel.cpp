@@ -22,7 +22,7 @@ Result<std::optional<kernel::RouteAnswer>> FakeKernel::default_route() {
   return std::optional(kernel::RouteAnswer{*default_link, {}, default_gateway});
 }
 
-Result<std::optional<kernel::RouteAnswer>> FakeKernel::route_to(Ip4 destination) {
+Result<std::optional<kernel::RouteAnswer>> FakeKernel::route_to(const Ip& destination) {
   FLT_TRY(fault(Call::kRouteTo));
   const kernel::Address* best = nullptr;
   for (const auto& address : addresses) {
@@ -31,7 +31,7 @@ Result<std::optional<kernel::RouteAnswer>> FakeKernel::route_to(Ip4 destination)
     if (best == nullptr || best->net.length < address.net.length) best = &address;
   }
   for (const auto& [key, route] : routes) {  // the longest prefix, ours at most in its place
-    if (!key.first.contains(destination) || (best != nullptr && best->net.length >= key.first.length))
+    if (!Net(key.first).contains(destination) || (best != nullptr && best->net.length >= key.first.length))
       continue;
     return std::optional(kernel::RouteAnswer{route.link, {}, route.gateway});
   }
@@ -39,7 +39,7 @@ Result<std::optional<kernel::RouteAnswer>> FakeKernel::route_to(Ip4 destination)
   if (!default_link) return std::optional<kernel::RouteAnswer>{};
   kernel::RouteAnswer answer{*default_link, {}, default_gateway};
   for (const auto& address : addresses) {
-    if (address.link_index == *default_link && answer.source == Ip4{}) answer.source = address.net.base;
+    if (address.link_index == *default_link && answer.source == Ip{}) answer.source = address.net.base;
   }
   return std::optional(answer);
 }
@@ -109,10 +109,10 @@ Result<void> FakeKernel::delete_device(int index) {
   return {};
 }
 
-Result<void> FakeKernel::set_device_address(int index, Ip4 address, Net4 network) {
+Result<void> FakeKernel::set_device_address(int index, const Ip& address, const Net& network) {
   FLT_TRY(fault(Call::kSetDeviceAddress));
   if (find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "add the device's address"};
-  const Net4 wanted{address, 32};
+  const Net wanted(address, 32);
   bool present = false;
   std::erase_if(addresses, [&](const auto& a) {
     if (a.link_index != index || !network.contains(a.net.base)) return false;

@@ -179,13 +179,13 @@ class FakeKernel final : public kernel::Links,
   Result<void> dump_links(kernel::LinkVisitor& visitor) override;
   Result<void> dump_addresses(kernel::AddressVisitor& visitor) override;
   Result<std::optional<kernel::RouteAnswer>> default_route() override;
-  Result<std::optional<kernel::RouteAnswer>> route_to(Ip4 destination) override;
+  Result<std::optional<kernel::RouteAnswer>> route_to(const Ip& destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> create_device(const overlay::DeviceSpec& spec) override;
   Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                              const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
-  Result<void> set_device_address(int index, Ip4 address, Net4 network) override;
+  Result<void> set_device_address(int index, const Ip& address, const Net& network) override;
   Result<void> dump_entries(int index, Net4, kernel::EntryVisitor& visitor) override;
   kernel::EntryBatch& begin(int index, Net4) override;
   /// A kernel without nexthop objects.

@@ -52,36 +52,36 @@ struct Net6 {
 class Ip {
  public:
   constexpr Ip() = default;
-  constexpr Ip(Ip4 ip)  // NOLINT: implicit on purpose
-      : bytes_{0,
-               0,
-               0,
-               0,
-               0,
-               0,
-               0,
-               0,
-               0,
-               0,
-               0xff,
-               0xff,
-               static_cast<std::uint8_t>(ip.value >> 24),
-               static_cast<std::uint8_t>(ip.value >> 16),
-               static_cast<std::uint8_t>(ip.value >> 8),
-               static_cast<std::uint8_t>(ip.value)} {}
-  explicit constexpr Ip(const Ip6& ip) : bytes_(ip.bytes) {}
+  constexpr Ip(Ip4 ip) : low_(kMapped | ip.value) {}  // NOLINT: implicit on purpose
+  explicit constexpr Ip(const Ip6& ip) : high_(word(ip, 0)), low_(word(ip, 8)) {}
   auto operator<=>(const Ip&) const = default;
 
   /// Of 4 or 16 bytes in network byte order; no other number is an address.
   static std::optional<Ip> from_bytes(std::span<const std::uint8_t> bytes);
 
-  bool is_v4() const;
-  Ip4 v4() const;  ///< the last four bytes: the address if is_v4()
-  Ip6 v6() const { return {bytes_}; }
-  const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }  ///< network byte order
+  constexpr bool is_v4() const { return high_ == 0 && low_ >> 32 == kMapped >> 32; }
+  constexpr Ip4 v4() const { return {static_cast<std::uint32_t>(low_)}; }  ///< the address if is_v4()
+  Ip6 v6() const;
+  /// The first and the last 64 bits.
+  static constexpr Ip from_words(std::uint64_t high, std::uint64_t low) {
+    Ip ip;
+    ip.high_ = high;
+    ip.low_ = low;
+    return ip;
+  }
+  constexpr std::uint64_t high() const { return high_; }
+  constexpr std::uint64_t low() const { return low_; }
 
  private:
-  std::array<std::uint8_t, 16> bytes_{};
+  static constexpr std::uint64_t kMapped = 0xffff00000000;
+  static constexpr std::uint64_t word(const Ip6& ip, std::size_t at) {
+    std::uint64_t value = 0;
+    for (std::size_t i = at; i < at + 8; ++i) value = value << 8 | ip.bytes[i];
+    return value;
+  }
+
+  std::uint64_t high_ = 0;
+  std::uint64_t low_ = 0;
 };
 
 /// A prefix of either family; `length` counts in its own: 0..32 where base.is_v4(), else 0..128. No prefix of

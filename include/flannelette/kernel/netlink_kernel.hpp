@@ -32,13 +32,13 @@ class NetlinkKernel final : public Links,
   Result<void> dump_links(LinkVisitor& visitor) override;
   Result<void> dump_addresses(AddressVisitor& visitor) override;
   Result<std::optional<RouteAnswer>> default_route() override;
-  Result<std::optional<RouteAnswer>> route_to(Ip4 destination) override;
+  Result<std::optional<RouteAnswer>> route_to(const Ip& destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> create_device(const overlay::DeviceSpec& spec) override;
   Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                              const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
-  Result<void> set_device_address(int index, Ip4 address, Net4 network) override;
+  Result<void> set_device_address(int index, const Ip& address, const Net& network) override;
   Result<void> dump_entries(int index, Net4 network, EntryVisitor& visitor) override;
   EntryBatch& begin(int index, Net4 network) override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;

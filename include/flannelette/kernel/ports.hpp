@@ -33,7 +33,7 @@ struct Link {
 
 struct Address {
   int link_index = 0;
-  Net4 net;  ///< the address with its prefix length, host bits kept
+  Net net;  ///< the address with its prefix length, host bits kept
   bool secondary = false;
   bool deprecated = false;
   bool link_scope = false;  ///< scope link or host
@@ -56,8 +56,8 @@ class AddressVisitor {
 
 struct RouteAnswer {
   int link_index = 0;
-  Ip4 source;
-  Ip4 gateway;  ///< 0.0.0.0: directly connected
+  Ip source;
+  Ip gateway;  ///< unspecified: directly connected
 };
 
 class Links {
@@ -68,7 +68,7 @@ class Links {
   /// not filled in, nor is `gateway` where there are several.
   virtual Result<std::optional<RouteAnswer>> default_route() = 0;
   /// Where the kernel would send a packet to `destination`; nullopt: no route.
-  virtual Result<std::optional<RouteAnswer>> route_to(Ip4 destination) = 0;
+  virtual Result<std::optional<RouteAnswer>> route_to(const Ip& destination) = 0;
 
  protected:
   ~Links() = default;
@@ -86,9 +86,9 @@ class DevicePort {
   virtual Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                                      const overlay::DevicePlan& plan) = 0;
   virtual Result<void> delete_device(int index) = 0;
-  /// Makes `address`/32 the only IPv4 address of the device inside `network`; other addresses stay. No write
-  /// if it is so already.
-  virtual Result<void> set_device_address(int index, Ip4 address, Net4 network) = 0;
+  /// Makes `address`, with a prefix of its own alone, the only address of the device inside `network`; other
+  /// addresses stay. No write if it is so already.
+  virtual Result<void> set_device_address(int index, const Ip& address, const Net& network) = 0;
 
  protected:
   ~DevicePort() = default;

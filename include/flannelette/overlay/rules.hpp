@@ -20,8 +20,8 @@ struct RuleSpec {
   bool fully_random = true;  ///< masquerade fully-random
   bool forward = false;
   std::uint32_t vni = 1;  ///< names the table
-  Net4 network;
-  Net4 subnet;  ///< host bits cleared
+  Net network;
+  Net subnet;  ///< host bits cleared
   bool operator==(const RuleSpec&) const = default;
   bool empty() const { return !masquerade && !forward; }
 };
