@@ -90,7 +90,7 @@ void Dataplane::inspect_rules() {
 
 void Dataplane::on_audit() {
   plan_.invalidate();
-  inspect_rules();  // nobody is notified of the kernel's older iptables interface
+  inspect_rules();  // the kernel's older iptables interface sends no notifications
   mark_dirty();
   listener_.on_audit();
 }

@@ -3,9 +3,9 @@
 #include "agent/underlay.hpp"
 
 #include <array>
-#include <vector>
 
 #include "flannelette/base/pattern.hpp"
+#include "flannelette/base/plain_array.hpp"
 
 namespace flannelette::agent {
 namespace {
@@ -77,7 +77,7 @@ Match by_name(const HostNetwork& host, std::string_view wanted) {
   return {};
 }
 
-/// Ignores loopback, the overlay itself and its pods: nobody means them.
+/// Ignores loopback, the overlay itself and its pods, which are never meant.
 Match by_regex(const HostNetwork& host, const UnderlayHints& hints, std::string_view regex) {
   Pattern pattern;
   if (!pattern.compile(regex)) return {};  // cli has refused bad ones
@@ -137,51 +137,59 @@ void protect(UnderlayChoice& choice, const HostNetwork& host, const UnderlayHint
 }
 
 struct LinkCollector final : kernel::LinkVisitor {
-  std::vector<Link> seen;
+  PlainArray<Link> seen;
   void link(const Link& link) override {
-    if (seen.size() < kMaxSeen) seen.push_back(link);
+    if (seen.size() < kMaxSeen) seen.append(link);
   }
 };
 struct AddressCollector final : kernel::AddressVisitor {
-  std::vector<Address> seen;
+  PlainArray<Address> seen;
   void address(const Address& address) override {
-    if (seen.size() < kMaxSeen) seen.push_back(address);
+    if (seen.size() < kMaxSeen) seen.append(address);
   }
 };
+
+/// Why there is no match; nullptr: there is one, with its address.
+const char* find_match(const InterfaceSettings& settings, const HostNetwork& host, const UnderlayHints& hints,
+                       Match& match) {
+  constexpr const char* kUnreachable =
+      "peers reach no loopback, multicast or unspecified address; it cannot be the public one";
+  if (settings.public_ip && !reachable(*settings.public_ip)) return kUnreachable;
+  if (!settings.names.empty() || !settings.regexes.empty() || settings.can_reach) {
+    match = explicit_match(settings, host, hints);
+    if (match.link == nullptr) return "no interface here is the one asked for";
+  } else if (settings.public_ip) {
+    const Address* address = address_of(host, *settings.public_ip);
+    if (address == nullptr) {
+      return "no interface has the public address; give the interface too if it is behind NAT";
+    }
+    match = {link_of(host, address->link_index), *settings.public_ip};
+  } else {
+    if (!host.default_route) return "there is no default route; give the interface";
+    match.link = link_of(host, host.default_route->link_index);
+  }
+  if (match.link == nullptr) return "the interface vanished while it was examined";
+  if (is_overlay(*match.link)) return "a flannel device cannot carry the overlay";
+  if (!match.address) {
+    const Address* address = best_address_on(*match.link, host, hints);
+    if (address == nullptr) return "the interface has no IPv4 address that peers can reach";
+    match.address = address->net.base;
+  }
+  if (!reachable(*match.address)) return kUnreachable;
+  if (!match.link->up) return "the interface is down";
+  return nullptr;
+}
 
 }  // namespace
 
 UnderlayChoice choose_underlay(const InterfaceSettings& settings, const HostNetwork& host,
                                const UnderlayHints& hints) {
-  const auto missing = [](const char* why) { return UnderlayChoice{.missing = why}; };
-  constexpr const char* kUnreachable =
-      "peers reach no loopback, multicast or unspecified address; it cannot be the public one";
-  if (settings.public_ip && !reachable(*settings.public_ip)) return missing(kUnreachable);
-  Match match;
-  if (!settings.names.empty() || !settings.regexes.empty() || settings.can_reach) {
-    match = explicit_match(settings, host, hints);
-    if (match.link == nullptr) return missing("no interface here is the one asked for");
-  } else if (settings.public_ip) {
-    const Address* address = address_of(host, *settings.public_ip);
-    if (address == nullptr) {
-      return missing("no interface has the public address; give the interface too if it is behind NAT");
-    }
-    match = {link_of(host, address->link_index), *settings.public_ip};
-  } else {
-    if (!host.default_route) return missing("there is no default route; give the interface");
-    match.link = link_of(host, host.default_route->link_index);
-  }
-  if (match.link == nullptr) return missing("the interface vanished while it was examined");
-  if (is_overlay(*match.link)) return missing("a flannel device cannot carry the overlay");
-  if (!match.address) {
-    const Address* address = best_address_on(*match.link, host, hints);
-    if (address == nullptr) return missing("the interface has no IPv4 address that peers can reach");
-    match.address = address->net.base;
-  }
-  if (!reachable(*match.address)) return missing(kUnreachable);
-  if (!match.link->up) return missing("the interface is down");
-
   UnderlayChoice choice;
+  Match match;
+  if (const char* missing = find_match(settings, host, hints, match)) {
+    choice.missing = missing;
+    return choice;
+  }
   Underlay& underlay = choice.underlay.emplace();
   underlay.link_index = match.link->index;
   underlay.name = match.link->name;
@@ -203,7 +211,9 @@ Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::
   FLT_TRY(kernel.dump_links(links));
   AddressCollector addresses;
   FLT_TRY(kernel.dump_addresses(addresses));
-  HostNetwork host{links.seen, addresses.seen, std::nullopt, std::nullopt, {}};
+  HostNetwork host;
+  host.links = links.seen;
+  host.addresses = addresses.seen;
   if (settings.can_reach) {
     auto answer = kernel.route_to(*settings.can_reach);
     if (!answer) return answer.error();

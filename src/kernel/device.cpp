@@ -11,8 +11,7 @@
 namespace flannelette::kernel {
 namespace {
 
-overlay::Device read_device(const ifinfomsg& header, const Attributes& attributes) {
-  overlay::Device device;
+void read_device(const ifinfomsg& header, const Attributes& attributes, overlay::Device& device) {
   device.index = header.ifi_index;
   device.name = InterfaceName(attributes.text(IFLA_IFNAME));
   device.up = (header.ifi_flags & IFF_UP) != 0;
@@ -20,7 +19,7 @@ overlay::Device read_device(const ifinfomsg& header, const Attributes& attribute
   device.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
   const Attributes info = attributes.nested(IFLA_LINKINFO);
   device.is_vxlan = info.text(IFLA_INFO_KIND) == kVxlanKind;
-  if (!device.is_vxlan) return device;
+  if (!device.is_vxlan) return;
   const Attributes data = info.nested(IFLA_INFO_DATA);
   device.external = data.u8(IFLA_VXLAN_COLLECT_METADATA).value_or(0) != 0;
   device.vni = data.u32(IFLA_VXLAN_ID, 0);
@@ -30,7 +29,6 @@ overlay::Device read_device(const ifinfomsg& header, const Attributes& attribute
   device.group = data.ip4(IFLA_VXLAN_GROUP, Ip4{});
   device.learning = data.u8(IFLA_VXLAN_LEARNING).value_or(0) != 0;
   device.gbp = data.has(IFLA_VXLAN_GBP);
-  return device;
 }
 
 /// Begins RTM_NEWLINK for a link that exists.
@@ -66,7 +64,7 @@ Result<std::optional<overlay::Device>> find_device(Netlink& netlink, std::string
   const auto asked = netlink.get("find the device", [&](const nlmsghdr& message) {
     const auto* header = header_of<ifinfomsg>(message);
     if (message.nlmsg_type == RTM_NEWLINK && header != nullptr) {
-      found = read_device(*header, attributes_of<ifinfomsg>(message));
+      read_device(*header, attributes_of<ifinfomsg>(message), found.emplace());
     }
   });
   if (!asked && asked.error().sys_errno != ENODEV) return asked.error();

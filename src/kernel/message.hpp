@@ -20,7 +20,7 @@ namespace flannelette::kernel {
 /// is not written.
 class MessageWriter {
  public:
-  /// An attribute under way that holds others. End it with end().
+  /// An attribute that holds others, not complete yet. End it with end().
   using Nest = std::size_t;
 
   /// `memory` must be aligned for nlmsghdr.

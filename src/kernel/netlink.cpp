@@ -129,7 +129,7 @@ Result<void> Netlink::receive(const char* context, std::uint32_t first, std::uin
         continue;
       }
       const int why = errno;
-      socket_.reset();  // ends all that is still under way
+      socket_.reset();  // drops all answers that are still to come
       if (why != EAGAIN && why != EWOULDBLOCK) return system_error(context, why);
       return Error{progress.lost ? Code::kInterrupted : Code::kTimeout, 0, context};
     }

@@ -20,9 +20,9 @@ std::uint64_t digest_of(const overlay::RuleSpec& spec) {
   Fnv1a hash;
   hash.mix(kRulesVersion);
   hash.mix((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u));
-  for (const Net& net : {spec.network, spec.subnet}) {
-    hash.mix_bytes(net.base.v4().value, 4);
-    hash.mix(net.length);
+  for (const Net* net : {&spec.network, &spec.subnet}) {
+    hash.mix_bytes(net->base.v4().value, 4);
+    hash.mix(net->length);
   }
   return hash.value();
 }

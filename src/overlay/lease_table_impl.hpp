@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flannelette/base/plain_array.hpp"
 #include "flannelette/overlay/lease_table.hpp"
 #include "peer_record.hpp"
-#include "plain_array.hpp"
 
 namespace flannelette::overlay {
 

@@ -16,7 +16,7 @@ const Mac kMac = {{2, 0, 0, 0, 0, 5}};
 const Ip4 kRemote = {0xc0000205};  // 192.0.2.5
 
 std::string everything_else() {
-  // IPv4 only: IPv6 has a life of its own on any device that is up.
+  // IPv4 only: the kernel adds and removes IPv6 entries on any device that is up.
   return ip("link show") + ip("-4 address show") + ip("-4 route show table all") + ip("-4 neighbour show") +
          ip("rule show") + output_of("bridge fdb show dev other");
 }
@@ -91,7 +91,7 @@ TEST_SUITE("kernel/entries") {
   }
 
   TEST_CASE(
-      "what is in the way on our device is shown: neighbours in other states, other routes, odd FDB "
+      "what others put on our device is shown: neighbours in other states, other routes, odd FDB "
       "entries") {
     REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
     KernelNode n("kent3");
@@ -114,7 +114,7 @@ TEST_SUITE("kernel/entries") {
     CHECK_FALSE(found.fdb[0].permanent);
   }
 
-  TEST_CASE("routes of our device are replaced whatever they look like") {
+  TEST_CASE("routes of our device are replaced whatever their form") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
     std::vector<std::string> made;
     SUBCASE("of another protocol") { made = {"route add 10.42.5.0/24 via 10.42.5.9 dev flannel.1 onlink"}; }

@@ -52,7 +52,7 @@ TEST_SUITE("kernel/rules") {
     CHECK(table() == kAll);
     const std::string handles = output_of("nft -a list ruleset");
     CHECK_FALSE(applied(n, rule_spec()));
-    CHECK(output_of("nft -a list ruleset") == handles);  // a table made anew has new handles
+    CHECK(output_of("nft -a list ruleset") == handles);  // a recreated table has new handles
     kernel::NetlinkKernel later(n.files);
     REQUIRE(later.open());
     CHECK_FALSE(*later.apply_rules(rule_spec()));
@@ -80,7 +80,7 @@ TEST_SUITE("kernel/rules") {
     CHECK_FALSE(applied(n, overlay::RuleSpec{}));
   }
 
-  TEST_CASE("whatever others do to the table is noticed and mended") {
+  TEST_CASE("whatever others do to the table is found and repaired") {
     REQUIRE_MEANS(namespaces(), program("nft"));
     KernelNode n("krul3");
     REQUIRE(applied(n, rule_spec()));

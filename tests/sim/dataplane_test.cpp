@@ -121,7 +121,8 @@ TEST_SUITE("agent/dataplane") {
   }
 
   TEST_CASE(
-      "compat 9.16: the device is deleted behind our back: made again, same MAC, all peers, no change in the "
+      "compat 9.16: the device is deleted by somebody else: recreated with the same MAC, all peers, no "
+      "change in the "
       "registry") {
     Pair p;
     const Mac before = p.node.mac();
@@ -141,7 +142,8 @@ TEST_SUITE("agent/dataplane") {
     CHECK(p.node.device()->up);
   }
 
-  TEST_CASE("the device is down for a moment and up again before we look: its routes are back at once") {
+  TEST_CASE(
+      "the device is down for a moment and up again before it is inspected: its routes are back at once") {
     Pair p;
     p.node.kernel.flap(p.index());
     CHECK(p.node.routes() == 0);
@@ -153,7 +155,7 @@ TEST_SUITE("agent/dataplane") {
     CHECK(p.node.kernel.dumps == dumps);  // once is enough
   }
 
-  TEST_CASE("the device's MAC is changed: put right, with the neighbours that the kernel flushed") {
+  TEST_CASE("the device's MAC is changed: restored, with the neighbours that the kernel flushed") {
     Pair p;
     const Mac before = p.node.mac();
     p.node.kernel.set_mac(p.index(), mac(7));
@@ -161,7 +163,7 @@ TEST_SUITE("agent/dataplane") {
     CHECK(p.node.mac() == before);
   }
 
-  TEST_CASE("entries that somebody took away or added come right by the next audit") {
+  TEST_CASE("entries that others removed or added are repaired by the next audit") {
     Pair p;
     const std::string entries = p.node.entries();
     p.node.kernel.routes.clear();
@@ -173,8 +175,8 @@ TEST_SUITE("agent/dataplane") {
   }
 
   TEST_CASE(
-      "compat 9.17: a device of an earlier life with another port, MTU or learning is made right; subnet.env "
-      "tells the truth") {
+      "compat 9.17: a device from before the restart with another port, MTU or learning is corrected; "
+      "subnet.env says what it is") {
     World world;
     overlay::Device device = flanneld_device();
     bool same = true;
@@ -258,7 +260,7 @@ TEST_SUITE("agent/dataplane") {
     CHECK(node.kernel.writes == 0);
   }
 
-  TEST_CASE("no vxlan in the kernel: told, tried again with longer pauses, ready as soon as it is there") {
+  TEST_CASE("no vxlan in the kernel: reported, retried with back-off, ready as soon as it is there") {
     World world;
     world.put_peer(200);
     SimNode& node = world.add(1);
@@ -279,7 +281,7 @@ TEST_SUITE("agent/dataplane") {
   }
 
   TEST_CASE(
-      "the kernel refuses one peer: the others are programmed, it is tried again, and everything is right in "
+      "the kernel refuses one peer: the others are programmed, it is retried, and everything is right in "
       "the end") {
     World world(R"({"Network":"10.5.0.0/16","SubnetMin":"10.5.250.0","Backend":{"Type":"vxlan"}})");
     for (unsigned i = 1; i <= 20; ++i) world.put_peer(i);
@@ -343,7 +345,7 @@ TEST_SUITE("agent/dataplane") {
     CHECK(p.node.entries() == entries);
   }
 
-  TEST_CASE("a batch that fails as a whole is sent again, after a look at what is there") {
+  TEST_CASE("a batch that fails as a whole is sent again, after an audit") {
     Pair p;
     p.node.kernel.fail(Call::kFinish, system_error("netlink", ENOBUFS), 3);
     p.world.put_peer(200);
@@ -373,7 +375,8 @@ TEST_SUITE("agent/dataplane") {
   }
 
   TEST_CASE(
-      "no NAT in the kernel: told once, the overlay works, the rules are there as soon as that is possible") {
+      "no NAT in the kernel: reported once, the overlay works, the rules are there as soon as that is "
+      "possible") {
     World world;
     world.put_peer(200);
     SimNode& node = world.add(1);
@@ -393,7 +396,8 @@ TEST_SUITE("agent/dataplane") {
   }
 
   TEST_CASE(
-      "the subnet file cannot be written: told, the overlay works, and it is written when that is possible") {
+      "the subnet file cannot be written: reported, the overlay works, and it is written when that is "
+      "possible") {
     World world;
     SimNode& node = world.add(1);
     world.put_peer(200);
@@ -428,7 +432,8 @@ TEST_SUITE("agent/dataplane") {
   }
 
   TEST_CASE(
-      "a firewall that drops, and rules that flanneld left, are named once with the command that mends it") {
+      "a firewall that drops, and rules that flanneld left, are reported once with the command that repairs "
+      "it") {
     World world;
     SimNode& node = world.add(1);
     using Kind = kernel::FirewallFinding::Kind;
@@ -469,7 +474,7 @@ TEST_SUITE("agent/idle") {
     CHECK(world.wakeups() - wakeups < 24 * 60);
   }
 
-  TEST_CASE("links that come and go, as pods do, cost looks but no writes") {
+  TEST_CASE("links that come and go, as pods do, cost inspections but no writes") {
     World world;
     SimNode& node = world.add_started(1);
     REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));

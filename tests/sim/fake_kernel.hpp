@@ -132,7 +132,7 @@ class FakeKernel final : public kernel::Links,
     }
     changed();
   }
-  /// Down and up again before anybody looks: what went with it stays gone.
+  /// Down and up again before anybody asks: what went with it stays gone.
   void flap(int index) {
     set_up(index, false);
     set_up(index, true);

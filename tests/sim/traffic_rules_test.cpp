@@ -98,7 +98,7 @@ TEST_SUITE("agent/traffic rules") {
     CHECK(m.node.log.count(kDrops) == 2);
   }
 
-  TEST_CASE("a look that is cut short forgets nothing, and is repeated") {
+  TEST_CASE("an inspection that is cut short forgets nothing, and is repeated") {
     Masquerading m;
     m.node.kernel.findings = {kFw4};
     m.node.kernel.rules_changed("nft", 7);
@@ -149,7 +149,7 @@ TEST_SUITE("agent/traffic rules") {
     CHECK(m.node.log.count(kDrops) >= 10);
   }
 
-  TEST_CASE("nft flush ruleset: our rules are back at once, and it is said who took them away") {
+  TEST_CASE("nft flush ruleset: our rules are restored at once, and who removed them is reported") {
     Masquerading m;
     m.node.kernel.rules.reset();
     m.node.kernel.rules_changed("nft", 99);
@@ -211,7 +211,7 @@ TEST_SUITE("agent/read-only sysctls") {
     }
   }
 
-  TEST_CASE("ip_forward cannot be written although that was asked for: one warning, the same way") {
+  TEST_CASE("ip_forward cannot be written although that was asked for: one warning, too") {
     World world;
     SimNode& node = world.add(1);
     node.settings.set_ip_forward = true;
@@ -228,7 +228,7 @@ TEST_SUITE("agent/read-only sysctls") {
 }
 
 TEST_SUITE("agent/failures that last") {
-  TEST_CASE("what fails at each retry is said once, and so is its end") {
+  TEST_CASE("what fails at each retry is reported once, and so is its end") {
     World world;
     world.put_peer(200);
     SimNode& node = world.add(1);
@@ -266,7 +266,8 @@ TEST_SUITE("agent/failures that last") {
     CHECK(node.log.count(line) == 1);
   }
 
-  TEST_CASE("the underlay's MTU is too small for a while: said once, and the device is made when it grows") {
+  TEST_CASE(
+      "the underlay's MTU is too small for a while: reported once, and the device is created when it grows") {
     World world;
     SimNode& node = world.add(1);
     node.kernel.set_mtu(SimNode::kNic, 100);
@@ -278,7 +279,7 @@ TEST_SUITE("agent/failures that last") {
     CHECK(world.run_until([&] { return node.ready_count() == 1; }, 2 * kMinute));
   }
 
-  TEST_CASE("the interfaces cannot be looked at while we run: said once, and that they are seen again") {
+  TEST_CASE("the interfaces cannot be listed while we run: reported once, and so is its end") {
     World world;
     SimNode& node = world.add_started(1);
     REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));

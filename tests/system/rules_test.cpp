@@ -200,7 +200,7 @@ TEST_SUITE("system/rules") {
 
     a.start({"--ip-masq"});
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
-    CHECK(nft(a, "-a list ruleset") == all);  // a table made anew would have new handles
+    CHECK(nft(a, "-a list ruleset") == all);  // a recreated table would have new handles
     CHECK(a.stop() == 0);
 
     a.start({"--ip-masq", "--iptables-forward-rules=false", "--ip-masq-fully-random-disable=true"});

@@ -65,7 +65,7 @@ struct Machine {
 }  // namespace
 
 TEST_SUITE("agent/underlay") {
-  TEST_CASE("nothing said: the interface of the default route, with its best address") {
+  TEST_CASE("no setting: the interface of the default route, with its best address") {
     Machine machine;
     const Underlay got = machine.chosen();
     CHECK(got.link_index == 2);
@@ -76,7 +76,7 @@ TEST_SUITE("agent/underlay") {
     CHECK(got.local == ip("192.168.7.2"));
   }
 
-  TEST_CASE("nothing said and no default route: wait") {
+  TEST_CASE("no setting and no default route: wait") {
     Machine machine;
     machine.default_route.reset();
     CHECK(machine.missing() == "there is no default route; give the interface");
@@ -152,7 +152,7 @@ TEST_SUITE("agent/underlay") {
   }
 
   TEST_CASE(
-      "compat 9.21: a public address that this host does not have is told to peers and never used as "
+      "compat 9.21: a public address that this host does not have is published and never used as "
       "source") {
     Machine machine;
     REQUIRE(machine.settings.names.add("eth0"));

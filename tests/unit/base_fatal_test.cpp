@@ -7,7 +7,7 @@
 #include <csignal>
 #include <string>
 
-#include "overlay/plain_array.hpp"
+#include "flannelette/base/plain_array.hpp"
 #include "support/death.hpp"
 #include "support/skip.hpp"
 
@@ -36,16 +36,16 @@ TEST_SUITE("base/fatal") {
     CHECK(death.signal == SIGABRT);
   }
 
-  TEST_CASE("a table of leases for which there is no memory says so before it ends") {
+  TEST_CASE("an array for which there is no memory says so before it ends the process") {
 #if defined(__SANITIZE_ADDRESS__)
     SKIP("the sanitizer's malloc ends the process by itself");
 #endif
     const Death death = death_of([] {
       volatile std::size_t much = SIZE_MAX / 2;
-      overlay::PlainArray<char> array;
+      PlainArray<char> array;
       array.reserve(much);
     });
-    CHECK(death.said == "flannelette: fatal: out of memory for the table of leases\n");
+    CHECK(death.said == "flannelette: fatal: out of memory\n");
     CHECK(death.signal == SIGABRT);
   }
 }

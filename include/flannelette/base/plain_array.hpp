@@ -7,11 +7,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <span>
+#include <type_traits>
 
 #include "flannelette/base/fatal.hpp"
 #include "flannelette/base/sort.hpp"
 
-namespace flannelette::overlay {
+namespace flannelette {
 
 /// A growing array of plain values, moved by realloc (which remaps large blocks instead of copying them). Out
 /// of memory ends the process.
@@ -61,8 +62,9 @@ class PlainArray {
   static constexpr std::size_t kFirst = 64;
 
   void resize_storage(std::size_t capacity) {
+    static_assert(std::is_trivially_copyable_v<T>);
     void* moved = std::realloc(data_, capacity * sizeof(T));
-    if (moved == nullptr) die("out of memory for the table of leases");
+    if (moved == nullptr) die("out of memory");
     data_ = static_cast<T*>(moved);
     capacity_ = capacity;
   }
@@ -80,4 +82,4 @@ void sort_array(PlainArray<T>& things, Before before) {
   sort_things(things.begin(), {memory.begin(), things.size()}, before);
 }
 
-}  // namespace flannelette::overlay
+}  // namespace flannelette
