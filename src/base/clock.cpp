@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The seam for time.
 #include "flannelette/base/clock.hpp"
 
 #include <ctime>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The end of the process where nothing else can be done.
 #include "flannelette/base/fatal.hpp"
 
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The seam for files.
 #include "flannelette/base/files.hpp"
 
 #include <fcntl.h>

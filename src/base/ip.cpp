@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses and prefixes as values: IPv4, IPv6, either, MAC.
 #include "flannelette/base/ip.hpp"
 
 #include <algorithm>
@@ -219,7 +220,10 @@ void write(Writer& out, const Net& net) {
   out.put('/').put_unsigned(net.length);
 }
 
-void write(Writer& out, Net4 net) { write(out, Net(net)); }
+void write(Writer& out, Net4 net) {
+  write(out, net.base);
+  out.put('/').put_unsigned(net.length);
+}
 
 void write(Writer& out, Mac mac) {
   for (std::size_t i = 0; i < mac.bytes.size(); ++i) {

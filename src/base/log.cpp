@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The log: one line an entry, limited per cause.
 #include "flannelette/base/log.hpp"
 
 #include <algorithm>
@@ -52,6 +53,8 @@ Field::Field(const char* key, std::int64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_signed(value); })) {}
 Field::Field(const char* key, std::uint64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_unsigned(value); })) {}
+Field::Field(const char* key, Ip4 value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(const char* key, Net4 value) : key_(key), text_(text_of(value).view()) {}
 Field::Field(const char* key, const Ip& value) : key_(key), text_(text_of(value).view()) {}
 Field::Field(const char* key, const Net& value) : key_(key), text_(text_of(value).view()) {}
 Field::Field(const char* key, Mac value) : key_(key), text_(text_of(value).view()) {}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The seam for chance.
 #include "flannelette/base/random.hpp"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Errors as values.
 #include "flannelette/base/result.hpp"
 
 namespace flannelette {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-//
 // What the header-only parts of the C++ standard library expect of libstdc++, for a program that links
 // without it (FLANNELETTE_NO_LIBSTDCXX). Nothing here returns in failure: out of memory, or a container
 // driven past its limits, ends the process with one line on stderr, and the service manager starts it again.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// One sort for all orders.
 #include "flannelette/base/sort.hpp"
 
 #include <numeric>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Text without a heap, and the numbers in it.
 #include "flannelette/base/text.hpp"
 
 #include <algorithm>

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// Settings in the making: who gave a value, and whether the whole fits together.
+#include "cli/draft.hpp"
+
 #include <string.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-
-#include "cli/options.hpp"
 
 namespace flannelette::cli {
 namespace {
@@ -114,7 +115,7 @@ void Draft::apply(const Option& option, const Origin& origin, string_view value)
 }
 
 void Draft::finish() {
-  judge_fates();
+  check_fates();
   if (settings.etcd.endpoint_count == 0 && !wrong_) {
     const Option& option = *find_key("etcd", "endpoint");
     option.set(*this, option.fallback);
@@ -125,7 +126,7 @@ void Draft::finish() {
   place_state();
 }
 
-void Draft::judge_fates() {
+void Draft::check_fates() {
   for (const Option& option : options()) {
     const Given& given = given_[index(option)];
     if (given.origin.source == Source::kNone || same_value(option, given.value, option.fallback)) continue;
@@ -222,7 +223,7 @@ void Draft::place_state() {
   out.put(folder).put(own.view() == "/prefix+coreos.com+network" ? string_view{} : own.view());
   if (out.overflowed()) {
     notice(origin_of_key("node", "state-dir"),
-           {"the paths of the state files are too long; no state is kept"});
+           {"the paths of the state files are too long; no state is saved"});
     out.clear();
   }
   folder = Text<Files::kMaxPath>(out.view());
@@ -254,7 +255,7 @@ void Draft::warn_if_overheard(const Origin& origin) {
     const auto ip = parse_ip4(e.host);
     if (e.tls || e.host == "localhost" || e.host == "::1" || (ip && is_loopback(*ip))) continue;
     const auto url = to_text<300>([&](Writer& out) { write(out, e); });
-    return notice(origin, {"everybody on the way can read it: ", url, " is not https"});
+    return notice(origin, {"everybody on the path can read it: ", url, " is not https"});
   }
 }
 

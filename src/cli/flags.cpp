@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The command line, one flag after another.
 #include "cli/flags.hpp"
 
 namespace flannelette::cli {

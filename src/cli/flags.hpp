@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// The command line, one flag after another.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <string_view>
 
-#include "cli/options.hpp"
+#include "cli/draft.hpp"
 
 namespace flannelette::cli {
 
@@ -21,8 +22,8 @@ class FlagWalk {
     kUnknown,  ///< text: its name. A value in the next argument was passed over.
     kNoValue,  ///< option: the command line ended before its value
     kMalformed,
-    kStray,  ///< text: an argument that is no flag; nothing is read after it. option: the flag before it, if
-             ///< any
+    /// text: an argument that is no flag; nothing is read after it. option: the flag before it, if any
+    kStray,
   };
   explicit FlagWalk(std::span<const char* const> arguments) : arguments_(arguments) {}
   Found next();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The INI file, one key after another.
 #include "cli/ini.hpp"
 
 #include <ini.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// The INI file, one key after another.
 #pragma once
 
 #include <string_view>
 
-#include "cli/options.hpp"
+#include "cli/draft.hpp"
 
 namespace flannelette::cli {
 

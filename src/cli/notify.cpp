@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The service manager's notification socket.
 #include "cli/notify.hpp"
 
 #include <sys/socket.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The service manager's notification socket.
 #pragma once
 
 #include "flannelette/base/result.hpp"

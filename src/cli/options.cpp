@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table behind flags, environment, INI keys and the help text.
 #include "cli/options.hpp"
 
 #include <algorithm>
 
+#include "cli/draft.hpp"
 #include "flannelette/base/pattern.hpp"
 
 namespace flannelette::cli {

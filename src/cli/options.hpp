@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table behind flags, environment, INI keys and the help text.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <initializer_list>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "flannelette/cli/settings_reader.hpp"
 
-/// The one table behind flags, environment, INI keys and the help text.
 namespace flannelette::cli {
 
 inline constexpr const char* kDefaultConfig = FLANNELETTE_CONFIG;
@@ -77,77 +76,5 @@ const Option* find_key(std::string_view section, std::string_view key);
 
 /// As Go's strconv.ParseBool, which flanneld's flags use: 1 t T TRUE true True, 0 f F FALSE false False.
 std::optional<bool> parse_bool(std::string_view text);
-
-/// Why a file cannot be read: the system's words, else the error's own.
-std::string_view reason(const Error& error);
-
-/// Where a value comes from, lowest first.
-enum class Source : std::uint8_t { kNone, kFile, kEnvironment, kFlag };
-
-struct Origin {
-  Source source = Source::kNone;
-  std::string_view name;  ///< INI key or flag; may be empty for a line as a whole
-  std::string_view file;  ///< kFile
-  int line = 0;           ///< kFile
-};
-
-/// Settings in the making: sources are applied from the lowest to the highest, then finish() looks at the
-/// whole.
-class Draft {
- public:
-  static constexpr std::size_t kMaxMessage = 1024;
-  static constexpr std::size_t kMaxOptions = 64;
-  static constexpr std::size_t kMaxDetail = 128;
-
-  Draft(RunSettings& target, Reporter& reporter, Files& files)
-      : settings(target), reporter_(reporter), files_(files) {}
-
-  void apply(const Option& option, const Origin& origin, std::string_view value);
-  /// Checks what no single value shows, reads the password file, fills in defaults that depend on others.
-  void finish();
-  /// The last origin of an option's value; Source::kNone: nobody gave one.
-  const Origin& origin_of(const Option& option) const { return given_[index(option)].origin; }
-  bool wrong() const { return wrong_; }
-
-  /// `<origin>: <parts>`; a line of at most kMaxMessage bytes.
-  void problem(const Origin& origin, std::initializer_list<std::string_view> parts);
-  void notice(const Origin& origin, std::initializer_list<std::string_view> parts);
-
-  // For the setters.
-  RunSettings& settings;
-  Source source = Source::kNone;          ///< of the value that is being set
-  std::string_view blamed;                ///< the part of the value that is wrong; empty: do not show it
-  Text<kMaxDetail> detail;                ///< memory for a setter's answer
-  Source endpoints_from = Source::kNone;  ///< of the elements that a list has now
-  Source names_from = Source::kNone;
-  Source regexes_from = Source::kNone;
-  Text<Files::kMaxPath> password_file;
-
- private:
-  struct Given {
-    Origin origin;
-    std::string_view value;  // only of flags and environment: the text of the INI file goes away
-  };
-  static std::size_t index(const Option& option) {
-    return static_cast<std::size_t>(&option - options().data());
-  }
-  const Origin& origin_of_key(std::string_view section, std::string_view key) const {
-    return origin_of(*find_key(section, key));
-  }
-  void judge_fates();
-  void check_tls();
-  void refuse_tls();
-  void check_renew_margin();
-  void check_credentials();
-  void place_state();
-  void read_password_file();
-  void warn_if_overheard(const Origin& origin);
-  void warn_if_readable_by_all(const Origin& origin, std::string_view what, std::string_view path);
-
-  Reporter& reporter_;
-  Files& files_;
-  std::array<Given, kMaxOptions> given_{};
-  bool wrong_ = false;
-};
 
 }  // namespace flannelette::cli

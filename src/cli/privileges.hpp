@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The capabilities that the process gives up.
 #pragma once
 
 #include "flannelette/base/log.hpp"

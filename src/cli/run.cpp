@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The verb `run`.
 #include "flannelette/cli/run.hpp"
 
 #include <sys/sysinfo.h>
@@ -25,7 +26,7 @@ namespace {
 constexpr int kExitFailure = 1;
 constexpr int kExitSettings = 2;  // as for settings that cannot be read
 
-/// SIGTERM and SIGINT end the loop, SIGHUP (which is no reason to end) has the TLS files looked at.
+/// SIGTERM and SIGINT end the loop, SIGHUP (which is no reason to end) has the TLS files checked.
 struct SignalHandler {
   void on_signal(int signal) {
     if (signal != SIGHUP) return loop.stop();
@@ -38,19 +39,19 @@ struct SignalHandler {
   io::TlsContext& tls;
 };
 
-/// Tells the service manager, without ever waiting for it.
+/// Notifies the service manager, without ever waiting for it.
 struct Notifier {
   Notifier(io::Loop& loop, Log& any_log)
       : log(any_log), timer(loop, Delegate<void()>::to<&Notifier::ready>(this)) {}
   void ready() {
-    const auto told = notify_ready();
-    if (told) return;
-    const bool busy = told.error().sys_errno == EAGAIN;
+    const auto notified = notify_ready();
+    if (notified) return;
+    const bool busy = notified.error().sys_errno == EAGAIN;
     if (busy) timer.arm_in(kRetry);
     if (std::exchange(waiting, busy)) return;
-    log.warning(busy ? "the service manager reads no messages; that we are ready is told when it does"
-                     : "cannot tell the service manager that we are ready",
-                {Field(told.error())});
+    log.warning(busy ? "the service manager reads no messages; READY=1 is sent when it does"
+                     : "cannot notify the service manager that we are ready",
+                {Field(notified.error())});
   }
   static constexpr Millis kRetry = 1000;
   Log& log;
@@ -64,7 +65,7 @@ std::size_t max_leases() {
   return overlay::LeaseTable::limit_for(std::uint64_t{info.totalram} * info.mem_unit);
 }
 
-/// Says what becomes of the TLS files.
+/// Reports what happens to the TLS files.
 struct TlsReporter final : io::TlsContext::Listener {
   explicit TlsReporter(Log& any_log) : log(any_log) {}
   void on_changed() override { log.info("the TLS files have changed; new connections use them"); }

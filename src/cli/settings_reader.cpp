@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Settings from flags, environment and INI file.
 #include "flannelette/cli/settings_reader.hpp"
 
 #include <string.h>
@@ -6,9 +7,9 @@
 #include <array>
 #include <memory>
 
+#include "cli/draft.hpp"
 #include "cli/flags.hpp"
 #include "cli/ini.hpp"
-#include "cli/options.hpp"
 #include "flannelette/cli/help.hpp"
 
 namespace flannelette::cli {

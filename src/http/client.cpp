@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// An HTTP/1.1 client: one request at a time over a stream.
 #include "flannelette/http/client.hpp"
 
 #include <algorithm>

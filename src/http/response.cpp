@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 responses, parsed piece by piece.
 #include "flannelette/http/response.hpp"
 
 #include <algorithm>

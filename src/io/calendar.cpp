@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The calendar of certificates.
 #include "io/calendar.hpp"
 
 // SOURCE_DATE_EPOCH if the build says so. Else this, which is a little older than the source, so that

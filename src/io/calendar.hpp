@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The calendar of certificates.
 #pragma once
 
 #include <cstdint>

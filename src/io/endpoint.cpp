@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// Where a stream goes, and its URL.
+#include "flannelette/io/endpoint.hpp"
+
 #include <algorithm>
 
-#include "flannelette/io/stream.hpp"
+#include "flannelette/base/ip.hpp"
 
 namespace flannelette::io {
 namespace {

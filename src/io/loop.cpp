@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The event loop: descriptors, timers, signals.
 #include "flannelette/io/loop.hpp"
 
 #include <sys/epoll.h>

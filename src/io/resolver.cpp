@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names to addresses, in a child process.
 #include "io/resolver.hpp"
 
 #include <fcntl.h>

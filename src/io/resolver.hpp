@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Names to addresses, in a child process.
 #pragma once
 
 #include <sys/types.h>
@@ -47,7 +48,7 @@ class Resolver {
   Delegate<void()> done_;
   UniqueFd pipe_;
   Source source_;
-  Timer timer_;  ///< a child that is not dead yet, one that may not take longer, or an error to be told
+  Timer timer_;  ///< a child that is not dead yet, one that may not take longer, or an error to be reported
   Text<Endpoint::kMaxHost> name_;
   std::array<HostAddress, kMaxAddresses> addresses_;
   std::size_t count_ = 0;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// TLS over one connected socket.
 #pragma once
 
 #include <cstddef>
@@ -32,15 +33,15 @@ class TlsSession {
 
   /// The context is loaded, and outlives the session.
   explicit TlsSession(TlsContext& context);
-  ~TlsSession();  ///< tells the peer if it can be told at once
+  ~TlsSession();  ///< sends a close_notify if the socket takes it at once
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
 
   Result<void> start(int fd, std::string_view host);
   /// kNothing: done, the peer is verified.
   Result<Wait> handshake();
-  /// kClosed: the peer said goodbye. A connection that ends without that is an error, since anybody could
-  /// have cut it.
+  /// kClosed: the peer sent a close_notify. A connection that ends without that is an error, since anybody
+  /// could have cut it.
   Result<Transfer> read(std::span<char> buffer);
   /// Takes a part at least. After a wait the next call must begin with the same bytes; more may follow them.
   Result<Transfer> write(std::string_view bytes);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What all TLS sessions of a process share: the files, checked for changes.
 #include "flannelette/io/tls_context.hpp"
 
 #include <utility>
@@ -38,14 +39,14 @@ void TlsContext::Impl::on_check() {
 }
 
 void TlsContext::Impl::remind() {
-  remind(told_certificate, settings.cert_file, newest->certificate_ends);
-  remind(told_ca, settings.ca_file, newest->ca_ends);
+  remind(certificate_reported, settings.cert_file, newest->certificate_ends);
+  remind(ca_reported, settings.ca_file, newest->ca_ends);
 }
 
-void TlsContext::Impl::remind(Millis& told, std::string_view path, std::int64_t ends) {
+void TlsContext::Impl::remind(Millis& reported, std::string_view path, std::int64_t ends) {
   const std::int64_t left = ends - clock.wall_seconds();
-  if (left >= kSoonDays * kDay || clock.now() - told < kDay * 1000) return;
-  told = clock.now();
+  if (left >= kSoonDays * kDay || clock.now() - reported < kDay * 1000) return;
+  reported = clock.now();
   const std::int64_t days = (left < 0 ? left - kDay + 1 : left) / kDay;
   listener.on_expiry({path, date_of(ends), days});
 }

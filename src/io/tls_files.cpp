@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The three files of TLS as bytes.
 #include "io/tls_files.hpp"
 
 #include <sys/mman.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The three files of TLS as bytes.
 #pragma once
 
 #include <cstddef>

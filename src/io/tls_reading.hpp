@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What the TLS files held when they were last read, and who reads them again.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +53,7 @@ struct TlsContext::Impl {
   void refresh();
   void on_check();
   void remind();
-  void remind(Millis& told, std::string_view path, std::int64_t ends);
+  void remind(Millis& reported, std::string_view path, std::int64_t ends);
 
   const Clock& clock;
   Files& files;
@@ -60,9 +61,9 @@ struct TlsContext::Impl {
   Timer timer;
   TlsSettings settings;
   TlsReading::Owner newest;
-  std::uint64_t refused = 0;               ///< digest of what was told to be unusable
-  Millis told_certificate = -1000 * kDay;  ///< when its end was last told: long ago
-  Millis told_ca = -1000 * kDay;
+  std::uint64_t refused = 0;                   ///< digest of what was reported as unusable
+  Millis certificate_reported = -1000 * kDay;  ///< when its end was last reported: long ago
+  Millis ca_reported = -1000 * kDay;
 };
 
 }  // namespace flannelette::io

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON, parsed piece by piece.
 #include "flannelette/json/reader.hpp"
 
 #include <array>

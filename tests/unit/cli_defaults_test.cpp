@@ -136,11 +136,11 @@ TEST_CASE("a state folder whose files would have too long a path is not used, wi
   const Reading reading(Reading::Words{"--state-dir=" + longest + "s"});
   CHECK(reading.settings.agent.state_dir.empty());
   CHECK(reading.notices ==
-        Reading::Words{"--state-dir: the paths of the state files are too long; no state is kept"});
+        Reading::Words{"--state-dir: the paths of the state files are too long; no state is saved"});
   const Reading prefix(Reading::Words{"--etcd-prefix=" + std::string(128, '~')});
   CHECK(prefix.asked == cli::Asked::kRun);
   CHECK(prefix.settings.agent.state_dir.empty());
-  CHECK(prefix.notices == Reading::Words{"the paths of the state files are too long; no state is kept"});
+  CHECK(prefix.notices == Reading::Words{"the paths of the state files are too long; no state is saved"});
 }
 
 TEST_CASE("README's table tells the defaults that are used") {

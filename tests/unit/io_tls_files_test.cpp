@@ -233,7 +233,7 @@ TEST_SUITE("io/tls files") {
     CHECK(client.told.changed == 1);
   }
 
-  TEST_CASE("a client certificate that ends within 14 days is told once a day") {
+  TEST_CASE("a client certificate that ends within 14 days is reported once a day") {
     REQUIRE_MEANS(program("openssl"));
     Client client;
     REQUIRE(client.load("ca.pem", "client-short.pem", "client-short.key"));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A bound member function, for callbacks that outlive the call.
 #pragma once
 
 #include <utility>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The end of the process where nothing else can be done.
 #pragma once
 
 /// The end of the process where nothing else can be done: out of memory, a container driven past its limits.

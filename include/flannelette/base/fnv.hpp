@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A digest that tells contents apart.
 #pragma once
 
 #include <cstdint>

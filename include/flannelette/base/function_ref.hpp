@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Whatever can be called, for parameters.
 #pragma once
 
 #include <memory>

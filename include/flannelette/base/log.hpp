@@ -27,6 +27,8 @@ class Field {
   Field(const char* key, std::uint64_t value);
   Field(const char* key, int value) : Field(key, std::int64_t{value}) {}
   Field(const char* key, unsigned value) : Field(key, std::uint64_t{value}) {}
+  Field(const char* key, Ip4 value);
+  Field(const char* key, Net4 value);
   Field(const char* key, const Ip& value);
   Field(const char* key, const Net& value);
   Field(const char* key, Mac value);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Regular expressions in the syntax of Go, for interface names and addresses.
 #pragma once
 
 #include <array>

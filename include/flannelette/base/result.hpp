@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Errors as values.
 #pragma once
 
 #include <cstdint>

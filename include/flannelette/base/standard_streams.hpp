@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Descriptors 0 to 2, and the log on one of them.
 #pragma once
 
 #include "flannelette/base/log.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The owner of a file descriptor.
 #pragma once
 
 #include <unistd.h>

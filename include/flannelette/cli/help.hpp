@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The text of `flannelette help`.
 #pragma once
 
 #include <span>

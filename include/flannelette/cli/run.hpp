@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The verb `run`.
 #pragma once
 
 #include "flannelette/base/log.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Settings from flags, environment and INI file.
 #pragma once
 
 #include <span>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// An HTTP/1.1 client: one request at a time over a stream.
 #pragma once
 
 #include <cstddef>
@@ -85,13 +86,13 @@ class Client final : private io::Stream::Listener {
   Millis silence_limit_ = 0;
   std::optional<Error> pending_error_;  ///< to be delivered by the timer
   unsigned request_number_ = 0;         ///< changes when a request ends: callbacks compare it
-  bool* destroyed_ = nullptr;           ///< told by the destructor, while a callback runs
+  bool* destroyed_ = nullptr;           ///< set by the destructor, while a callback runs
   bool connected_ = false;
   bool repeatable_ = false;
   bool received_ = false;  ///< a byte of the response
   bool reused_ = false;    ///< sent on a connection that carried a request before
   std::size_t request_size_ = 0;
-  char request_[kMaxRequest];  ///< kept for one repetition
+  char request_[kMaxRequest];  ///< for one repetition
 };
 
 }  // namespace flannelette::http

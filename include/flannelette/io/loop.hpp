@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The event loop: descriptors, timers, signals.
 #pragma once
 
 #include <csignal>
@@ -92,8 +93,8 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  void arm_in(Millis delay);  ///< from the current time of the clock, not the sampled one; replaces an
-                              ///< earlier deadline
+  /// from the current time of the clock, not the sampled one; replaces an earlier deadline
+  void arm_in(Millis delay);
   /// Arms only if not armed, or armed for later.
   void arm_at_latest_in(Millis delay);
   void cancel();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Streams over TCP and TLS.
 #pragma once
 
 #include <memory>

@@ -1,33 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+// The seam between protocols and sockets.
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <cstdint>
-#include <optional>
 #include <string_view>
 
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/text.hpp"
+#include "flannelette/io/endpoint.hpp"
 
 namespace flannelette::io {
-
-/// Where a stream goes: a name or a literal address, and whether TLS is spoken there.
-struct Endpoint {
-  static constexpr std::size_t kMaxHost = 253;
-  bool tls = false;
-  Text<kMaxHost> host;  ///< DNS name, IPv4 or IPv6 literal (without brackets)
-  std::uint16_t port = 0;
-  friend bool operator==(const Endpoint&, const Endpoint&) = default;
-};
-
-/// "http://host:port" or "https://[v6]:port", an optional trailing slash; a missing port is `default_port`.
-/// Errors name what is wrong.
-Result<Endpoint> parse_endpoint(std::string_view url, std::uint16_t default_port);
-/// The form that parse_endpoint reads.
-void write(Writer& out, const Endpoint& endpoint);
 
 /// What is known of a failure beside its Error, for the log: the names in a certificate, a server's own
 /// words.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What all TLS sessions of a process share: the files, checked for changes.
 #pragma once
 
 #include <cstdint>
@@ -23,13 +24,13 @@ struct TlsSettings {
 ///
 /// The files may change at any time, by whatever means: their content is compared before each new connection
 /// and every kCheckEvery. A new content that is usable serves all connections from then on; one that is not
-/// (half-written, a key that does not fit) is told once, and the old one stays until it is. Open connections
-/// stay as they are: a server looks at a certificate only when a connection begins.
+/// (half-written, a key that does not fit) is reported once, and the old one stays until it is. Open
+/// connections stay as they are: a server looks at a certificate only when a connection begins.
 class TlsContext {
  public:
   static constexpr std::size_t kMaxPem = 1024 * 1024;  ///< larger certificate or key files are refused
   static constexpr Millis kCheckEvery = 60 * 60'000;
-  static constexpr std::int64_t kSoonDays = 14;  ///< an end nearer than this is told, once a day
+  static constexpr std::int64_t kSoonDays = 14;  ///< an end nearer than this is reported, once a day
 
   /// When the client certificate ends, or the CA that the server's certificate rests on (in a file of many
   /// the others do not matter). The ends are those of the wall clock.
@@ -39,7 +40,7 @@ class TlsContext {
     std::int64_t days_left = 0;  ///< whole days; negative: it has ended
   };
 
-  /// Who is told; it must not use streams.
+  /// Who hears of it; it must not use streams.
   class Listener {
    public:
     virtual void on_changed() = 0;  ///< the files have changed, and are in use for new connections
@@ -60,7 +61,7 @@ class TlsContext {
   Result<void> load(const TlsSettings& settings, Text<Files::kMaxPath>* failed_path = nullptr);
   bool loaded() const;
   /// Compares the files now, if they were loaded; the listener hears of a content that cannot be used even if
-  /// it was told before.
+  /// it was reported before.
   void reload();
   /// False: this build has no TLS (FLANNELETTE_TLS=OFF), and load() always fails.
   static bool available();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Base64, as etcd's gateway uses it for bytes.
 #pragma once
 
 #include <cstddef>

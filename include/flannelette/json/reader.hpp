@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON, parsed piece by piece.
 #pragma once
 
 #include <cstddef>
@@ -24,9 +25,9 @@ enum class Token : std::uint8_t {
   kEndObject,
   kBeginArray,
   kEndArray,
-  kKey,     ///< text() is the member's name
-  kString,  ///< text() is the decoded value: always UTF-8, as Go has it (broken bytes and lone surrogates are
-            ///< U+FFFD)
+  kKey,  ///< text() is the member's name
+  /// text() is the decoded value: always UTF-8, as Go has it (broken bytes and lone surrogates are U+FFFD)
+  kString,
   kNumber,  ///< text() is the number as written
   kTrue,
   kFalse,

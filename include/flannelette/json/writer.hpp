@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON, written into a bounded buffer.
 #pragma once
 
 #include <array>
