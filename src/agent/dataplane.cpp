@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "flannelette/overlay/backend.hpp"
+
 namespace flannelette::agent {
 namespace {
 
@@ -162,15 +164,8 @@ Result<void> Dataplane::converge() {
 
 Result<void> Dataplane::converge_device() {
   const Target& t = *target_;
-  overlay::DeviceSpec spec;
-  spec.name = overlay::device_name(t.config.vni);
-  spec.vni = t.config.vni;
-  spec.port = t.config.port;
-  spec.local = t.underlay.local.v4();
-  spec.mtu = overlay::device_mtu(t.underlay.mtu, t.config.mtu);
-  spec.mac = t.mac;
-  spec.learning = t.config.learning;
-  spec.gbp = t.config.gbp;
+  const overlay::DeviceSpec spec =
+      overlay::backend_of(t.config).device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
   if (spec.mtu == 0) {
     const Error error{Code::kInvalid, 0, "MTU"};
     if (device_reported_.is_news(error, t.underlay.mtu)) {

@@ -121,8 +121,8 @@ void Agent::Impl::send_claim(const LeaseKey& key, std::int64_t mod_revision, boo
   own_->value.has_vxlan = true;
   own_->value.vni = config_.vni;
   own_->value.mac = *mac_;
-  const auto value = to_text<overlay::LeaseValue::kMaxText>(
-      [&](Writer& out) { overlay::write_vxlan_value(out, underlay().public_ip.v4(), config_.vni, *mac_); });
+  const auto value =
+      to_text<overlay::LeaseValue::kMaxText>([&](Writer& out) { overlay::write(out, own_->value); });
   claiming_ = true;
   registry_.claim({key, value.view(), mod_revision, always_write});
 }

@@ -8,4 +8,8 @@ namespace flannelette::overlay {
 
 const Backend& backend_of(const NetworkConfig&) { return kVxlanBackend; }
 
+const Backend* find_backend(std::string_view type) {
+  return equal_ignoring_case(type, kVxlanBackend.type) ? &kVxlanBackend : nullptr;
+}
+
 }  // namespace flannelette::overlay

@@ -1,32 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+// The network config, read and checked; what is the backend's, the backend reads.
 #include "flannelette/overlay/config.hpp"
 
 #include <optional>
 
-#include "json_document.hpp"
+#include "flannelette/overlay/backend.hpp"
+#include "member_reader.hpp"
 
 namespace flannelette::overlay {
 namespace {
 
 using json::Token;
 
-constexpr std::uint64_t kMaxVni = (1u << 24) - 1;
-/// Below it the device's MTU would be less than the 68 that IPv4 asks of a link (50 bytes are VXLAN's).
-constexpr std::uint64_t kMinMtu = 118;
-constexpr std::uint64_t kMaxMtu = 65535;
-
 /// The Backend object. A later duplicate replaces an earlier one as a whole, its faults included, as Go's
 /// RawMessage does.
 struct BackendDraft {
   bool absent = true;
-  bool is_vxlan = false;
   bool type_empty = true;
-  std::uint64_t vni = 1;
-  std::uint64_t port = 0;
-  std::uint64_t mtu = 0;
-  bool learning = false;
-  bool gbp = false;
-  bool direct_routing = false;
+  const Backend* backend = nullptr;
+  std::string_view object;  ///< its text; empty if it is none
   std::optional<ConfigProblem> fault;
 };
 
@@ -39,7 +31,6 @@ struct Draft {
   Ip4 subnet_min;
   Ip4 subnet_max;
   BackendDraft backend;
-  std::optional<ConfigProblem> fault;
 };
 
 /// No pod can be there: 0/8, loopback, link-local, multicast. 240/4 some clouds give to pods.
@@ -52,24 +43,21 @@ bool is_net6(std::string_view text) {
          parse_unsigned(text.substr(slash + 1), length) && length <= 128;
 }
 
-/// Walks the document. A value of the wrong type is noted (the first one) and the walk goes on, so that
-/// broken JSON is always named before a wrong value; the functions are false only for broken JSON.
-class ConfigReader {
+class ConfigReader : public MemberReader {
  public:
-  explicit ConfigReader(std::string_view text) : document_(text) {}
+  explicit ConfigReader(std::string_view text) : MemberReader(text), text_(text) {}
 
   bool read(Draft& draft) {
-    const Token first = document_.next();
+    const Token first = document.next();
     if (first == Token::kBad) return false;
-    fault_ = &draft.fault;
     if (first == Token::kBeginObject) {
-      if (!document_.members([&](std::string_view key) { return member(key, draft); })) return false;
+      if (!document.members([&](std::string_view key) { return member(key, draft); })) return false;
     } else if (first != Token::kNull) {  // Go takes null for an object without members
       if (!wrong(first, "", "the config must be a JSON object")) return false;
     }
-    return document_.ends();
+    return document.ends();
   }
-  ConfigProblem broken() const { return {"", document_.error(), document_.offset(), false}; }
+  ConfigProblem broken() const { return {"", document.error(), document.offset(), false}; }
 
  private:
   bool member(std::string_view key, Draft& draft) {
@@ -89,79 +77,46 @@ class ConfigReader {
     if (is(key, "IPv6SubnetMin")) return address6("IPv6SubnetMin");
     if (is(key, "IPv6SubnetMax")) return address6("IPv6SubnetMax");
     if (is(key, "Backend")) return backend(draft);
-    return document_.skip();
+    return document.skip();
   }
 
   bool backend(Draft& draft) {
     draft.backend = {};
     draft.backend.absent = false;
-    const Token token = document_.next();
+    const Token token = document.next();
     if (token == Token::kBad) return false;
     if (token == Token::kNull) return true;
-    fault_ = &draft.backend.fault;
-    const bool ok =
-        token == Token::kBeginObject
-            ? document_.members([&](std::string_view key) { return backend_member(key, draft.backend); })
-            : wrong(token, "Backend", "Backend must be an object with a Type");
-    fault_ = &draft.fault;
-    return ok;
-  }
-
-  bool backend_member(std::string_view key, BackendDraft& draft) {
-    if (is(key, "Type")) return type(draft);
-    if (is(key, "VNI"))
-      return integer("Backend.VNI", kMaxVni, "VNI must be an integer from 0 to 16777215", draft.vni);
-    if (is(key, "Port"))
-      return integer("Backend.Port", 65535, "Port must be an integer from 0 to 65535", draft.port);
-    if (is(key, "MTU")) return mtu(draft.mtu);
-    if (is(key, "Learning")) return boolean("Backend.Learning", draft.learning);
-    if (is(key, "GBP")) return boolean("Backend.GBP", draft.gbp);
-    if (is(key, "DirectRouting")) return boolean("Backend.DirectRouting", draft.direct_routing);
-    return document_.skip();
+    if (token != Token::kBeginObject) {
+      draft.backend.fault = ConfigProblem{"Backend", "Backend must be an object with a Type"};
+      return document.skip_rest(token);
+    }
+    const std::size_t begin = document.offset() - 1;
+    if (!document.members(
+            [&](std::string_view key) { return is(key, "Type") ? type(draft.backend) : document.skip(); })) {
+      return false;
+    }
+    draft.backend.object = text_.substr(begin, document.offset() - begin);
+    return true;
   }
 
   bool type(BackendDraft& draft) {
-    const Token token = document_.next();
+    const Token token = document.next();
     if (token == Token::kBad) return false;
     if (token == Token::kNull) return true;
-    if (token != Token::kString) return wrong(token, "Backend.Type", "Type must be a string");
-    draft.is_vxlan = equal_ignoring_case(document_.text(), "vxlan");
-    draft.type_empty = document_.text().empty() && !document_.overlong();
-    return true;
-  }
-
-  bool mtu(std::uint64_t& out) {
-    constexpr const char* kWhy = "MTU must be an integer from 118 to 65535, or 0 for the interface's";
-    if (!integer("Backend.MTU", kMaxMtu, kWhy, out)) return false;
-    if (out > 0 && out < kMinMtu) note("Backend.MTU", kWhy);
-    return true;
-  }
-
-  bool boolean(const char* key, bool& out) {
-    const Token token = document_.next();
-    if (token == Token::kTrue || token == Token::kFalse) out = token == Token::kTrue;
-    if (token == Token::kTrue || token == Token::kFalse || token == Token::kNull) return true;
-    return wrong(token, key, "must be true or false");
-  }
-
-  bool integer(const char* key, std::uint64_t limit, const char* why, std::uint64_t& out) {
-    const Token token = document_.next();
-    if (token == Token::kNull) return true;
-    if (token != Token::kNumber) return wrong(token, key, why);
-    const std::optional<std::uint64_t> value = json::to_uint64(document_.text());
-    if (!value || *value > limit) {
-      note(key, why);
-    } else {
-      out = *value;
+    if (token != Token::kString) {
+      draft.fault = ConfigProblem{"Backend.Type", "Type must be a string"};
+      return document.skip_rest(token);
     }
+    draft.backend = find_backend(document.text());
+    draft.type_empty = document.text().empty() && !document.overlong();
     return true;
   }
 
   bool address(const char* key, Ip4& out) {
     constexpr const char* kWhy = "must be an IPv4 address (10.42.1.0)";
-    const Token token = document_.next();
+    const Token token = document.next();
     if (token != Token::kString) return wrong(token, key, kWhy);
-    const std::optional<Ip4> ip = parse_ip4(document_.text());
+    const std::optional<Ip4> ip = parse_ip4(document.text());
     if (ip) {
       out = *ip;
     } else {
@@ -172,47 +127,37 @@ class ConfigReader {
 
   bool network(const char* key, std::optional<Net4>& out) {
     constexpr const char* kWhy = "invalid IPv4 CIDR format, expected a text like 10.42.0.0/16";
-    const Token token = document_.next();
+    const Token token = document.next();
     if (token != Token::kString) return wrong(token, key, kWhy);
-    if (const std::optional<Net4> net = parse_net4(document_.text())) {
+    if (const std::optional<Net4> net = parse_net4(document.text())) {
       out = net->masked();
     } else {
-      note(key, is_net6(document_.text()) ? "invalid IPv4 CIDR format: an IPv6 network belongs in IPv6Network"
-                                          : kWhy);
+      note(key, is_net6(document.text()) ? "invalid IPv4 CIDR format: an IPv6 network belongs in IPv6Network"
+                                         : kWhy);
     }
     return true;
   }
 
   bool network6() {
     constexpr const char* kWhy = "invalid IPv6 CIDR format, expected a text like fd00:42::/56";
-    const Token token = document_.next();
+    const Token token = document.next();
     if (token != Token::kString) return wrong(token, "IPv6Network", kWhy);
-    if (!is_net6(document_.text())) note("IPv6Network", kWhy);
+    if (!is_net6(document.text())) note("IPv6Network", kWhy);
     return true;
   }
 
   bool address6(const char* key) {
     constexpr const char* kWhy = "must be an IPv6 address";
-    const Token token = document_.next();
+    const Token token = document.next();
     if (token == Token::kNull) return true;
     if (token != Token::kString) return wrong(token, key, kWhy);
-    if (!parse_ip6(document_.text())) note(key, kWhy);
+    if (!parse_ip6(document.text())) note(key, kWhy);
     return true;
   }
 
-  /// Notes a value of the wrong type and steps over it.
-  bool wrong(Token token, const char* key, const char* why) {
-    if (token == Token::kBad) return false;
-    note(key, why);
-    return (token != Token::kBeginObject && token != Token::kBeginArray) || document_.skip();
-  }
-  void note(const char* key, const char* why) {
-    if (!*fault_) *fault_ = ConfigProblem{key, why, 0, false};
-  }
   static bool is(std::string_view key, const char* name) { return equal_ignoring_case(key, name); }
 
-  JsonDocument document_;
-  std::optional<ConfigProblem>* fault_ = nullptr;
+  std::string_view text_;
 };
 
 /// flanneld's rules for subnets, in its order and with its texts; those about 0.0.0.0/0 and what is reserved
@@ -264,27 +209,15 @@ std::optional<ConfigProblem> check_subnets(const Draft& draft, NetworkConfig& co
 std::optional<ConfigProblem> check_backend(const BackendDraft& draft, NetworkConfig& config) {
   config.backend_absent = draft.absent;
   if (draft.absent) return std::nullopt;
-  if (!draft.is_vxlan) {
-    // The members of another backend's object mean something else: only its type is named.
-    if (draft.fault && std::string_view(draft.fault->key).substr(0, 12) == "Backend.Type") return draft.fault;
-    if (draft.fault && std::string_view(draft.fault->key) == "Backend") return draft.fault;
-    if (draft.type_empty)
-      return ConfigProblem{"Backend.Type", "unknown backend type: Type is missing or empty"};
-    return ConfigProblem{"Backend.Type", "of the backends only vxlan is built in", 0, true};
-  }
   if (draft.fault) return draft.fault;
-  if (draft.direct_routing)
-    return ConfigProblem{"Backend.DirectRouting", "DirectRouting is not built yet", 0, true};
-  config.vni = static_cast<std::uint32_t>(draft.vni);
-  config.port = draft.port == 0 ? NetworkConfig::kDefaultPort : static_cast<std::uint16_t>(draft.port);
-  config.mtu = static_cast<std::uint32_t>(draft.mtu);
-  config.learning = draft.learning;
-  config.gbp = draft.gbp;
-  return std::nullopt;
+  if (draft.type_empty)
+    return ConfigProblem{"Backend.Type", "unknown backend type: Type is missing or empty"};
+  if (draft.backend == nullptr)
+    return ConfigProblem{"Backend.Type", "of the backends only vxlan is built in", 0, true};
+  return draft.backend->read_settings(draft.object, config);
 }
 
 std::optional<ConfigProblem> check(const Draft& draft, NetworkConfig& config) {
-  if (draft.fault) return draft.fault;
   if (draft.enable_ipv6) return ConfigProblem{"EnableIPv6", "IPv6 is not built yet", 0, true};
   if (!draft.enable_ipv4)
     return ConfigProblem{"EnableIPv4", "a network without IPv4 is not built yet", 0, true};
@@ -305,7 +238,7 @@ Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigPr
   } else {
     Draft draft;
     ConfigReader reader(json);
-    found = reader.read(draft) ? check(draft, parsed) : reader.broken();
+    found = !reader.read(draft) ? reader.broken() : reader.fault ? reader.fault : check(draft, parsed);
   }
   if (found) {
     problem = *found;

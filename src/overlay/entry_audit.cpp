@@ -19,8 +19,9 @@ void EntryPlan::audit_entry(const Entry& have) {
   if (p.phase != Impl::Phase::kAuditing) return;
   p.table.resolve_conflicts();
   PeerRecord* const winner = p.winner_in_place_of(have);
-  const auto want = winner != nullptr ? p.backend().entry(have.kind, *winner) : std::nullopt;
-  const bool alike = want && have.via == want->via && have.mac == want->mac && have.onlink == want->onlink;
+  Entry wanted;
+  const bool want = winner != nullptr && p.backend().entry(have.kind, *winner, wanted);
+  const bool alike = want && have.via == wanted.via && have.mac == wanted.mac && have.onlink == wanted.onlink;
   switch (have.kind) {
     case Entry::Kind::kNexthop:
       // Whatever the route says, it leads elsewhere.

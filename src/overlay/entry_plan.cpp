@@ -105,8 +105,8 @@ void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
   if (phase == Phase::kStale) return;  // the audit that must come will find it
   bool remembered = true;
   for (const Kind kind : {Kind::kRoute, Kind::kNexthop, Kind::kNeighbour, Kind::kFdb}) {
-    const auto entry = backend().entry(kind, record);
-    if (entry && remembered) remembered = push_unwanted(*entry, false);
+    Entry entry;
+    if (remembered && backend().entry(kind, record, entry)) remembered = push_unwanted(entry, false);
   }
   if (remembered) return;
   if (phase == Phase::kAuditing) {
@@ -119,28 +119,23 @@ void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
 bool EntryPlan::Impl::push_unwanted(const Entry& entry, bool from_audit) {
   if (unwanted.size() >= kMaxStale) return false;
   if (unwanted.size() == kKeptUnwanted) unwanted.reserve(kMaxStale);  // few, or a flood
+  const bool fdb = entry.kind == Kind::kFdb;
   Unwanted one;
   one.kind = static_cast<std::uint8_t>(entry.kind) & 3;
   one.from_audit = from_audit;
-  if (entry.kind == Kind::kFdb) {
-    one.ip = entry.via.v4().value;
-    one.mac = entry.mac;
-  } else {
-    one.ip = entry.net.base.v4().value;
-  }
-  if (entry.kind == Kind::kRoute) {
-    one.length = entry.net.length;
-    one.metric = entry.metric;
-  }
+  one.ip = (fdb ? entry.via : entry.net.base).v4().value;
+  one.metric = entry.metric;
+  if (fdb) one.mac = entry.mac;
+  if (entry.kind == Kind::kRoute) one.length = entry.net.length;
   unwanted.append(one);
   return true;
 }
 
 bool EntryPlan::Impl::put(ChangeSink& sink, const PeerRecord& peer, Kind kind) {
-  if (peer.has_seen(kind)) return false;
-  const auto entry = backend().entry(kind, peer);
-  if (entry) sink.change({Change::Op::kPut, *entry});
-  return entry.has_value();
+  Change change;
+  if (peer.has_seen(kind) || !backend().entry(kind, peer, change.entry)) return false;
+  sink.change(change);
+  return true;
 }
 
 PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {

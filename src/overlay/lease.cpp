@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+// Lease keys and values, read and written.
 #include "flannelette/overlay/lease.hpp"
 
-#include "json_document.hpp"
+#include "flannelette/json/document.hpp"
+#include "overlay/backend/vxlan.hpp"
 
 namespace flannelette::overlay {
 namespace {
 
+using json::Document;
 using json::Token;
 using namespace std::string_view_literals;
 
@@ -26,54 +29,9 @@ bool parse_half(std::string_view text, std::uint64_t max_length, Parse parse, Ad
   return true;
 }
 
-/// Steps over a value whose first token was `token`; false: broken JSON.
-bool finish_value(JsonDocument& document, Token token) {
-  if (token == Token::kBad) return false;
-  return (token != Token::kBeginObject && token != Token::kBeginArray) || document.skip();
-}
-
-/// BackendData of vxlan. A fault in it makes it no data (flanneld ignores such a peer), not an unreadable
-/// value: other backends write other things here. False: broken JSON.
-bool read_backend_data(JsonDocument& document, LeaseValue& out) {
-  out.has_vxlan = false;
-  out.vni.reset();
-  out.mac = {};
-  const Token first = document.next();
-  if (first != Token::kBeginObject) return finish_value(document, first);
-
-  bool fault = false;
-  std::optional<std::uint32_t> vni;
-  std::optional<Mac> mac;
-  const bool whole = document.members([&](std::string_view key) {
-    const bool is_vni = equal_ignoring_case(key, "VNI"sv);
-    if (!is_vni && !equal_ignoring_case(key, "VtepMAC"sv)) return document.skip();
-    const Token token = document.next();
-    if (is_vni && token == Token::kNumber) {
-      const std::optional<std::uint64_t> value = json::to_uint64(document.text());
-      fault |= !value || *value > UINT32_MAX;
-      if (value) vni = static_cast<std::uint32_t>(*value);
-      return true;
-    }
-    if (is_vni && token == Token::kNull) return true;
-    if (!is_vni && token == Token::kString) {
-      mac = parse_mac(document.text());
-      fault |= !mac;
-      return true;
-    }
-    fault = true;
-    return finish_value(document, token);
-  });
-  if (!whole) return false;
-  if (fault || !mac) return true;
-  out.has_vxlan = true;
-  out.vni = vni;
-  out.mac = *mac;
-  return true;
-}
-
 /// False: broken JSON, or a field of the wrong type.
-bool read_member(JsonDocument& document, std::string_view key, LeaseValue& out) {
-  if (equal_ignoring_case(key, "BackendData"sv)) return read_backend_data(document, out);
+bool read_member(Document& document, std::string_view key, LeaseValue& out) {
+  if (equal_ignoring_case(key, "BackendData"sv)) return kVxlanBackend.read_data(document, out);
   if (equal_ignoring_case(key, "PublicIP"sv)) {
     if (document.next() != Token::kString) return false;  // null too: flanneld hands it to its address parser
     const std::optional<Ip4> ip = parse_ip4(document.text());
@@ -126,7 +84,7 @@ void write(Writer& out, const LeaseKey& key) {
 }
 
 std::optional<LeaseValue> parse_lease_value(std::string_view json) {
-  JsonDocument document(json);
+  Document document(json);
   LeaseValue value;
   const Token first = document.next();
   if (first == Token::kBeginObject) {
@@ -139,14 +97,13 @@ std::optional<LeaseValue> parse_lease_value(std::string_view json) {
   return value;
 }
 
-void write_vxlan_value(Writer& out, Ip4 public_ip, std::uint32_t vni, Mac mac) {
+void write(Writer& out, const LeaseValue& value) {
+  const Backend& backend = kVxlanBackend;
   out.put(R"({"PublicIP":")");
-  write(out, public_ip);
-  out.put(R"(","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":)")
-      .put_unsigned(vni)
-      .put(R"(,"VtepMAC":")");
-  write(out, mac);
-  out.put(R"("}})");
+  write(out, value.public_ip);
+  out.put(R"(","PublicIPv6":null,"BackendType":")").put(backend.type).put(R"(","BackendData":)");
+  backend.write_data(out, value);
+  out.put('}');
 }
 
 }  // namespace flannelette::overlay

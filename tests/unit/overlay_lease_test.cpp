@@ -200,11 +200,12 @@ TEST_SUITE("overlay/lease value") {
     std::array<char, LeaseValue::kMaxText> buffer;
     Writer out(buffer);
     const Mac mac{{0xf2, 0x09, 0xbe, 0x00, 0x30, 0xfd}};
-    write_vxlan_value(out, {0xac1e000b}, 1, mac);
+    const LeaseValue value{{0xac1e000b}, BackendType::kVxlan, true, 1u, mac};
+    write(out, value);
     CHECK(std::string(out.view()) == R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"vxlan",)"
                                      R"("BackendData":{"VNI":1,"VtepMAC":"f2:09:be:00:30:fd"}})");
     const auto back = parse_lease_value(out.view());
     REQUIRE(back);
-    CHECK(*back == LeaseValue{{0xac1e000b}, BackendType::kVxlan, true, 1u, mac});
+    CHECK(*back == value);
   }
 }

@@ -3,10 +3,15 @@
 // backend.cpp.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <string_view>
 
+#include "flannelette/json/document.hpp"
+#include "flannelette/overlay/device.hpp"
 #include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/ignored.hpp"
+#include "flannelette/overlay/lease.hpp"
 #include "flannelette/overlay/local_node.hpp"
 
 namespace flannelette::overlay {
@@ -14,15 +19,29 @@ namespace flannelette::overlay {
 struct PeerRecord;  // src/overlay/peer_record.hpp
 
 struct Backend {
+  std::string_view type;  ///< of a config and of a lease
+
+  /// Settings out of the text of a config's Backend object, which is well-formed. nullopt: all is well.
+  std::optional<ConfigProblem> (*read_settings)(std::string_view object, NetworkConfig& config);
+  /// BackendData out of a lease value; false: broken JSON.
+  bool (*read_data)(json::Document& document, LeaseValue& value);
+  /// BackendData into one.
+  void (*write_data)(Writer& out, const LeaseValue& value);
+  /// The device that this node should have; its `mtu` is 0 where the underlay's is too small. A backend
+  /// without a device has nullptr here.
+  DeviceSpec (*device)(const NetworkConfig& config, Ip4 local, std::uint32_t underlay_mtu, const Mac& mac);
   /// Why a peer's data is not good enough for us; kNo if it is.
   Ignored (*validate)(const PeerRecord& peer, const LocalNode& local);
-  /// What a peer is of this kind; nullopt: nothing.
-  std::optional<Entry> (*entry)(Entry::Kind kind, const PeerRecord& peer);
+  /// What a peer is of this kind, into a fresh entry; false: nothing.
+  bool (*entry)(Entry::Kind kind, const PeerRecord& peer, Entry& out);
   /// Whether an entry of a dump that is no peer's was made by us, so that it is stale.
   bool (*owns)(const Entry& have);
 };
 
 /// That of a network.
 const Backend& backend_of(const NetworkConfig& config);
+
+/// Of this type, in any letter case; nullptr: it is not built in.
+const Backend* find_backend(std::string_view type);
 
 }  // namespace flannelette::overlay

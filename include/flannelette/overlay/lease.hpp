@@ -48,7 +48,7 @@ struct LeaseValue {
 /// type. `null` and `{}` are a value without data.
 std::optional<LeaseValue> parse_lease_value(std::string_view json);
 /// Byte for byte what flanneld writes for vxlan over IPv4.
-void write_vxlan_value(Writer& out, Ip4 public_ip, std::uint32_t vni, Mac mac);
+void write(Writer& out, const LeaseValue& value);
 
 /// One key-value pair of the registry that is a lease.
 struct LeaseRecord {
