@@ -135,7 +135,7 @@ void Batch::on_refused(std::uint16_t request, int sys_errno) {
   const Change& change = changes_[index];
   if (object_made_by(change) != 0 && request == first_request_[index]) {
     if (sys_errno == EEXIST) {
-      contest(index).object = true;
+      contest(index).object = Object::kWrong;  // until it is read
     } else {
       contest(index).failed = true;
       fail(change, netlink_error("set a nexthop object", sys_errno));
@@ -228,7 +228,7 @@ void Batch::resolve(const Contested& contested) {
   const Contested::Seen& seen = contested.seen;
   if (change.puts(Kind::kRoute)) {
     if (!contested.route) {
-      if (contested.plain) make_route(contested);
+      if (contested.object == Object::kForeign) make_route(contested);
       return;
     }
     if (!seen.right && seen.foreign) {
@@ -258,7 +258,8 @@ void Batch::make_route(const Contested& contested) {
   const Change& change = changes_[contested.change];
   netlink_.out().clear();
   put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change,
-             contested.plain ? 0 : place_.object_for(subnet_of(change)), RouteMode::kReplace);
+             contested.object == Object::kForeign ? 0 : place_.object_for(subnet_of(change)),
+             RouteMode::kReplace);
   if (const auto made = netlink_.run(context_of(change)); !made) fail(change, made.error());
 }
 
@@ -286,17 +287,16 @@ Result<void> Batch::query_objects() {
 Result<void> Batch::resolve_objects() {
   queried_count_ = 0;
   for (std::size_t i = 0; i < contested_count_; ++i) {
-    if (contested_[i].object) queried_[queried_count_++] = contested_[i].change;
+    if (contested_[i].object != Object::kAbsent) queried_[queried_count_++] = contested_[i].change;
   }
   if (queried_count_ == 0) return {};
   FLT_TRY(query_objects());
   std::size_t n = 0;
   for (std::size_t i = 0; i < contested_count_; ++i) {
     Contested& contested = contested_[i];
-    if (!contested.object) continue;
-    const Object found = objects_[n++];
-    contested.plain = found == Object::kForeign;
-    if (found == Object::kRight || found == Object::kForeign) continue;
+    if (contested.object == Object::kAbsent) continue;
+    contested.object = objects_[n++];
+    if (contested.object == Object::kRight || contested.object == Object::kForeign) continue;
     const Change& change = changes_[contested.change];
     netlink_.out().clear();
     put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, place_.object_for(subnet_of(change)),

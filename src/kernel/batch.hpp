@@ -32,6 +32,9 @@ class Batch final : public EntryBatch {
   class Refusals;
   class Answers;
 
+  /// What the kernel has under the id of a nexthop object.
+  enum class Object : std::uint8_t { kAbsent, kRight, kWrong, kForeign };
+
   /// A route that could not be made as it should because something is there, or deleted because none was
   /// found.
   struct Contested {
@@ -39,9 +42,10 @@ class Batch final : public EntryBatch {
     explicit Contested(std::uint16_t change_index) : change(change_index) {}
     std::uint16_t change = 0;  ///< into changes_
     bool route = false;        ///< the route was refused: `seen` says what is there
-    bool object = false;       ///< an object with that id exists
-    bool plain = false;        ///< that object is another program's: the route is made without one
     bool failed = false;       ///< a failure was reported
+    /// What had the id of its nexthop object already. If that is another program's, the route is made
+    /// without.
+    Object object = Object::kAbsent;
     struct Seen {
       bool right = false;    ///< the route that we want
       bool foreign = false;  ///< one that is not wholly on our device
@@ -50,8 +54,6 @@ class Batch final : public EntryBatch {
       Ip4 gateway;
     } seen;
   };
-  /// What there is under the id of a nexthop object.
-  enum class Object : std::uint8_t { kAbsent, kRight, kWrong, kForeign };
 
   /// The object that this change makes before its route; 0: none.
   std::uint32_t object_made_by(const overlay::Change& change) const {
