@@ -53,11 +53,14 @@ Field::Field(const char* key, std::int64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_signed(value); })) {}
 Field::Field(const char* key, std::uint64_t value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { out.put_unsigned(value); })) {}
-Field::Field(const char* key, Ip4 value) : key_(key), text_(text_of(value).view()) {}
-Field::Field(const char* key, Net4 value) : key_(key), text_(text_of(value).view()) {}
-Field::Field(const char* key, const Ip& value) : key_(key), text_(text_of(value).view()) {}
-Field::Field(const char* key, const Net& value) : key_(key), text_(text_of(value).view()) {}
-Field::Field(const char* key, Mac value) : key_(key), text_(text_of(value).view()) {}
+Field::Field(const char* key, Ip4 value) : Field(key, Ip(value)) {}
+Field::Field(const char* key, Net4 value) : Field(key, Net(value)) {}
+Field::Field(const char* key, const Ip& value)
+    : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
+Field::Field(const char* key, const Net& value)
+    : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
+Field::Field(const char* key, Mac value)
+    : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
 
 Field::Field(const Error& error) : key_("error"), view_(error.context) {
   text_ = to_text<kOwned>([&](Writer& out) {

@@ -24,7 +24,7 @@ Connection::Connection(Loop& loop, Log& log, Listener& listener)
       source_(loop, Source::Handler::to<&Connection::on_ready>(this)),
       failure_(loop, Delegate<void()>::to<&Connection::on_timer>(this)) {}
 
-void Connection::start(UniqueFd fd, std::unique_ptr<TlsSession> session) {
+void Connection::start(UniqueFd&& fd, std::unique_ptr<TlsSession>&& session) {
   close();
   fd_ = std::move(fd);
   session_ = std::move(session);

@@ -47,7 +47,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   /// Takes over a socket, with the session that is open on it, if it speaks TLS.
-  void start(UniqueFd fd, std::unique_ptr<TlsSession> session);
+  void start(UniqueFd&& fd, std::unique_ptr<TlsSession>&& session);
   /// Queues bytes; kLimit if more than kWriteBuffer would be waiting (nothing is queued then), kClosed if not
   /// open.
   Result<void> write(std::string_view bytes);

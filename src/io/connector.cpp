@@ -179,10 +179,9 @@ void Connector::connected() {
   good_endpoint_ = endpoint_;
   good_address_ = addresses_[address_next_ - 1];
   source_.unwatch();
-  UniqueFd fd = std::move(fd_);
-  std::unique_ptr<TlsSession> session = std::move(session_);
-  cancel();
-  listener_.on_connected(std::move(fd), std::move(session));
+  timer_.cancel();
+  state_.enter(State::kIdle, log_);
+  listener_.on_connected(std::move(fd_), std::move(session_));
 }
 
 void Connector::fail_later(const Error& error) {

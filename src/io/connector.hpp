@@ -40,8 +40,8 @@ class Connector {
   /// then.
   class Listener {
    public:
-    /// Connected, with the open session if TLS is spoken.
-    virtual void on_connected(UniqueFd fd, std::unique_ptr<TlsSession> session) = 0;
+    /// Connected, with the open session if TLS is spoken. Both are to be taken over.
+    virtual void on_connected(UniqueFd&& fd, std::unique_ptr<TlsSession>&& session) = 0;
     /// What the last address failed with; `detail` as of Stream::Listener::on_close.
     virtual void on_unreachable(const Error& error, std::string_view detail) = 0;
 

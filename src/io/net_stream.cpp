@@ -17,7 +17,7 @@ struct NetStream::Impl final : Connector::Listener, Connection::Listener {
     connector.cancel();
     connection.close();
   }
-  void on_connected(UniqueFd fd, std::unique_ptr<TlsSession> session) override {
+  void on_connected(UniqueFd&& fd, std::unique_ptr<TlsSession>&& session) override {
     connection.start(std::move(fd), std::move(session));
     if (connection.open()) user->on_open();
   }
