@@ -31,19 +31,16 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       kernel_(needs.kernel),
       registry_(needs.registry),
       files_(needs.files),
-      random_(needs.random),
       on_ready_(needs.on_ready),
       settings_(settings),
       peers_(needs.max_leases),
       underlay_watch_(loop_, log_, kernel_.links, settings_.interface, *this),
       memory_(loop_, log_, files_, settings_, peers_, Delegate<void()>::to<&Impl::try_degraded>(this)),
-      dataplane_(loop_, kernel_, files_, log_, settings_, peers_, *this),
-      retry_(loop_, Delegate<void()>::to<&Impl::on_retry>(this)),
-      claim_retry_(loop_, Delegate<void()>::to<&Impl::on_claim_retry>(this)) {}
+      dataplane_(loop_, kernel_, files_, log_, settings_, peers_, *this) {}
 
 void Agent::Impl::start() {
   kernel_.notifications.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
-  registry_.start(*this);
+  registry_.start(*this, *this);
   memory_.start();
   const auto& node = memory_.node();
   if (node) underlay_watch_.set_network(node->config.network);
@@ -57,15 +54,12 @@ void Agent::Impl::stop() {
   kernel_.notifications.set_doorbell({});
   underlay_watch_.stop();
   dataplane_.stop();
-  for (io::Timer* timer : {&retry_, &claim_retry_}) timer->cancel();
   enter(State::kStopped);
 }
 
 void Agent::Impl::enter(State next) {
   if (state_ == next) return;
   state_.enter(next, log_);
-  retry_.cancel();
-  wait_backoff_.reset();
 }
 
 // -- underlay and config --
@@ -81,18 +75,18 @@ void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
     set_target(target.config, target.subnet, target.mac);
     refuses_own(target.subnet, "it stays until a restart takes another");
   }
+  if (before.underlay && before.underlay->public_ip != underlay().public_ip)
+    registry_.update({underlay().public_ip});
   remove_shadowing_routes();
   switch (state_.state()) {
     case State::kInterface:
       enter(State::kConfig);
-      registry_.read_config();
+      registry_.follow();
       return try_degraded();
     case State::kConfig: break;
     case State::kListing:
-    case State::kClaiming: judge_peers(); break;  // a claim under way is corrected when it is held
-    case State::kRunning:
-      if (before.underlay->public_ip != underlay().public_ip) reclaim();
-      break;
+    case State::kClaiming: judge_peers(); break;
+    case State::kRunning: break;
     case State::kStopped: return;
   }
   report_harmful(before.protected_addresses);
@@ -103,23 +97,28 @@ void Agent::Impl::set_target(const overlay::NetworkConfig& config, Net4 subnet, 
   underlay_watch_.set_subnet(subnet);
 }
 
-void Agent::Impl::on_config(std::string_view text) {
-  if (state_ != State::kConfig) return;
-  overlay::ConfigProblem problem;
-  if (auto parsed = parse_config(text, config_, problem); !parsed) {
-    const overlay::ConfigProblem& known = config_problem_;
-    if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset) {
-      log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do"
-                                     : "the network config is wrong",
-                 {{"config", registry_.config_place()},
-                  {"key", problem.key},
-                  {"reason", problem.why},
-                  {"offset", problem.offset},
-                  {"at", text.substr(problem.offset, 1)}});
-    }
-    config_problem_ = problem;
-    return retry_later();
+void Agent::Impl::on_config_problem(const overlay::ConfigProblem& problem, std::string_view at) {
+  const overlay::ConfigProblem& known = config_problem_;
+  if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset) {
+    log_.error(problem.unsupported ? "the network config asks for what flannelette cannot do"
+                                   : "the network config is wrong",
+               {{"config", registry_.config_location()},
+                {"key", problem.key},
+                {"reason", problem.why},
+                {"offset", problem.offset},
+                {"at", at}});
   }
+  config_problem_ = problem;
+}
+
+void Agent::Impl::on_config_missing() {
+  static constexpr const char* kMissing = "there is no network config in the registry yet; waiting for it";
+  if (config_problem_.why != kMissing) log_.warning(kMissing, {{"key", registry_.config_location()}});
+  config_problem_ = {"", kMissing};
+}
+
+void Agent::Impl::on_config(const overlay::NetworkConfig& config) {
+  config_ = config;
   log_.info("network config", {{"network", config_.network},
                                {"subnet_len", unsigned{config_.subnet_len}},
                                {"vni", config_.vni},
@@ -129,19 +128,6 @@ void Agent::Impl::on_config(std::string_view text) {
   if (!has_data_plane()) underlay_watch_.set_subnet(previous_subnet());
   underlay_watch_.apply_network();
   judge_peers();
-  registry_.follow();
-}
-
-void Agent::Impl::on_config_missing() {
-  if (state_ != State::kConfig) return;
-  static constexpr const char* kMissing = "there is no network config in the registry yet; waiting for it";
-  if (config_problem_.why != kMissing) log_.warning(kMissing, {{"key", registry_.config_place()}});
-  config_problem_ = {"", kMissing};
-  retry_later();
-}
-
-void Agent::Impl::on_retry() {
-  if (state_ == State::kConfig) registry_.read_config();
 }
 
 void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
@@ -168,18 +154,18 @@ void Agent::Impl::judge_peers() {
 
 // -- records --
 
-void Agent::Impl::on_listing_begin() {
+void Agent::Impl::on_snapshot_begin() {
   listing_ = true;
   peers_.begin_listing();
 }
 
-void Agent::Impl::on_listing_abort() {
+void Agent::Impl::on_snapshot_abort() {
   listing_ = false;
   peers_.abort_listing();
   try_degraded();
 }
 
-void Agent::Impl::on_listing_end() {
+void Agent::Impl::on_snapshot_end() {
   listing_ = false;
   peers_.end_listing();
   table_full_ = table_full_ && peers_.full();
@@ -188,11 +174,7 @@ void Agent::Impl::on_listing_end() {
     log_.warning(
         "the network config has no Backend: vxlan here, but flanneld takes udp; say Backend.Type vxlan");
   }
-  if (state_ == State::kListing) {
-    recall_address();
-    enter(State::kClaiming);
-    claim_subnet();
-  }
+  if (state_ == State::kListing) join();
   on_events_end();
 }
 
@@ -247,14 +229,12 @@ bool Agent::Impl::refuses_own(Net4 subnet, const char* what) {
   return true;
 }
 
-void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) {
-  peers_.remove(key, mod_revision);
-  if (state_ == State::kClaiming && claim_retry_.armed()) claim_retry_.arm_in(0);  // a subnet may be free now
+void Agent::Impl::on_removed(const overlay::LeaseKey& key, std::int64_t modified) {
+  peers_.remove(key, modified);
 }
 
 void Agent::Impl::on_events_end() {
   if (state_ != State::kRunning) return;
-  check_lease();
   dataplane_.schedule_converge();
   memory_.save_peers_later();
 }
@@ -268,31 +248,34 @@ void Agent::Impl::on_skipped(std::string_view key, registry::Skipped why) {
   }
 }
 
-void Agent::Impl::on_failure(const registry::Failure& trouble) {
-  trouble_ = true;
-  if (troubles_said_.is_news(failure_digest(trouble.operation, trouble.error, trouble.detail), loop_.now())) {
+void Agent::Impl::on_failure(const registry::Failure& failure) {
+  failing_ = true;
+  if (failures_reported_.is_news(failure_digest(failure.operation, failure.error, failure.detail),
+                                 loop_.now())) {
     static constexpr const char* kText = "registry request failed";
-    const Field during("during", trouble.operation), endpoint("endpoint", trouble.endpoint.view());
-    const Field error(trouble.error), retry("retry_in_ms", trouble.retry_in);
-    if (trouble.detail.empty()) {
+    const Field during("during", failure.operation), endpoint("endpoint", failure.endpoint.view());
+    const Field error(failure.error), retry("retry_in_ms", failure.retry_in);
+    if (failure.detail.empty()) {
       log_.warning(kText, {during, endpoint, error, retry});
     } else {
-      log_.warning(kText, {during, endpoint, error, {"detail", trouble.detail.view()}, retry});
+      log_.warning(kText, {during, endpoint, error, {"detail", failure.detail.view()}, retry});
     }
   }
   try_degraded();
 }
 
 void Agent::Impl::on_working(std::string_view endpoint) {
-  if (trouble_) log_.info("registry reachable again", {{"endpoint", endpoint}});
-  trouble_ = false;
-  troubles_said_.clear();
+  if (failing_) log_.info("registry reachable again", {{"endpoint", endpoint}});
+  failing_ = false;
+  failures_reported_.clear();
 }
 
-void Agent::Impl::on_server_address(Ip4 address) { underlay_watch_.add_server(address); }
+void Agent::Impl::on_server_address(const Ip& address) {
+  if (address.is_v4()) underlay_watch_.add_server(address.v4());
+}
 
-/// Once the registry has told all leases, it knows better than we do. The sequence goes on beside this, and
-/// ends it: lease_held gives the data plane its new target, and the listing has taken out who is gone.
+/// Once the registry has delivered all leases, it knows better than we do. The sequence goes on beside this,
+/// and ends it: on_joined() gives the data plane its new target, and the listing has taken out who is gone.
 void Agent::Impl::try_degraded() {
   const bool unheard = state_ == State::kConfig || (state_ == State::kListing && !listing_);
   if (!memory_.registry_silent() || !unheard) return;

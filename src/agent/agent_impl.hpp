@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The agent's inside.
 #pragma once
 
 #include <optional>
@@ -24,29 +25,35 @@ inline constexpr StateTable kAgentStates{
      StateRow(State::kClaiming, "claiming", State::kRunning, State::kStopped),
      StateRow(State::kRunning, "running", State::kStopped), StateRow(State::kStopped, "stopped")}};
 
-/// The sequence (agent.cpp), and which subnet is ours and whether it still is (lease.cpp). What lasts has an
-/// object of its own: the underlay watch, the memory, the data plane.
-struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener, Dataplane::Listener {
+/// The sequence (agent.cpp), and what we tell the registry and hear of ourselves (joining.cpp). What lasts
+/// has an object of its own: the underlay watch, the membership (the registry's), the memory, the data plane.
+struct Agent::Impl final : registry::MemberListener,
+                           registry::MembershipListener,
+                           UnderlayWatch::Listener,
+                           Dataplane::Listener {
   Impl(const Dependencies& needs, const Settings& settings);
 
   void start();
   void stop();
 
-  // -- registry::Listener --
-  void on_config(std::string_view text) override;
-  void on_config_missing() override;
-  void on_listing_begin() override;
-  void on_listing_end() override;
-  void on_listing_abort() override;
+  // -- registry::MemberListener --
+  void on_snapshot_begin() override;
+  void on_snapshot_end() override;
+  void on_snapshot_abort() override;
   void on_record(const overlay::LeaseRecord& record) override;
-  void on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) override;
+  void on_removed(const overlay::LeaseKey& key, std::int64_t modified) override;
   void on_events_end() override;
   void on_skipped(std::string_view key, registry::Skipped why) override;
-  void on_claim(const registry::ClaimResult& result) override;
-  void on_lease_lost() override;
-  void on_failure(const registry::Failure& trouble) override;
+
+  // -- registry::MembershipListener --
+  void on_config(const overlay::NetworkConfig& config) override;
+  void on_config_problem(const overlay::ConfigProblem& problem, std::string_view at) override;
+  void on_config_missing() override;
+  void on_joined(const registry::Membership& membership) override;
+  void on_left(const registry::Left& left) override;
+  void on_failure(const registry::Failure& failure) override;
   void on_working(std::string_view endpoint) override;
-  void on_server_address(Ip4 address) override;
+  void on_server_address(const Ip& address) override;
 
   // -- UnderlayWatch::Listener --
   void on_links_changed() override;
@@ -60,8 +67,6 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener, Dataplan
   void enter(State next);
   void on_doorbell(const kernel::Ring& ring);
   void judge_peers();  ///< by the config and our address, on the way to kRunning
-  void on_retry();     ///< retry_: the config again
-  void retry_later() { retry_.arm_in(wait_backoff_.next()); }
   void remove_shadowing_routes();
   /// Names the peers whose subnet holds a protected address, but not those that held one of `known` already.
   void report_harmful(const overlay::ProtectedAddresses& known);
@@ -79,38 +84,17 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener, Dataplan
 
   void report_peers();
 
-  // -- the lease (lease.cpp) --
-  /// Decides which subnet to ask for, and asks. From kListing (first time) and kClaiming (again).
-  void claim_subnet();
-  /// Asks for the subnet that we had: the key is gone, or says what is no longer true (our address changed).
-  void reclaim();
-  void send_claim(const overlay::LeaseKey& key, std::int64_t mod_revision, bool always_write);
-  void lease_held(const registry::ClaimResult& result);
-  /// Compares what the table says of our subnet with what we wrote.
-  void check_lease();
-  void claim_later() { claim_retry_.arm_in(claim_backoff_.next()); }
-  void on_claim_retry();
-  void lost_claim();      ///< somebody was first, or stands in the way
-  void recall_address();  ///< where no state file does it
-  void adopt_or_choose(std::optional<overlay::LeaseKey>& key, std::int64_t& mod_revision, bool& always_write);
-  std::optional<Net4> previous_subnet();  ///< of this node, as its files say
-  bool in_range(Net4 subnet) const;
-
-  /// The subnet that we hold or are claiming.
-  struct Own {
-    overlay::LeaseKey key;
-    overlay::LeaseValue value;
-    std::int64_t mod_revision = 0;  ///< of our key as we know it; 0: not held
-    bool creating = false;          ///< the claim under way is of a subnet that nobody holds
-    bool held = false;
-  };
+  // -- the membership (joining.cpp) --
+  void join();
+  void recall_address();                        ///< where no state file does it
+  std::optional<Net4> previous_subnet() const;  ///< of this node, as its files say
+  std::optional<Mac> device_mac();              ///< of the device that is there
 
   io::Loop& loop_;
   Log& log_;
   const kernel::Ports kernel_;
   registry::Registry& registry_;
   Files& files_;
-  Random& random_;
   Delegate<void()> on_ready_;
   const Settings& settings_;
 
@@ -118,28 +102,17 @@ struct Agent::Impl final : registry::Listener, UnderlayWatch::Listener, Dataplan
   UnderlayWatch underlay_watch_;
   Memory memory_;
   Dataplane dataplane_;
-  io::Timer retry_;
-  io::Timer claim_retry_;
-  Backoff wait_backoff_{kRetryFirst, kWaitMax};
-  /// Of its own: a kernel that obeys must not hurry a registry that refuses.
-  Backoff claim_backoff_{kRetryFirst, kRetryMax};
 
   StateMachine<kAgentStates> state_;
   overlay::NetworkConfig config_;
-  std::optional<Mac> mac_;
-  std::optional<Own> own_;
   overlay::ConfigProblem config_problem_;  ///< the last one logged
   bool udp_warned_ = false;
-  bool table_full_ = false;          ///< reported
-  bool claiming_ = false;            ///< a claim is under way
-  int lost_races_ = 0;               ///< since we last held a lease
-  std::optional<Net4> blocked_;      ///< free by the table, but taken: a foreign key stands in the way
-  std::int64_t rival_revision_ = 0;  ///< newest revision of our key that somebody else wrote, as reported
+  bool table_full_ = false;  ///< reported
   std::size_t ignored_reported_ = 0;
   bool ready_ = false;
   bool listing_ = false;  ///< a list of leases is arriving
-  SayOnce<8> troubles_said_{kRemindEvery};
-  bool trouble_ = false;  ///< the registry was last heard failing
+  SayOnce<8> failures_reported_{kRemindEvery};
+  bool failing_ = false;  ///< the registry was last heard failing
 };
 
 }  // namespace flannelette::agent

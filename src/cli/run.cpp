@@ -134,7 +134,6 @@ int run(const RunSettings& settings, LogSink& sink) {
                       {kernel, kernel, kernel, kernel, kernel, monitor},
                       etcd,
                       files,
-                      random,
                       Delegate<void()>::to<&Notifier::ready>(&notifier),
                       max_leases()},
                      settings.agent);

@@ -8,14 +8,6 @@
 namespace flannelette::overlay {
 namespace {
 
-bool usable(const PeerRecord& record, const LocalNode& local) {
-  const NetworkConfig& config = local.config;
-  const Ip4 base{record.base};
-  return local.protected_addresses.in_own(record.subnet()) == nullptr && record.net6 == 0 &&
-         record.length == config.subnet_len && record.subnet().aligned() && base >= config.subnet_min &&
-         base <= config.subnet_max;
-}
-
 bool is_vxlan(const PeerRecord& record) {
   switch (record.value_form()) {
     case Form::kUnreadable:
@@ -72,10 +64,10 @@ void for_each_gap(const PlainArray<PeerRecord>& records, const NetworkConfig& co
 std::optional<LeaseTable::Own> LeaseTable::find_own(Ip4 public_ip) const {
   impl_->ensure_sorted();
   if (public_ip.value == 0) return std::nullopt;
-  const LocalNode& local = impl_->local;
   const PeerRecord* best = nullptr;
+  const auto usable = [&](const PeerRecord& record) { return record.net6 == 0 && fits(record.subnet()); };
   const auto better = [&](const PeerRecord& a, const PeerRecord& b) {
-    if (usable(a, local) != usable(b, local)) return usable(a, local);
+    if (usable(a) != usable(b)) return usable(a);
     if (is_vxlan(a) != is_vxlan(b)) return is_vxlan(a);
     return a.modified.value() > b.modified.value();
   };
@@ -84,7 +76,7 @@ std::optional<LeaseTable::Own> LeaseTable::find_own(Ip4 public_ip) const {
     if (best == nullptr || better(record, *best)) best = &record;
   }
   if (best == nullptr) return std::nullopt;
-  return Own{impl_->key_of(*best),  best->mac, is_vxlan(*best), usable(*best, local), best->created.value(),
+  return Own{impl_->key_of(*best),  best->mac, is_vxlan(*best), usable(*best), best->created.value(),
              best->modified.value()};
 }
 
@@ -95,6 +87,10 @@ std::optional<LeaseTable::Holder> LeaseTable::find_holder(Net4 subnet) const {
   const PeerRecord& record = impl_->records[index];
   return Holder{
       impl_->key_of(record), {record.public_ip}, record.mac, record.modified.value(), record.readable()};
+}
+
+bool LeaseTable::fits(Net4 subnet) const {
+  return impl_->local.config.has_subnet(subnet) && impl_->local.protected_addresses.in_own(subnet) == nullptr;
 }
 
 bool LeaseTable::taken(Net4 subnet) const {

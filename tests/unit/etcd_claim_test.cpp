@@ -28,7 +28,7 @@ TEST_SUITE("registry/etcd_claim") {
     world.etcd.put(lease_key("10.0.2.0-oops"), kTwo);
     Node node(world);
     CHECK(node.claim("10.0.1.0/24", kOne).outcome == ClaimOutcome::kTaken);
-    CHECK(node.told.calls == "+10.0.1.0-24&fd00::-64 . ");
+    CHECK(node.heard.calls == "+10.0.1.0-24&fd00::-64 . ");
     CHECK(node.claim("10.0.2.0/24", kOne).outcome == ClaimOutcome::kTaken);
     CHECK(world.etcd.find(lease_key("10.0.2.0-24")) == nullptr);
   }
@@ -41,17 +41,17 @@ TEST_SUITE("registry/etcd_claim") {
       Claim claim;
       claim.key.subnet = *parse_net4("10.0.0.0/24");
       claim.value = kOne;
-      node->registry.claim(claim);
+      node->registry.claimer.begin(claim);
     }
     world.run(1'000);
     int held = 0;
     int next = 1;
     for (auto& node : nodes) {
-      REQUIRE(node->told.claims.size() == 1);
-      if (node->told.claims[0].outcome == ClaimOutcome::kHeld) {
+      REQUIRE(node->heard.claims.size() == 1);
+      if (node->heard.claims[0].outcome == ClaimOutcome::kHeld) {
         ++held;
       } else {
-        CHECK(node->told.peers.count("10.0.0.0-24") == 1);
+        CHECK(node->heard.peers.count("10.0.0.0-24") == 1);
         CHECK(node->claim("10.0." + std::to_string(next++) + ".0/24", kOne).outcome == ClaimOutcome::kHeld);
       }
     }
@@ -91,7 +91,7 @@ TEST_SUITE("registry/etcd_claim") {
       CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->version == 1);
       CHECK(world.etcd.requests(kTxn) == (executed ? 1 : 2));
       CHECK(world.etcd.requests(kGrant) == 1);
-      CHECK(node.told.failures.empty());  // most often the server closed a connection that was idle
+      CHECK(node.heard.failures.empty());  // most often the server closed a connection that was idle
     }
   }
 
@@ -129,10 +129,10 @@ TEST_SUITE("registry/etcd_claim") {
     Claim claim;
     claim.key.subnet = *parse_net4("10.0.1.0/24");
     claim.value = kOne;
-    node.registry.claim(claim);
+    node.registry.claimer.begin(claim);
     world.run(60'000);
     CHECK(world.etcd.requests(kTxn) < 20);
-    CHECK(!node.told.failures.empty());
+    CHECK(!node.heard.failures.empty());
   }
 
   TEST_CASE("leases that are gone as soon as they are granted are not asked for in a hot loop") {
@@ -142,10 +142,10 @@ TEST_SUITE("registry/etcd_claim") {
     Claim claim;
     claim.key.subnet = *parse_net4("10.0.1.0/24");
     claim.value = kOne;
-    node.registry.claim(claim);
+    node.registry.claimer.begin(claim);
     world.run(60'000);
     CHECK(world.etcd.requests(kGrant) < 15);
-    CHECK(node.told.failures.at(0).starts_with("claim: etcd: NOT_FOUND"));
+    CHECK(node.heard.failures.at(0).starts_with("claim: etcd: NOT_FOUND"));
   }
 
   TEST_CASE("a claim that is lost again and again is slower each time, and takes no second lease") {
@@ -188,7 +188,7 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(node.claim("10.0.1.0/24", kOne, mod).outcome == ClaimOutcome::kHeld);
     CHECK(world.etcd.requests(kGrant) == 0);
     CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->version == 1);
-    CHECK(node.told.failures.size() == 1);
+    CHECK(node.heard.failures.size() == 1);
   }
 
   TEST_CASE("a put that is answered without a revision is looked up") {
@@ -262,12 +262,12 @@ TEST_SUITE("registry/etcd_claim") {
     const auto mod = world.etcd.put(lease_key("10.0.1.0-24"), kOne);
     world.etcd.put(lease_key("10.0.1.0-24"), kTwo);
     CHECK(node.claim("10.0.1.0/24", kOne, mod).outcome == ClaimOutcome::kTaken);
-    CHECK(node.told.calls == "+10.0.1.0-24 . ");
+    CHECK(node.heard.calls == "+10.0.1.0-24 . ");
     CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->value == kTwo);
-    node.told.calls.clear();
+    node.heard.calls.clear();
     world.etcd.remove(lease_key("10.0.1.0-24"));
     CHECK(node.claim("10.0.1.0/24", kOne, mod).outcome == ClaimOutcome::kTaken);
-    CHECK(node.told.calls == "-10.0.1.0-24 . ");
+    CHECK(node.heard.calls == "-10.0.1.0-24 . ");
     CHECK(world.etcd.keys().empty());
   }
 
@@ -288,7 +288,7 @@ TEST_SUITE("registry/etcd_claim") {
     });
     CHECK(node.claim("10.0.1.0/24", kOne).outcome == ClaimOutcome::kTaken);
     world.run(100);
-    CHECK(node.told.peers.empty());
+    CHECK(node.heard.peers.empty());
   }
 
   TEST_CASE("a refusal is told with the registry's words") {
@@ -325,7 +325,7 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(world.etcd.requests(kKeepalive) == 6);
     CHECK(world.etcd.requests() == 6);
     CHECK(world.etcd.find(lease_key("10.0.1.0-24"))->mod_revision == result.mod_revision);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE("a kept-alive connection that the server closed while it was idle is no failure") {
@@ -335,17 +335,18 @@ TEST_SUITE("registry/etcd_claim") {
     world.run(1'000);
     world.etcd.cut_idle();
     world.run(800'000);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
     CHECK(world.etcd.find(lease_key("10.0.1.0-24")) != nullptr);
   }
 
   TEST_CASE("a connection is kept for the next request, and closed after a minute without one") {
     World world;
+    world.etcd.put("/net/config", kConfig);
     Node node(world);
     const auto ask = [&] {
-      const int before = node.told.missing;
-      node.registry.read_config();
-      CHECK(world.run_until([&] { return node.told.missing > before; }));
+      const int before = node.heard.configs;
+      node.registry.config.begin({});
+      CHECK(world.run_until([&] { return node.heard.configs > before; }));
       return world.etcd.connections();
     };
     CHECK(ask() == 1);
@@ -353,7 +354,7 @@ TEST_SUITE("registry/etcd_claim") {
     CHECK(ask() == 1);
     world.run(EtcdRegistry::kIdleConnection + 10);
     CHECK(ask() == 2);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE("a lease that has expired is told once; while etcd cannot be asked it counts as alive") {
@@ -362,12 +363,12 @@ TEST_SUITE("registry/etcd_claim") {
     node.claim("10.0.1.0/24", kOne);
     world.etcd.set_down("one", true);
     world.run(3 * 600'000);
-    CHECK(node.told.lost == 0);
+    CHECK(node.heard.lost == 0);
     CHECK(world.etcd.find(lease_key("10.0.1.0-24")) == nullptr);
     world.etcd.set_down("one", false);
-    CHECK(world.run_until([&] { return node.told.lost == 1; }, 31'000));
+    CHECK(world.run_until([&] { return node.heard.lost == 1; }, 31'000));
     world.run(3'600'000);
-    CHECK(node.told.lost == 1);
+    CHECK(node.heard.lost == 1);
     CHECK(node.claim("10.0.1.0/24", kOne).outcome == ClaimOutcome::kHeld);
   }
 
@@ -377,10 +378,10 @@ TEST_SUITE("registry/etcd_claim") {
     (void)node.claim("10.0.200.0/24", kOne);
     world.etcd.answer_next(kKeepalive, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
     world.run(300'000);
-    CHECK(node.told.lost == 0);
-    REQUIRE(node.told.failures.size() == 1);
-    CHECK(node.told.failures[0] == "keepalive: etcd: not about our lease ");
-    CHECK(node.told.working == 2);
+    CHECK(node.heard.lost == 0);
+    REQUIRE(node.heard.failures.size() == 1);
+    CHECK(node.heard.failures[0] == "keepalive: etcd: not about our lease ");
+    CHECK(node.heard.working == 2);
   }
 
   TEST_CASE("a conversation cut at any byte: the subnet is held all the same, once") {
@@ -415,9 +416,9 @@ TEST_SUITE("registry/etcd_auth") {
     world.etcd.put(lease_key("10.0.1.0-24"), kTwo);
     Node node(world, with_user());
     node.follow();
-    CHECK(node.told.peers.size() == 1);
+    CHECK(node.heard.peers.size() == 1);
     CHECK(world.etcd.requests(kLogin) == 1);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE("an expired token is renewed without a word, once, and the request sent again") {
@@ -429,7 +430,7 @@ TEST_SUITE("registry/etcd_auth") {
     world.etcd.expire_tokens();
     CHECK(node.claim("10.0.1.0/24", kTwo, first.mod_revision).outcome == ClaimOutcome::kHeld);
     CHECK(world.etcd.requests(kLogin) == 2);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE("a watch that is refused for its expired token comes back with a new one") {
@@ -449,21 +450,21 @@ TEST_SUITE("registry/etcd_auth") {
   TEST_CASE("where authentication is off a user does no harm, and may be needed later") {
     World world;
     world.etcd.add_user("node", "s3cret");
-    world.etcd.put("/net/config", "{}");
+    world.etcd.put("/net/config", kConfig);
     Node node(world, with_user());
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.configs == 1; }));
-    CHECK(node.told.failures.empty());
+    node.registry.config.begin({});
+    CHECK(world.run_until([&] { return node.heard.configs == 1; }));
+    CHECK(node.heard.failures.empty());
     world.etcd.enable_auth(true);
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.configs == 2; }));
+    node.registry.config.begin({});
+    CHECK(world.run_until([&] { return node.heard.configs == 2; }));
     world.etcd.enable_auth(false);
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.configs == 3; }));
+    node.registry.config.begin({});
+    CHECK(world.run_until([&] { return node.heard.configs == 3; }));
     world.etcd.expire_tokens();
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.configs == 4; }));
-    CHECK(node.told.failures.empty());
+    node.registry.config.begin({});
+    CHECK(world.run_until([&] { return node.heard.configs == 4; }));
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE("a wrong password is failure named so, with back-off, and without the password") {
@@ -471,12 +472,12 @@ TEST_SUITE("registry/etcd_auth") {
     world.etcd.add_user("node", "other");
     world.etcd.enable_auth(true);
     Node node(world, with_user());
-    node.registry.read_config();
+    node.registry.config.begin({});
     world.run(600'000);
     CHECK(world.etcd.requests(kLogin) < 60);
     CHECK(world.etcd.requests(kRange) == 0);
-    REQUIRE(!node.told.failures.empty());
-    for (const std::string& failure : node.told.failures) {
+    REQUIRE(!node.heard.failures.empty());
+    for (const std::string& failure : node.heard.failures) {
       CHECK(failure.starts_with("authenticate: "));
       CHECK(failure.find("s3cret") == std::string::npos);
     }
@@ -491,11 +492,11 @@ TEST_SUITE("registry/etcd_auth") {
       world.etcd.before_next(kRange, [](tests::ScriptedEtcd& etcd) { etcd.expire_tokens(); });
       world.etcd.before_next(kWatch, [](tests::ScriptedEtcd& etcd) { etcd.expire_tokens(); });
     }
-    SUBCASE("by a request") { node.registry.read_config(); }
-    SUBCASE("by a list") { node.registry.follow(); }
+    SUBCASE("by a request") { node.registry.config.begin({}); }
+    SUBCASE("by a list") { node.registry.list(); }
     world.run(600'000);
     CHECK(world.etcd.requests(kLogin) < 130);
-    CHECK(!node.told.failures.empty());
+    CHECK(!node.heard.failures.empty());
   }
 
   TEST_CASE("a token that no header may hold is thrown away and asked for again, with back-off") {
@@ -504,16 +505,16 @@ TEST_SUITE("registry/etcd_auth") {
       World world;
       world.etcd.add_user("node", "s3cret");
       world.etcd.enable_auth(true);
-      world.etcd.put("/net/config", "{}");
+      world.etcd.put("/net/config", kConfig);
       const std::string token = R"({"header":{"revision":"2"},"token":")" + std::string(bad) + "\"}";
       for (int i = 0; i < 5; ++i) world.etcd.answer_next(kLogin, http_response(token));
       Node node(world, with_user());
-      node.registry.read_config();
-      CHECK(world.run_until([&] { return node.told.configs == 1; }, 10'000));
+      node.registry.config.begin({});
+      CHECK(world.run_until([&] { return node.heard.configs == 1; }, 10'000));
       CHECK(world.etcd.requests(kLogin) == 6);
       CHECK(world.etcd.requests(kRange) == 1);
-      CHECK(node.told.failures.size() == 5);
-      CHECK(node.told.failures.at(0).starts_with("authenticate: etcd: a token that no header may hold"));
+      CHECK(node.heard.failures.size() == 5);
+      CHECK(node.heard.failures.at(0).starts_with("authenticate: etcd: a token that no header may hold"));
     }
   }
 
@@ -521,10 +522,10 @@ TEST_SUITE("registry/etcd_auth") {
     World world;
     world.etcd.enable_auth(true);
     Node node(world);
-    node.registry.read_config();
+    node.registry.config.begin({});
     world.run(600'000);
-    REQUIRE(!node.told.failures.empty());
-    CHECK(node.told.failures[0].find("user name is empty") != std::string::npos);
+    REQUIRE(!node.heard.failures.empty());
+    CHECK(node.heard.failures[0].find("user name is empty") != std::string::npos);
     CHECK(world.etcd.requests() < 60);
     CHECK(node.claim("10.0.1.0/24", kOne).outcome == ClaimOutcome::kRefused);
   }

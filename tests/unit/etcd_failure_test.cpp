@@ -31,13 +31,13 @@ TEST_SUITE("registry/etcd_failure") {
     }
     for (int i = 10; i < 30; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
     world.run(5'000);
-    CHECK(node.told.listings == 2);
+    CHECK(node.heard.listings == 2);
     CHECK(equal_to_truth(node, world.etcd));
-    REQUIRE(node.told.failures.size() == 1);
-    CHECK(node.told.failures[0] == why);
+    REQUIRE(node.heard.failures.size() == 1);
+    CHECK(node.heard.failures[0] == why);
     world.run(60'000);
-    CHECK(node.told.listings == 2);
-    CHECK(node.told.working == 2);
+    CHECK(node.heard.listings == 2);
+    CHECK(node.heard.working == 2);
   }
 
   TEST_CASE("a store made anew in all but name is known by our lease, of which it knows nothing") {
@@ -52,8 +52,8 @@ TEST_SUITE("registry/etcd_failure") {
     for (int i = 10; i < 30; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
     world.etcd.set_down("one", false);
     world.run(5'000);
-    CHECK(node.told.lost == 1);
-    CHECK(node.told.listings == 2);
+    CHECK(node.heard.lost == 1);
+    CHECK(node.heard.listings == 2);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -80,7 +80,7 @@ TEST_SUITE("registry/etcd_failure") {
     for (int i = 5; i < 5 + newcomers; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
     for (int i = 0; i < 20; ++i) world.etcd.put("/elsewhere", "x");
     world.run(10'000);
-    CHECK(node.told.listings == 2);
+    CHECK(node.heard.listings == 2);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -91,12 +91,12 @@ TEST_SUITE("registry/etcd_failure") {
     Node node(world);
     node.follow();
     world.run(10'000);
-    const int before = node.told.records;
+    const int before = node.heard.records;
     world.etcd.go_back_to(world.etcd.revision() - 2);
     for (int i = 10; i < 30; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
     world.run(10'000);
-    CHECK(node.told.listings == 2);
-    CHECK(node.told.records - before == 3 + 20);
+    CHECK(node.heard.listings == 2);
+    CHECK(node.heard.records - before == 3 + 20);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -113,9 +113,9 @@ TEST_SUITE("registry/etcd_failure") {
     world.run(10'000);
     world.etcd.cut_all();
     world.run(10'000);
-    CHECK(node.told.listings == 1);
-    CHECK(node.told.records == 2);
-    CHECK(node.told.calls.find(" -") == std::string::npos);
+    CHECK(node.heard.listings == 1);
+    CHECK(node.heard.records == 2);
+    CHECK(node.heard.calls.find(" -") == std::string::npos);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -130,7 +130,7 @@ TEST_SUITE("registry/etcd_failure") {
       world.etcd.elect_leader();
     }
     world.run(10'000);
-    CHECK(node.told.listings == 1);
+    CHECK(node.heard.listings == 1);
   }
 
   TEST_CASE("pages of a list that come from two stores are not put together") {
@@ -140,48 +140,48 @@ TEST_SUITE("registry/etcd_failure") {
     world.etcd.before_next(kRange, [](tests::ScriptedEtcd& etcd) { ++etcd.cluster_id; });
     Node node(world);
     node.follow();
-    CHECK(node.told.aborts == 1);
-    CHECK(node.told.listings == 1);
-    CHECK(node.told.failures.at(0) == "list: etcd: pages of the list from two stores ");
+    CHECK(node.heard.aborts == 1);
+    CHECK(node.heard.listings == 1);
+    CHECK(node.heard.failures.at(0) == "list: etcd: pages of the list from two stores ");
   }
 
   TEST_CASE("an answer that drips for ever ends, and the next one counts") {
     World world;
-    world.etcd.put("/net/config", "{}");
+    world.etcd.put("/net/config", kConfig);
     world.etcd.put(lease_key(numbered(1)), kOne);
     Node node(world);
     int working = 1;
     SUBCASE("of a request") {
       world.etcd.drip_next(kRange);
-      node.registry.read_config();
+      node.registry.config.begin({});
       world.run(EtcdRegistry::kAnswerLimit - 1'000);
-      CHECK(node.told.failures.empty());
+      CHECK(node.heard.failures.empty());
       world.run(2'000);
-      CHECK(node.told.configs == 1);
-      REQUIRE(node.told.failures.size() == 1);
-      CHECK(node.told.failures[0] == "config: etcd: the answer does not come to its end ");
+      CHECK(node.heard.configs == 1);
+      REQUIRE(node.heard.failures.size() == 1);
+      CHECK(node.heard.failures[0] == "config: etcd: the answer does not come to its end ");
     }
     SUBCASE("of a page of the list, which may be large and the link slow") {
       world.etcd.drip_next(kRange);
-      node.registry.follow();
+      node.registry.list();
       world.run(EtcdRegistry::kPageLimit - 1'000);
-      CHECK(node.told.failures.empty());
+      CHECK(node.heard.failures.empty());
       world.run(2'000);
-      CHECK(node.told.peers.size() == 1);
-      REQUIRE(node.told.failures.size() == 1);
-      CHECK(node.told.failures[0] == "list: etcd: the answer does not come to its end ");
+      CHECK(node.heard.peers.size() == 1);
+      REQUIRE(node.heard.failures.size() == 1);
+      CHECK(node.heard.failures[0] == "list: etcd: the answer does not come to its end ");
     }
     SUBCASE("of a watch") {
       world.etcd.drip_next(kWatch);
-      node.registry.follow();
+      node.registry.list();
       world.run(EtcdRegistry::kAnswerLimit + 2'000);
       CHECK(world.etcd.watch_count() == 1);
-      REQUIRE(node.told.failures.size() == 1);
-      CHECK(node.told.failures[0] == "watch: etcd: the watch does not come to its first line ");
+      REQUIRE(node.heard.failures.size() == 1);
+      CHECK(node.heard.failures[0] == "watch: etcd: the watch does not come to its first line ");
       working = 2;  // the list had worked before
     }
     world.run(10'000);
-    CHECK(node.told.working == working);
+    CHECK(node.heard.working == working);
   }
 
   TEST_CASE("a watch that a proxy ends now and then is no failure, one that cannot be had again is") {
@@ -193,11 +193,11 @@ TEST_SUITE("registry/etcd_failure") {
       world.etcd.cut_all();
     }
     world.run(10'000);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
     world.etcd.set_down("one", true);
     world.run(1'000);
-    CHECK(node.told.failures.at(0) == "watch: connect ");
-    CHECK(node.told.listings == 1);
+    CHECK(node.heard.failures.at(0) == "watch: connect ");
+    CHECK(node.heard.listings == 1);
   }
 
   TEST_CASE(
@@ -224,7 +224,7 @@ TEST_SUITE("registry/etcd_failure") {
         world.etcd.every_watch = http_response(created + R"({"result":{)" + header +
                                                R"(,"canceled":true,"compact_revision":")" + n + R"("}})");
       }
-      node.registry.follow();
+      node.registry.list();
       world.run(60'000);
       CHECK(world.etcd.requests(kRange) < 25);
       CHECK(world.etcd.requests(kWatch) < 25);
@@ -236,7 +236,7 @@ TEST_SUITE("registry/etcd_failure") {
       claim.key.subnet = *parse_net4("10.0.9.0/24");
       claim.value = kOne;
       world.etcd.reset_counts();
-      node.registry.claim(claim);
+      node.registry.claimer.begin(claim);
       world.run(200'000);
       CHECK(world.etcd.requests(kKeepalive) <= 2);
     }
@@ -260,14 +260,14 @@ TEST_SUITE("registry/etcd_failure") {
     Node node(world);
     node.follow();
     world.run(10'000);
-    const int before = node.told.working;
+    const int before = node.heard.working;
     // Reads are refused, everything else is well.
     for (int i = 0; i < 1'000; ++i) world.etcd.refuse_next(kRange, 7, "etcdserver: permission denied");
-    node.registry.read_config();
+    node.registry.config.begin({});
     (void)node.claim("10.0.200.0/24", kOne);
     world.run(3'600'000);
-    CHECK(node.told.failures.at(0) == "config: etcd: PERMISSION_DENIED etcdserver: permission denied");
-    CHECK(node.told.working == before);
+    CHECK(node.heard.failures.at(0) == "config: etcd: PERMISSION_DENIED etcdserver: permission denied");
+    CHECK(node.heard.working == before);
   }
 
   TEST_CASE("after an outage the list that is due does not wait for the back-off of the watch") {

@@ -16,37 +16,40 @@ TEST_SUITE("registry/etcd_follow") {
     settings.endpoints[2] = *io::parse_endpoint("http://[fd00::1]:2379", 2379);
     settings.endpoint_count = 3;
     Node node(world, settings);
-    CHECK(node.told.servers == std::vector{*parse_ip4("192.0.2.7")});
+    CHECK(node.heard.servers == std::vector<Ip>{*parse_ip4("192.0.2.7")});
     world.etcd.names["one"] = *parse_ip4("192.0.2.1");
-    node.registry.read_config();
+    node.registry.config.begin({});
     world.run(10);
-    CHECK(node.told.servers == std::vector{*parse_ip4("192.0.2.7"), *parse_ip4("192.0.2.1")});
+    CHECK(node.heard.servers == std::vector<Ip>{*parse_ip4("192.0.2.7"), *parse_ip4("192.0.2.1")});
   }
 
-  TEST_CASE("the config is read once, or told to be missing") {
+  TEST_CASE("the config is read once; a missing or a wrong one again and again, until there is a good one") {
     World world;
     Node node(world);
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.missing == 1; }));
-    world.etcd.put("/net/config", R"({"Network":"10.0.0.0/8"})");
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.configs == 1; }));
-    CHECK(node.told.config == R"({"Network":"10.0.0.0/8"})");
+    node.registry.config.begin({});
+    CHECK(world.run_until([&] { return node.heard.missing == 1; }));
+    world.etcd.put("/net/config", R"({"Network":"10.0.0.0/33"})");
+    CHECK(world.run_until([&] { return node.heard.problems == 1; }, EtcdRegistry::kConfigFirst));
     world.run(60'000);
-    CHECK(node.told.configs == 1);
-    CHECK(world.etcd.requests() == 2);
+    CHECK(node.heard.missing == 1);
+    CHECK(node.heard.problems <= 60'000 / EtcdRegistry::kConfigMax + 2);
+    world.etcd.put("/net/config", kConfig);
+    world.etcd.reset_counts();
+    CHECK(world.run_until([&] { return node.heard.configs == 1; }, EtcdRegistry::kConfigMax));
+    CHECK(node.heard.config.network == *parse_net4("10.0.0.0/8"));
+    world.run(60'000);
+    CHECK(node.heard.configs == 1);
+    CHECK(world.etcd.requests() == 1);
   }
 
-  TEST_CASE("a config that is there and empty is not told to be missing; its key can be named") {
+  TEST_CASE("a config that is there and empty is wrong, not missing; its key can be named") {
     World world;
     world.etcd.put("/net/config", "");
     Node node(world);
-    node.told.config = "?";
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.configs == 1; }));
-    CHECK(node.told.config.empty());
-    CHECK(node.told.missing == 0);
-    CHECK(node.registry.config_place() == "/net/config");
+    node.registry.config.begin({});
+    CHECK(world.run_until([&] { return node.heard.problems == 1; }));
+    CHECK(node.heard.missing == 0);
+    CHECK(node.registry.core.keys.config().view() == "/net/config");
   }
 
   TEST_CASE("a complete answer that is no use is asked for less and less often") {
@@ -54,16 +57,16 @@ TEST_SUITE("registry/etcd_follow") {
     Node node(world);
     SUBCASE("a config over the limit") {
       world.etcd.put("/net/config", std::string(EtcdRegistry::kMaxValue + 1, ' '));
-      node.registry.read_config();
+      node.registry.config.begin({});
     }
     SUBCASE("a list without a revision") {
       for (int i = 0; i < 1000; ++i)
         world.etcd.answer_next(kRange, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-      node.registry.follow();
+      node.registry.list();
     }
     world.run(600'000);
     CHECK(world.etcd.requests(kRange) < 60);
-    CHECK(node.told.last_retry >= EtcdRegistry::kBackoffMax / 2);
+    CHECK(node.heard.last_retry >= EtcdRegistry::kBackoffMax / 2);
   }
 
   TEST_CASE("a list whose second page never comes is asked for less and less often") {
@@ -89,40 +92,40 @@ TEST_SUITE("registry/etcd_follow") {
       world.etcd.before_next(kRange, fault);
     }
     Node node(world);
-    node.registry.follow();
+    node.registry.list();
     world.run(600'000);
-    CHECK(node.told.listings == 0);
+    CHECK(node.heard.listings == 0);
     CHECK(world.etcd.requests(kRange) < 120);
   }
 
   TEST_CASE("reading the config outlasts a registry that is down, with back-off and the next endpoint") {
     World world;
-    world.etcd.put("/net/config", "{}");
+    world.etcd.put("/net/config", kConfig);
     EtcdSettings settings = Node::standard();
     settings.endpoints[1] = *io::parse_endpoint("http://two:2379", 2379);
     settings.endpoint_count = 2;
     world.etcd.set_down("one", true);
     world.etcd.set_down("two", true);
     Node node(world, settings);
-    node.registry.read_config();
+    node.registry.config.begin({});
     world.run(3'600'000);
     CHECK(world.etcd.connections() < 260);  // 15 to 30 s apart in the end
-    CHECK(node.told.last_retry >= EtcdRegistry::kBackoffMax / 2);
+    CHECK(node.heard.last_retry >= EtcdRegistry::kBackoffMax / 2);
     world.etcd.set_down("two", false);
-    CHECK(world.run_until([&] { return node.told.configs == 1; }, 61'000));
-    CHECK(node.told.working == 1);
+    CHECK(world.run_until([&] { return node.heard.configs == 1; }, 61'000));
+    CHECK(node.heard.working == 1);
   }
 
   TEST_CASE("a config over its limit is failure and not a missing one") {
     World world;
     world.etcd.put("/net/config", std::string(20'000, 'x'));
     Node node(world);
-    node.registry.read_config();
+    node.registry.config.begin({});
     world.run(1'000);
-    CHECK(node.told.configs + node.told.missing == 0);
-    CHECK(!node.told.failures.empty());
-    world.etcd.put("/net/config", "{}");
-    CHECK(world.run_until([&] { return node.told.configs == 1; }));
+    CHECK(node.heard.configs + node.heard.missing == 0);
+    CHECK(!node.heard.failures.empty());
+    world.etcd.put("/net/config", kConfig);
+    CHECK(world.run_until([&] { return node.heard.configs == 1; }));
   }
 
   TEST_CASE("1600 keys are listed in three requests of one revision, and none is asked for by itself") {
@@ -137,7 +140,7 @@ TEST_SUITE("registry/etcd_follow") {
     node.follow();
     CHECK(world.etcd.requests(kRange) == 3);
     CHECK(world.etcd.requests() == 4);
-    CHECK(node.told.records == 1601);
+    CHECK(node.heard.records == 1601);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -174,17 +177,17 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.put(lease_key("10.0.3.0-24"), kOne);
     Node node(world);
     node.follow();
-    CHECK(node.told.records == 3);
-    CHECK(node.told.unreadable == 2);
-    CHECK(node.told.skipped.size() == 3);
-    CHECK(node.told.skipped.at(lease_key("readme")) == Skipped::kForeignKey);
-    CHECK(node.told.skipped.at(lease_key("10.0.2.0-24")) == Skipped::kTooLarge);
+    CHECK(node.heard.records == 3);
+    CHECK(node.heard.unreadable == 2);
+    CHECK(node.heard.skipped.size() == 3);
+    CHECK(node.heard.skipped.at(lease_key("readme")) == Skipped::kForeignKey);
+    CHECK(node.heard.skipped.at(lease_key("10.0.2.0-24")) == Skipped::kTooLarge);
     world.etcd.put(lease_key("readme"), "again");
     world.etcd.put(lease_key("10.0.4.0-24"), std::string(100'000, 'x'));
     world.etcd.remove(lease_key("readme"));
     world.etcd.put(lease_key("10.0.5.0-24"), kOne);
     world.run(10);
-    CHECK(node.told.peers.size() == 5);
+    CHECK(node.heard.peers.size() == 5);
   }
 
   TEST_CASE(
@@ -209,12 +212,12 @@ TEST_SUITE("registry/etcd_follow") {
       world.etcd.piece = 1'000;
       if (!watched) node.follow();
       world.run(100);
-      CHECK(node.told.peers.count("10.99.0.0-24") == 1);
-      CHECK(node.told.unreadable == large);
-      CHECK(node.told.listings == 1);
-      CHECK(node.told.failures.empty());
+      CHECK(node.heard.peers.count("10.99.0.0-24") == 1);
+      CHECK(node.heard.unreadable == large);
+      CHECK(node.heard.listings == 1);
+      CHECK(node.heard.failures.empty());
       int too_large = 0;
-      for (const auto& [key, why] : node.told.skipped) too_large += why == Skipped::kTooLarge ? 1 : 0;
+      for (const auto& [key, why] : node.heard.skipped) too_large += why == Skipped::kTooLarge ? 1 : 0;
       CHECK(too_large >= 5 + 2);  // the overlong keys that begin alike may count as one
     }
   }
@@ -226,7 +229,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.put(lease_key("10.0.0.0-24"), kOne);
     Node node(world);
     node.follow();
-    CHECK(node.told.records == 1);
+    CHECK(node.heard.records == 1);
     CHECK(world.etcd.requests(kRange) <= 4);
   }
 
@@ -237,8 +240,8 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.before_next(kRange, [](tests::ScriptedEtcd& etcd) { etcd.compact(etcd.put("/x", "y")); });
     Node node(world);
     node.follow();
-    CHECK(node.told.aborts == 1);
-    CHECK(node.told.listings == 1);
+    CHECK(node.heard.aborts == 1);
+    CHECK(node.heard.listings == 1);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -258,7 +261,7 @@ TEST_SUITE("registry/etcd_follow") {
         world.etcd.remove(lease_key(numbered(1)));
         world.run(2'000);
         if (!equal_to_truth(node, world.etcd)) FAIL("cut after byte " << cut);
-        if (node.told.failures.empty()) total = cut;  // the cut came too late to be seen
+        if (node.heard.failures.empty()) total = cut;  // the cut came too late to be seen
       }
     }
   }
@@ -267,12 +270,12 @@ TEST_SUITE("registry/etcd_follow") {
     World world;
     Node node(world);
     node.follow();
-    node.told.calls.clear();
+    node.heard.calls.clear();
     world.etcd.put(lease_key("10.0.1.0-24"), kOne);
     world.etcd.put_all({{lease_key("10.0.3.0-24"), kOne}, {lease_key("10.0.2.0-24"), kOne}});
     world.etcd.remove(lease_key("10.0.1.0-24"));
     world.run(10);
-    CHECK(node.told.calls == "+10.0.1.0-24 . +10.0.3.0-24 +10.0.2.0-24 . -10.0.1.0-24 . ");
+    CHECK(node.heard.calls == "+10.0.1.0-24 . +10.0.3.0-24 +10.0.2.0-24 . -10.0.1.0-24 . ");
   }
 
   TEST_CASE("10000 single puts and 100 in one transaction: none is lost") {
@@ -284,7 +287,7 @@ TEST_SUITE("registry/etcd_follow") {
     for (int i = 0; i < 100; ++i) hundred.emplace_back(lease_key(numbered(20'000 + i)), kOne);
     world.etcd.put_all(hundred);
     world.run(100);
-    CHECK(node.told.records == 10'100);
+    CHECK(node.heard.records == 10'100);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -302,10 +305,10 @@ TEST_SUITE("registry/etcd_follow") {
     // Cut once more in the middle of catching up: each message of 1000 revisions carries the newest revision
     // in its header.
     world.etcd.cut_after(250'000);
-    CHECK(world.run_until([&] { return node.told.peers.size() == 2500; }));
+    CHECK(world.run_until([&] { return node.heard.peers.size() == 2500; }));
     world.run(1'000);
     CHECK(equal_to_truth(node, world.etcd));
-    CHECK(node.told.listings == 1);
+    CHECK(node.heard.listings == 1);
   }
 
   TEST_CASE("a response in fragments that is cut is had again from its beginning") {
@@ -318,9 +321,9 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.cut_after(1'000);
     world.etcd.put_all(nine);
     world.run(1'000);
-    CHECK(!node.told.failures.empty());
+    CHECK(!node.heard.failures.empty());
     CHECK(equal_to_truth(node, world.etcd));
-    CHECK(node.told.listings == 1);
+    CHECK(node.heard.listings == 1);
   }
 
   TEST_CASE("a progress notice moves the revision to go on from, so that a compaction does no harm") {
@@ -333,7 +336,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.compact(world.etcd.revision());
     world.etcd.cut_all();
     world.run(1'000);
-    CHECK(node.told.listings == 1);
+    CHECK(node.heard.listings == 1);
     CHECK(world.etcd.watch_count() == 1);
   }
 
@@ -349,7 +352,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.compact(world.etcd.put("/x", "y"));
     world.etcd.set_down("one", false);
     world.run(5'000);
-    CHECK(node.told.listings == 2);
+    CHECK(node.heard.listings == 2);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -360,7 +363,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.run(10'000);
     node.follow();
     world.run(60'000);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE(
@@ -374,8 +377,8 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.compact(world.etcd.revision());
     world.etcd.cut_all();
     world.run(60'000);
-    CHECK(node.told.listings == 1);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.listings == 1);
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE("a removal while we were away, in the very revision that is compacted, is not missed") {
@@ -390,7 +393,7 @@ TEST_SUITE("registry/etcd_follow") {
     world.etcd.compact(world.etcd.revision());
     world.etcd.cut_all();
     world.run(10'000);
-    CHECK(node.told.listings == 1);
+    CHECK(node.heard.listings == 1);
     world.etcd.set_down("one", true);
     world.etcd.remove(lease_key(numbered(1)));
     world.etcd.compact(world.etcd.revision());
@@ -407,10 +410,10 @@ TEST_SUITE("registry/etcd_follow") {
                            "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"
                            R"({"result":{"header":{"revision":"2"},"created":true}})"
                            "\n");
-    node.registry.follow();
+    node.registry.list();
     world.run(20'000);
-    CHECK(node.told.listings == 1);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.listings == 1);
+    CHECK(node.heard.failures.empty());
     CHECK(world.etcd.watch_count() == 1);
   }
 
@@ -423,7 +426,7 @@ TEST_SUITE("registry/etcd_follow") {
     node.follow();
     world.etcd.go_back_to(old);
     world.run(5'000);
-    CHECK(node.told.listings == 2);
+    CHECK(node.heard.listings == 2);
     CHECK(equal_to_truth(node, world.etcd));
   }
 
@@ -436,19 +439,19 @@ TEST_SUITE("registry/etcd_follow") {
       world.run(10'000);
       world.etcd.end_watches(14, "etcdserver: no leader");
       world.run(1'000);
-      REQUIRE(node.told.failures.size() == 1);
-      CHECK(node.told.failures[0] == "watch: etcd: UNAVAILABLE etcdserver: no leader");
+      REQUIRE(node.heard.failures.size() == 1);
+      CHECK(node.heard.failures[0] == "watch: etcd: UNAVAILABLE etcdserver: no leader");
       world.etcd.cancel_watches("for a reason");
       world.run(1'000);
-      CHECK(node.told.failures.back() == "watch: etcd: the watch was refused for a reason");
+      CHECK(node.heard.failures.back() == "watch: etcd: the watch was refused for a reason");
       world.etcd.answer_next(kWatch, "");
       world.etcd.cut_all();
       world.run(EtcdRegistry::kRequestTimeout + 5'000);
-      CHECK(node.told.failures.back().starts_with("watch: http: the server is silent"));
+      CHECK(node.heard.failures.back().starts_with("watch: http: the server is silent"));
       world.etcd.put(lease_key("10.0.1.0-24"), kOne);
       world.run(10'000);
       CHECK(equal_to_truth(node, world.etcd));
-      CHECK(node.told.listings == 1);
+      CHECK(node.heard.listings == 1);
     }
   }
 
@@ -463,7 +466,7 @@ TEST_SUITE("registry/etcd_follow") {
       world.run(600'000);
       world.etcd.send_progress();
     }
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
     CHECK(world.etcd.requests() == 0);
     CHECK(world.loop.wakeups() - before <= 3 * kNotices);
   }
@@ -473,20 +476,20 @@ TEST_SUITE("registry/etcd_follow") {
     Node node(world);
     node.follow();
     world.etcd.silence(true);
-    node.registry.read_config();
+    node.registry.config.begin({});
     world.run(1'000);
-    world.etcd.put("/net/config", "{}");
+    world.etcd.put("/net/config", kConfig);
     world.etcd.put(lease_key("10.0.1.0-24"), kOne);
     world.run(1'000);
     world.etcd.silence(false);
     node.registry.reconnect();
     world.run(100);
-    CHECK(node.told.configs == 1);
+    CHECK(node.heard.configs == 1);
     CHECK(equal_to_truth(node, world.etcd));
-    CHECK(node.told.listings == 1);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.listings == 1);
+    CHECK(node.heard.failures.empty());
     world.run(EtcdRegistry::kRequestTimeout);
-    CHECK(node.told.failures.empty());
+    CHECK(node.heard.failures.empty());
   }
 
   TEST_CASE("a watch whose progress notices stay away is opened again: the member hangs") {
@@ -499,8 +502,8 @@ TEST_SUITE("registry/etcd_follow") {
     world.run(10'000);
     CHECK(world.etcd.requests(kWatch) == 1);
     CHECK(world.etcd.requests(kRange) == 0);
-    REQUIRE(node.told.failures.size() == 1);
-    CHECK(node.told.failures[0].starts_with("watch: etcd: the watch says nothing"));
+    REQUIRE(node.heard.failures.size() == 1);
+    CHECK(node.heard.failures[0].starts_with("watch: etcd: the watch says nothing"));
   }
 
   TEST_CASE("a server that ends each watch at once is not asked in a hot loop") {
@@ -529,7 +532,7 @@ TEST_SUITE("registry/etcd_follow") {
       world.etcd.cut_all();
       world.run(10);
     }
-    CHECK(node.told.last_retry <= 2 * EtcdRegistry::kBackoffFirst);
+    CHECK(node.heard.last_retry <= 2 * EtcdRegistry::kBackoffFirst);
   }
 
   TEST_CASE("a server that has always just compacted is not asked in a hot loop") {
@@ -561,7 +564,7 @@ TEST_SUITE("registry/etcd_follow") {
       return "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(lines.size()) + "\r\n\r\n" + lines;
     };
     for (int revision = 2; revision < 800; ++revision) world.etcd.answer_next(kWatch, gone(revision));
-    node.registry.follow();
+    node.registry.list();
     world.run(60'000);
     CHECK(world.etcd.requests(kWatch) < 60);
   }
@@ -592,7 +595,7 @@ TEST_SUITE("registry/etcd_follow") {
 
   TEST_CASE("answers that are none of etcd's are failure, and the next try counts") {
     World world;
-    world.etcd.put("/net/config", "{}");
+    world.etcd.put("/net/config", kConfig);
     Node node(world);
     world.etcd.answer_next(kRange, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<html>\r\n\n");
     world.etcd.answer_next(
@@ -600,21 +603,21 @@ TEST_SUITE("registry/etcd_follow") {
         "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nNot Found\n");
     world.etcd.answer_next(kRange, "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"header\":{}");
     world.etcd.answer_next(kRange, "SSH-2.0-OpenSSH\r\n");
-    node.registry.read_config();
-    CHECK(world.run_until([&] { return node.told.configs == 1; }));
-    REQUIRE(node.told.failures.size() == 4);
-    CHECK(node.told.failures[1] == "config: etcd: UNIMPLEMENTED (is the JSON gateway off?) Not Found");
+    node.registry.config.begin({});
+    CHECK(world.run_until([&] { return node.heard.configs == 1; }));
+    REQUIRE(node.heard.failures.size() == 4);
+    CHECK(node.heard.failures[1] == "config: etcd: UNIMPLEMENTED (is the JSON gateway off?) Not Found");
   }
 
   TEST_CASE("after stop there is no call and no byte more, also if it is called from a call") {
     World world;
     for (int i = 0; i < 700; ++i) world.etcd.put(lease_key(numbered(i)), kOne);
     Node node(world);
-    node.told.stop_on_record = &node.registry;
-    node.registry.follow();
+    node.heard.stop_on_record = &node.registry;
+    node.registry.list();
     world.run(60'000);
-    CHECK(node.told.records == 1);
-    CHECK(node.told.listings + node.told.aborts == 0);
+    CHECK(node.heard.records == 1);
+    CHECK(node.heard.listings + node.heard.aborts == 0);
     CHECK(world.etcd.requests() == 1);
     CHECK(world.loop.next_deadline() == -1);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A registry on a scripted etcd, under a clock that the test advances.
+// The parts of the etcd registry on a scripted etcd, under a clock that the test advances.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "flannelette/registry/etcd.hpp"
+#include "registry/etcd/assembly.hpp"
 #include "sim/scripted_etcd.hpp"
 
 namespace flannelette::registry {
@@ -31,39 +32,45 @@ class CountingRandom final : public Random {
   unsigned state_ = 1;
 };
 
-/// Keeps what it is told: a log of calls, and the peers as an agent would see them.
-class Recorder final : public Listener {
+using etcd::Claim;
+using etcd::ClaimOutcome;
+using etcd::ClaimResult;
+
+/// Keeps what it hears: a log of calls, and the peers as an agent would see them.
+class Recorder final : public MemberListener, public MembershipListener, public etcd::LeaseListener {
  public:
   std::map<std::string, std::int64_t> peers;  // key -> mod_revision
   std::vector<ClaimResult> claims;
   std::vector<std::string> failures;
-  std::string calls, config;
-  int configs = 0, missing = 0, listings = 0, aborts = 0, records = 0, lost = 0, working = 0, unreadable = 0,
-      ends = 0;
+  std::string calls;
+  overlay::NetworkConfig config;
+  int configs = 0, problems = 0, missing = 0, listings = 0, aborts = 0, records = 0, lost = 0, working = 0,
+      unreadable = 0, ends = 0;
   std::map<std::string, Skipped> skipped;
   Millis last_retry = 0;
-  Registry* stop_on_record = nullptr;
+  etcd::Assembly* stop_on_record = nullptr;
 
   static std::string text(const overlay::LeaseKey& key) {
     return std::string(to_text<80>([&](Writer& out) { write(out, key); }).view());
   }
-  void on_config(std::string_view text) override {
-    config = text;
+  void on_config(const overlay::NetworkConfig& network) override {
+    config = network;
     ++configs;
   }
+  void on_config_problem(const overlay::ConfigProblem&, std::string_view) override { ++problems; }
   void on_config_missing() override { ++missing; }
-  void on_listing_begin() override {
+  void on_snapshot_begin() override {
     REQUIRE(!listing_);
     listing_ = true;
     listed_.clear();
   }
-  void on_listing_end() override {
+  void on_snapshot_end() override {
     REQUIRE(listing_);
     listing_ = false;
     ++listings;
     peers = listed_;
   }
-  void on_listing_abort() override {
+  void on_snapshot_abort() override {
     REQUIRE(listing_);
     listing_ = false;
     ++aborts;
@@ -90,14 +97,18 @@ class Recorder final : public Listener {
     claims.push_back(result);
   }
   void on_lease_lost() override { ++lost; }
+  void on_leases_changed() override {}
+  void on_lease_removed() override {}
+  void on_joined(const Membership&) override {}
+  void on_left(const Left&) override {}
   void on_failure(const Failure& failure) override {
     failures.push_back(std::string(failure.operation) + ": " + failure.error.context + " " +
                        failure.detail.c_str());
     last_retry = failure.retry_in;
   }
   void on_working(std::string_view) override { ++working; }
-  std::vector<Ip4> servers;
-  void on_server_address(Ip4 address) override { servers.push_back(address); }
+  std::vector<Ip> servers;
+  void on_server_address(const Ip& address) override { servers.push_back(address); }
 
  private:
   bool listing_ = false;
@@ -136,7 +147,7 @@ struct Node {
         requests(w.etcd.make_stream()),
         watch(w.etcd.make_stream()),
         registry(w.loop, w.random, *requests, *watch, settings) {
-    registry.start(told);
+    registry.start(heard, heard, heard);
   }
   static EtcdSettings standard() {
     EtcdSettings settings;
@@ -149,32 +160,34 @@ struct Node {
   }
   /// Lists, and lets the watch settle.
   void follow() {
-    const int before = told.listings;
-    registry.follow();
-    REQUIRE(world.run_until([&] { return told.listings > before && world.etcd.watch_count() > 0; }));
+    const int before = heard.listings;
+    registry.list();
+    REQUIRE(world.run_until([&] { return heard.listings > before && world.etcd.watch_count() > 0; }));
     world.run(10);
   }
   ClaimResult claim(const std::string& net, const std::string& value, std::int64_t mod_revision = 0,
                     bool always = false) {
-    const std::size_t before = told.claims.size();
+    const std::size_t before = heard.claims.size();
     Claim wish;
     wish.key.subnet = *parse_net4(net);
     wish.value = value;
     wish.mod_revision = mod_revision;
     wish.always_write = always;
-    registry.claim(wish);
-    REQUIRE(world.run_until([&] { return told.claims.size() > before; }));
-    return told.claims.back();
+    registry.claimer.begin(wish);
+    REQUIRE(world.run_until([&] { return heard.claims.size() > before; }));
+    return heard.claims.back();
   }
 
   World& world;
-  Recorder told;
+  Recorder heard;
   std::unique_ptr<io::Stream> requests;
   std::unique_ptr<io::Stream> watch;
-  EtcdRegistry registry;
+  etcd::Assembly registry;
 };
 
 inline std::string lease_key(const std::string& name) { return "/net/subnets/" + name; }
+/// A config that can be used.
+inline const std::string kConfig = R"({"Network":"10.0.0.0/8"})";
 inline const std::string kOne = R"({"PublicIP":"192.0.2.1"})";
 inline const std::string kTwo = R"({"PublicIP":"192.0.2.2"})";
 inline const std::string kRange = "/v3/kv/range";
@@ -194,14 +207,14 @@ inline std::string numbered(int n) {
   return "10." + std::to_string(n / 256) + "." + std::to_string(n % 256) + ".0-24";
 }
 
-/// What the node was told is what etcd holds.
+/// What the node was heard is what etcd holds.
 inline bool equal_to_truth(const Node& node, const tests::ScriptedEtcd& etcd) {
   std::map<std::string, std::int64_t> truth;
   const std::string folder = lease_key("");
   for (const auto& [key, pair] : etcd.keys()) {
     if (key.starts_with(folder)) truth[key.substr(folder.size())] = pair.mod_revision;
   }
-  return node.told.peers == truth;
+  return node.heard.peers == truth;
 }
 
 }  // namespace flannelette::registry

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "registry/etcd/grpc_status.hpp"
+#include "registry/etcd/keepalive.hpp"
 #include "registry/etcd/keys.hpp"
-#include "registry/etcd/lease.hpp"
 #include "registry/etcd/protocol.hpp"
 
 namespace flannelette::registry::etcd {

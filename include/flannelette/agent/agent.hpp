@@ -9,7 +9,6 @@
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
-#include "flannelette/base/random.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/lease_table.hpp"
@@ -42,7 +41,6 @@ struct Dependencies {
   kernel::Ports kernel;
   registry::Registry& registry;
   Files& files;
-  Random& random;
   Delegate<void()> on_ready;  ///< once: the device, the rules and subnet.env are in place
   std::size_t max_leases = overlay::LeaseTable::kMaxRecords;  ///< for this machine's memory
 };
@@ -51,9 +49,6 @@ struct Dependencies {
 /// the kernel equal to what the registry says. Nothing but stop() ends it.
 class Agent {
  public:
-  /// The longest pause between two readings of the config: somebody is setting the node up.
-  static constexpr Millis kWaitMax = 5'000;
-
   Agent(const Dependencies& needs, const Settings& settings);
   ~Agent();
   Agent(const Agent&) = delete;

@@ -28,6 +28,12 @@ struct NetworkConfig {
   bool backend_absent = false;  ///< no Backend key: vxlan for us, udp for flanneld
   bool nftables = false;        ///< EnableNFTables, kept for `status`; our rules are nf_tables always
   bool operator==(const NetworkConfig&) const = default;
+
+  /// Whether it is one of the subnets that nodes get: of the configured length, in SubnetMin..SubnetMax.
+  bool has_subnet(Net4 subnet) const {
+    return subnet.length == subnet_len && subnet.aligned() && subnet.base >= subnet_min &&
+           subnet.base <= subnet_max;
+  }
 };
 
 /// Why a config is refused: `key` names the JSON key ("Backend.DirectRouting", "SubnetLen", "" for the

@@ -8,6 +8,7 @@
 
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/random.hpp"
+#include "flannelette/overlay/allocation.hpp"
 #include "flannelette/overlay/ignored.hpp"
 #include "flannelette/overlay/lease.hpp"
 #include "flannelette/overlay/local_node.hpp"
@@ -40,7 +41,7 @@ struct PeerCounts {
   std::size_t ignored = 0;  ///< all but kNo, kOurs
 };
 
-class LeaseTable {
+class LeaseTable final : public Allocation {
  public:
   /// Records beyond a limit are refused (reported once by the caller): 40 bytes each, and half of that again
   /// while the table grows. kMaxRecords is the highest limit.
@@ -75,35 +76,12 @@ class LeaseTable {
   /// A deletion event. `modified` is the deletion's age: a record younger than it stays.
   void remove(const LeaseKey& key, std::int64_t modified);
 
-  /// The readable record with this PublicIP that is best to take over, our own from before the restart: a
-  /// usable one before another, vxlan before another backend, then the later modified, then the one before by
-  /// subnet. `usable` is a subnet of the configured length, within SubnetMin..SubnetMax (of set_local's
-  /// config), without IPv6 part. None for 0.0.0.0, which IPv6-only nodes write.
-  struct Own {
-    LeaseKey key;
-    Mac mac;             ///< zero if the record has none
-    bool vxlan = false;  ///< it is a vxlan record
-    bool usable = false;
-    std::int64_t created = 0;
-    std::int64_t modified = 0;
-  };
-  std::optional<Own> find_own(Ip4 public_ip) const;
-  /// The record that holds exactly this subnet, if any; one with an IPv6 part only if there is none without.
-  struct Holder {
-    LeaseKey key;
-    Ip4 public_ip;
-    Mac mac;
-    std::int64_t modified = 0;
-    bool readable = true;
-  };
-  std::optional<Holder> find_holder(Net4 subnet) const;
-  /// Whether any record, readable or not, of whatever backend, overlaps this subnet. A record that covers the
-  /// whole Network (the 0.0.0.0-0 of IPv6-only nodes) holds no subnet of it and takes nothing, here and in
-  /// choose_free.
-  bool taken(Net4 subnet) const;
-  /// A subnet chosen uniformly among all that are free: of the configured length, in SubnetMin..SubnetMax,
-  /// overlapping no record, holding no protected address. nullopt: none is free.
-  std::optional<Net4> choose_free(const NetworkConfig& config, Random& random) const;
+  // -- Allocation --
+  std::optional<Own> find_own(Ip4 public_ip) const override;
+  std::optional<Holder> find_holder(Net4 subnet) const override;
+  bool taken(Net4 subnet) const override;
+  bool fits(Net4 subnet) const override;
+  std::optional<Net4> choose_free(const NetworkConfig& config, Random& random) const override;
 
   std::size_t limit() const;
   bool full() const;

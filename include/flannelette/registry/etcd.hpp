@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The registry in etcd, by flannel's schema.
 #pragma once
 
 #include <array>
@@ -55,19 +56,25 @@ class EtcdRegistry final : public Registry {
   /// hangs sends none, while its kernel goes on answering TCP's keepalive probes.
   static constexpr Millis kWatchSilence = 25 * 60'000;
   static constexpr std::uint16_t kDefaultPort = 2379;  ///< of an endpoint that names none
+  /// A config that is missing or wrong is read again after these: somebody is setting the cluster up.
+  static constexpr Millis kConfigFirst = 1'000;
+  static constexpr Millis kConfigMax = 5'000;
+  /// A subnet that cannot be had is asked for again after these.
+  static constexpr Millis kClaimFirst = 1'000;
+  static constexpr Millis kClaimMax = 60'000;
   static constexpr Millis kBackoffFirst = 100;
   static constexpr Millis kBackoffMax = 30'000;
 
   /// The two streams are used by nothing else and outlive this. Settings are copied; there is at least one
-  /// endpoint. It may not be destroyed from within a Listener's call; anything else may be called there.
+  /// endpoint. It may not be destroyed from within a listener's call; anything else may be called there.
   EtcdRegistry(io::Loop& loop, Random& random, io::Stream& requests, io::Stream& watch,
                const EtcdSettings& settings);
   ~EtcdRegistry() override;
-  void start(Listener& listener) override;
-  std::string_view config_place() const override;
-  void read_config() override;
+  void start(MemberListener& members, MembershipListener& membership) override;
+  std::string_view config_location() const override;
   void follow() override;
-  void claim(const Claim& claim) override;
+  void join(const Self& self, const Hints& hints) override;
+  void update(const Self& self) override;
   void reconnect() override;
   void stop() override;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The seam to whatever holds the cluster's truth: who is a member, and our own membership.
 #pragma once
 
 #include <cstdint>
@@ -8,41 +9,14 @@
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/text.hpp"
+#include "flannelette/overlay/allocation.hpp"
+#include "flannelette/overlay/config.hpp"
 #include "flannelette/overlay/lease.hpp"
 
-/// The seam to whatever holds the cluster's truth. One implementation a folder: etcd now. All calls return at
-/// once; what comes of them arrives through the Listener, from the loop. The implementation reconnects,
-/// rotates endpoints and backs off by itself, for ever.
+/// One implementation a folder: etcd now. All calls return at once; what comes of them arrives through the
+/// listeners, from the loop. The implementation reconnects, rotates servers and backs off by itself, for
+/// ever.
 namespace flannelette::registry {
-
-/// How a claim ended.
-enum class ClaimOutcome : std::uint8_t {
-  kHeld,   ///< the key is ours, with our value
-  kTaken,  ///< somebody has it, or changed it first; what is there now was delivered by on_record (or
-           ///< on_removed) before this, unless the watch has told something newer, or a foreign key is in the
-           ///< way (on_skipped)
-  kRefused,  ///< the registry does not let us write (permission, no such prefix...): `error` and `detail`;
-             ///< try again later
-};
-
-struct ClaimResult {
-  ClaimOutcome outcome = ClaimOutcome::kRefused;
-  std::int64_t mod_revision = 0;  ///< kHeld: of the key as it is now
-  bool reservation = false;       ///< kHeld: the key has no lease, and keeps none
-  bool written = false;           ///< kHeld: something was put (else the key was right already)
-  bool told = false;  ///< kHeld: the listener has heard of that revision already, or of a later one
-  std::int64_t ttl_seconds = 0;  ///< kHeld: as granted; 0 for a reservation
-  Error error;
-  Text<160> detail;  ///< the registry's own words, may be empty
-};
-
-struct Claim {
-  overlay::LeaseKey key;
-  std::string_view value;  ///< copied; at most overlay::LeaseValue::kMaxText
-  std::int64_t mod_revision =
-      0;  ///< 0: nobody may hold this subnet; else: the key must be at exactly this revision
-  bool always_write = false;  ///< with mod_revision: put even if the value is the same
-};
 
 enum class Skipped : std::uint8_t {
   kForeignKey,  ///< not the name of a lease
@@ -50,7 +24,60 @@ enum class Skipped : std::uint8_t {
                 ///< record too
 };
 
-/// Failure with the registry, for the log. Everything goes on by itself.
+/// Hears who the members of the cluster are, ourselves among them.
+class MemberListener {
+ public:
+  /// All of them: begin, records, then end (complete) or abort (cut; another will follow).
+  virtual void on_snapshot_begin() = 0;
+  virtual void on_snapshot_end() = 0;
+  virtual void on_snapshot_abort() = 0;
+  /// A record, in a snapshot or after it. The latest call about a key counts: after a cut a change may be
+  /// delivered twice, and then what led to it once more, in order.
+  virtual void on_record(const overlay::LeaseRecord& record) = 0;
+  /// `modified`: the age of the removal. A record that is younger stays.
+  virtual void on_removed(const overlay::LeaseKey& key, std::int64_t modified) = 0;
+  /// All changes of one message were delivered: a good moment to act.
+  virtual void on_events_end() = 0;
+  virtual void on_skipped(std::string_view key, Skipped why) = 0;
+
+ protected:
+  ~MemberListener() = default;
+};
+
+/// What we hold, as it is published.
+struct Membership {
+  Net4 subnet;
+  Ip public_ip;
+  Mac mac;
+  std::int64_t ttl_seconds = 0;  ///< 0 for a reservation
+  bool reservation = false;      ///< does not end by itself, and stays so
+  bool written = false;          ///< else it was right already
+};
+
+/// What came between us and a subnet. The registry goes on by itself.
+struct Left {
+  enum class Why : std::uint8_t {
+    kNoneFree,  ///< waiting until one is
+    kUnfit,     ///< our record of before fits the config no more, or holds a protected address: another one
+    kTaken,     ///< somebody was first: another one
+    kBlocked,   ///< no record, but a key that is no lease is in the way: another one, or, where it is in the
+                ///< way of what we held, the same later
+    kRefused,   ///< `error`, `detail`: no permission, no such prefix...: again later
+    kExpired,   ///< claimed again
+    kDeleted,   ///< claimed again
+    kRestored,  ///< the registry went back to an earlier record of ours: claimed again
+    kTwin,      ///< another node writes our record with our own address: left as it is
+    kRival,  ///< another node, at `public_ip` with `mac`, holds what we held: claimed again when it is gone
+  };
+  Why why{};
+  Net4 subnet{};
+  Ip public_ip{};
+  Mac mac{};
+  Error error{};
+  std::string_view detail{};  ///< the registry's words, may be empty
+};
+
+/// An attempt that failed, for the log. Everything goes on by itself.
 struct Failure {
   const char* operation = "";  ///< static: "connect", "watch", "list", "keepalive", "config", ...
   Text<280> endpoint;          ///< URL
@@ -59,58 +86,60 @@ struct Failure {
   Millis retry_in = 0;
 };
 
-class Listener {
+/// Hears of our own membership and of the registry itself.
+class MembershipListener {
  public:
-  /// The text of `<prefix>/config`; empty if the key has an empty value.
-  virtual void on_config(std::string_view text) = 0;
+  /// Once, and no snapshot begins before.
+  virtual void on_config(const overlay::NetworkConfig& config) = 0;
+  /// `at`: what is in the config at problem.offset. Read again, as a missing one is.
+  virtual void on_config_problem(const overlay::ConfigProblem& problem, std::string_view at) = 0;
   virtual void on_config_missing() = 0;
 
-  /// A listing: begin, records, then end (complete) or abort (cut; another will follow).
-  virtual void on_listing_begin() = 0;
-  virtual void on_listing_end() = 0;
-  virtual void on_listing_abort() = 0;
-  /// A record, in a listing or from the watch or a lost claim. Ours as well. The last word on a key counts:
-  /// after a cut or a lost claim a change may be told twice, and then what led to it once more, in order.
-  virtual void on_record(const overlay::LeaseRecord& record) = 0;
-  virtual void on_removed(const overlay::LeaseKey& key, std::int64_t mod_revision) = 0;
-  /// All events of one message were delivered: a good moment to act.
-  virtual void on_events_end() = 0;
-  virtual void on_skipped(std::string_view key, Skipped why) = 0;
-
-  virtual void on_claim(const ClaimResult& result) = 0;
-  /// The lease that keeps our key alive is gone (expired, revoked). The key is gone or about to be: claim it
-  /// again.
-  virtual void on_lease_lost() = 0;
+  /// We hold this; also after each time that it was claimed again or corrected.
+  virtual void on_joined(const Membership& membership) = 0;
+  virtual void on_left(const Left& left) = 0;
 
   virtual void on_failure(const Failure& failure) = 0;
-  /// All that was in failure works (again): the requests, and the watch since a few seconds.
+  /// All that was failing works (again): the requests, and the watch since a few seconds.
   virtual void on_working(std::string_view endpoint) = 0;
-  /// A server of the registry has this address: told of all that are known by start(), and of each other
-  /// before the first connection to it. The same one may be told again.
-  virtual void on_server_address(Ip4 address) = 0;
+  /// A server of the registry has this address: all that are known are given by start(), and each other one
+  /// before the first connection to it. The same one may be given again.
+  virtual void on_server_address(const Ip& address) = 0;
 
  protected:
-  ~Listener() = default;
+  ~MembershipListener() = default;
+};
+
+/// What we publish of ourselves, beside what the registry decides.
+struct Self {
+  Ip public_ip;
+};
+
+/// What helps a registry in which nodes choose their subnets.
+struct Hints {
+  const overlay::Allocation* leases;  ///< what was delivered to the members' listener; outlives the registry
+  std::optional<Net4> subnet{};       ///< ours before the restart, where that is known and still wanted
+  std::optional<Mac> device_mac{};    ///< of the device that is there: a record that has it is ours
+  std::optional<Mac> saved_mac{};     ///< ours before the restart
 };
 
 class Registry {
  public:
   virtual ~Registry() = default;
-  virtual void start(Listener& listener) = 0;
+  virtual void start(MemberListener& members, MembershipListener& membership) = 0;
   /// Where the config is, as an operator would look for it; holds as long as this.
-  virtual std::string_view config_place() const = 0;
-  /// One reading of the config; transport failure is retried until there is an answer.
-  virtual void read_config() = 0;
-  /// Lists, then watches from the list's revision + 1, for ever; lists again where the watch cannot go on
-  /// without a gap, and now and then as long as requests are answered and no watch can be had.
+  virtual std::string_view config_location() const = 0;
+  /// Reads the config, again and again until there is a good one; then a snapshot of the members, then each
+  /// change, for ever. Another snapshot where changes cannot be had without a gap, and now and then as long
+  /// as requests are answered and no watch can be had.
   virtual void follow() = 0;
-  /// One claim at a time. Transport failure is retried until the outcome is known (a claim whose answer was
-  /// lost is looked up, never blindly repeated). Once held, the lease is kept alive until stop(). A new claim
-  /// replaces one that is under way; claims wait while a listing is open, and claims that follow each other
-  /// closely wait longer each time (50 ms to 30 s).
-  virtual void claim(const Claim& claim) = 0;
+  /// From the end of a snapshot on: we want to be a member. What is ours is kept alive until stop(), and
+  /// claimed again if it is lost.
+  virtual void join(const Self& self, const Hints& hints) = 0;
+  /// What we publish has changed; what is ours stays. Nothing before join().
+  virtual void update(const Self& self) = 0;
   /// Our address changed: connections from the old one are dead, and nobody will say so. What is under way
-  /// goes on over new ones. Not to be called from within a Listener's call.
+  /// goes on over new ones. Not to be called from within a listener's call.
   virtual void reconnect() = 0;
   /// Leaves everything in the registry as it is and goes silent.
   virtual void stop() = 0;

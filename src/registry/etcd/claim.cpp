@@ -87,7 +87,7 @@ void Claimer::on_value(std::string_view value) {
 void Claimer::on_pair(const Pair& pair) {
   if (core_.stopped) return;
   const bool matches = std::exchange(value_matches_, false);
-  const auto record = builder_.finish(pair, *core_.listener);
+  const auto record = builder_.finish(pair, *core_.members);
   if (record && found_count_ < found_.size()) found_[found_count_++] = {*record, matches};
 }
 
@@ -201,18 +201,18 @@ void Claimer::held(std::int64_t mod_revision, bool written) {
   result.mod_revision = mod_revision;
   result.reservation = !lease_;
   result.written = written;
-  result.told = core_.delivered >= mod_revision;
+  result.reported = core_.delivered >= mod_revision;
   result.ttl_seconds = lease_.ttl;
   end(result);
 }
 
 void Claimer::taken(std::int64_t revision) {
   // If the watch is ahead of this answer, the listener knows better already, and would not be told again.
-  Listener& listener = *core_.listener;
+  MemberListener& members = *core_.members;
   if (revision >= core_.delivered) {
-    for (std::size_t i = 0; i < found_count_ && !core_.stopped; ++i) listener.on_record(found_[i].record);
-    if (found_count_ == 0 && !creating() && !core_.stopped) listener.on_removed(key_, revision);
-    if (!core_.stopped) listener.on_events_end();
+    for (std::size_t i = 0; i < found_count_ && !core_.stopped; ++i) members.on_record(found_[i].record);
+    if (found_count_ == 0 && !creating() && !core_.stopped) members.on_removed(key_, revision);
+    if (!core_.stopped) members.on_events_end();
   }
   ClaimResult result;
   result.outcome = ClaimOutcome::kTaken;
@@ -227,7 +227,7 @@ void Claimer::end(const ClaimResult& result) {
   uncertain_ = false;
   ended_ = core_.loop.now();
   done();
-  core_.listener->on_claim(result);
+  core_.lease->on_claim(result);
 }
 
 }  // namespace flannelette::registry::etcd

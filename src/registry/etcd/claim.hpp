@@ -3,12 +3,41 @@
 
 #include <array>
 
-#include "registry/etcd/lease.hpp"
+#include "registry/etcd/keepalive.hpp"
 #include "registry/etcd/protocol.hpp"
 #include "registry/etcd/records.hpp"
 #include "registry/etcd/requests.hpp"
 
 namespace flannelette::registry::etcd {
+
+/// How a claim ended.
+enum class ClaimOutcome : std::uint8_t {
+  kHeld,     ///< the key is ours, with our value
+  kTaken,    ///< somebody has it, or changed it first; what is there now was delivered by on_record (or
+             ///< on_removed) before this, unless the watch has delivered something newer, or a foreign key is
+             ///< in the way (on_skipped)
+  kRefused,  ///< etcd does not let us write (permission, no such prefix...): `error` and `detail`; try again
+             ///< later
+};
+
+struct ClaimResult {
+  ClaimOutcome outcome = ClaimOutcome::kRefused;
+  std::int64_t mod_revision = 0;  ///< kHeld: of the key as it is now
+  bool reservation = false;       ///< kHeld: the key has no lease, and keeps none
+  bool written = false;           ///< kHeld: something was put (else the key was right already)
+  bool reported = false;          ///< kHeld: the members' listener has heard of that revision, or a later one
+  std::int64_t ttl_seconds = 0;   ///< kHeld: as granted; 0 for a reservation
+  Error error;
+  Text<160> detail;  ///< etcd's own words, may be empty
+};
+
+struct Claim {
+  overlay::LeaseKey key;
+  std::string_view value;  ///< copied; at most overlay::LeaseValue::kMaxText
+  /// 0: nobody may hold this subnet; else: the key must be at exactly this revision.
+  std::int64_t mod_revision = 0;
+  bool always_write = false;  ///< with mod_revision: put even if the value is the same
+};
 
 /// Carries out one claim after another. A claim of a free subnet:
 ///

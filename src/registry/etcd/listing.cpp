@@ -52,14 +52,14 @@ Operation::Call Listing::compose(json::Writer& body) {
 void Listing::open() {
   if (core_.listing_open) return;
   core_.listing_open = true;
-  core_.listener->on_listing_begin();
+  core_.members->on_snapshot_begin();
 }
 
 void Listing::abort() {
   revision_ = 0;
   if (!core_.listing_open) return;
   core_.listing_open = false;
-  core_.listener->on_listing_abort();
+  core_.members->on_snapshot_abort();
 }
 
 void Listing::on_pair(const Pair& pair) {
@@ -74,8 +74,8 @@ void Listing::on_pair(const Pair& pair) {
     advanced_ = true;
   }
   if (pair.mod_revision > core_.newest.revision) core_.newest = change_of(pair);
-  if (const auto record = builder_.finish(pair, *core_.listener); record && !core_.stopped)
-    core_.listener->on_record(*record);
+  if (const auto record = builder_.finish(pair, *core_.members); record && !core_.stopped)
+    core_.members->on_record(*record);
 }
 
 void Listing::on_answer(const Message& message) {
@@ -100,7 +100,8 @@ void Listing::on_answer(const Message& message) {
   revision_ = 0;
   core_.listing_open = false;
   core_.delivered = revision;
-  core_.listener->on_listing_end();
+  core_.members->on_snapshot_end();
+  if (!core_.stopped) core_.lease->on_leases_changed();
   if (!core_.stopped) on_end_(revision);
 }
 

@@ -19,9 +19,9 @@ class RecordBuilder {
 
   void reset() { value_.reset(); }
   void on_value(std::string_view value) { value_ = overlay::parse_lease_value(value); }
-  /// The record; nullopt for a foreign key. What must be skipped is told to `listener` (deletions of foreign
-  /// keys are not).
-  std::optional<overlay::LeaseRecord> finish(const Pair& pair, Listener& listener) {
+  /// The record; nullopt for a foreign key. What must be skipped is reported to `listener` (deletions of
+  /// foreign keys are not).
+  std::optional<overlay::LeaseRecord> finish(const Pair& pair, MemberListener& listener) {
     const std::optional<overlay::LeaseValue> value = value_;
     value_.reset();
     if (pair.key_overlong) {

@@ -21,12 +21,12 @@ Text<N> url(const io::Endpoint& endpoint) {
 void Core::failed(Failures whose, const char* operation, const io::Endpoint& endpoint, const Status& status,
                   Millis retry_in) {
   failures |= whose;
-  listener->on_failure({operation, url<280>(endpoint), status.error, status.detail, retry_in});
+  membership->on_failure({operation, url<280>(endpoint), status.error, status.detail, retry_in});
 }
 
 void Core::working(Failures whose, const io::Endpoint& endpoint) {
   const Failures before = std::exchange(failures, static_cast<Failures>(failures & ~whose));
-  if (before != 0 && failures == 0) listener->on_working(url<280>(endpoint));
+  if (before != 0 && failures == 0) membership->on_working(url<280>(endpoint));
 }
 
 bool Core::same_store(const Message& message) {
@@ -57,7 +57,7 @@ void Requests::serve(std::span<Operation* const> operations) {
 }
 
 void Requests::schedule() {
-  if (core_.stopped || core_.listener == nullptr || client_.busy()) return;
+  if (core_.stopped || core_.membership == nullptr || client_.busy()) return;
   Millis next = -1;
   for (const Operation* operation : operations_) {
     if (operation == nullptr || !operation->wanted_ || !operation->ready()) continue;

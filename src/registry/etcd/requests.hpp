@@ -22,6 +22,24 @@ struct Store {
   std::uint64_t term = 0;     ///< never goes back while a store lives
 };
 
+struct ClaimResult;
+
+/// Hears what concerns our own lease.
+class LeaseListener {
+ public:
+  /// The claim that was begun has ended.
+  virtual void on_claim(const ClaimResult& result) = 0;
+  /// The lease that keeps our key alive is gone (expired, revoked). The key is gone or about to be.
+  virtual void on_lease_lost() = 0;
+  /// The members' listener has heard of changes.
+  virtual void on_leases_changed() = 0;
+  /// One of them is a removal.
+  virtual void on_lease_removed() = 0;
+
+ protected:
+  ~LeaseListener() = default;
+};
+
 /// What the parts of the registry share.
 struct Core {
   using Failures = std::uint16_t;  ///< one bit for each part that may be failing
@@ -33,7 +51,10 @@ struct Core {
   Random& random;
   const EtcdSettings settings;
   const Keys keys;
-  Listener* listener = nullptr;
+  MemberListener* members = nullptr;
+  MembershipListener* membership = nullptr;
+  LeaseListener* lease = nullptr;
+  overlay::NetworkConfig network{};  ///< as it was read
   bool stopped = false;
   bool listing_open = false;  ///< between on_listing_begin and its end: no claim speaks in between
   std::int64_t delivered =

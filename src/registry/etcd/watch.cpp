@@ -180,13 +180,11 @@ void Watch::on_pair(const Pair& pair) {
   if (!proven_) return builder_.reset();  // the proof would have come before
   // As the events are spoken, a claim's answer may come between two of them.
   core_.delivered = std::max(core_.delivered, pair.mod_revision);
-  const auto record = builder_.finish(pair, *core_.listener);
+  const auto record = builder_.finish(pair, *core_.members);
   if (!record || core_.stopped) return;
-  if (pair.removed) {
-    core_.listener->on_removed(record->key, record->modified);
-  } else {
-    core_.listener->on_record(*record);
-  }
+  if (!pair.removed) return core_.members->on_record(*record);
+  core_.members->on_removed(record->key, record->modified);
+  if (!core_.stopped) core_.lease->on_lease_removed();
 }
 
 void Watch::on_message(const Message& message) {
@@ -199,7 +197,10 @@ void Watch::on_message(const Message& message) {
     if (!message.fragment) gap(kOtherStore, message);
     return;
   }
-  if (message.pairs > 0) core_.listener->on_events_end();
+  if (message.pairs > 0) {
+    core_.members->on_events_end();
+    if (!core_.stopped) core_.lease->on_leases_changed();
+  }
   if (core_.stopped || message.fragment)
     return;  // a part of one message: to be had again from its beginning if the rest is cut
   // Events count for themselves and not for the header's revision: catching up, etcd sends at most 1000

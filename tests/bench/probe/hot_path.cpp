@@ -14,21 +14,14 @@ namespace {
 
 using registry::etcd::Decoder;
 
-struct Silent final : registry::Listener {
-  void on_config(std::string_view) override {}
-  void on_config_missing() override {}
-  void on_listing_begin() override {}
-  void on_listing_end() override {}
-  void on_listing_abort() override {}
+struct Silent final : registry::MemberListener {
+  void on_snapshot_begin() override {}
+  void on_snapshot_end() override {}
+  void on_snapshot_abort() override {}
   void on_record(const overlay::LeaseRecord&) override {}
   void on_removed(const overlay::LeaseKey&, std::int64_t) override {}
   void on_events_end() override {}
   void on_skipped(std::string_view, registry::Skipped) override {}
-  void on_claim(const registry::ClaimResult&) override {}
-  void on_lease_lost() override {}
-  void on_failure(const registry::Failure&) override {}
-  void on_working(std::string_view) override {}
-  void on_server_address(Ip4) override {}
 };
 
 struct Count final : overlay::ChangeSink {

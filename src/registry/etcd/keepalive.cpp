@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "registry/etcd/lease.hpp"
+#include "registry/etcd/keepalive.hpp"
 
 #include <algorithm>
 
@@ -38,7 +38,7 @@ void Keeper::check() {
 void Keeper::lose() {
   lease_ = {};
   done();
-  core_.listener->on_lease_lost();
+  core_.lease->on_lease_lost();
   if (!core_.stopped) on_lost_();
 }
 

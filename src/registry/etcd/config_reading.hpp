@@ -6,20 +6,23 @@
 
 namespace flannelette::registry::etcd {
 
-/// One reading of `<prefix>/config`.
+/// Reads `<prefix>/config` until there is a good one.
 class ConfigReading final : public Operation {
  public:
+  using OnRead = Delegate<void()>;  ///< core.network is the config; the listener has heard of it
   ConfigReading(Core& core, Requests& requests) : core_(core), requests_(requests) {}
 
-  void begin() {
+  void begin(OnRead on_read) {
+    on_read_ = on_read;
     quiet_ = false;
+    backoff_.reset();
     want(core_.loop.now());
     requests_.schedule();
   }
-  /// Reads it only to see whether there is an answer: the listener hears nothing of it.
+  /// Reads it only to see whether there is an answer: nobody hears of it.
   void probe() {
     if (wanted()) return;
-    begin();
+    begin({});
     quiet_ = true;
   }
 
@@ -32,11 +35,10 @@ class ConfigReading final : public Operation {
     return {kRangePath};
   }
   void on_value(std::string_view value) override {
-    // The text is in the decoder's scratch, so it is handed on before the answer is complete. The listener
-    // may ask again at once.
+    // The text is in the decoder's scratch, so it is used before the answer is complete.
     delivered_ = true;
     done();
-    if (!quiet_) core_.listener->on_config(value);
+    if (!quiet_) parse(value);
   }
   void on_pair(const Pair& pair) override {
     overlong_ = pair.value_overlong;
@@ -51,14 +53,29 @@ class ConfigReading final : public Operation {
     }
     done();
     if (quiet_) return;
-    if (empty_) return core_.listener->on_config({});
-    core_.listener->on_config_missing();
+    if (empty_) return parse({});
+    again();
+    core_.membership->on_config_missing();
   }
   void on_refusal(const Status& status) override { requests_.retry_later(*this, status); }
   bool on_lost(const Status&) override { return delivered_; }
 
+  void parse(std::string_view text) {
+    overlay::ConfigProblem problem;
+    if (parse_config(text, core_.network, problem)) {
+      core_.membership->on_config(core_.network);
+      if (!core_.stopped && on_read_) on_read_();
+    } else {
+      again();
+      core_.membership->on_config_problem(problem, text.substr(problem.offset, 1));
+    }
+  }
+  void again() { want(core_.loop.now() + backoff_.next()); }
+
   Core& core_;
   Requests& requests_;
+  OnRead on_read_;
+  Backoff backoff_{EtcdRegistry::kConfigFirst, EtcdRegistry::kConfigMax};
   bool quiet_ = false;
   bool delivered_ = false;
   bool overlong_ = false;

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our membership: what the registry is told of this node, and what comes of it.
+#include "agent/agent_impl.hpp"
+
+namespace flannelette::agent {
+namespace {
+
+constexpr const char* kTakeAnother = "taking another";
+
+}  // namespace
+
+std::optional<Net4> Agent::Impl::previous_subnet() const {
+  const auto subnet = memory_.previous_subnet();
+  return subnet && config_.has_subnet(*subnet) ? subnet : std::nullopt;
+}
+
+std::optional<Mac> Agent::Impl::device_mac() {
+  const auto device = kernel_.device.find_device(overlay::device_name(config_.vni));
+  return device && *device ? std::optional((*device)->mac) : std::nullopt;
+}
+
+/// Our record from before the restart says which of our addresses was in use, if the MAC in it proves that it
+/// is ours: another node's may well stand under a virtual address that has come to us since.
+void Agent::Impl::recall_address() {
+  if (memory_.node()) return;
+  const auto previous = previous_subnet();
+  const auto own = previous ? peers_.find_holder(*previous) : std::nullopt;
+  if (!own || own->mac != device_mac()) return;
+  if (underlay_watch_.prefer(own->public_ip)) judge_peers();
+}
+
+void Agent::Impl::join() {
+  recall_address();
+  enter(State::kClaiming);
+  registry::Hints hints{.leases = &peers_, .subnet = previous_subnet(), .device_mac = device_mac()};
+  if (hints.subnet && refuses_own(*hints.subnet, kTakeAnother)) hints.subnet.reset();
+  if (memory_.node()) hints.saved_mac = memory_.node()->mac;
+  registry_.join({underlay().public_ip}, hints);
+}
+
+void Agent::Impl::on_joined(const registry::Membership& membership) {
+  log_.info("lease held", {{"subnet", membership.subnet},
+                           {"public_ip", membership.public_ip},
+                           {"mac", membership.mac},
+                           {"ttl_s", membership.ttl_seconds},
+                           {"kind", membership.reservation ? "reservation"
+                                    : membership.written   ? "written"
+                                                           : "kept"}});
+  set_target(config_, membership.subnet, membership.mac);
+  enter(State::kRunning);
+  if (memory_.degraded()) log_.info("the registry is back; this node is no longer degraded");
+  memory_.join();
+  memory_.save_node({config_, membership.subnet, membership.mac, underlay().public_ip.v4()});
+  memory_.save_peers_later();
+  dataplane_.schedule_converge();
+}
+
+void Agent::Impl::on_left(const registry::Left& left) {
+  using Why = registry::Left::Why;
+  const Field subnet("subnet", left.subnet);
+  switch (left.why) {
+    case Why::kNoneFree:
+      return log_.error("no subnet is free; waiting for one",
+                        {{"network", config_.network}, {"subnet_len", unsigned{config_.subnet_len}}});
+    case Why::kUnfit:
+      if (protected_addresses().in_own(left.subnet) == nullptr) {
+        log_.info("our earlier subnet does not fit the network config any more; taking another",
+                  {subnet, {"network", config_.network}});
+      } else if (previous_subnet() != left.subnet) {
+        refuses_own(left.subnet, kTakeAnother);
+      }
+      return;
+    case Why::kTaken: return log_.info("the subnet was taken meanwhile; choosing another", {subnet});
+    case Why::kBlocked:
+      if (state_ == State::kRunning)
+        return log_.error("another key of the registry stands in the way of our subnet", {subnet});
+      return log_.info("a key that is no lease stands in the way of the subnet; choosing another", {subnet});
+    case Why::kRefused:
+      return log_.error("the registry refuses our lease",
+                        {subnet, Field(left.error), {"detail", left.detail}});
+    case Why::kExpired:
+      return log_.warning("our lease expired or was revoked; claiming the subnet again", {subnet});
+    case Why::kDeleted: return log_.warning("our lease was deleted; claiming the subnet again", {subnet});
+    case Why::kRestored:
+      return log_.warning("the registry went back to an earlier record of ours; claiming the subnet again",
+                          {subnet});
+    case Why::kTwin:
+      return log_.error("another node wrote our lease; two nodes have one public address",
+                        {subnet, {"public_ip", left.public_ip}});
+    case Why::kRival:
+      return log_.error(
+          "another node holds our subnet; not fighting over it, give one of the two another subnet",
+          {subnet, {"rival_public_ip", left.public_ip}, {"rival_mac", left.mac}});
+  }
+}
+
+}  // namespace flannelette::agent
