@@ -115,14 +115,14 @@ void Connector::on_timer() {
 void Connector::on_ready(std::uint32_t) {
   if (state_ == State::kConnecting) {
     if (const Result<void> done = finish_connect(); !done) return next_address(done.error());
-    if (!endpoint_.tls) return connected();
+    if (!endpoint_.tls || !TlsContext::available()) return connected();
     state_.enter(State::kHandshaking, log_);
     session_.reset(new TlsSession(tls_));
     if (const Result<void> started = session_->start(fd_.get(), endpoint_.host); !started) {
       return next_address(started.error());
     }
   }
-  handshake();
+  if (TlsContext::available()) handshake();
 }
 
 /// Starts with the next address that lets us start, or gives up.
@@ -154,7 +154,8 @@ Result<void> Connector::connect(const HostAddress& address) {
 
 void Connector::next_address(const Error& why) {
   error_ = why;
-  detail_ = session_ ? session_->detail() : std::string_view{};
+  detail_.clear();
+  if (TlsContext::available() && session_) detail_ = session_->detail();
   release();
   connect_next();
 }

@@ -19,15 +19,15 @@ template <class State>
 struct StateRow {
   template <class... Next>
   consteval StateRow(State here, const char* text, Next... following)
-      : next(static_cast<std::uint16_t>((0u | ... | (1u << static_cast<unsigned>(following))))), state(here) {
+      : state(here), next(static_cast<std::uint16_t>((0u | ... | (1u << static_cast<unsigned>(following))))) {
     for (std::size_t i = 0; text[i] != '\0'; ++i) name[i] = text[i];  // too long: out of bounds, no constant
     name[kNameSize - 1] = '\0';
   }
 
   static constexpr std::size_t kNameSize = 13;
-  char name[kNameSize]{};  // no pointer: smaller
-  std::uint16_t next;
+  char name[kNameSize]{};  // no pointer: 16 bytes in all
   State state;
+  std::uint16_t next;
 };
 
 /// The table of a machine, its first row the state at the beginning:
