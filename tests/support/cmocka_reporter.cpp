@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #define DOCTEST_CONFIG_IMPLEMENT
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FLANNELETTE_SANITIZE)
 #define DOCTEST_CONFIG_NO_POSIX_SIGNALS  // the sanitizer's own report of a crash says more
 #endif
 #include "support/cmocka_reporter.hpp"

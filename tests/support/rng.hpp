@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random numbers for property tests. The seed is printed when the test fails; FLANNELETTE_TEST_SEED repeats
-// it.
+// it. How many rounds there are may be lowered where the same test runs elsewhere with all of them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <random>
@@ -12,6 +13,12 @@
 #include "support/cmocka_reporter.hpp"
 
 namespace flannelette::tests {
+
+/// Of so many rounds, FLANNELETTE_TEST_ROUNDS per cent (all without it), and at least one.
+inline int rounds(int all) {
+  const char* percent = std::getenv("FLANNELETTE_TEST_ROUNDS");
+  return percent == nullptr ? all : std::max(1, all * std::atoi(percent) / 100);
+}
 
 class Rng {
  public:

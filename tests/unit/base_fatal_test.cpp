@@ -37,7 +37,7 @@ TEST_SUITE("base/fatal") {
   }
 
   TEST_CASE("an array for which there is no memory says so before it ends the process") {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(FLANNELETTE_SANITIZE)
     SKIP("the sanitizer's malloc ends the process by itself");
 #endif
     const Death death = death_of([] {

@@ -154,8 +154,9 @@ TEST_CASE("a FIFO, a socket or a device is refused by its kind, never waited for
   SpecialFiles special;
   special.all.emplace_back("/dev/zero", "a device, not a regular file");
   SystemFiles files;
-  for (const auto& [path, words] : special.all) {
-    INFO(path);
+  for (const auto& file : special.all) {
+    const auto& [path, words] = file;
+    INFO(file.first);
     std::array<char, 8> buffer;
     const auto whole = files.read(path, buffer);
     REQUIRE_FALSE(whole);
@@ -210,9 +211,10 @@ TEST_CASE("files that do not know their size, as those of procfs, are read, and 
 
 TEST_CASE("a FIFO, a socket or a device is never replaced by a file; a link to one is, not followed") {
   const SpecialFiles special;
-  for (const auto& [path, words] : special.all) {
+  for (const auto& file : special.all) {
+    const auto& [path, words] = file;
     if (path == special.dir.file("link")) continue;
-    INFO(path);
+    INFO(file.first);
     const auto failed = SystemFiles().replace(path, "text", 0644);
     REQUIRE_FALSE(failed);
     CHECK(failed.error().context == words);

@@ -421,7 +421,7 @@ std::string random_pattern(Rng& rng, int depth, bool anchors) {
 TEST_CASE("random patterns of the common part are found where the C library finds them") {
   Rng rng;
   int accepted = 0, pairs = 0, found = 0;
-  while (accepted < 4'000) {
+  while (accepted < flannelette::tests::rounds(4'000)) {
     const std::string pattern = random_pattern(rng, 3, true);
     Pattern ours;
     if (const auto result = ours.compile(pattern); !result) {

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "support/rng.hpp"
+
 namespace flannelette::io {
 
 TEST_SUITE("io/calendar") {
@@ -26,7 +28,7 @@ TEST_SUITE("io/calendar") {
   TEST_CASE("every day until 9999 follows the one before") {
     constexpr int kDays[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     std::int64_t now = 0;
-    for (int year = 1970; year < 10'000; ++year) {
+    for (int year = 1970; year < 1970 + tests::rounds(8'030); ++year) {
       const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
       for (int month = 1; month <= 12; ++month) {
         for (int day = 1; day <= kDays[month - 1] + (leap && month == 2 ? 1 : 0); ++day, now += 86'400) {

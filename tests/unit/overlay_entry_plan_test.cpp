@@ -447,7 +447,7 @@ void calm_down(World& world) {
 TEST_SUITE("overlay/entry plan") {
   TEST_CASE("any order of arrival, by events or in a listing, gives the same winners: those of the rule") {
     Rng rng;
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < rounds(60); ++round) {
       World world(rng);
       for (int i = 0; i < 60; ++i) {
         step(world, rng);
@@ -466,7 +466,7 @@ TEST_SUITE("overlay/entry plan") {
 
   TEST_CASE("the kernel always ends as desired, and no live peer loses its path on the way, whatever fails") {
     Rng rng;
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < rounds(60); ++round) {
       World world(rng);
       for (int i = 0; i < 50; ++i) {
         step(world, rng);
@@ -485,7 +485,7 @@ TEST_SUITE("overlay/entry plan") {
   TEST_CASE(
       "without failures and meddlers the first audit is the last, and plans alone keep the kernel right") {
     Rng rng;
-    for (int round = 0; round < 60; ++round) {
+    for (int round = 0; round < rounds(60); ++round) {
       World world(rng);
       world.reconcile(false);
       for (int i = 0; i < 60; ++i) {
@@ -502,7 +502,7 @@ TEST_SUITE("overlay/entry plan") {
 
   TEST_CASE("reconcile twice in a row: the second changes nothing") {
     Rng rng;
-    for (int round = 0; round < 100; ++round) {
+    for (int round = 0; round < rounds(100); ++round) {
       World world(rng);
       for (int i = 0; i < 30; ++i) step(world, rng);
       world.reconcile(false);
