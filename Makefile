@@ -4,8 +4,8 @@
 
 MACHINE := $(shell toolchains/target.sh -m)
 TARGETS := $(shell toolchains/target.sh)
-# Beside this machine make test has these on kernels of their own, and the smallest build of this one.
-VM_TARGETS := aarch64 armv7
+# Beside this machine make test has these on kernels of their own, and the smallest build of this one; make test-targets has all.
+VM_TARGETS := aarch64
 NOTLS_TARGET := aarch64
 TARGET  ?=
 TLS     ?= 1
@@ -14,7 +14,7 @@ KEEP    ?=
 SECONDS ?= 60
 FUZZ    ?=
 
-.PHONY: all build cross build-test build-test-target build-asan build-clang build-fuzz fuzz test test-targets soak bench demo check size pins clean help
+.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-targets quick soak bench demo check size pins clean help
 
 all: build
 
@@ -40,16 +40,12 @@ build-test: ## build/test: the test binaries, with glibc and symbols
 	@$(CMAKE) -B build/test -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" -DFLANNELETTE_TESTS=ON
 	@cmake --build build/test --target tests
 
-build-asan: ## build/asan: the same with address and undefined behaviour sanitizers
-	@toolchains/install.sh build test
-	@$(CMAKE) -B build/asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" \
-	  -DFLANNELETTE_TESTS=ON -DFLANNELETTE_SANITIZE=ON
+build-asan: ## build/asan: the same by clang, for its warnings, with address and undefined behaviour sanitizers
+	@toolchains/install.sh build test fuzz
+	@grep -qs '^CMAKE_CXX_COMPILER:.*clang' build/asan/CMakeCache.txt || rm -rf build/asan
+	@$(CMAKE) -B build/asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
+	  -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g" -DFLANNELETTE_TESTS=ON -DFLANNELETTE_SANITIZE=ON
 	@cmake --build build/asan --target tests
-
-build-clang: ## build/clang: the program compiled by clang, for its warnings
-	@toolchains/install.sh build test
-	@$(CMAKE) -B build/clang -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
-	@cmake --build build/clang
 
 build-fuzz: ## build/fuzz: the fuzz targets, with clang's fuzzer and the sanitizers
 	@toolchains/install.sh build test fuzz
@@ -60,14 +56,28 @@ build-fuzz: ## build/fuzz: the fuzz targets, with clang's fuzzer and the sanitiz
 fuzz: build-fuzz ## runs each fuzz target SECONDS long, two at a time; what is new joins tests/fuzz/corpus; FUZZ='http json' some
 	@tests/fuzz/run.sh $(SECONDS) $(FUZZ)
 
-test: build build-test build-asan $(addprefix vm-,$(VM_TARGETS)) notls-$(NOTLS_TARGET) ## all tests and checks; the program on ARM kernels among them
+# All packages at once, then two things at a time: while one configures, fetches or links, the other compiles.
+test: ## all tests and checks; the program on an ARM kernel among them
+	@toolchains/install.sh build test fuzz qemu-user vm $(addprefix cross-,$(filter-out $(MACHINE),$(VM_TARGETS) $(NOTLS_TARGET)))
+	@CMAKE_BUILD_PARALLEL_LEVEL=$${CMAKE_BUILD_PARALLEL_LEVEL:-$$(nproc)} $(MAKE) --no-print-directory -j2 test-binaries test-programs
 	@VM_TARGETS="$(VM_TARGETS)" NOTLS_TARGET=$(NOTLS_TARGET) tests/run.sh
+
+test-binaries:
+	@$(MAKE) --no-print-directory -j1 build-test build-asan
+
+test-programs:
+	@$(MAKE) --no-print-directory -j1 build $(addprefix vm-,$(VM_TARGETS)) notls-$(NOTLS_TARGET)
+
+quick: ## unit and sim, and of them only what has changed is compiled
+	@[ -f build/test/build.ninja ] || $(MAKE) --no-print-directory build-test
+	@cmake --build build/test --target test_unit test_sim
+	@tests/run.sh unit sim
 
 vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
 	@tests/targets/vm.sh $* build/vm/$*
 
-test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated; some also on kernels of their own
+test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## what make test leaves out: the tests on all other targets, emulated, some also on kernels of their own; etcd 3.5
 	@tests/run.sh targets
 
 bench: build build-test ## measures and prints one table: tests/bench/README.md; PARTS='sync nodes' FLANNELD=path PLOT=1

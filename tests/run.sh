@@ -6,7 +6,12 @@
 #   tests/run.sh                  # everything here; for the targets in VM_TARGETS also the program, on kernels of their own
 #   tests/run.sh unit sim         # some parts
 #   tests/run.sh unit@armv7       # a part for another target (tests/README.md)
-#   tests/run.sh targets          # all parts of all other targets
+#   tests/run.sh targets          # all parts of all other targets, and what is slow
+#
+#   ADD_RESULTS=1 tests/run.sh targets    # the summary is that of the run before and of this one
+#
+# One part more runs at once than the machine has processors, since some mostly wait (TEST_JOBS=1: one after the other). What
+# they print comes in whole pieces, in the order of the parts; the first one that is not done is followed as it goes.
 #
 # A part that dies, runs no test, or is over its time limit is one failed test more. With CI=true skipped tests of
 # the parts check, unit, sim, kernel, system, program@, vm@ and system@ count as failed. Output of each part:
@@ -16,7 +21,12 @@ cd "$(dirname "$0")/.." || exit 1
 
 readonly build=${FLANNELETTE_BUILD_DIR:-build}
 readonly results=$build/test-results
-all_parts='check unit unit-valgrind unit-asan fuzz sim-asan kernel-asan sim kernel system system-etcd35'
+jobs=${TEST_JOBS:-$(($(nproc) + 1))}
+[[ $jobs =~ ^[1-9][0-9]*$ ]] || { echo "tests/run.sh: TEST_JOBS is not a number of parts: '$jobs'" >&2; exit 1; }
+# The system tier in pieces, which are one part to whoever reads the results: the suites of the first two are named here, and
+# the third has all others.
+readonly jobs system1=system/faults,system/settings,system/lease,system/names system2=system/tls,system/scale,system/quorum
+all_parts='unit sim system.1 unit-valgrind system.2 unit-asan system.3 sim-asan check kernel kernel-asan fuzz'
 for target in ${VM_TARGETS:-}; do all_parts+=" program@$target vm@$target"; done  # make test says which
 [ -z "${NOTLS_TARGET:-}" ] || all_parts+=" notls@$NOTLS_TARGET"
 readonly all_parts
@@ -28,23 +38,27 @@ target_parts=$(
     [ "$(toolchains/target.sh "$target" musl)" = - ] || printf '%s ' "program@$target"
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
-  [ "$machine" != x86_64 ] || echo system@i686  # which the kernel runs itself
+  [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself
+  echo system-etcd35 check-size
 )
 readonly machine target_parts
 
 export CMOCKA_MESSAGE_OUTPUT=STDOUT
 unset CMOCKA_XML_FILE
-export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99
-export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0:exitcode=99:allow_addr2line=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:exitcode=99:allow_addr2line=1
 
-# Background jobs of a script do not get the terminal's interrupt.
-pid=
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; exit 1' INT TERM
+# Background jobs of a script do not get the terminal's interrupt: each passes on what it is told here.
+trap 'jobs -pr | xargs -r kill 2>/dev/null; wait; exit 1' INT TERM
+
+# Where a processor is emulated (valgrind does so, too): a tenth of the rounds of tests with random input, which unit, sim and
+# their -asan have all of.
+readonly few_rounds=(env FLANNELETTE_TEST_ROUNDS=10)
 
 command_of() {  # part: one word a line
   local target=${1#*@} binary=
   case $1 in
-    unit@* | sim@*) printf '%s\n' "$(toolchains/target.sh "$target" qemu)" "$build/$target-test/tests/${1%@*}" ;;
+    unit@* | sim@*) printf '%s\n' "${few_rounds[@]}" "$(toolchains/target.sh "$target" qemu)" "$build/$target-test/tests/${1%@*}" ;;
     program@* | vm@* | notls@*)
       [ "${1%@*}" != notls ] || binary=$target-notls
       printf '%s\n' env FLANNELETTE_TARGET="${binary:-$target}" FLANNELETTE_EMULATOR="$(toolchains/target.sh "$target" qemu)" \
@@ -52,24 +66,28 @@ command_of() {  # part: one word a line
       ;;
     system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak ;;
     check) printf '%s\n' tests/check/run.sh ;;
+    check-size) printf '%s\n' tests/check/run.sh size ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
     system-etcd35) printf '%s\n' tests/system/etcd35.sh "$build/test/tests/system" ;;
     unit-valgrind)
-      printf '%s\n' valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
+      printf '%s\n' "${few_rounds[@]}" valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes "$build/test/tests/unit" ;;
     *-asan) printf '%s\n' "$build/asan/tests/${1%-asan}" ;;
     system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak ;;
+    system.1) printf '%s\n' "$build/test/tests/system" --test-suite="$system1" ;;
+    system.2) printf '%s\n' "$build/test/tests/system" --test-suite="$system2" ;;
+    system.3) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,$system1,$system2" ;;
     *) printf '%s\n' "$build/test/tests/$1" ;;
   esac
 }
 
 limit_of() {  # part: seconds
   case $1 in
-    check) echo 600 ;;
+    check | check-size) echo 600 ;;
     unit | sim | fuzz | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
     kernel | kernel-asan | system-etcd35) echo 240 ;;
-    system | system@*) echo 900 ;;
+    system | system.* | system@*) echo 900 ;;
   esac
 }
 
@@ -95,7 +113,7 @@ tests_in() {  # part, exit status, file
 
 skips_count() {  # part: must none of its tests be skipped here?
   [ "${CI:-}" = true ] || return 1
-  case $1 in check | unit | sim | kernel | system | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
+  case $1 in check* | unit | sim | kernel | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
 }
 
 runnable() {  # command...: the first word is a program, and so is every other one that is a path
@@ -106,34 +124,59 @@ runnable() {  # command...: the first word is a program, and so is every other o
   done
 }
 
+# Runs in the background; what is to be said at its end is in PART.end.
 run_part() {  # part
-  local part=$1 output=$results/$1.txt status=0 started=$SECONDS tier=${1%%[-@]*}
+  local part=$1 output=$results/$1.txt status=0 started=$SECONDS tier=${1%%[-@.]*} pid=
   local -a command
+  trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; wait; exit 1' INT TERM
   mapfile -t command < <(command_of "$part")
-  printf '\n### %s\n' "$part"
-  : >"$output"
   if ! compgen -G "tests/$tier/*_test.cpp" >/dev/null && [[ $tier =~ ^(unit|sim|kernel|system)$ ]]; then
     printf '[ RUN      ] the tier has tests\n[   LINE   ] --- skipped: no tests/%s/*_test.cpp\n[  SKIPPED ] the tier has tests\n' \
-      "$tier" | tee -a "$output"
+      "$tier" >>"$output"
   elif ! runnable "${command[@]}"; then
-    printf '[ RUN      ] %s can be run\n[  FAILED  ] %s can be run\n' "${command[*]}" "${command[*]}" | tee -a "$output"
+    printf '[ RUN      ] %s can be run\n[  FAILED  ] %s can be run\n' "${command[*]}" "${command[*]}" >>"$output"
   else
     # To a file that is followed, not through a pipe: what a killed test leaves behind must not hold the end back.
     timeout -k 10 "$(limit_of "$part")" "${command[@]}" >"$output" 2>&1 </dev/null &
     pid=$!
-    tail -n +1 -s 0.2 -f --pid="$pid" "$output"
     wait "$pid"
     status=$?
     pid=
   fi
-  tests_in "$part" "$status" "$output" >"$results/$part.tests"
-  if skips_count "$part" && grep -q '^skipped' "$results/$part.tests"; then
-    echo "### $part: skipped tests count as failed, since CI=true"
-    sed -i 's/^skipped\t\(.*\)/failed\t\1 (skipped)/' "$results/$part.tests"
-  fi
-  cat "$results/$part.tests" >>"$results/all.tests"
-  printf '### %s: %d s, %d test(s), %d failed\n' "$part" $((SECONDS - started)) \
-    "$(wc -l <"$results/$part.tests")" "$(grep -c '^failed' "$results/$part.tests")"
+  tests_in "${part%.[0-9]}" "$status" "$output" >"$results/$part.tests"
+  {
+    if skips_count "$part" && grep -q '^skipped' "$results/$part.tests"; then
+      echo "### $part: skipped tests count as failed, since CI=true"
+      sed -i 's/^skipped\t\(.*\)/failed\t\1 (skipped)/' "$results/$part.tests"
+    fi
+    printf '### %s: %d s, %d test(s), %d failed\n' "$part" $((SECONDS - started)) \
+      "$(wc -l <"$results/$part.tests")" "$(grep -c '^failed' "$results/$part.tests")"
+  } >"$results/$part.end"
+}
+
+# Prints each part as far as it is, in their order, and goes on to the next one when it is done.
+print_parts() {  # part...
+  local part
+  for part; do
+    until [ -e "$results/$part.pid" ]; do sleep 0.1; done
+    printf '\n### %s\n' "$part"
+    tail -n +1 -s 0.2 -f --pid="$(cat "$results/$part.pid")" "$results/$part.txt"
+    cat "$results/$part.end"
+  done
+}
+
+run_parts() {  # part...
+  local part printer
+  print_parts "$@" &
+  printer=$!
+  for part; do
+    while [ "$(jobs -pr | grep -vcx "$printer")" -ge "$jobs" ]; do wait -n; done
+    : >"$results/$part.txt"
+    run_part "$part" &
+    echo "$!" >"$results/$part.new" && mv "$results/$part.new" "$results/$part.pid"
+  done
+  wait
+  for part; do cat "$results/$part.tests"; done >>"$results/all.tests"
 }
 
 summary() {
@@ -153,16 +196,19 @@ summary() {
 [ $# -gt 0 ] || eval "set -- $all_parts"
 [ "$*" != targets ] || eval "set -- $target_parts"
 for part in "$@"; do
-  case " $all_parts $target_parts " in
+  case " $all_parts system $target_parts " in
     *" $part "*) ;;
-    *) echo "tests/run.sh: no part '$part' (there are: $all_parts $target_parts)" >&2; exit 1 ;;
+    *) echo "tests/run.sh: no part '$part' (there are: $all_parts system $target_parts)" >&2; exit 1 ;;
   esac
 done
 
 mkdir -p "$results" || exit 1
-rm -f "$results"/*.txt "$results"/*.tests
-: >"$results/all.tests"
-for part in "$@"; do run_part "$part"; done
+rm -f "$results"/*.{end,pid}
+if [ -z "${ADD_RESULTS:-}" ]; then
+  rm -f "$results"/*.{txt,tests}
+  : >"$results/all.tests"
+fi
+run_parts "$@"
 printf '\n### all: %d s\n' "$SECONDS"
 left=
 for part in $target_parts; do [[ " $* " == *" $part "* ]] || left+=" $part"; done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/run.sh loses no failure: it runs stand-ins for test binaries that fail, skip, die and say nothing.
+# tests/run.sh loses no failure: it runs stand-ins for test binaries that fail, skip, die and say nothing, several at once.
 . "$(dirname "$0")/lib.sh"
 build=$(mktemp -d) || exit 1
 trap 'rm -rf "$build"' EXIT
@@ -78,8 +78,61 @@ FLANNELETTE_BUILD_DIR=$build tests/run.sh vm@armv7 unit@armv7 >"$build/log" 2>&1
   { echo 'exit status 0 although a part is not built'; status=1; }
 [ "$(cat "$build/test-results/all.tests")" = "\
 passed	vm@armv7: armv7 by qemu-arm-static, --test-suite=targets/vm
-failed	unit@armv7: qemu-arm-static $build/armv7-test/tests/unit can be run" ] ||
+failed	unit@armv7: env FLANNELETTE_TEST_ROUNDS=10 qemu-arm-static $build/armv7-test/tests/unit can be run" ] ||
   { cat "$build/test-results/all.tests"; status=1; }
+
+# Two parts run at the same time: each waits for the other. What they say is not mixed, and in the order of the parts.
+for part in unit kernel; do
+  stand_in "test/tests/$part" <<END
+echo '[ RUN      ] together'
+touch "$build/$part.runs"
+for attempt in \$(seq 100); do
+  if [ -e "$build/unit.runs" ] && [ -e "$build/kernel.runs" ]; then echo '[       OK ] together'; exit 0; fi
+  sleep 0.1
+done
+exit 1
+END
+done
+TEST_JOBS=2 FLANNELETTE_BUILD_DIR=$build tests/run.sh kernel unit >"$build/log" 2>&1 ||
+  { echo 'two parts do not run at the same time'; status=1; }
+[ "$(grep -E '^\[|^### [ku]' "$build/log" | sed 's/: [0-9]* s/: 0 s/')" = "\
+### kernel
+[ RUN      ] together
+[       OK ] together
+### kernel: 0 s, 1 test(s), 0 failed
+### unit
+[ RUN      ] together
+[       OK ] together
+### unit: 0 s, 1 test(s), 0 failed
+[==========] flannelette: 2 test(s) run.
+[  PASSED  ] 2 test(s)." ] || { cat "$build/log"; status=1; }
+
+# One after the other, if that is wanted: the second begins when the first has ended.
+rm "$build"/*.runs
+for part in unit kernel; do
+  stand_in "test/tests/$part" <<END
+echo '[ RUN      ] alone'
+if mkdir "$build/alone"; then sleep 0.3; rmdir "$build/alone"; echo '[       OK ] alone'; fi
+END
+done
+TEST_JOBS=1 FLANNELETTE_BUILD_DIR=$build tests/run.sh kernel unit >"$build/log" 2>&1 ||
+  { echo 'TEST_JOBS=1 runs two parts at the same time'; status=1; }
+
+# An interrupt ends all parts that run.
+for part in unit kernel; do
+  printf 'echo $$ >"%s"\nexec sleep 60\n' "$build/$part.pid" | stand_in "test/tests/$part"
+done
+TEST_JOBS=2 FLANNELETTE_BUILD_DIR=$build tests/run.sh kernel unit >"$build/log" 2>&1 &
+run=$!
+for attempt in $(seq 100); do
+  [ -s "$build/unit.pid" ] && [ -s "$build/kernel.pid" ] && break
+  sleep 0.1
+done
+kill "$run"
+wait "$run" && { echo "exit status 0 after an interrupt (attempt $attempt)"; status=1; }
+for part in unit kernel; do
+  ! kill -0 "$(cat "$build/$part.pid")" 2>/dev/null || { echo "$part outlives an interrupt"; status=1; }
+done
 
 # And it is content with what is right.
 printf '%s\n' 'echo "[ RUN      ] fine"' 'echo "[       OK ] fine"' | stand_in test/tests/unit
