@@ -211,13 +211,14 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
   overlay::DevicePlan plan;
   overlay::RuleSpec rules;
   rules.network = kNetwork;
-  rules.subnet = {{kNetwork.base.value | 0x100}, 24};
+  const Net4 subnet{{kNetwork.base.value | 0x100}, 24};
+  rules.subnet = subnet;
   const std::uint8_t what = peer.byte();
   switch (what % 14) {
     case 0: (void)kernel.dump_links(checks); break;
     case 1: (void)kernel.dump_addresses(checks); break;
     case 2: (void)kernel.default_route(); break;
-    case 3: (void)kernel.route_to({peer.number()}); break;
+    case 3: (void)kernel.route_to(Ip4{peer.number()}); break;
     case 4: (void)kernel.find_device(spec.name); break;
     case 5: (void)kernel.create_device(spec); break;
     case 6:
@@ -225,7 +226,7 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
       (void)kernel.change_device(kIndex, spec, plan);
       break;
     case 7: (void)kernel.delete_device(kIndex); break;
-    case 8: (void)kernel.set_device_address(kIndex, rules.subnet.base, kNetwork); break;
+    case 8: (void)kernel.set_device_address(kIndex, subnet.base, kNetwork); break;
     case 9: (void)kernel.dump_entries(kIndex, kNetwork, checks); break;
     case 10: {
       EntryBatch& batch = kernel.begin(kIndex, kNetwork);

@@ -49,7 +49,7 @@ int floor_of(int peers) {
   if (!device || !*device) return fail("find", device ? Error{} : device.error());
   const int index = (*device)->index;
   if (const auto set = kernel.change_device(index, spec, up); !set) return fail("up", set.error());
-  if (const auto set = kernel.set_device_address(index, {kNetwork.base.value + 0xf00000}, kNetwork); !set)
+  if (const auto set = kernel.set_device_address(index, Ip4{kNetwork.base.value + 0xf00000}, kNetwork); !set)
     return fail("address", set.error());
 
   const double start = seconds();
