@@ -443,8 +443,9 @@ TEST_CASE(
                    {"FLANNELD_ETCD_PASSWORD=p"})
         .notices;
   };
-  CHECK(notices("https://127.0.0.1,http://10.0.0.1,http://10.0.0.2") ==
-        Words{"FLANNELD_ETCD_PASSWORD: everybody on the path can read it: http://10.0.0.1:2379 is not https"});
+  CHECK(
+      notices("https://127.0.0.1,http://10.0.0.1,http://10.0.0.2") ==
+      Words{"FLANNELD_ETCD_PASSWORD: everybody on the path can read it: http://10.0.0.1:2379 is not https"});
   CHECK(notices("http://etcd.example").size() == 1);
   CHECK(notices("http://127.0.0.1,http://localhost,http://[::1]").empty());
   CHECK(Reading({"-etcd-endpoints=http://10.0.0.1"}, {"FLANNELD_ETCD_PASSWORD=p"}).notices.size() == 1);
