@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "agent/dataplane.hpp"
+#include "agent/members.hpp"
 #include "agent/memory.hpp"
 #include "agent/retry.hpp"
 #include "agent/underlay_watch.hpp"
@@ -27,7 +28,7 @@ inline constexpr StateTable kAgentStates{
 
 /// The sequence (agent.cpp), and what we tell the registry and hear of ourselves (joining.cpp). What lasts
 /// has an object of its own: the underlay watch, the membership (the registry's), the memory, the data plane.
-struct Agent::Impl final : registry::MemberListener,
+struct Agent::Impl final : Members::Listener,
                            registry::MembershipListener,
                            UnderlayWatch::Listener,
                            Dataplane::Listener {
@@ -36,14 +37,10 @@ struct Agent::Impl final : registry::MemberListener,
   void start();
   void stop();
 
-  // -- registry::MemberListener --
-  void on_snapshot_begin() override;
-  void on_snapshot_end() override;
-  void on_snapshot_abort() override;
-  void on_record(const overlay::LeaseRecord& record) override;
-  void on_removed(const overlay::LeaseKey& key, std::int64_t modified) override;
-  void on_events_end() override;
-  void on_skipped(std::string_view key, registry::Skipped why) override;
+  // -- Members::Listener --
+  void on_members_listed() override;
+  void on_members_interrupted() override;
+  void on_members_changed() override;
 
   // -- registry::MembershipListener --
   void on_config(const overlay::NetworkConfig& config) override;
@@ -66,11 +63,8 @@ struct Agent::Impl final : registry::MemberListener,
   // -- the sequence --
   void enter(State next);
   void on_doorbell(const kernel::Ring& ring);
-  void judge_peers();  ///< by the config and our address, on the way to kRunning
+  void validate_members();  ///< by the config and our address, on the way to kRunning
   void remove_shadowing_routes();
-  /// Names the peers whose subnet holds a protected address, but not those that held one of `known` already.
-  void report_harmful(const overlay::ProtectedAddresses& known);
-  void log_harmful(const overlay::LeaseKey& key, overlay::Ignored why);
   /// Whether a subnet that would be ours holds a protected address; reported with what `then` happens to it.
   bool refuses_own(Net4 subnet, const char* then);
   const Underlay& underlay() const { return underlay_watch_.underlay(); }
@@ -81,8 +75,6 @@ struct Agent::Impl final : registry::MemberListener,
   void set_target(const overlay::NetworkConfig& config, Net4 subnet, Mac mac);
   /// Brings the data plane up from the state files, if the registry had its time and did not answer.
   void try_degraded();
-
-  void report_peers();
 
   // -- the membership (joining.cpp) --
   void join();
@@ -98,7 +90,7 @@ struct Agent::Impl final : registry::MemberListener,
   Delegate<void()> on_ready_;
   const Settings& settings_;
 
-  overlay::LeaseTable peers_;
+  Members members_;
   UnderlayWatch underlay_watch_;
   Memory memory_;
   Dataplane dataplane_;
@@ -107,10 +99,7 @@ struct Agent::Impl final : registry::MemberListener,
   overlay::NetworkConfig config_;
   overlay::ConfigProblem config_problem_;  ///< the last one logged
   bool udp_warned_ = false;
-  bool table_full_ = false;  ///< reported
-  std::size_t ignored_reported_ = 0;
   bool ready_ = false;
-  bool listing_ = false;  ///< a list of leases is arriving
   SayOnce<8> failures_reported_{kRemindEvery};
   bool failing_ = false;  ///< the registry was last heard failing
 };

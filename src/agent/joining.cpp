@@ -24,15 +24,15 @@ std::optional<Mac> Agent::Impl::device_mac() {
 void Agent::Impl::recall_address() {
   if (memory_.node()) return;
   const auto previous = previous_subnet();
-  const auto own = previous ? peers_.find_holder(*previous) : std::nullopt;
+  const auto own = previous ? members_.table().find_holder(*previous) : std::nullopt;
   if (!own || own->mac != device_mac()) return;
-  if (underlay_watch_.prefer(own->public_ip)) judge_peers();
+  if (underlay_watch_.prefer(own->public_ip)) validate_members();
 }
 
 void Agent::Impl::join() {
   recall_address();
   enter(State::kClaiming);
-  registry::Hints hints{.leases = &peers_, .subnet = previous_subnet(), .device_mac = device_mac()};
+  registry::Hints hints{.leases = &members_.table(), .subnet = previous_subnet(), .device_mac = device_mac()};
   if (hints.subnet && refuses_own(*hints.subnet, kTakeAnother)) hints.subnet.reset();
   if (memory_.node()) hints.saved_mac = memory_.node()->mac;
   registry_.join({underlay().public_ip}, hints);
@@ -47,6 +47,7 @@ void Agent::Impl::on_joined(const registry::Membership& membership) {
                                     : membership.written   ? "written"
                                                            : "kept"}});
   set_target(config_, membership.subnet, membership.mac);
+  members_.set_joined();
   enter(State::kRunning);
   if (memory_.degraded()) log_.info("the registry is back; this node is no longer degraded");
   memory_.join();
