@@ -11,8 +11,8 @@
 
 #include <cerrno>
 
-#include "device.hpp"
 #include "nftables.hpp"
+#include "vxlan_device.hpp"
 
 namespace flannelette::kernel {
 namespace {

@@ -6,12 +6,12 @@
 
 #include "address.hpp"
 #include "batch.hpp"
-#include "device.hpp"
 #include "entries.hpp"
 #include "firewall.hpp"
 #include "link.hpp"
-#include "rules.hpp"
+#include "rule_table.hpp"
 #include "sysctl.hpp"
+#include "vxlan_device.hpp"
 
 namespace flannelette::kernel {
 

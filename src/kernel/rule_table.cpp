@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our nf_tables table: compares it with the rules that are wanted, and replaces it.
-#include "rules.hpp"
+#include "rule_table.hpp"
 
 #include <array>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The VXLAN device: find, create, change in place, delete.
-#include "device.hpp"
+#include "vxlan_device.hpp"
 
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
