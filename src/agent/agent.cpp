@@ -135,8 +135,8 @@ void Agent::Impl::remove_shadowing_routes() {
 
 /// Before our subnet is known, nothing is programmed; the saved one is known.
 void Agent::Impl::validate_members() {
-  overlay::LocalNode local{config_,      underlay().public_ip.v4(), std::nullopt,
-                           std::nullopt, underlay().broadcast,      protected_addresses()};
+  overlay::LocalNode local{config_,      underlay().public_ip, std::nullopt,
+                           std::nullopt, underlay().broadcast, protected_addresses()};
   if (memory_.degraded()) {
     local.subnet = dataplane_.target()->subnet;
     local.mac = dataplane_.target()->mac;

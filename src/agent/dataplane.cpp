@@ -61,7 +61,7 @@ void Dataplane::stop() {
 void Dataplane::set_target(const Target& target) {
   target_ = target;
   backoff_.reset();
-  peers_.set_local({target.config, target.underlay.public_ip.v4(), target.subnet, target.mac,
+  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
                     target.underlay.broadcast, target.protected_addresses});
   mark_dirty();
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What must be done to a device to make it the one that is wanted.
 #include "flannelette/overlay/device.hpp"
 
 namespace flannelette::overlay {

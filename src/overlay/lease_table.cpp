@@ -72,18 +72,18 @@ void LeaseTable::end_listing() {
   if (!t.in_listing) return;
   t.in_listing = false;
   t.ensure_sorted();
-  std::size_t kept = 0;
+  std::size_t remaining = 0;
   for (PeerRecord& record : t.records) {
     if (record.listed) {
-      t.records[kept++] = record;
+      t.records[remaining++] = record;
     } else {
       t.leave(record);
     }
   }
-  if (kept == t.records.size()) return;
-  t.records.truncate(kept);
+  if (remaining == t.records.size()) return;
+  t.records.truncate(remaining);
   t.records.shrink(64);
-  t.sorted = kept;
+  t.sorted = remaining;
 }
 
 void LeaseTable::abort_listing() {
@@ -180,16 +180,16 @@ void LeaseTable::Impl::ensure_sorted() {
     return order != 0 ? order < 0 : records[i].modified.value() > records[j].modified.value();
   });
   // A listing that brought a key twice: the newer one counts. Only records new in this listing can be double.
-  std::size_t kept = 0;
+  std::size_t remaining = 0;
   for (PeerRecord& record : records) {
-    if (kept == 0 || place_of(records[kept - 1]) <=> place_of(record) != 0) {
-      records[kept++] = record;
+    if (remaining == 0 || place_of(records[remaining - 1]) <=> place_of(record) != 0) {
+      records[remaining++] = record;
     } else {
       leave(record);
     }
   }
-  records.truncate(kept);
-  sorted = kept;
+  records.truncate(remaining);
+  sorted = remaining;
 }
 
 void LeaseTable::Impl::touch(const PeerRecord& version) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Leases packed and unpacked, and their validation.
 #include "peer_record.hpp"
 
 #include "flannelette/overlay/backend.hpp"
@@ -27,8 +28,8 @@ PeerRecord make_record(const LeaseRecord& lease) {
   PeerRecord record{};
   record.base = lease.key.subnet.base.value;
   record.length = lease.key.subnet.length;
-  record.net6 = lease.key.subnet6 ? kNet6NotKept : 0;
-  record.public_ip = lease.value.public_ip.value;
+  record.net6 = lease.key.subnet6 ? kNet6Unset : 0;
+  record.public_ip = lease.value.public_ip.v4().value;
   record.created = Age(lease.created);
   record.modified = Age(lease.modified);
   record.mac = lease.value.mac;
@@ -40,7 +41,7 @@ PeerRecord make_record(const LeaseRecord& lease) {
 
 LeaseValue value_of(const PeerRecord& record) {
   LeaseValue value;
-  value.public_ip.value = record.public_ip;
+  value.public_ip = Ip4{record.public_ip};
   value.backend = BackendType::kVxlan;
   value.has_vxlan = true;
   value.mac = record.mac;

@@ -99,7 +99,7 @@ static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this ti
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");
 
 /// Of a record that is not in a table yet and has an IPv6 part.
-inline constexpr std::uint32_t kNet6NotKept = UINT32_MAX;
+inline constexpr std::uint32_t kNet6Unset = UINT32_MAX;
 
 PeerRecord make_record(const LeaseRecord& lease);
 /// The value that a vxlan record was made of.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses that must never be routed into the overlay.
 #include "flannelette/overlay/protected.hpp"
 
 namespace flannelette::overlay {

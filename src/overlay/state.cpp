@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The state files, written and read.
 #include "flannelette/overlay/state.hpp"
 
 #include <algorithm>
@@ -95,7 +96,7 @@ string_view encode(const LeaseRecord& record, std::array<char, N>& unit) {
   put(at, record.key.subnet.length, 1);
   put(at, (record.key.subnet6 ? kHasNet6 : 0u) | (value.vni ? kHasVni : 0u), 1);
   at = std::copy(value.mac.bytes.begin(), value.mac.bytes.end(), at);
-  put(at, value.public_ip.value, 4);
+  put(at, value.public_ip.v4().value, 4);
   put(at, value.vni.value_or(0), 4);
   put(at, static_cast<std::uint64_t>(record.created), 6);
   put(at, static_cast<std::uint64_t>(record.modified), 6);
@@ -109,7 +110,7 @@ LeaseRecord decode(const char* at) {
   const auto flags = static_cast<std::uint8_t>(get(at, 1));
   if ((flags & kHasNet6) != 0) record.key.subnet6 = Net6{};
   for (std::uint8_t& byte : record.value.mac.bytes) byte = static_cast<std::uint8_t>(*at++);
-  record.value.public_ip.value = static_cast<std::uint32_t>(get(at, 4));
+  record.value.public_ip = Ip4{static_cast<std::uint32_t>(get(at, 4))};
   const auto vni = static_cast<std::uint32_t>(get(at, 4));
   if ((flags & kHasVni) != 0) record.value.vni = vni;
   record.value.backend = BackendType::kVxlan;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// subnet.env, written and read.
 #include "flannelette/overlay/subnet_env.hpp"
 
 #include <algorithm>

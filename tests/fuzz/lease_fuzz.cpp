@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   local.config.network = {{0x0a400000}, 16};
   local.config.subnet_min = {0x0a400100};
   local.config.subnet_max = {0x0a40ff00};
-  local.public_ip = {0xac1e0001};
+  local.public_ip = Ip4{0xac1e0001};
   local.subnet = Net4{{0x0a400100}, 24};
   table.set_local(local);
   LeaseRecord record;

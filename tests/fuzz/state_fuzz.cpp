@@ -29,7 +29,7 @@ void peers(std::string_view text, std::size_t step) {
   LeaseTable table;
   LocalNode local;
   local.config.network = {{0x0a000000}, 8};
-  local.public_ip = {0xc0000201};
+  local.public_ip = Ip4{0xc0000201};
   table.set_local(local);
   PeerStateReader reader(&table);
   for (std::size_t at = 0; at < text.size(); at += step) reader.piece(text.substr(at, step));

@@ -341,7 +341,7 @@ TEST_SUITE("kernel/entries") {
       const auto put = [&](std::uint32_t i, std::uint32_t version) {
         overlay::LeaseRecord record;
         record.key.subnet = {{0x0a800000 + (i << 8)}, 24};
-        record.value = {{0xac100000 + i + version * 0x10000},
+        record.value = {Ip4{0xac100000 + i + version * 0x10000},
                         overlay::BackendType::kVxlan,
                         true,
                         1u,

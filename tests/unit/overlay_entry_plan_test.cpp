@@ -255,7 +255,7 @@ class World {
     local = local_node();
     if (rng_.one_in(3)) local.subnet = random_record().key.subnet.masked();
     if (rng_.one_in(3)) local.mac = mac(static_cast<unsigned>(rng_.below(12)));
-    if (rng_.one_in(3)) local.public_ip = {0xac1e0000u + static_cast<std::uint32_t>(rng_.below(12))};
+    if (rng_.one_in(3)) local.public_ip = Ip4{0xac1e0000u + static_cast<std::uint32_t>(rng_.below(12))};
     if (rng_.one_in(3)) local.config.subnet_len = 25;
     if (rng_.one_in(5)) local.config.vni = 2;
     table.set_local(local);
@@ -300,7 +300,7 @@ class World {
     std::set<Peer> peers;
     for (const LeaseKey& key : naive_winners(truth, local)) {
       const LeaseRecord& r = truth.at(key);
-      peers.insert({key.subnet, r.value.mac, r.value.public_ip});
+      peers.insert({key.subnet, r.value.mac, r.value.public_ip.v4()});
     }
     return peers;
   }
@@ -391,10 +391,7 @@ class World {
       record.key.subnet6->length = 64;
     }
     const unsigned node = static_cast<unsigned>(2 + rng_.below(14));
-    record.value = {{0xac1e0000u + node},
-                    BackendType::kVxlan,
-                    true,
-                    1u,
+    record.value = {Ip4{0xac1e0000u + node}, BackendType::kVxlan, true, 1u,
                     mac(rng_.one_in(3) ? static_cast<unsigned>(rng_.below(12)) : node)};
     if (rng_.one_in(15)) record.value.backend = BackendType::kOther;
     if (rng_.one_in(15)) record.value.vni = 2;

@@ -341,7 +341,7 @@ TEST_SUITE("overlay/our own record") {
     LocalNode local = local_node();
     local.subnet.reset();
     table.set_local(local);
-    const Ip4 ours = local.public_ip;
+    const Ip4 ours = local.public_ip.v4();
     CHECK_FALSE(table.find_own(ours));
     const auto own = [&](const char* key, std::int64_t mod) {
       LeaseRecord record = lease(key, 9, 1, mod);

@@ -200,7 +200,7 @@ TEST_SUITE("overlay/lease value") {
     std::array<char, LeaseValue::kMaxText> buffer;
     Writer out(buffer);
     const Mac mac{{0xf2, 0x09, 0xbe, 0x00, 0x30, 0xfd}};
-    const LeaseValue value{{0xac1e000b}, BackendType::kVxlan, true, 1u, mac};
+    const LeaseValue value{Ip4{0xac1e000b}, BackendType::kVxlan, true, 1u, mac};
     write(out, value);
     CHECK(std::string(out.view()) == R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"vxlan",)"
                                      R"("BackendData":{"VNI":1,"VtepMAC":"f2:09:be:00:30:fd"}})");

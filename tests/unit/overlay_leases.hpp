@@ -61,7 +61,7 @@ inline overlay::LeaseRecord lease(std::string_view key, unsigned number, std::in
   const auto parsed = overlay::parse_lease_key(key);
   if (!parsed) std::abort();
   record.key = *parsed;
-  record.value = {{0xac1e0000u + number}, overlay::BackendType::kVxlan, true, 1u, mac(number)};
+  record.value = {Ip4{0xac1e0000u + number}, overlay::BackendType::kVxlan, true, 1u, mac(number)};
   record.created = create;
   record.modified = mod != 0 ? mod : create;
   return record;

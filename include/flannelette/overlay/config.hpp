@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The cluster's network config.
 #pragma once
 
 #include <cstdint>

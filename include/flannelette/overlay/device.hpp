@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The VXLAN device, as it is and as it should be.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A lease as the registry holds it.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ enum class BackendType : std::uint8_t {
 struct LeaseValue {
   static constexpr std::size_t kMaxText = 1024;  ///< of a value that we write
 
-  Ip4 public_ip;  ///< 0.0.0.0 if absent
+  Ip public_ip = Ip4{};  ///< 0.0.0.0 if absent
   BackendType backend = BackendType::kNone;
   bool has_vxlan = false;  ///< BackendData was an object with a MAC
   std::optional<std::uint32_t> vni;

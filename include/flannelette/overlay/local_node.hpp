@@ -13,7 +13,7 @@ namespace flannelette::overlay {
 /// Until our own subnet is known `subnet` is empty, and nothing is programmed or removed.
 struct LocalNode {
   NetworkConfig config;
-  Ip4 public_ip;
+  Ip public_ip = Ip4{};
   std::optional<Net4> subnet;
   std::optional<Mac> mac;
   Ip4 broadcast{};                           ///< of the underlay; 0.0.0.0: it has none

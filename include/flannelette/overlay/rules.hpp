@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The traffic rules of a node, as a value.
 #pragma once
 
 #include <cstdint>

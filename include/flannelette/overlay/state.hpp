@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a node remembers over a reboot.
 #pragma once
 
 #include <array>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// subnet.env, the file of the CNI plugin.
 #pragma once
 
 #include <cstdint>

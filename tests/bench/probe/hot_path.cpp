@@ -75,7 +75,7 @@ overlay::LocalNode local_node() {
   overlay::ConfigProblem problem;
   if (!overlay::parse_config(R"({"Network":"10.0.0.0/8","Backend":{"Type":"vxlan"}})", local.config, problem))
     fputs("config\n", stderr);
-  local.public_ip = {0xac1e000b};
+  local.public_ip = Ip4{0xac1e000b};
   local.subnet = Net4{{0x0af00000}, 24};
   local.mac = Mac{{2, 1, 0, 0, 0, 1}};
   return local;
