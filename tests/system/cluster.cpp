@@ -66,6 +66,7 @@ Etcd::Etcd(Options options) : options_(std::move(options)), node_("etcd") {
 }
 
 void Etcd::start() {
+  up_ = false;
   Command command{
       .args = {etcd_program("etcd"), "--data-dir", data_.file("etcd"), "--listen-client-urls",
                options_.client_url, "--advertise-client-urls", options_.client_url, "--listen-peer-urls",
@@ -87,13 +88,15 @@ void Etcd::start() {
   });
   if (!up || !process_->running())
     throw std::runtime_error("etcd does not start: " + file_text(data_.file("etcd.log")));
+  up_ = true;
 }
 
 void Etcd::stop() { process_.reset(); }
 
 std::string Etcd::ctl(std::vector<std::string> arguments) const {
   Command command{
-      .args = {etcd_program("etcdctl"), "--endpoints", options_.client_url, "--dial-timeout", "1s"},
+      .args = {etcd_program("etcdctl"), "--endpoints", options_.client_url, "--dial-timeout",
+               up_ ? "10s" : "1s"},  // starting, it refuses; later a busy machine may take its time
       .env = {"ETCDCTL_API=3"},
       .netns = node_.name()};
   command.args.insert(command.args.end(), options_.ctl.begin(), options_.ctl.end());

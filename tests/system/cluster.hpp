@@ -61,6 +61,7 @@ class Etcd {
   TempDir data_;
   Node node_;
   std::unique_ptr<Process> process_;
+  bool up_ = false;
 };
 
 /// One machine on the underlay: eth0 at 172.30.0.<10 + number>/24. What it runs sees a /run and a /var/lib of
