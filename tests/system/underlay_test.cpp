@@ -32,7 +32,8 @@ void write_older_peers(const Machine& machine) {
   for (const char* key : {"172.30.0.0-30", "172.30.101.0-24"}) {
     overlay::LeaseRecord record;
     record.key = *overlay::parse_lease_key(key);
-    record.value = {{record.key.subnet.base.value ^ 0x01000000}, overlay::BackendType::kVxlan, true, 1u, {}};
+    record.value = {
+        Ip4{record.key.subnet.base.value ^ 0x01000000}, overlay::BackendType::kVxlan, true, 1u, {}};
     record.value.mac = {{2, 0, 0, 0, 7, record.key.subnet.length}};
     REQUIRE(peers.upsert(record) == overlay::Ignored::kNo);
   }
