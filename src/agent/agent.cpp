@@ -175,14 +175,11 @@ void Agent::Impl::on_failure(const registry::Failure& failure) {
   failing_ = true;
   if (failures_reported_.is_news(failure_digest(failure.operation, failure.error, failure.detail),
                                  loop_.now())) {
-    static constexpr const char* kText = "registry request failed";
-    const Field during("during", failure.operation), endpoint("endpoint", failure.endpoint.view());
-    const Field error(failure.error), retry("retry_in_ms", failure.retry_in);
-    if (failure.detail.empty()) {
-      log_.warning(kText, {during, endpoint, error, retry});
-    } else {
-      log_.warning(kText, {during, endpoint, error, {"detail", failure.detail.view()}, retry});
-    }
+    log_.warning("registry request failed", {{"during", failure.operation},
+                                             {"endpoint", failure.endpoint.view()},
+                                             Field(failure.error),
+                                             Field::unless_empty("detail", failure.detail),
+                                             {"retry_in_ms", failure.retry_in}});
   }
   try_degraded();
 }

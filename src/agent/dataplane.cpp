@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "flannelette/base/plain_array.hpp"
 #include "flannelette/overlay/backend.hpp"
 
 namespace flannelette::agent {
@@ -28,12 +29,11 @@ struct Auditor final : kernel::EntryVisitor {
 struct ShadowingRoutes final : kernel::EntryVisitor {
   explicit ShadowingRoutes(const overlay::ProtectedAddresses& list) : addresses(list) {}
   void entry(const overlay::Entry& entry) override {
-    if (entry.kind != overlay::Entry::Kind::kRoute || count == routes.size()) return;
-    if (addresses.in(entry.net.v4()) != nullptr) routes[count++] = entry;
+    if (entry.kind != overlay::Entry::Kind::kRoute || routes.size() == addresses.kMax) return;
+    if (addresses.in(entry.net.v4()) != nullptr) routes.append(entry);
   }
   const overlay::ProtectedAddresses& addresses;
-  std::array<overlay::Entry, overlay::ProtectedAddresses::kMax> routes{};
-  std::size_t count = 0;
+  PlainArray<overlay::Entry> routes;
 };
 
 }  // namespace
@@ -132,7 +132,7 @@ void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addre
   ShadowingRoutes shadowing(addresses);
   if (!any || !kernel_.entries.dump_entries(index, config.network, shadowing)) return;
   kernel::EntryBatch& batch = kernel_.entries.begin(index, config.network);
-  for (const overlay::Entry& route : std::span(shadowing.routes).first(shadowing.count)) {
+  for (const overlay::Entry& route : shadowing.routes) {
     log_.warning("a route from before the restart shadows an address that this node depends on; removed",
                  {{"subnet", route.net}});
     batch.change({Change::Op::kRemove, route});

@@ -58,7 +58,7 @@ void Agent::Impl::on_joined(const registry::Membership& membership) {
 
 void Agent::Impl::on_left(const registry::Left& left) {
   using Why = registry::Left::Why;
-  const Field subnet("subnet", left.subnet);
+  const auto say = [&](Level level, const char* text) { log_.write(level, text, {{"subnet", left.subnet}}); };
   switch (left.why) {
     case Why::kNoneFree:
       return log_.error("no subnet is free; waiting for one",
@@ -66,32 +66,32 @@ void Agent::Impl::on_left(const registry::Left& left) {
     case Why::kUnfit:
       if (protected_addresses().in_own(left.subnet) == nullptr) {
         log_.info("our earlier subnet does not fit the network config any more; taking another",
-                  {subnet, {"network", config_.network}});
+                  {{"subnet", left.subnet}, {"network", config_.network}});
       } else if (previous_subnet() != left.subnet) {
         refuses_own(left.subnet, kTakeAnother);
       }
       return;
-    case Why::kTaken: return log_.info("the subnet was taken meanwhile; choosing another", {subnet});
+    case Why::kTaken: return say(Level::kInfo, "the subnet was taken meanwhile; choosing another");
     case Why::kBlocked:
       if (state_ == State::kRunning)
-        return log_.error("another key of the registry stands in the way of our subnet", {subnet});
-      return log_.info("a key that is no lease stands in the way of the subnet; choosing another", {subnet});
+        return say(Level::kError, "another key of the registry stands in the way of our subnet");
+      return say(Level::kInfo, "a key that is no lease stands in the way of the subnet; choosing another");
     case Why::kRefused:
       return log_.error("the registry refuses our lease",
-                        {subnet, Field(left.error), {"detail", left.detail}});
+                        {{"subnet", left.subnet}, Field(left.error), {"detail", left.detail}});
     case Why::kExpired:
-      return log_.warning("our lease expired or was revoked; claiming the subnet again", {subnet});
-    case Why::kDeleted: return log_.warning("our lease was deleted; claiming the subnet again", {subnet});
+      return say(Level::kWarning, "our lease expired or was revoked; claiming the subnet again");
+    case Why::kDeleted: return say(Level::kWarning, "our lease was deleted; claiming the subnet again");
     case Why::kRestored:
-      return log_.warning("the registry went back to an earlier record of ours; claiming the subnet again",
-                          {subnet});
+      return say(Level::kWarning,
+                 "the registry went back to an earlier record of ours; claiming the subnet again");
     case Why::kTwin:
       return log_.error("another node wrote our lease; two nodes have one public address",
-                        {subnet, {"public_ip", left.public_ip}});
+                        {{"subnet", left.subnet}, {"public_ip", left.public_ip}});
     case Why::kRival:
       return log_.error(
           "another node holds our subnet; not fighting over it, give one of the two another subnet",
-          {subnet, {"rival_public_ip", left.public_ip}, {"rival_mac", left.mac}});
+          {{"subnet", left.subnet}, {"rival_public_ip", left.public_ip}, {"rival_mac", left.mac}});
   }
 }
 

@@ -52,11 +52,12 @@ void Members::on_record(const overlay::LeaseRecord& record) {
 void Members::log_harmful(const overlay::LeaseKey& key, overlay::Ignored why) {
   static constexpr const char* kText =
       "peer ignored: its route would hide an address that must be reached directly";
-  const Field subnet("subnet", key.subnet), reason("reason", name(why));
   const auto* held =
       why == overlay::Ignored::kHoldsProtected ? underlay_.protected_addresses().in(key.subnet) : nullptr;
-  if (held == nullptr) return log_.warning(kText, {subnet, reason});
-  log_.warning(kText, {subnet, reason, {"holds", held->ip}, {"which_is", name(held->kind)}});
+  if (held == nullptr) return log_.warning(kText, {{"subnet", key.subnet}, {"reason", name(why)}});
+  log_.warning(
+      kText,
+      {{"subnet", key.subnet}, {"reason", name(why)}, {"holds", held->ip}, {"which_is", name(held->kind)}});
 }
 
 void Members::report_harmful(const overlay::ProtectedAddresses& known) {

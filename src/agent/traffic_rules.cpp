@@ -63,13 +63,10 @@ struct FindingLogger final : kernel::FindingVisitor {
         finding.kind == Kind::kForeignDrop
             ? "another firewall table drops forwarded packets; our accept cannot overrule it"
             : "flanneld left traffic rules behind";
-    const Field table("table", finding.table.view()), chain("chain", finding.chain.view());
-    const Field fixed_by("fix", fix.view());
-    if (last_change_by.empty() || finding.legacy) {
-      log.warning(text, {table, chain, fixed_by});
-    } else {
-      log.warning(text, {table, chain, {"last_change_by", last_change_by}, fixed_by});
-    }
+    log.warning(text, {{"table", finding.table.view()},
+                       {"chain", finding.chain.view()},
+                       Field::unless_empty("last_change_by", finding.legacy ? "" : last_change_by),
+                       {"fix", fix.view()}});
   }
   Log& log;
   Net network;

@@ -225,7 +225,7 @@ void write(Writer& out, Net4 net) {
   out.put('/').put_unsigned(net.length);
 }
 
-void write(Writer& out, Mac mac) {
+void write(Writer& out, const Mac& mac) {
   for (std::size_t i = 0; i < mac.bytes.size(); ++i) {
     if (i > 0) out.put(':');
     out.put_hex(mac.bytes[i], 2);

@@ -59,7 +59,7 @@ Field::Field(const char* key, const Ip& value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
 Field::Field(const char* key, const Net& value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
-Field::Field(const char* key, Mac value)
+Field::Field(const char* key, const Mac& value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
 
 Field::Field(const Error& error) : key_("error"), view_(error.context) {
@@ -122,6 +122,7 @@ void Log::write(Level level, const char* text, std::initializer_list<Field> fiel
   Writer line(buffer);
   if (!begin(line, level, text)) return;
   for (const Field& field : fields) {
+    if (field.absent()) continue;
     line.put(' ');
     field.write(line);
   }

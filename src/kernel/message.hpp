@@ -43,7 +43,7 @@ class MessageWriter {
   void put_be32(std::uint16_t type, std::uint32_t value);
   void put_flag(std::uint16_t type) { put(type, nullptr, 0); }
   void put_ip4(std::uint16_t type, Ip4 ip) { put_be32(type, ip.value); }
-  void put_mac(std::uint16_t type, Mac mac) { put(type, mac.bytes.data(), mac.bytes.size()); }
+  void put_mac(std::uint16_t type, const Mac& mac) { put(type, mac.bytes.data(), mac.bytes.size()); }
   void put_text(std::uint16_t type, std::string_view text);  ///< with a closing NUL
   Nest nest(std::uint16_t type);
   void end(Nest nest);

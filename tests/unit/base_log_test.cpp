@@ -57,6 +57,11 @@ TEST_CASE_FIXTURE(Fixture, "a line is level, text and fields") {
       "error: all kinds a=-1 b=1 c=-5000000000 d=18446744073709551615 e=10.0.0.1 f=02:00:00:00:00:01 g=text");
 }
 
+TEST_CASE_FIXTURE(Fixture, "a field that is to have a value is left out where it has none") {
+  log.info("line", {{"a", 1}, Field::unless_empty("b", ""), Field::unless_empty("c", "x"), {"d", ""}});
+  CHECK(last() == R"(info: line a=1 c=x d="")");
+}
+
 TEST_CASE("a value is quoted only if it must be") {
   CHECK(written({"k", "plain/1.2:3=4,[x]'"}) == "k=plain/1.2:3=4,[x]'");
   CHECK(written({"k", ""}) == R"(k="")");

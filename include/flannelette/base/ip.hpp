@@ -143,7 +143,7 @@ void write(Writer& out, const Ip6& ip);  ///< RFC 5952
 void write(Writer& out, const Ip& ip);   ///< "10.0.0.1" or RFC 5952
 void write(Writer& out, Net4 net);       ///< "10.0.0.0/24"
 void write(Writer& out, const Net& net);
-void write(Writer& out, Mac mac);  ///< lower case, ':'
+void write(Writer& out, const Mac& mac);  ///< lower case, ':'
 
 template <class T>
 Text<48> text_of(const T& value) {

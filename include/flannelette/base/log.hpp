@@ -31,12 +31,17 @@ class Field {
   Field(const char* key, Net4 value);
   Field(const char* key, const Ip& value);
   Field(const char* key, const Net& value);
-  Field(const char* key, Mac value);
+  Field(const char* key, const Mac& value);
   /// `error="connect: Connection refused"`: context, then strerror or the code's name (and an mbedTLS error
   /// in hexadecimal).
   explicit Field(const Error& error);
+  /// Absent, which is not written, where there is no value.
+  static Field unless_empty(const char* key, std::string_view value) {
+    return {value.empty() ? nullptr : key, value};
+  }
 
   std::string_view key() const { return key_; }
+  bool absent() const { return key_ == nullptr; }
   /// Appends `key=value`. The value is quoted if it is empty or holds a blank, a quote, a backslash or a byte
   /// that is not printable ASCII; those bytes are written `\xNN`, so that no peer can send a line end or a
   /// terminal escape into the log.
@@ -44,7 +49,7 @@ class Field {
 
  private:
   static constexpr std::size_t kOwned = 64;
-  const char* key_;        // a literal
+  const char* key_;        // a literal; nullptr: absent
   std::string_view view_;  // the value is view_, then text_
   Text<kOwned> text_;
 };
@@ -78,6 +83,7 @@ class Log {
   void error(const char* text, std::initializer_list<Field> fields = {}) {
     write(Level::kError, text, fields);
   }
+  void write(Level level, const char* text, std::initializer_list<Field> fields = {});
   /// The debug line "machine: from -> to".
   void transition(const char* machine, const char* from, const char* to);
   bool enabled(Level level) const { return level >= threshold_; }
@@ -89,7 +95,6 @@ class Log {
     int tokens = 0;
     unsigned held_back = 0;
   };
-  void write(Level level, const char* text, std::initializer_list<Field> fields);
   /// Begins a line; false if it is not to be written.
   bool begin(Writer& line, Level level, const char* text);
   Cause& cause_of(const char* text);

@@ -75,6 +75,9 @@ class Text {
   template <std::size_t M, class Fill>
   friend Text<M> to_text(Fill fill);
 
+  struct Unset {};
+  explicit Text(Unset) {}
+
   std::array<char, N + 1> bytes_;  // beyond the NUL they are not initialised
   std::size_t size_;
 };
@@ -82,7 +85,7 @@ class Text {
 /// `put_*` any writable thing into a fresh Text: `to_text<16>([&](Writer& w) { write(w, ip); })`.
 template <std::size_t N, class Fill>
 Text<N> to_text(Fill fill) {
-  Text<N> text;
+  Text<N> text{typename Text<N>::Unset()};
   Writer writer(std::span(text.bytes_).first(N));
   fill(writer);
   text.size_ = writer.size();

@@ -17,7 +17,7 @@ class Document {
   /// Keys and values that mean something to us are shorter; longer ones are delivered empty, with overlong().
   static constexpr std::size_t kMaxToken = 128;
 
-  explicit Document(std::string_view text) : reader_(scratch_) { reader_.feed(text); }
+  explicit Document(std::string_view text) : reader_({scratch_.data(), kMaxToken}) { reader_.feed(text); }
 
   Token next() {
     Token token = reader_.next();
@@ -72,7 +72,7 @@ class Document {
     return Token::kBad;
   }
 
-  std::array<char, kMaxToken> scratch_{};
+  std::array<char, kMaxToken> scratch_;
   Reader reader_;
   const char* error_ = nullptr;
 };
