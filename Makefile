@@ -4,8 +4,10 @@
 
 MACHINE := $(shell toolchains/target.sh -m)
 TARGETS := $(shell toolchains/target.sh)
-# Beside this machine make test has these on kernels of their own, and the smallest build of this one; make test-targets has all.
+# Beside this machine make test has these on kernels of their own, and the smallest build of this one; make test-more has the next
+# ones; make test-targets has all.
 VM_TARGETS := aarch64
+MORE_TARGETS := armv7
 NOTLS_TARGET := aarch64
 TARGET  ?=
 TLS     ?= 1
@@ -14,7 +16,7 @@ KEEP    ?=
 SECONDS ?= 60
 FUZZ    ?=
 
-.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-targets quick soak bench demo check size pins clean help
+.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins clean help
 
 all: build
 
@@ -77,7 +79,10 @@ vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
 	@tests/targets/vm.sh $* build/vm/$*
 
-test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## what make test leaves out: the tests on all other targets, emulated, some also on kernels of their own; etcd 3.5
+test-more: build build-test $(addprefix vm-,$(MORE_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, the program on the other ARM kernel
+	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) system-etcd35 check-size
+
+test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated, some also on kernels of their own; and all of test-more
 	@tests/run.sh targets
 
 bench: build build-test ## measures and prints one table: tests/bench/README.md; PARTS='sync nodes' FLANNELD=path PLOT=1

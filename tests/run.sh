@@ -212,6 +212,6 @@ run_parts "$@"
 printf '\n### all: %d s\n' "$SECONDS"
 left=
 for part in $target_parts; do [[ " $* " == *" $part "* ]] || left+=" $part"; done
-[ -z "$left" ] || echo "### not run here, but by make test-targets:$left"
+[ -z "$left" ] || echo "### not run here, but by make test-more or make test-targets:$left"
 summary | tee "$results/summary.txt"
 ! grep -q '^failed' "$results/all.tests"
