@@ -21,18 +21,17 @@ std::optional<Mac> Agent::Impl::device_mac() {
 
 /// Our record from before the restart says which of our addresses was in use, if the MAC in it proves that it
 /// is ours: another node's may well stand under a virtual address that has come to us since.
-void Agent::Impl::recall_address() {
+void Agent::Impl::recall_address(const registry::Hints& hints) {
   if (memory_.node()) return;
-  const auto previous = previous_subnet();
-  const auto own = previous ? members_.table().find_holder(*previous) : std::nullopt;
-  if (!own || own->mac != device_mac()) return;
+  const auto own = hints.subnet ? members_.table().find_holder(*hints.subnet) : std::nullopt;
+  if (!own || own->mac != hints.device_mac) return;
   if (underlay_watch_.prefer(own->public_ip)) validate_members();
 }
 
 void Agent::Impl::join() {
-  recall_address();
-  enter(State::kClaiming);
   registry::Hints hints{.leases = &members_.table(), .subnet = previous_subnet(), .device_mac = device_mac()};
+  recall_address(hints);
+  enter(State::kClaiming);
   if (hints.subnet && refuses_own(*hints.subnet, kTakeAnother)) hints.subnet.reset();
   if (memory_.node()) hints.saved_mac = memory_.node()->mac;
   registry_.join({underlay().public_ip}, hints);
