@@ -126,7 +126,7 @@ int run(const RunSettings& settings, LogSink& sink) {
   }
   io::NetStream requests(loop, settings.tcp, tls, log);
   io::NetStream watch(loop, settings.tcp, tls, log);
-  registry::EtcdRegistry etcd(loop, random, requests, watch, settings.etcd);
+  registry::EtcdRegistry etcd(loop, random, log, requests, watch, settings.etcd);
 
   Notifier notifier(loop, log);
   agent::Agent agent({loop,

@@ -31,6 +31,10 @@ struct FuzzClock final : Clock {
   std::int64_t wall_seconds() const override { return time / 1'000; }
 };
 
+struct NoSink final : LogSink {
+  void line(Level, std::string_view) override {}
+};
+
 struct FuzzRandom final : Random {
   std::uint64_t state = 1;
   void fill(std::span<std::uint8_t> bytes) override {
@@ -175,13 +179,15 @@ struct Agent final : registry::MemberListener, registry::MembershipListener {
 
 struct World {
   FuzzClock clock;
+  NoSink sink;
+  Log log{sink, clock, Level::kDebug};
   io::Loop loop{clock};
   FuzzRandom random;
   FuzzStream requests;
   FuzzStream watch;
   Agent agent;
   bool joined = false;
-  registry::EtcdRegistry registry{loop, random, requests, watch, settings()};
+  registry::EtcdRegistry registry{loop, random, log, requests, watch, settings()};
 
   static registry::EtcdSettings settings() {
     registry::EtcdSettings made;

@@ -291,4 +291,22 @@ TEST_SUITE("agent/lease") {
     p.world.etcd.remove(junk);
     CHECK(p.world.run_until([&] { return !p.world.value_of(key).empty(); }, 61'000));
   }
+
+  TEST_CASE("each transition of the membership is a debug line") {
+    World world;
+    SimNode& node = world.add(1);
+    node.settings.log_level = Level::kDebug;
+    node.start();
+    REQUIRE(world.run_until([&] { return node.running(); }));
+    world.advance(10'000);
+    world.etcd.put(path(node), World::peer_value(66));
+    world.advance(10'000);
+    world.etcd.remove(path(node));
+    world.advance(10'000);
+    std::string states = "none";
+    for (const std::string& line : node.log.lines) {
+      if (line.starts_with("debug: membership: ")) states += line.substr(line.find(" -> "));
+    }
+    CHECK(states == "none -> choosing -> claiming -> held -> contested -> reclaiming -> held");
+  }
 }

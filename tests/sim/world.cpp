@@ -99,7 +99,7 @@ struct SimNode::Running {
       : logger(node.log, world.clock, node.settings.log_level),
         requests(world.etcd.make_stream()),
         watch(world.etcd.make_stream()),
-        registry(world.loop, node.random_, *requests, *watch, node.etcd_settings),
+        registry(world.loop, node.random_, logger, *requests, *watch, node.etcd_settings),
         agent({world.loop, logger, node.kernel.ports(), registry, node.files,
                Delegate<void()>::to<&SimNode::on_ready>(&node), node.max_leases},
               node.settings) {}

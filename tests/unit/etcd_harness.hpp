@@ -115,8 +115,17 @@ class Recorder final : public MemberListener, public MembershipListener, public 
   std::map<std::string, std::int64_t> listed_;
 };
 
+/// The debug lines of the state machines.
+class LogRecorder final : public LogSink {
+ public:
+  std::vector<std::string> lines;
+  void line(Level, std::string_view text) override { lines.emplace_back(text); }
+};
+
 struct World {
   ManualClock clock;
+  LogRecorder log_lines;
+  Log log{log_lines, clock, Level::kDebug};
   io::Loop loop{clock};
   CountingRandom random;
   tests::ScriptedEtcd etcd{loop, clock};
@@ -146,7 +155,7 @@ struct Node {
       : world(w),
         requests(w.etcd.make_stream()),
         watch(w.etcd.make_stream()),
-        registry(w.loop, w.random, *requests, *watch, settings) {
+        registry(w.loop, w.random, w.log, *requests, *watch, settings) {
     registry.start(heard, heard, heard);
   }
   static EtcdSettings standard() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "flannelette/base/log.hpp"
 #include "flannelette/base/random.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/stream.hpp"
@@ -67,7 +68,7 @@ class EtcdRegistry final : public Registry {
 
   /// The two streams are used by nothing else and outlive this. Settings are copied; there is at least one
   /// endpoint. It may not be destroyed from within a listener's call; anything else may be called there.
-  EtcdRegistry(io::Loop& loop, Random& random, io::Stream& requests, io::Stream& watch,
+  EtcdRegistry(io::Loop& loop, Random& random, Log& log, io::Stream& requests, io::Stream& watch,
                const EtcdSettings& settings);
   ~EtcdRegistry() override;
   void start(MemberListener& members, MembershipListener& membership) override;

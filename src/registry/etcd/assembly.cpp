@@ -6,9 +6,9 @@
 
 namespace flannelette::registry::etcd {
 
-Assembly::Assembly(io::Loop& loop, Random& random, io::Stream& request_stream, io::Stream& watch_stream,
-                   const EtcdSettings& settings)
-    : core{.loop = loop, .random = random, .settings = settings, .keys = Keys(settings.prefix)},
+Assembly::Assembly(io::Loop& loop, Random& random, Log& log, io::Stream& request_stream,
+                   io::Stream& watch_stream, const EtcdSettings& settings)
+    : core{.loop = loop, .random = random, .log = log, .settings = settings, .keys = Keys(settings.prefix)},
       requests(core, request_stream, request_scratch),
       watch(core, requests, watch_stream, watch_scratch, Watch::OnGap::to<&Listing::begin_in>(&listing),
             Watch::OnReturn::to<&Assembly::on_watch_returned>(this),

@@ -17,7 +17,7 @@ struct Assembly {
   // Not initialised, so that what no value ever fills costs no memory.
   using Scratch = std::array<char, Decoder::kScratch>;
 
-  Assembly(io::Loop& loop, Random& random, io::Stream& request_stream, io::Stream& watch_stream,
+  Assembly(io::Loop& loop, Random& random, Log& log, io::Stream& request_stream, io::Stream& watch_stream,
            const EtcdSettings& settings);
 
   void start(MemberListener& members, MembershipListener& membership, LeaseListener& lease);

@@ -12,9 +12,9 @@ struct EtcdRegistry::Impl {
   etcd::Member member{etcd.core, etcd.claimer};
 };
 
-EtcdRegistry::EtcdRegistry(io::Loop& loop, Random& random, io::Stream& requests, io::Stream& watch,
+EtcdRegistry::EtcdRegistry(io::Loop& loop, Random& random, Log& log, io::Stream& requests, io::Stream& watch,
                            const EtcdSettings& settings)
-    : impl_(new Impl{{loop, random, requests, watch, settings}}) {}
+    : impl_(new Impl{{loop, random, log, requests, watch, settings}}) {}
 
 EtcdRegistry::~EtcdRegistry() = default;
 

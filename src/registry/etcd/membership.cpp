@@ -12,13 +12,13 @@ Member::Member(Core& core, Claimer& claimer)
 void Member::join(const Self& self, const Hints& hints) {
   self_ = self;
   hints_ = hints;
-  state_ = State::kChoosing;
+  enter(State::kChoosing);
   timer_.arm_in(0);  // never at once: the caller may be in a listener's call
 }
 
 void Member::update(const Self& self) {
   self_ = self;
-  switch (state_) {
+  switch (state_.state()) {
     case State::kNone:
     case State::kChoosing: return;
     case State::kClaiming:
@@ -30,7 +30,7 @@ void Member::update(const Self& self) {
 }
 
 void Member::on_timer() {
-  switch (state_) {
+  switch (state_.state()) {
     case State::kChoosing: return choose();
     case State::kContested:
     case State::kWaiting: return reclaim();
@@ -63,10 +63,13 @@ void Member::choose() {
 void Member::reclaim() {
   const auto there = holder();
   if (there && (there->key != own_.key || there->mac != own_.mac)) {
-    state_ = State::kContested;  // reported by check(); claimed again when it is gone
-    return;
+    return contest();  // reported by check(); claimed again when it is gone
   }
   claim(own_.key, there ? there->modified : 0, false, State::kReclaiming);
+}
+
+void Member::contest() {
+  if (state_ != State::kContested) enter(State::kContested);
 }
 
 void Member::claim(const overlay::LeaseKey& key, std::int64_t modified, bool always_write, State state) {
@@ -74,7 +77,7 @@ void Member::claim(const overlay::LeaseKey& key, std::int64_t modified, bool alw
   own_.public_ip = self_.public_ip.v4();
   own_.mac = *mac_;
   creating_ = modified == 0;
-  state_ = state;
+  enter(state);
   const overlay::LeaseValue published = value();
   const auto text =
       to_text<overlay::LeaseValue::kMaxText>([&](Writer& out) { overlay::write(out, published); });
@@ -96,7 +99,7 @@ void Member::on_claim(const ClaimResult& result) {
     case ClaimOutcome::kHeld: return held(result);
     case ClaimOutcome::kTaken: return lost();
     case ClaimOutcome::kRefused:
-      state_ = state_ == State::kClaiming ? State::kChoosing : State::kWaiting;
+      enter(state_ == State::kClaiming ? State::kChoosing : State::kWaiting);
       timer_.arm_in(backoff_.next());
       return core_.membership->on_left(
           {.why = Why::kRefused, .subnet = own_.key.subnet, .error = result.error, .detail = result.detail});
@@ -109,21 +112,21 @@ void Member::lost() {
   if (state_ == State::kClaiming) {
     const bool visible = !creating_ || hints_.leases->taken(own_.key.subnet);
     if (!visible) blocked_ = own_.key.subnet;
-    state_ = State::kChoosing;
+    enter(State::kChoosing);
     timer_.arm_in(++lost_races_ > kMaxLostRaces ? backoff_.next() : 0);
     return report(visible ? Why::kTaken : Why::kBlocked);
   }
   if (creating_ && !holder()) {
-    state_ = State::kWaiting;
+    enter(State::kWaiting);
     timer_.arm_in(backoff_.next());
     return report(Why::kBlocked);
   }
-  state_ = State::kContested;
+  enter(State::kContested);
   check();
 }
 
 void Member::held(const ClaimResult& result) {
-  state_ = State::kHeld;
+  enter(State::kHeld);
   own_.modified = result.mod_revision;
   lost_races_ = 0;
   timer_.cancel();
@@ -148,7 +151,7 @@ void Member::held(const ClaimResult& result) {
 }
 
 void Member::on_lease_lost() {
-  switch (state_) {
+  switch (state_.state()) {
     case State::kNone:
     case State::kChoosing:
     case State::kClaiming: return;
@@ -161,7 +164,7 @@ void Member::on_lease_lost() {
 }
 
 void Member::on_leases_changed() {
-  switch (state_) {
+  switch (state_.state()) {
     case State::kNone:
     case State::kChoosing:
     case State::kClaiming:
@@ -183,7 +186,6 @@ void Member::check() {
   if (finding == Finding::kOurs) return;
   if (finding == Finding::kDeleted) {
     const bool was_held = state_ == State::kHeld;
-    if (was_held) state_ = State::kContested;
     if (!timer_.armed()) reclaim();
     if (was_held) report(Why::kDeleted);
     return;
@@ -199,7 +201,7 @@ void Member::check() {
       return core_.membership->on_left(
           {.why = Why::kTwin, .subnet = own_.key.subnet, .public_ip = own_.public_ip});
     case Finding::kRival:
-      state_ = State::kContested;
+      contest();
       return core_.membership->on_left(
           {.why = Why::kRival, .subnet = own_.key.subnet, .public_ip = there->public_ip, .mac = there->mac});
   }

@@ -2,19 +2,33 @@
 // Our membership: a subnet is chosen, claimed, and held against all that happens to its record.
 #pragma once
 
+#include "flannelette/base/state_machine.hpp"
 #include "registry/etcd/choice.hpp"
 #include "registry/etcd/claim.hpp"
 
 namespace flannelette::registry::etcd {
 
+enum class MemberState : std::uint8_t {
+  kNone,
+  kChoosing,    ///< a subnet, at once or when the timer or a removal says so
+  kClaiming,    ///< the one that was chosen
+  kHeld,        ///< ours
+  kReclaiming,  ///< our record is gone, or says what is no longer true
+  kContested,   ///< somebody else's record is there: until it goes
+  kWaiting,     ///< refused, or a foreign key is in the way: until the back-off ends
+};
+inline constexpr StateTable kMemberStates{
+    "membership",
+    {StateRow(MemberState::kNone, "none", MemberState::kChoosing),
+     StateRow(MemberState::kChoosing, "choosing", MemberState::kClaiming),
+     StateRow(MemberState::kClaiming, "claiming", MemberState::kHeld, MemberState::kChoosing),
+     StateRow(MemberState::kHeld, "held", MemberState::kReclaiming, MemberState::kContested),
+     StateRow(MemberState::kReclaiming, "reclaiming", MemberState::kHeld, MemberState::kContested,
+              MemberState::kWaiting),
+     StateRow(MemberState::kContested, "contested", MemberState::kReclaiming),
+     StateRow(MemberState::kWaiting, "waiting", MemberState::kReclaiming, MemberState::kContested)}};
+
 /// Decides what is claimed when; a Claimer does it. A rival is reported once and never fought.
-///
-///     kNone -> kChoosing -> kClaiming -> kHeld
-///     kClaiming -> kChoosing            the subnet cannot be had
-///     kHeld <-> kReclaiming             our record is gone, or says what is no longer true
-///     kHeld, kReclaiming -> kContested  somebody else's record is there: until it goes
-///     kReclaiming -> kWaiting           refused, or a foreign key is in the way: until the back-off ends
-///     kContested, kWaiting -> kReclaiming
 class Member final : public LeaseListener {
  public:
   Member(Core& core, Claimer& claimer);
@@ -24,7 +38,7 @@ class Member final : public LeaseListener {
   void stop() { timer_.cancel(); }
 
  private:
-  enum class State : std::uint8_t { kNone, kChoosing, kClaiming, kHeld, kReclaiming, kContested, kWaiting };
+  using State = MemberState;
   /// A lost race is run again at once, but not for ever.
   static constexpr int kMaxLostRaces = 20;
 
@@ -37,6 +51,8 @@ class Member final : public LeaseListener {
   void choose();
   /// Asks for the subnet that we had.
   void reclaim();
+  /// It is somebody else's.
+  void contest();
   void claim(const overlay::LeaseKey& key, std::int64_t modified, bool always_write, State state);
   overlay::LeaseValue value() const;  ///< of our record
   void held(const ClaimResult& result);
@@ -46,13 +62,14 @@ class Member final : public LeaseListener {
   std::optional<overlay::Allocation::Holder> holder() const {
     return hints_.leases->find_holder(own_.key.subnet);
   }
+  void enter(State next) { state_.enter(next, core_.log); }
   void report(Left::Why why) { core_.membership->on_left({.why = why, .subnet = own_.key.subnet}); }
 
   Core& core_;
   Claimer& claimer_;
   io::Timer timer_;
   Backoff backoff_{EtcdRegistry::kClaimFirst, EtcdRegistry::kClaimMax};
-  State state_ = State::kNone;
+  StateMachine<kMemberStates> state_;
   Self self_{};
   Hints hints_{};
   std::optional<Mac> mac_;

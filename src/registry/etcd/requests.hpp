@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "flannelette/base/delegate.hpp"
+#include "flannelette/base/log.hpp"
 #include "flannelette/http/client.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/json/writer.hpp"
@@ -49,6 +50,7 @@ struct Core {
 
   io::Loop& loop;
   Random& random;
+  Log& log;
   const EtcdSettings settings;
   const Keys keys;
   MemberListener* members = nullptr;
