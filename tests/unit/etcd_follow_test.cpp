@@ -609,6 +609,23 @@ TEST_SUITE("registry/etcd_follow") {
     CHECK(node.heard.failures[1] == "config: etcd: UNIMPLEMENTED (is the JSON gateway off?) Not Found");
   }
 
+  TEST_CASE("each transition of the watch is a debug line") {
+    World world;
+    Node node(world);
+    node.follow();
+    world.run(10'000);
+    world.etcd.cut_all();
+    world.run(1'000);
+    node.registry.stop();
+    std::string states = "off";
+    for (const std::string& line : world.log_lines.lines) {
+      REQUIRE(line.starts_with("debug: watch: "));
+      states += line.substr(line.find(" -> "));
+    }
+    CHECK(states ==
+          "off -> waiting -> opening -> streaming -> stable -> waiting -> opening -> streaming -> off");
+  }
+
   TEST_CASE("after stop there is no call and no byte more, also if it is called from a call") {
     World world;
     for (int i = 0; i < 700; ++i) world.etcd.put(lease_key(numbered(i)), kOne);

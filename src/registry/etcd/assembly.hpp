@@ -28,7 +28,7 @@ struct Assembly {
   void stop();
 
   void on_address(Ip address) { core.membership->on_server_address(address); }
-  void on_listed(std::int64_t revision) { watch.begin(revision + 1); }
+  void on_listed(const Change& newest, std::int64_t revision) { watch.begin(newest, revision + 1); }
   void on_watch_returned();
   void on_lease_lost();
 

@@ -39,7 +39,7 @@ void Listing::begin_in(Millis delay) {
 Operation::Call Listing::compose(json::Writer& body) {
   if (revision_ == 0) {
     next_ = core_.keys.subnets().view();
-    core_.newest = {};
+    newest_ = {};
     page_ = EtcdRegistry::kListPage;
   }
   asked_ = core_.loop.now();
@@ -73,7 +73,7 @@ void Listing::on_pair(const Pair& pair) {
     next_ = next;
     advanced_ = true;
   }
-  if (pair.mod_revision > core_.newest.revision) core_.newest = change_of(pair);
+  if (pair.mod_revision > newest_.revision) newest_ = change_of(pair);
   if (const auto record = builder_.finish(pair, *core_.members); record && !core_.stopped)
     core_.members->on_record(*record);
 }
@@ -102,7 +102,7 @@ void Listing::on_answer(const Message& message) {
   core_.delivered = revision;
   core_.members->on_snapshot_end();
   if (!core_.stopped) core_.lease->on_leases_changed();
-  if (!core_.stopped) on_end_(revision);
+  if (!core_.stopped) on_end_(newest_, revision);
 }
 
 void Listing::on_refusal(const Status& status) {

@@ -11,7 +11,8 @@ namespace flannelette::registry::etcd {
 /// finished is aborted and begun anew.
 class Listing final : public Operation {
  public:
-  using OnEnd = Delegate<void(std::int64_t revision)>;
+  /// `newest`: of the records that were listed.
+  using OnEnd = Delegate<void(const Change& newest, std::int64_t revision)>;
   Listing(Core& core, Requests& requests, OnEnd on_end) : core_(core), requests_(requests), on_end_(on_end) {}
 
   void begin_in(Millis delay);
@@ -34,6 +35,7 @@ class Listing final : public Operation {
   int page_ = EtcdRegistry::kListPage;
   Millis asked_ = 0;           // when this page was
   std::int64_t revision_ = 0;  // of the first page; 0: this is the first
+  Change newest_;              // of the pages so far
   bool advanced_ = false;      // this page has moved next_
   Text<EtcdRegistry::kMaxKey + 1> next_;
 };

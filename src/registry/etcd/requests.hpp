@@ -63,7 +63,6 @@ struct Core {
       0;  ///< the listener knows the keys as of this revision at least; 0: it does not, a listing is due
   Millis answered = 0;              ///< when a request last was
   Store store{};                    ///< what the listener knows was listed there
-  Change newest{};                  ///< the newest change below subnets/ that was delivered
   Failures failures = kConnection;  ///< so that the first success is told
 
   void failed(Failures whose, const char* operation, const io::Endpoint& endpoint, const Status& status,

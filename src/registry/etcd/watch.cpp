@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The watch: one connection after another, each of which goes on where the one before stood.
 #include "registry/etcd/watch.hpp"
 
 #include <algorithm>
@@ -29,12 +30,10 @@ Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char,
       probe_(probe),
       relist_timer_(core.loop, Delegate<void()>::to<&Watch::on_relist_timer>(this)) {}
 
-void Watch::begin(std::int64_t from) {
-  next_ = from;
-  floor_ = 1;
-  complete_ = stable_ = backward_ = compacted_ = false;
-  behind_list_ = true;
-  state_ = State::kWaiting;
+void Watch::begin(const Change& newest, std::int64_t next) {
+  history_.begin(newest, next);
+  compacted_ = false;
+  enter(State::kWaiting);
   timer_.arm_in(0);
   arm_relist();
   if (relists_ > 0) core_.failed(Core::kWatch, "watch", endpoint(), describe(kNoWatch), relist_interval());
@@ -44,12 +43,12 @@ void Watch::stop() {
   timer_.cancel();
   relist_timer_.cancel();
   client_.cancel();
-  state_ = State::kOff;
+  if (running()) enter(State::kOff);
 }
 
 void Watch::reconnect() {
-  if (state_ != State::kOpening && state_ != State::kStreaming) return;
-  close(State::kWaiting);
+  if (!connected()) return;
+  close();
   timer_.arm_in(0);
 }
 
@@ -92,41 +91,30 @@ void Watch::on_relist_timer() {
 }
 
 void Watch::on_timer() {
-  switch (state_) {
+  switch (state_.state()) {
     case State::kOff: return;
     case State::kWaiting: return open();
     case State::kOpening:
-      return retry(describe(Error{Code::kTimeout, 0, "etcd: the watch does not come to its first line"}));
-    case State::kStreaming:
-      if (!stable_) return become_stable();
-      return retry(
-          describe(Error{Code::kTimeout, 0, "etcd: the watch says nothing, not even that it lives"}));
+      return retry(Error{Code::kTimeout, 0, "etcd: the watch does not come to its first line"});
+    case State::kStreaming: return become_stable();
+    case State::kStable:
+      return retry(Error{Code::kTimeout, 0, "etcd: the watch says nothing, not even that it lives"});
   }
 }
 
 void Watch::open() {
   if (requests_.authenticating()) return;
-  state_ = State::kOpening;
+  enter(State::kOpening);
   opened_ = core_.loop.now();
   timer_.arm_in(EtcdRegistry::kAnswerLimit);
   decoder_.reset(*this);
   builder_.reset();
   status_ = 0;
-  last_ = 0;
   malformed_ = false;
   plain_.clear();
-  const std::int64_t known = std::min(next_, std::max(core_.newest.revision, floor_));
-  skipped_ = behind_list_ && next_ - known > kMaxHistory;
-  const std::int64_t first = skipped_ ? next_ : known;
-  // One earlier than what is to be heard: etcd takes a watch from the very revision that it has compacted,
-  // and keeps silent about what was removed in it (mvcc/key_index.go, compact).
-  from_ = std::max<std::int64_t>(first - 1, 1);
-  proven_ = core_.newest.revision != first;
-  learning_ = !complete_;
-  retold_at_ = 0;
   std::array<char, 1024> memory;
   json::Writer body(memory);
-  write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), from_);
+  write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), history_.connect());
   // Without the first header a member that is cut off from its cluster keeps the stream open and silent.
   const std::array<http::Header, 2> headers{
       {{"Grpc-Metadata-hasleader", "true"}, {"Authorization", requests_.token()}}};
@@ -146,38 +134,27 @@ void Watch::on_body(std::string_view bytes) {
       case Decoder::Step::kNeedMore: return;
       case Decoder::Step::kBad:
         malformed_ = true;
-        if (status_ == 200) retry(describe(Error{Code::kInvalid, 0, "etcd: the watch sent no JSON"}));
+        if (status_ == 200) retry(Error{Code::kInvalid, 0, "etcd: the watch sent no JSON"});
         return;
       case Decoder::Step::kMessage: on_message(decoder_.message()); break;
     }
-    if (state_ != State::kOpening && state_ != State::kStreaming) return;  // closed meanwhile
+    if (!connected()) return;  // closed meanwhile
   }
 }
 
 void Watch::on_done() {
   if (core_.stopped) return;
-  if (status_ == 200) return retry(describe(Error{Code::kClosed, 0, "etcd: the watch was ended"}));
+  if (status_ == 200) return retry(Error{Code::kClosed, 0, "etcd: the watch was ended"});
   retry(plain_.describe(status_));
 }
 
 void Watch::on_error(const Error& error, std::string_view detail) {
-  if (!core_.stopped) retry(describe(error, detail));
+  if (!core_.stopped) retry(error, detail);
 }
 
 void Watch::on_pair(const Pair& pair) {
   if (core_.stopped) return;
-  last_ = std::max(last_, pair.mod_revision);
-  newest_ = change_of(pair);
-  if (pair.mod_revision < next_) {
-    retold_at_ = core_.loop.now();
-    if (newest_ == core_.newest) {
-      proven_ = true;
-    } else if (!learning_ && pair.mod_revision > core_.newest.revision) {
-      proven_ = false;
-    }
-    return builder_.reset();
-  }
-  if (!proven_) return builder_.reset();  // the proof would have come before
+  if (!history_.on_change(change_of(pair), core_.loop.now())) return builder_.reset();
   // As the events are spoken, a claim's answer may come between two of them.
   core_.delivered = std::max(core_.delivered, pair.mod_revision);
   const auto record = builder_.finish(pair, *core_.members);
@@ -192,56 +169,44 @@ void Watch::on_message(const Message& message) {
   if (message.failed || status_ != 200) return retry(describe(status_, message));
   if (message.canceled) return on_canceled(message);
   if (message.created) return on_created(message);
-  if (stable_) timer_.arm_in(EtcdRegistry::kWatchSilence);
-  if (!proven_) {
-    if (!message.fragment) gap(kOtherStore, message);
+  if (state_ == State::kStable) timer_.arm_in(EtcdRegistry::kWatchSilence);
+  if (!history_.proven()) {
+    if (!message.fragment) gap(kOtherStore);
     return;
   }
-  if (message.pairs > 0) {
-    core_.members->on_events_end();
-    if (!core_.stopped) core_.lease->on_leases_changed();
+  // A part of one message is to be had again from its beginning if the rest is cut.
+  if (!message.fragment) {
+    if (history_.on_message(message.revision)) works();
+    core_.delivered = std::max(core_.delivered, history_.next() - 1);
   }
-  if (core_.stopped || message.fragment)
-    return;  // a part of one message: to be had again from its beginning if the rest is cut
-  // Events count for themselves and not for the header's revision: catching up, etcd sends at most 1000
-  // revisions a message, and every one of these carries the store's newest revision (mvcc/watcher_group.go,
-  // watchBatchMaxRevs). A message without events is a progress notice, sent only to a watch that has
-  // everything.
-  if (last_ != 0 && last_ >= core_.newest.revision) core_.newest = newest_;
-  if (last_ >= next_) {
-    complete_ = true;
-    works();
-  }
-  const std::int64_t seen = last_ != 0 ? std::exchange(last_, 0) : message.revision;
-  next_ = std::max(next_, seen + 1);
-  core_.delivered = std::max(core_.delivered, next_ - 1);
+  if (message.pairs == 0) return;
+  core_.members->on_events_end();
+  if (!core_.stopped) core_.lease->on_leases_changed();
 }
 
 void Watch::on_created(const Message& message) {
   if (state_ != State::kOpening) return;  // said twice, it must not put off what is due
-  if (!core_.same_store(message)) return gap(kOtherStore, message);
-  if (message.revision < next_ - 1) {
-    // etcd would wait without a word until the store has come to that revision again. Once it may be just a
-    // member that is behind the one that was listed: no failure yet.
-    if (!std::exchange(backward_, true)) {
-      close(State::kWaiting);
-      return timer_.arm_in(gaps_.next(core_.random));
-    }
-    return gap({Code::kInterrupted, 0, "etcd: the store went back to an older revision"}, message);
+  if (!core_.same_store(message)) return gap(kOtherStore);
+  switch (history_.on_created(message.revision)) {
+    case History::Verdict::kGoOn: break;
+    case History::Verdict::kLater: close(); return timer_.arm_in(gaps_.next(core_.random));
+    case History::Verdict::kGap:
+      return gap({Code::kInterrupted, 0, "etcd: the store went back to an older revision"});
   }
-  state_ = State::kStreaming;
+  enter(State::kStreaming);
   client_.set_silence_limit(0);
   timer_.arm_in(kStable);
   if ((core_.failures & Core::kWatch) != 0) on_return_();
 }
 
 void Watch::become_stable() {
-  if (!proven_) return gap(kOtherStore, {});
-  if (retold_at_ != 0 && core_.loop.now() - retold_at_ < kStable / 2) return timer_.arm_in(kStable / 2);
-  stable_ = true;
-  if (!skipped_) complete_ = true;
-  behind_list_ = false;
-  token_renewed_ = backward_ = compacted_ = false;
+  switch (history_.settle(core_.loop.now())) {
+    case History::Verdict::kGoOn: break;
+    case History::Verdict::kLater: return timer_.arm_in(History::kQuiet);
+    case History::Verdict::kGap: return gap(kOtherStore);
+  }
+  enter(State::kStable);
+  token_renewed_ = compacted_ = false;
   works();
   gaps_.reset();
   timer_.arm_in(EtcdRegistry::kWatchSilence);
@@ -249,55 +214,53 @@ void Watch::become_stable() {
 }
 
 void Watch::on_canceled(const Message& message) {
-  if (message.compact_revision > from_ && message.compact_revision < next_) {  // only the proof is lost
-    floor_ = message.compact_revision + 1;
+  if (history_.on_compacted(message.compact_revision)) {
     const std::size_t same = endpoint_;
-    close(State::kWaiting);
+    close();
     endpoint_ = same;
     return timer_.arm_in(std::exchange(compacted_, true) ? backoff_.next(core_.random) : 0);
   }
   if (message.compact_revision > 0) {
-    return gap({Code::kInterrupted, 0, "etcd: the revision to go on from was compacted"}, message);
+    return gap({Code::kInterrupted, 0, "etcd: the revision to go on from was compacted"}, message.text);
   }
   // The stream stays open and silent. An expired token is told as a missing permission too.
   if (!core_.settings.username.empty()) {
     requests_.renew_token();
-    if (!std::exchange(token_renewed_, true)) return close(State::kWaiting);  // for on_token
+    if (!std::exchange(token_renewed_, true)) return close();  // for on_token
   }
   retry({{Code::kDenied, 0, "etcd: the watch was refused"}, grpc::kPermissionDenied, message.text});
 }
 
 /// Ends the connection; the next one goes elsewhere.
-void Watch::close(State next) {
+void Watch::close() {
   client_.cancel();
   timer_.cancel();
-  state_ = next;
-  stable_ = false;
-  if (next == State::kOff) {
-    relist_timer_.cancel();
-  } else if (!relist_timer_.armed()) {
-    arm_relist();
-  }
-  endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count;
+  enter(State::kWaiting);
+  if (!relist_timer_.armed()) arm_relist();
+  next_endpoint();
 }
+
+void Watch::retry(const Error& error, std::string_view detail) { retry(describe(error, detail)); }
 
 void Watch::retry(const Status& status) {
   // As proxies do after some minutes of silence. It is no failure yet: the next attempt will tell.
   const Code code = status.error.code;
-  const bool ended = stable_ && status.code == 0 && (code == Code::kClosed || code == Code::kSystem);
+  const bool ended =
+      state_ == State::kStable && status.code == 0 && (code == Code::kClosed || code == Code::kSystem);
   const io::Endpoint& where = endpoint();
-  close(State::kWaiting);
+  close();
   const Millis delay = backoff_.next(core_.random);
   timer_.arm_in(delay);
   if (status.wants_token() && !core_.settings.username.empty()) requests_.renew_token();
   if (!ended) core_.failed(Core::kWatch, "watch", where, status, delay);
 }
 
-void Watch::gap(const Error& error, const Message& message) {
+void Watch::gap(const Error& error, std::string_view detail) {
   const io::Endpoint& where = endpoint();
-  close(State::kOff);
+  stop();
+  next_endpoint();
   const Millis delay = gaps_.next(core_.random);
-  core_.failed(Core::kWatch, "watch", where, {error, 0, message.text}, delay);
+  core_.failed(Core::kWatch, "watch", where, describe(error, detail), delay);
   if (!core_.stopped) on_gap_(delay);
 }
 
