@@ -62,19 +62,18 @@ Field::Field(const char* key, const Net& value)
 Field::Field(const char* key, const Mac& value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
 
-Field::Field(const Error& error) : key_("error"), view_(error.context) {
-  text_ = to_text<kOwned>([&](Writer& out) {
-    if (!view_.empty()) out.put(": ");
-    if (error.sys_errno > 0) {
-      put_cut(out, std::strerror(error.sys_errno));
-    } else {
-      out.put(name(error.code));
-    }
-    // mbedTLS errors are negative and documented in hexadecimal.
-    if (error.sys_errno < 0)
-      out.put(" -0x").put_hex(0 - static_cast<std::uint64_t>(std::int64_t{error.sys_errno}), 4);
-  });
-}
+Field::Field(const Error& error)
+    : key_("error"), view_(error.context), text_(to_text<kOwned>([&](Writer& out) {
+        if (!view_.empty()) out.put(": ");
+        if (error.sys_errno > 0) {
+          put_cut(out, std::strerror(error.sys_errno));
+        } else {
+          out.put(name(error.code));
+        }
+        // mbedTLS errors are negative and documented in hexadecimal.
+        if (error.sys_errno < 0)
+          out.put(" -0x").put_hex(0 - static_cast<std::uint64_t>(std::int64_t{error.sys_errno}), 4);
+      })) {}
 
 void Field::write(Writer& out) const {
   put_cut(out, key_);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -55,9 +56,15 @@ class Text {
   Text(std::string_view text) : size_(copy_cut(text, bytes_)) {}  // NOLINT: implicit on purpose
   Text(const char* text) : Text(std::string_view(text)) {}        // NOLINT
 
+  /// As by the constructor; the text may be a part of this one. A template, so that `{}` is no view.
+  template <std::same_as<std::string_view> View>
+  Text& operator=(View text) {
+    size_ = copy_cut(text, bytes_);
+    return *this;
+  }
   [[nodiscard]] bool assign(std::string_view text) {
     if (text.size() > N) return false;
-    *this = Text(text);
+    *this = text;
     return true;
   }
   std::string_view view() const { return {bytes_.data(), size_}; }
