@@ -41,8 +41,11 @@ fi
 smaller=
 edge=
 case $what in
-  program) out=build/$target parts=ON edge=-fstack-protector-strong ;;  # 1.3 KiB
-  notls) out=build/$target-notls parts=OFF smaller='-fno-move-loop-invariants -fno-tree-loop-im -fipa-pta' ;;  # costs speed
+  program) out=build/$target parts=ON small_heap=OFF edge=-fstack-protector-strong ;;  # 1.3 KiB
+  notls) # what is smaller and costs speed
+    out=build/$target-notls parts=OFF small_heap=ON
+    smaller='-fno-expensive-optimizations -fno-move-loop-invariants -fno-tree-loop-im -fipa-pta'
+    ;;
   *) echo "build: program, notls or tests, not $what" >&2; exit 1 ;;
 esac
 if [ "$static" = ON ]; then
@@ -53,7 +56,8 @@ fi
 # On top of -Os: nothing is inlined that is larger than its call, one prologue a function, equal constants are one.
 small="-Os -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants $smaller"
 configure "$out/obj" -DFLANNELETTE_TLS=$parts -DFLANNELETTE_NAMES=$parts -DFLANNELETTE_REGEX=$parts -DFLANNELETTE_IPTABLES=$parts \
-  -DFLANNELETTE_EDGE_FLAGS=$edge -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
+  -DFLANNELETTE_SMALL_HEAP=$small_heap -DFLANNELETTE_EDGE_FLAGS=$edge \
+  -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
   -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"
 cmake --build "$out/obj"
 # strip_sections FILE: cuts the table of sections off, which no kernel reads: 1 KiB. binutils cannot before 2.41.
