@@ -44,17 +44,15 @@ Client::~Client() {
 void Client::post(const io::Endpoint& endpoint, std::string_view path, std::span<const Header> headers,
                   std::string_view body, Millis timeout, bool repeatable, Handler& handler) {
   if (busy()) cancel();
-  const bool same_place = connected_ && endpoint == endpoint_;
+  const bool same_place = state_ == State::kIdle && endpoint == endpoint_;
   endpoint_ = endpoint;
   handler_ = &handler;
   silence_limit_ = timeout;
   repeatable_ = repeatable;
-  received_ = false;
   if (const Result<void> composed = compose(path, headers, body); !composed)
     return fail_later(composed.error());
   if (same_place) {
-    reused_ = true;
-    send();
+    send(State::kSentAgain);
   } else {
     connect();
   }
@@ -81,29 +79,28 @@ Result<void> Client::compose(std::string_view path, std::span<const Header> head
 
 void Client::set_silence_limit(Millis timeout) {
   silence_limit_ = timeout;
-  if (busy() && !pending_error_) restart_silence();
+  if (busy() && state_ != State::kFailed) restart_silence();
 }
 
 void Client::cancel() {
-  end_request();
-  connected_ = false;
+  end_request(State::kClosed);
   stream_.close();
 }
 
 void Client::connect() {
-  connected_ = false;
-  reused_ = false;
+  state_ = State::kConnecting;
   restart_silence();
   stream_.open(endpoint_, *this);
 }
 
-void Client::send() {
+void Client::send(State sent) {
   parser_.feed({});
   parser_.reset();
+  state_ = sent;
   restart_silence();
   const Result<void> written = stream_.write({request_, request_size_});
   if (written) return;
-  if (reused_ && repeatable_) return connect();
+  if (may_repeat()) return connect();
   fail_later(written.error());
 }
 
@@ -116,19 +113,17 @@ void Client::restart_silence() {
 }
 
 void Client::fail_later(const Error& error) {
+  state_ = State::kFailed;
   pending_error_ = error;
   silence_.arm_in(0);
 }
 
-void Client::on_open() {
-  connected_ = true;
-  send();
-}
+void Client::on_open() { send(State::kSent); }
 
 void Client::on_data(std::string_view bytes) {
   if (!busy()) return cancel();  // nobody asked for it: whatever follows could not be trusted either
-  if (pending_error_) return fail(*pending_error_);
-  received_ = true;
+  if (state_ == State::kFailed) return fail(pending_error_);
+  state_ = State::kReceiving;
   restart_silence();
   parser_.feed(bytes);
 
@@ -150,41 +145,46 @@ void Client::on_data(std::string_view bytes) {
   destroyed_ = nullptr;
   if (number != request_number_) return;  // the handler cancelled it, or made another one
 
-  if (event == ResponseParser::Event::kDone) finish();
+  if (event == ResponseParser::Event::kDone)
+    finish(parser_.head().keep_alive && parser_.rest().empty() ? State::kIdle : State::kClosed);
   if (event == ResponseParser::Event::kBad) fail({Code::kInvalid, 0, parser_.error()});
 }
 
 void Client::on_close(const Error& error, std::string_view detail) {
-  connected_ = false;
-  if (!busy()) return;
-  if (pending_error_) return fail(*pending_error_);
-  if (!received_ && reused_ && repeatable_) return connect();
-  if (!received_ || error.code != Code::kClosed) return fail(error, detail);
-  if (parser_.finish() == ResponseParser::Event::kDone) return finish();
-  fail({Code::kClosed, 0, parser_.error()});
+  if (!busy()) {
+    state_ = State::kClosed;
+  } else if (state_ == State::kFailed) {
+    fail(pending_error_);
+  } else if (may_repeat()) {
+    connect();
+  } else if (state_ != State::kReceiving || error.code != Code::kClosed) {
+    fail(error, detail);
+  } else if (parser_.finish() == ResponseParser::Event::kDone) {
+    finish(State::kClosed);
+  } else {
+    fail({Code::kClosed, 0, parser_.error()});
+  }
 }
 
 void Client::on_silence() {
-  fail(pending_error_.value_or(Error{Code::kTimeout, 0, "http: the server is silent"}));
+  fail(state_ == State::kFailed ? pending_error_ : Error{Code::kTimeout, 0, "http: the server is silent"});
 }
 
-void Client::end_request() {
-  handler_ = nullptr;
-  pending_error_.reset();
+void Client::end_request(State next) {
+  state_ = next;
   silence_.cancel();
   ++request_number_;
 }
 
-void Client::finish() {
+void Client::finish(State next) {
   Handler& handler = *handler_;
-  const bool keep = connected_ && parser_.head().keep_alive && parser_.rest().empty();
-  end_request();
-  if (!keep) cancel();
+  end_request(next);
+  if (next == State::kClosed) stream_.close();
   handler.on_done();
 }
 
 void Client::fail(const Error& error, std::string_view detail) {
-  const Error copy = error;  // it may live in what is reset here
+  const Error copy = error;  // it may live in what the handler's next request changes
   Handler& handler = *handler_;
   cancel();
   handler.on_error(copy, detail);

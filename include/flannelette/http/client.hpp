@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -62,35 +62,44 @@ class Client final : private io::Stream::Listener {
   void set_silence_limit(Millis timeout);
   /// Ends the request under way without a callback and closes the connection.
   void cancel();
-  bool busy() const { return handler_ != nullptr; }
+  bool busy() const { return state_ > State::kIdle; }
 
  private:
+  enum class State : std::uint8_t {
+    kClosed,  ///< no connection, no request
+    kIdle,    ///< a connection, no request
+    kConnecting,
+    kSent,       ///< on a new connection; no byte of the response yet
+    kSentAgain,  ///< the same on a connection that carried a request before
+    kReceiving,
+    kFailed,  ///< the timer delivers pending_error_
+  };
   void on_open() override;
   void on_data(std::string_view bytes) override;
   void on_close(const Error& error, std::string_view detail) override;
   void on_silence();
   Result<void> compose(std::string_view path, std::span<const Header> headers, std::string_view body);
   void connect();
-  void send();
+  void send(State sent);
+  /// The server may have closed the connection while it was idle.
+  bool may_repeat() const { return state_ == State::kSentAgain && repeatable_; }
   void restart_silence();
   void fail_later(const Error& error);
-  void end_request();
-  void finish();
+  void end_request(State next);
+  void finish(State next);
   void fail(const Error& error, std::string_view detail = {});
 
   io::Stream& stream_;
   io::Timer silence_;
   ResponseParser parser_;
-  Handler* handler_ = nullptr;
+  State state_ = State::kClosed;
+  bool repeatable_ = false;
+  Handler* handler_ = nullptr;  ///< of the request, while there is one
   io::Endpoint endpoint_;
   Millis silence_limit_ = 0;
-  std::optional<Error> pending_error_;  ///< to be delivered by the timer
-  unsigned request_number_ = 0;         ///< changes when a request ends: callbacks compare it
-  bool* destroyed_ = nullptr;           ///< set by the destructor, while a callback runs
-  bool connected_ = false;
-  bool repeatable_ = false;
-  bool received_ = false;  ///< a byte of the response
-  bool reused_ = false;    ///< sent on a connection that carried a request before
+  Error pending_error_;
+  unsigned request_number_ = 0;  ///< changes when a request ends: callbacks compare it
+  bool* destroyed_ = nullptr;    ///< set by the destructor, while a callback runs
   std::size_t request_size_ = 0;
   char request_[kMaxRequest];  ///< for one repetition
 };
