@@ -78,14 +78,6 @@ void put_state_folder(Writer& out, string_view prefix) {
   }
 }
 
-std::span<const io::Endpoint> endpoints_of(const RunSettings& settings) {
-  return std::span(settings.etcd.endpoints).first(settings.etcd.endpoint_count);
-}
-
-bool any_https(const RunSettings& settings) {
-  return std::ranges::any_of(endpoints_of(settings), [](const io::Endpoint& e) { return e.tls; });
-}
-
 }  // namespace
 
 string_view reason(const Error& error) {
@@ -150,7 +142,7 @@ void Draft::check_tls() {
     problem(origin_of_key("etcd", "key-file"),
             {"a client key needs its certificate: cert-file (--etcd-certfile)"});
   }
-  if (any_https(settings) && tls.ca_file.empty()) {
+  if (settings.any_https() && tls.ca_file.empty()) {
     problem(origin_of_key("etcd", "endpoint"),
             {"https needs ca-file (--etcd-cafile): no certificate authority is trusted by itself"});
   }
@@ -159,7 +151,7 @@ void Draft::check_tls() {
 void Draft::refuse_tls() {
   constexpr string_view kNoTls = "this build has no TLS";
   const io::TlsSettings& tls = settings.tls;
-  if (any_https(settings)) problem(origin_of_key("etcd", "endpoint"), {"https: ", kNoTls});
+  if (settings.any_https()) problem(origin_of_key("etcd", "endpoint"), {"https: ", kNoTls});
   for (const auto& [key, file] :
        {std::pair{"ca-file", &tls.ca_file}, {"cert-file", &tls.cert_file}, {"key-file", &tls.key_file}}) {
     if (!file->empty()) problem(origin_of_key("etcd", key), {kNoTls});
@@ -251,7 +243,7 @@ void Draft::read_password_file() {
 }
 
 void Draft::warn_if_overheard(const Origin& origin) {
-  for (const io::Endpoint& e : endpoints_of(settings)) {
+  for (const io::Endpoint& e : settings.endpoints()) {
     const auto ip = parse_ip4(e.host);
     if (e.tls || e.host == "localhost" || e.host == "::1" || (ip && is_loopback(*ip))) continue;
     const auto url = to_text<300>([&](Writer& out) { write(out, e); });

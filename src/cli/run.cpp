@@ -39,6 +39,14 @@ struct SignalHandler {
   io::TlsContext& tls;
 };
 
+/// Those that SignalHandler knows.
+Result<void> watch_signals(io::Signals& signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  return signals.watch(set);
+}
+
 /// Notifies the service manager, without ever waiting for it.
 struct Notifier {
   Notifier(io::Loop& loop, Log& any_log)
@@ -80,6 +88,12 @@ struct TlsReporter final : io::TlsContext::Listener {
   Log& log;
 };
 
+Result<void> open_kernel(kernel::NetlinkKernel& kernel, kernel::Monitor& monitor, bool nexthop_objects) {
+  using Nexthops = kernel::NetlinkKernel::Nexthops;
+  FLT_TRY(kernel.open(nexthop_objects ? Nexthops::kAuto : Nexthops::kOff));
+  return monitor.open();
+}
+
 }  // namespace
 
 int run(const RunSettings& settings, LogSink& sink) {
@@ -90,34 +104,23 @@ int run(const RunSettings& settings, LogSink& sink) {
   io::Loop loop(clock);
   give_up_privileges(settings, log);
 
-  sigset_t set;
   TlsReporter reporter(log);
   io::TlsContext tls(loop, clock, files, reporter);
   SignalHandler handler{loop, log, tls};
   io::Signals signals(loop, io::Signals::Handler::to<&SignalHandler::on_signal>(&handler));
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);
-  if (auto watched = signals.watch(set); !watched) {
+  if (const auto watched = watch_signals(signals); !watched) {
     log.error("cannot watch for signals", {Field(watched.error())});
     return kExitFailure;
   }
 
   kernel::NetlinkKernel kernel(files);
   kernel::Monitor monitor(loop, kernel);
-  using Nexthops = kernel::NetlinkKernel::Nexthops;
-  auto opened = kernel.open(settings.nexthop_objects ? Nexthops::kAuto : Nexthops::kOff);
-  if (opened) opened = monitor.open();
-  if (!opened) {
+  if (const auto opened = open_kernel(kernel, monitor, settings.nexthop_objects); !opened) {
     log.error("cannot talk to the kernel (CAP_NET_ADMIN is needed)", {Field(opened.error())});
     return kExitFailure;
   }
 
-  bool any_tls = false;
-  for (std::size_t i = 0; i < settings.etcd.endpoint_count; ++i)
-    any_tls = any_tls || settings.etcd.endpoints[i].tls;
-  if (any_tls) {
+  if (settings.any_https()) {
     Text<Files::kMaxPath> failed;
     if (auto loaded = tls.load(settings.tls, &failed); !loaded) {
       log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});

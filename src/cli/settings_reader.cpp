@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -138,11 +139,12 @@ void read_flags(std::span<const char* const> arguments, Draft& draft) {
 
 }  // namespace
 
+bool RunSettings::any_https() const { return std::ranges::any_of(endpoints(), &io::Endpoint::tls); }
+
 Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment,
                     Files& files, RunSettings& settings, Reporter& reporter) {
   const Wish wish = wish_of(arguments);
   if (wish.asked != Asked::kRun) return wish.asked;
-  settings = RunSettings{};
   Draft draft(settings, reporter, files);
   read_file(wish.config, files, draft);
   read_environment(environment, draft);

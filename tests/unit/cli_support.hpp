@@ -49,6 +49,7 @@ struct Reading final : cli::Reporter {
   }
 
   void read(const Words& arguments, const Words& environment = {}) {
+    settings = {};
     asked = cli::read_settings(pointers(arguments), pointers(environment), files, settings, *this);
   }
   void problem(std::string_view text) override { problems.emplace_back(text); }

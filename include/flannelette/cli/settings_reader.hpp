@@ -14,6 +14,11 @@ namespace flannelette::cli {
 
 /// Everything `run` needs to know, from all sources.
 struct RunSettings {
+  std::span<const io::Endpoint> endpoints() const {
+    return std::span(etcd.endpoints).first(etcd.endpoint_count);
+  }
+  bool any_https() const;
+
   agent::Settings agent;
   registry::EtcdSettings etcd;
   io::TlsSettings tls;
@@ -35,8 +40,8 @@ class Reporter {
 enum class Asked : std::uint8_t { kRun, kHelp, kVersion, kWrong };
 
 /// Reads the INI file (-c, default /etc/flannelette.ini; the default one may be absent), above it FLANNELD_*
-/// environment, above that the flags. `arguments` are those after the verb. kWrong: at least one problem was
-/// reported; all problems are, not only the first.
+/// environment, above that the flags. `arguments` are those after the verb. `settings` come with their
+/// defaults. kWrong: at least one problem was reported; all problems are, not only the first.
 Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment,
                     Files& files, RunSettings& settings, Reporter& reporter);
 
