@@ -160,27 +160,33 @@ class ConfigReader : public MemberReader {
   std::string_view text_;
 };
 
+/// False, for the caller to return.
+bool refuse(ConfigProblem& problem, const char* key, const char* why, bool unsupported = false) {
+  problem = {key, why, 0, unsupported};
+  return false;
+}
+
 /// flanneld's rules for subnets, in its order and with its texts; those about 0.0.0.0/0 and what is reserved
 /// are ours, and the last one (flanneld ends as "out of subnets").
-std::optional<ConfigProblem> check_subnets(const Draft& draft, NetworkConfig& config) {
+bool check_subnets(const Draft& draft, NetworkConfig& config, ConfigProblem& problem) {
   if (!draft.network)
-    return ConfigProblem{"Network", "please define a correct Network parameter in the flannel config"};
+    return refuse(problem, "Network", "please define a correct Network parameter in the flannel config");
   const Net4 network = *draft.network;
-  if (network.length == 0) return ConfigProblem{"Network", "0.0.0.0/0 is no IPv4 network"};
+  if (network.length == 0) return refuse(problem, "Network", "0.0.0.0/0 is no IPv4 network");
   for (const Net4& reserved : kReserved) {
     if (!reserved.contains(network)) continue;
-    return ConfigProblem{
-        "Network", "no pod can have an address in 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/4"};
+    return refuse(problem, "Network",
+                  "no pod can have an address in 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/4");
   }
   if (draft.subnet_len > 0) {
-    if (draft.subnet_len > 30) return ConfigProblem{"SubnetLen", "SubnetLen must be less than /31"};
+    if (draft.subnet_len > 30) return refuse(problem, "SubnetLen", "SubnetLen must be less than /31");
     if (draft.subnet_len < network.length + 2u) {
-      return ConfigProblem{"SubnetLen", "network must be able to accommodate at least four subnets"};
+      return refuse(problem, "SubnetLen", "network must be able to accommodate at least four subnets");
     }
     config.subnet_len = static_cast<std::uint8_t>(draft.subnet_len);
   } else {
     if (network.length > 28) {
-      return ConfigProblem{"Network", "network is too small. Minimum useful network prefix is /28"};
+      return refuse(problem, "Network", "network is too small. Minimum useful network prefix is /28");
     }
     config.subnet_len = network.length <= 22 ? 24 : static_cast<std::uint8_t>(network.length + 2);
   }
@@ -190,60 +196,65 @@ std::optional<ConfigProblem> check_subnets(const Draft& draft, NetworkConfig& co
   config.subnet_min = draft.subnet_min.value != 0 ? draft.subnet_min : Ip4{network.base.value + size};
   config.subnet_max = draft.subnet_max.value != 0 ? draft.subnet_max : Ip4{network.last().value - size + 1};
   if (!network.contains(config.subnet_min)) {
-    return ConfigProblem{"SubnetMin", "SubnetMin is not in the range of the Network"};
+    return refuse(problem, "SubnetMin", "SubnetMin is not in the range of the Network");
   }
   if (!network.contains(config.subnet_max)) {
-    return ConfigProblem{"SubnetMax", "SubnetMax is not in the range of the Network"};
+    return refuse(problem, "SubnetMax", "SubnetMax is not in the range of the Network");
   }
   if (!Net4{config.subnet_min, config.subnet_len}.aligned()) {
-    return ConfigProblem{"SubnetMin", "SubnetMin is not on a SubnetLen boundary"};
+    return refuse(problem, "SubnetMin", "SubnetMin is not on a SubnetLen boundary");
   }
   if (!Net4{config.subnet_max, config.subnet_len}.aligned()) {
-    return ConfigProblem{"SubnetMax", "SubnetMax is not on a SubnetLen boundary"};
+    return refuse(problem, "SubnetMax", "SubnetMax is not on a SubnetLen boundary");
   }
   if (config.subnet_max < config.subnet_min)
-    return ConfigProblem{"SubnetMax", "SubnetMax is less than SubnetMin"};
-  return std::nullopt;
+    return refuse(problem, "SubnetMax", "SubnetMax is less than SubnetMin");
+  return true;
 }
 
-std::optional<ConfigProblem> check_backend(const BackendDraft& draft, NetworkConfig& config) {
+bool check_backend(const BackendDraft& draft, NetworkConfig& config, ConfigProblem& problem) {
   config.backend_absent = draft.absent;
-  if (draft.absent) return std::nullopt;
-  if (draft.fault) return draft.fault;
-  if (draft.type_empty)
-    return ConfigProblem{"Backend.Type", "unknown backend type: Type is missing or empty"};
-  if (draft.backend == nullptr)
-    return ConfigProblem{"Backend.Type", "of the backends only vxlan is built in", 0, true};
-  return draft.backend->read_settings(draft.object, config);
+  if (draft.absent) return true;
+  std::optional<ConfigProblem> fault = draft.fault;
+  if (!fault && draft.type_empty)
+    return refuse(problem, "Backend.Type", "unknown backend type: Type is missing or empty");
+  if (!fault && draft.backend == nullptr)
+    return refuse(problem, "Backend.Type", "of the backends only vxlan is built in", true);
+  if (!fault) fault = draft.backend->read_settings(draft.object, config);
+  if (fault) problem = *fault;
+  return !fault;
 }
 
-std::optional<ConfigProblem> check(const Draft& draft, NetworkConfig& config) {
-  if (draft.enable_ipv6) return ConfigProblem{"EnableIPv6", "IPv6 is not built yet", 0, true};
+bool check(const Draft& draft, NetworkConfig& config, ConfigProblem& problem) {
+  if (draft.enable_ipv6) return refuse(problem, "EnableIPv6", "IPv6 is not built yet", true);
   if (!draft.enable_ipv4)
-    return ConfigProblem{"EnableIPv4", "a network without IPv4 is not built yet", 0, true};
+    return refuse(problem, "EnableIPv4", "a network without IPv4 is not built yet", true);
   config.nftables = draft.nftables;
-  if (auto problem = check_subnets(draft, config)) return problem;
-  return check_backend(draft.backend, config);
+  return check_subnets(draft, config, problem) && check_backend(draft.backend, config, problem);
+}
+
+bool read(std::string_view json, NetworkConfig& config, ConfigProblem& problem) {
+  if (json.empty()) return refuse(problem, "", "the config is empty");
+  if (json.size() > NetworkConfig::kMaxText) return refuse(problem, "", "the config is longer than 16 KiB");
+  Draft draft;
+  ConfigReader reader(json);
+  if (!reader.read(draft)) {
+    problem = reader.broken();
+    return false;
+  }
+  if (reader.fault) {
+    problem = *reader.fault;
+    return false;
+  }
+  return check(draft, config, problem);
 }
 
 }  // namespace
 
 Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigProblem& problem) {
-  std::optional<ConfigProblem> found;
   NetworkConfig parsed;
-  if (json.empty()) {
-    found = ConfigProblem{"", "the config is empty"};
-  } else if (json.size() > NetworkConfig::kMaxText) {
-    found = ConfigProblem{"", "the config is longer than 16 KiB"};
-  } else {
-    Draft draft;
-    ConfigReader reader(json);
-    found = !reader.read(draft) ? reader.broken() : reader.fault ? reader.fault : check(draft, parsed);
-  }
-  if (found) {
-    problem = *found;
+  if (!read(json, parsed, problem))
     return Error{problem.unsupported ? Code::kUnsupported : Code::kInvalid, 0, problem.why};
-  }
   config = parsed;
   return {};
 }
