@@ -159,7 +159,7 @@ TEST_SUITE("registry/etcd_failure") {
       world.run(2'000);
       CHECK(node.heard.configs == 1);
       REQUIRE(node.heard.failures.size() == 1);
-      CHECK(node.heard.failures[0] == "config: etcd: the answer does not come to its end ");
+      CHECK(node.heard.failures[0] == "config: registry: the answer does not come to its end ");
     }
     SUBCASE("of a page of the list, which may be large and the link slow") {
       world.etcd.drip_next(kRange);
@@ -169,7 +169,7 @@ TEST_SUITE("registry/etcd_failure") {
       world.run(2'000);
       CHECK(node.heard.peers.size() == 1);
       REQUIRE(node.heard.failures.size() == 1);
-      CHECK(node.heard.failures[0] == "list: etcd: the answer does not come to its end ");
+      CHECK(node.heard.failures[0] == "list: registry: the answer does not come to its end ");
     }
     SUBCASE("of a watch") {
       world.etcd.drip_next(kWatch);

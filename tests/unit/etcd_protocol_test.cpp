@@ -136,19 +136,19 @@ TEST_SUITE("registry/etcd_protocol") {
   TEST_CASE("errors go by the gRPC code, and by the HTTP status only where there is none") {
     Message message;
     message.code = 14;
-    CHECK(describe(400, message).transient());
+    CHECK(transient(describe(400, message)));
     message.code = 7;
-    CHECK(!describe(503, message).transient());
+    CHECK(!transient(describe(503, message)));
     CHECK(describe(503, message).error.code == Code::kDenied);
     message.code = 0;
-    CHECK(describe(503, message).transient());
+    CHECK(transient(describe(503, message)));
     CHECK(describe(404, message).error.code == Code::kUnsupported);
-    CHECK(describe(401, message).wants_token());
+    CHECK(wants_token(describe(401, message)));
     message.code = 3;
     message.text = "etcdserver: user name is empty";
-    CHECK(describe(400, message).wants_token());
+    CHECK(wants_token(describe(400, message)));
     message.text = "etcdserver: authentication failed, invalid user ID or password";
-    CHECK(!describe(400, message).wants_token());
+    CHECK(!wants_token(describe(400, message)));
   }
 }
 

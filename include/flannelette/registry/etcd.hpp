@@ -43,15 +43,8 @@ class EtcdRegistry final : public Registry {
   static constexpr int kListPage = 500;
   static constexpr int kListPageMax = 8'000;
   static constexpr Millis kQuickPage = 500;
-  static constexpr Millis kRequestTimeout =
-      10'000;  ///< longest silence while a response is awaited; etcd itself gives up after 7 s
-  /// Longest time from a question to the whole answer, dripping or not: of a page of the list (kListPage
-  /// records have some 150 KB, which are 125 s at 9600 bit/s), and of everything else, which is small.
+  /// kAnswerLimit of a page of the list: kListPage records have some 150 KB, which are 125 s at 9600 bit/s.
   static constexpr Millis kPageLimit = 180'000;
-  static constexpr Millis kAnswerLimit = 30'000;
-  /// The request connection is closed when nothing was asked for this long: etcd probes every connection
-  /// twice a minute, and with TLS it holds memory. The next request opens another.
-  static constexpr Millis kIdleConnection = 60'000;
   /// Longest time without a message from a watch. etcd sends a progress notice every 10 to 11 minutes in
   /// which there was no event (server/etcdserver/api/v3rpc/watch.go, progressReportInterval). A member that
   /// hangs sends none, while its kernel goes on answering TCP's keepalive probes.
@@ -63,8 +56,6 @@ class EtcdRegistry final : public Registry {
   /// A subnet that cannot be had is asked for again after these.
   static constexpr Millis kClaimFirst = 1'000;
   static constexpr Millis kClaimMax = 60'000;
-  static constexpr Millis kBackoffFirst = 100;
-  static constexpr Millis kBackoffMax = 30'000;
 
   /// The two streams are used by nothing else and outlive this. Settings are copied; there is at least one
   /// endpoint. It may not be destroyed from within a listener's call; anything else may be called there.

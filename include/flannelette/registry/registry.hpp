@@ -125,6 +125,16 @@ struct Hints {
 
 class Registry {
  public:
+  /// Longest silence while a response is awaited. etcd itself gives up after 7 s.
+  static constexpr Millis kRequestTimeout = 10'000;
+  /// Longest time from a question to the whole answer, dripping or not, where the answer is small.
+  static constexpr Millis kAnswerLimit = 30'000;
+  /// The request connection is closed when nothing was asked for this long: etcd probes every connection
+  /// twice a minute, and with TLS it holds memory. The next request opens another.
+  static constexpr Millis kIdleConnection = 60'000;
+  static constexpr Millis kBackoffFirst = 100;
+  static constexpr Millis kBackoffMax = 30'000;
+
   virtual ~Registry() = default;
   virtual void start(MemberListener& members, MembershipListener& membership) = 0;
   /// Where the config is, as an operator would look for it; holds as long as this.

@@ -9,29 +9,29 @@ namespace flannelette::registry::etcd {
 Assembly::Assembly(io::Loop& loop, Random& random, Log& log, io::Stream& request_stream,
                    io::Stream& watch_stream, const EtcdSettings& settings)
     : core{.loop = loop, .random = random, .log = log, .settings = settings, .keys = Keys(settings.prefix)},
-      requests(core, request_stream, request_scratch),
-      watch(core, requests, watch_stream, watch_scratch, Watch::OnGap::to<&Listing::begin_in>(&listing),
+      channel(core, request_stream, request_scratch),
+      watch(channel, watch_stream, watch_scratch, Watch::OnGap::to<&Listing::begin_in>(&listing),
             Watch::OnReturn::to<&Assembly::on_watch_returned>(this),
             Watch::Probe::to<&ConfigReading::probe>(&config)) {
-  const std::array<Operation*, Requests::kMaxOperations> operations{&keeper, &claimer, &config, &listing,
-                                                                    &revoker};
   const auto on_address = Delegate<void(Ip)>::to<&Assembly::on_address>(this);
   request_stream.set_on_address(on_address);
   watch_stream.set_on_address(on_address);
-  requests.serve(operations);
-  requests.set_on_token(Delegate<void()>::to<&Watch::on_token>(&watch));
-  requests.set_on_return(Delegate<void()>::to<&Watch::skip_backoff>(&watch));
+  channel.authenticator.set_on_token(Delegate<void()>::to<&Watch::on_token>(&watch));
+  channel.session.set_on_return(Delegate<void()>::to<&Watch::skip_backoff>(&watch));
 }
 
 void Assembly::start(MemberListener& members, MembershipListener& membership, LeaseListener& lease) {
   core.members = &members;
   core.membership = &membership;
+  core.health.set_listener(membership);
   core.lease = &lease;
   for (const io::Endpoint& endpoint :
        std::span(core.settings.endpoints).first(core.settings.endpoint_count)) {
     if (const auto address = parse_ip4(endpoint.host)) membership.on_server_address(*address);
   }
-  requests.schedule();
+  const std::array<Request*, Session::kMaxRequests> requests{
+      &channel.authenticator, &keeper, &claimer, &config, &listing, &revoker};
+  channel.session.serve(requests);
 }
 
 void Assembly::list() {
@@ -41,7 +41,7 @@ void Assembly::list() {
 
 /// There was an outage, or an etcd that forgot us.
 void Assembly::on_watch_returned() {
-  requests.skip_backoff();
+  channel.session.skip_backoff();
   keeper.check();
 }
 
@@ -53,7 +53,7 @@ void Assembly::on_lease_lost() {
 
 void Assembly::reconnect() {
   if (core.stopped) return;
-  requests.reconnect();
+  channel.session.reconnect();
   watch.reconnect();
 }
 
@@ -62,13 +62,13 @@ void Assembly::stop() {
   core.stopped = true;
   watch.stop();
   const bool claiming = claimer.wanted();
-  requests.stop();
+  channel.session.stop();
   // A key may hang on it if a claim is under way.
   if (!claimer.unused() || claiming) return;
   std::array<char, 64> memory;
   json::Writer body(memory);
   write_lease(body, claimer.unused().id);
-  requests.send_last(kRevokePath, body.view());
+  channel.session.send_last(kRevokePath, body.view());
 }
 
 }  // namespace flannelette::registry::etcd

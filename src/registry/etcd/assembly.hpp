@@ -35,12 +35,12 @@ struct Assembly {
   Core core;
   Scratch request_scratch;
   Scratch watch_scratch;
-  Requests requests;
-  Keeper keeper{core, requests, Keeper::OnLost::to<&Assembly::on_lease_lost>(this)};
-  Revoker revoker{core, requests};
-  Claimer claimer{core, requests, keeper, revoker};
-  ConfigReading config{core, requests};
-  Listing listing{core, requests, Listing::OnEnd::to<&Assembly::on_listed>(this)};
+  Channel channel;
+  Keeper keeper{channel, Keeper::OnLost::to<&Assembly::on_lease_lost>(this)};
+  Revoker revoker{channel};
+  Claimer claimer{channel, keeper, revoker};
+  ConfigReading config{channel};
+  Listing listing{channel, Listing::OnEnd::to<&Assembly::on_listed>(this)};
   Watch watch;
 };
 

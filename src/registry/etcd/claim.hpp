@@ -6,7 +6,6 @@
 #include "registry/etcd/keepalive.hpp"
 #include "registry/etcd/protocol.hpp"
 #include "registry/etcd/records.hpp"
-#include "registry/etcd/requests.hpp"
 
 namespace flannelette::registry::etcd {
 
@@ -53,8 +52,8 @@ struct Claim {
 /// is a store that contradicts itself.
 class Claimer final : public Operation {
  public:
-  Claimer(Core& core, Requests& requests, Keeper& keeper, Revoker& revoker)
-      : core_(core), requests_(requests), keeper_(keeper), revoker_(revoker) {}
+  Claimer(Channel& channel, Keeper& keeper, Revoker& revoker)
+      : Operation(channel, "claim"), keeper_(keeper), revoker_(revoker) {}
 
   void begin(const Claim& claim);
   /// The lease that lies ready for a next claim.
@@ -62,34 +61,43 @@ class Claimer final : public Operation {
 
  private:
   enum class Step : std::uint8_t { kIdle, kGrant, kRefresh, kLookup, kPut };
+  enum class How : std::uint8_t {
+    kCreate,   ///< the subnet is free
+    kUpdate,   ///< the key is there; nothing is put if it has our value already
+    kRewrite,  ///< the key is there, and put in any case
+  };
+  /// Whether a put went out that may or may not have been carried out.
+  enum class LostPut : std::uint8_t {
+    kNone,
+    kLost,
+    kLookedUp,  ///< and one was looked up at once, unreported: once a claim
+  };
   static constexpr Millis kCalm = 2 * EtcdRegistry::kBackoffMax;
 
-  const char* name() const override { return "claim"; }
-  bool ready() const override { return !core_.listing_open; }
-  Call compose(json::Writer& body) override;
+  bool ready() const override { return Operation::ready() && !core_.listing_open; }
+  Call write(json::Writer& body) override;
   void on_value(std::string_view value) override;
   void on_pair(const Pair& pair) override;
-  void on_answer(const Message& message) override;
-  void on_refusal(const Status& status) override;
+  Outcome on_message(const Message& message) override;
+  Outcome on_error(const Status& status) override;
   bool on_lost(const Status& status) override;
 
-  bool creating() const { return mod_revision_ == 0; }
-  void enter(Step step);
-  void put_with_new_lease();
-  void judge(std::int64_t revision);
-  void adopt(const overlay::LeaseRecord& mine, bool same_value);
-  void on_refreshed(std::int64_t ttl);
-  void held(std::int64_t mod_revision, bool written);
-  void taken(std::int64_t revision);
-  void end(const ClaimResult& result);
+  bool creating() const { return how_ == How::kCreate; }
+  bool uncertain() const { return lost_put_ != LostPut::kNone; }
+  Outcome enter(Step step);
+  Outcome put_with_new_lease();
+  Outcome on_found(std::int64_t revision);
+  Outcome adopt(const overlay::LeaseRecord& mine, bool same_value);
+  Outcome on_refreshed(std::int64_t ttl);
+  Outcome held(std::int64_t mod_revision, bool written);
+  Outcome taken(std::int64_t revision);
+  Outcome end(const ClaimResult& result);
 
   struct Found {
     overlay::LeaseRecord record;
     bool same_value = false;
   };
 
-  Core& core_;
-  Requests& requests_;
   Keeper& keeper_;
   Revoker& revoker_;
   RecordBuilder builder_{core_.keys};
@@ -98,14 +106,13 @@ class Claimer final : public Operation {
   overlay::LeaseKey key_;
   Text<overlay::LeaseValue::kMaxText> value_;
   std::int64_t mod_revision_ = 0;
-  bool always_write_ = false;
+  How how_ = How::kCreate;
 
   Lease lease_;  // to put the key with; none for a reservation
   Lease unused_;
-  std::int64_t old_lease_ = 0;     // of the key, to be revoked when the new one holds it
-  bool same_value_ = false;        // adopting: the key has our value already
-  bool uncertain_ = false;         // a put went out that may or may not have been carried out
-  bool retried_silently_ = false;  // the first lost put is looked up at once
+  std::int64_t old_lease_ = 0;  // of the key, to be revoked when the new one holds it
+  bool same_value_ = false;     // adopting: the key has our value already
+  LostPut lost_put_ = LostPut::kNone;
   Backoff lost_puts_ = kBackoff;
   Backoff claims_ = kBackoff;
   Millis ended_ = -kCalm;       // when the last claim did

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reading the cluster's config.
 #pragma once
 
-#include "registry/etcd/protocol.hpp"
-#include "registry/etcd/requests.hpp"
+#include "registry/etcd/operation.hpp"
 
 namespace flannelette::registry::etcd {
 
@@ -10,76 +10,29 @@ namespace flannelette::registry::etcd {
 class ConfigReading final : public Operation {
  public:
   using OnRead = Delegate<void()>;  ///< core.network is the config; the listener has heard of it
-  ConfigReading(Core& core, Requests& requests) : core_(core), requests_(requests) {}
+  explicit ConfigReading(Channel& channel) : Operation(channel, "config") {}
 
-  void begin(OnRead on_read) {
-    on_read_ = on_read;
-    quiet_ = false;
-    backoff_.reset();
-    want(core_.loop.now());
-    requests_.schedule();
-  }
+  void begin(OnRead on_read);
   /// Reads it only to see whether there is an answer: nobody hears of it.
-  void probe() {
-    if (wanted()) return;
-    begin({});
-    quiet_ = true;
-  }
+  void probe();
 
  private:
-  const char* name() const override { return "config"; }
-  Call compose(json::Writer& body) override {
-    delivered_ = false;
-    overlong_ = empty_ = false;
-    write_range(body, core_.keys.config(), {}, 0, 0);
-    return {kRangePath};
-  }
-  void on_value(std::string_view value) override {
-    // The text is in the decoder's scratch, so it is used before the answer is complete.
-    delivered_ = true;
-    done();
-    if (!quiet_) parse(value);
-  }
-  void on_pair(const Pair& pair) override {
-    overlong_ = pair.value_overlong;
-    empty_ = !overlong_;
-  }
-  void on_answer(const Message& message) override {
-    if (delivered_) return;
-    if (message.revision == 0) return requests_.retry_later(*this, describe(kNotOfEtcd));
-    if (overlong_) {
-      const Status status = describe(Error{Code::kLimit, 0, "etcd: the config is larger than 16 KiB"});
-      return requests_.retry_later(*this, status);
-    }
-    done();
-    if (quiet_) return;
-    if (empty_) return parse({});
-    again();
-    core_.membership->on_config_missing();
-  }
-  void on_refusal(const Status& status) override { requests_.retry_later(*this, status); }
-  bool on_lost(const Status&) override { return delivered_; }
+  /// What the answer has said of it so far.
+  enum class Value : std::uint8_t { kAbsent, kEmpty, kOverlong, kDelivered };
 
-  void parse(std::string_view text) {
-    overlay::ConfigProblem problem;
-    if (parse_config(text, core_.network, problem)) {
-      core_.membership->on_config(core_.network);
-      if (!core_.stopped && on_read_) on_read_();
-    } else {
-      again();
-      core_.membership->on_config_problem(problem, text.substr(problem.offset, 1));
-    }
-  }
+  Call write(json::Writer& body) override;
+  void on_value(std::string_view value) override;
+  void on_pair(const Pair& pair) override;
+  Outcome on_message(const Message& message) override;
+  Outcome on_error(const Status&) override { return Outcome::kRefused; }
+  bool on_lost(const Status&) override { return value_ == Value::kDelivered; }
+  void parse(std::string_view text);
   void again() { want(core_.loop.now() + backoff_.next()); }
 
-  Core& core_;
-  Requests& requests_;
   OnRead on_read_;
   Backoff backoff_{EtcdRegistry::kConfigFirst, EtcdRegistry::kConfigMax};
   bool quiet_ = false;
-  bool delivered_ = false;
-  bool overlong_ = false;
-  bool empty_ = false;  // the key is there, and its value is empty
+  Value value_ = Value::kAbsent;
 };
 
 }  // namespace flannelette::registry::etcd

@@ -41,8 +41,8 @@ std::int64_t code_of_status(int status) {
 
 }  // namespace
 
-bool Status::transient() const {
-  switch (code) {
+bool transient(const Status& status) {
+  switch (status.code) {
     case 0:
     case 1:
     case 2:
@@ -54,11 +54,11 @@ bool Status::transient() const {
   }
 }
 
-bool Status::wants_token() const {
-  if (code == grpc::kUnauthenticated) return true;
-  if (code != grpc::kInvalidArgument) return false;
+bool wants_token(const Status& status) {
+  if (status.code == grpc::kUnauthenticated) return true;
+  if (status.code != grpc::kInvalidArgument) return false;
   // Both are etcd's, api/v3rpc/rpctypes/error.go: ErrGRPCUserEmpty and ErrGRPCAuthOldRevision.
-  const std::string_view text = detail;
+  const std::string_view text = status.detail;
   return text.find("user name is empty") != text.npos ||
          text.find("revision of auth store is old") != text.npos;
 }
@@ -67,8 +67,6 @@ Status describe(int http_status, const Message& message) {
   const std::int64_t code = message.code != 0 ? message.code : code_of_status(http_status);
   return {error_of(code), code, message.text};
 }
-
-Status describe(const Error& error, std::string_view detail) { return {error, 0, detail}; }
 
 void PlainBody::add(std::string_view bytes) {
   text_ = to_text<160>([&](Writer& out) { append_printable(append_printable(out, text_), bytes); });

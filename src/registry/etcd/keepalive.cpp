@@ -15,14 +15,14 @@ Millis keepalive_delay(std::int64_t ttl_seconds, std::int64_t margin_seconds) {
 
 void Keeper::hold(const Lease& lease) {
   // An answer for the one before would be taken for this one's.
-  requests_.abandon(*this);
+  session().abandon(*this);
   lease_ = lease;
   if (lease_) {
     want_next();
   } else {
     done();
   }
-  requests_.schedule();
+  session().schedule();
 }
 
 void Keeper::want_next() {
@@ -32,49 +32,51 @@ void Keeper::want_next() {
 void Keeper::check() {
   if (!lease_) return;
   want(core_.loop.now());
-  requests_.schedule();
+  session().schedule();
 }
 
-void Keeper::lose() {
+Outcome Keeper::lose() {
   lease_ = {};
   done();
   core_.lease->on_lease_lost();
   if (!core_.stopped) on_lost_();
+  return Outcome::kDone;
 }
 
-Operation::Call Keeper::compose(json::Writer& body) {
+Request::Call Keeper::write(json::Writer& body) {
   write_lease(body, lease_.id);
   return {kKeepalivePath};
 }
 
-void Keeper::on_answer(const Message& message) {
+Outcome Keeper::on_message(const Message& message) {
   // A proxy's {} would be the loss of it.
-  if (message.id != lease_.id) return requests_.retry_later(*this, describe(kOtherLease));
+  if (message.id != lease_.id) return kOtherLease;
   if (message.ttl <= 0) return lose();
   lease_.ttl = message.ttl;
   want_next();
+  return Outcome::kDone;
 }
 
-void Keeper::on_refusal(const Status& status) {
-  if (status.code == grpc::kNotFound) return lose();
-  requests_.retry_later(*this, status);
+Outcome Keeper::on_error(const Status& status) {
+  return status.code == grpc::kNotFound ? lose() : Outcome::kRefused;
 }
 
 void Revoker::add(std::int64_t id) {
   if (id == 0 || count_ == ids_.size()) return;
   ids_[count_++] = id;
   want(core_.loop.now());
-  requests_.schedule();
+  session().schedule();
 }
 
-Operation::Call Revoker::compose(json::Writer& body) {
+Request::Call Revoker::write(json::Writer& body) {
   write_lease(body, ids_[0]);
   return {kRevokePath};
 }
 
-void Revoker::next() {
+Outcome Revoker::next() {
   std::copy(ids_.begin() + 1, ids_.end(), ids_.begin());
   if (--count_ == 0) done();
+  return Outcome::kDone;
 }
 
 }  // namespace flannelette::registry::etcd

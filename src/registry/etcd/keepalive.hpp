@@ -3,8 +3,8 @@
 
 #include <array>
 
+#include "registry/etcd/operation.hpp"
 #include "registry/etcd/protocol.hpp"
-#include "registry/etcd/requests.hpp"
 
 namespace flannelette::registry::etcd {
 
@@ -23,8 +23,7 @@ Millis keepalive_delay(std::int64_t ttl_seconds, std::int64_t margin_seconds);
 class Keeper final : public Operation {
  public:
   using OnLost = Delegate<void()>;
-  Keeper(Core& core, Requests& requests, OnLost on_lost)
-      : core_(core), requests_(requests), on_lost_(on_lost) {}
+  Keeper(Channel& channel, OnLost on_lost) : Operation(channel, "keepalive"), on_lost_(on_lost) {}
 
   const Lease& lease() const { return lease_; }
   /// From now on this one; none: nothing is kept.
@@ -33,16 +32,12 @@ class Keeper final : public Operation {
   void check();
 
  private:
-  const char* name() const override { return "keepalive"; }
-  Call compose(json::Writer& body) override;
-  void on_answer(const Message& message) override;
-  void on_refusal(const Status& status) override;
-  bool on_lost(const Status&) override { return false; }
+  Call write(json::Writer& body) override;
+  Outcome on_message(const Message& message) override;
+  Outcome on_error(const Status& status) override;
   void want_next();
-  void lose();
+  Outcome lose();
 
-  Core& core_;
-  Requests& requests_;
   OnLost on_lost_;
   Lease lease_;
 };
@@ -50,19 +45,15 @@ class Keeper final : public Operation {
 /// Gives back leases that nobody needs, at leisure. One that cannot be given back expires by itself.
 class Revoker final : public Operation {
  public:
-  Revoker(Core& core, Requests& requests) : core_(core), requests_(requests) {}
+  explicit Revoker(Channel& channel) : Operation(channel, "revoke") {}
   void add(std::int64_t id);
 
  private:
-  const char* name() const override { return "revoke"; }
-  Call compose(json::Writer& body) override;
-  void on_answer(const Message&) override { next(); }
-  void on_refusal(const Status&) override { next(); }
-  bool on_lost(const Status&) override { return false; }
-  void next();
+  Call write(json::Writer& body) override;
+  Outcome on_message(const Message&) override { return next(); }
+  Outcome on_error(const Status&) override { return next(); }
+  Outcome next();
 
-  Core& core_;
-  Requests& requests_;
   std::array<std::int64_t, 4> ids_{};
   std::size_t count_ = 0;
 };

@@ -29,14 +29,14 @@ NextKey after_all(std::string_view beginning) {
 }  // namespace
 
 void Listing::begin_in(Millis delay) {
-  requests_.abandon(*this);
+  session().abandon(*this);
   abort();
   core_.delivered = 0;
   want(core_.loop.now() + delay);
-  requests_.schedule();
+  session().schedule();
 }
 
-Operation::Call Listing::compose(json::Writer& body) {
+Request::Call Listing::write(json::Writer& body) {
   if (revision_ == 0) {
     next_ = core_.keys.subnets().view();
     newest_ = {};
@@ -78,22 +78,23 @@ void Listing::on_pair(const Pair& pair) {
     core_.members->on_record(*record);
 }
 
-void Listing::on_answer(const Message& message) {
+Outcome Listing::on_message(const Message& message) {
   if (message.revision == 0 || (message.more && !advanced_)) {
-    return on_refusal(describe(Error{Code::kInvalid, 0, "etcd: a page of the list that leads nowhere"}));
+    return begin_anew(Error{Code::kInvalid, 0, "etcd: a page of the list that leads nowhere"});
   }
   if (revision_ == 0) {
     core_.store = {message.cluster, message.term};
   } else if (!core_.same_store(message)) {
-    return on_refusal(describe(Error{Code::kInterrupted, 0, "etcd: pages of the list from two stores"}));
+    return begin_anew(Error{Code::kInterrupted, 0, "etcd: pages of the list from two stores"});
   }
   open();
-  if (core_.stopped) return;
+  if (core_.stopped) return Outcome::kDone;
   if (revision_ == 0) revision_ = message.revision;
   if (message.more) {
     const bool quick = core_.loop.now() - asked_ < EtcdRegistry::kQuickPage;
     page_ = quick ? std::min(2 * page_, EtcdRegistry::kListPageMax) : EtcdRegistry::kListPage;
-    return want(core_.loop.now());
+    want(core_.loop.now());
+    return Outcome::kAgain;
   }
   const std::int64_t revision = revision_;
   done();
@@ -103,12 +104,15 @@ void Listing::on_answer(const Message& message) {
   core_.members->on_snapshot_end();
   if (!core_.stopped) core_.lease->on_leases_changed();
   if (!core_.stopped) on_end_(newest_, revision);
+  return Outcome::kDone;
 }
 
-void Listing::on_refusal(const Status& status) {
+Outcome Listing::begin_anew(const Outcome& why) {
   abort();
-  if (!core_.stopped) requests_.retry_later(*this, status);
+  return why;
 }
+
+Outcome Listing::on_error(const Status&) { return begin_anew(Outcome::kRefused); }
 
 bool Listing::on_lost(const Status&) {
   abort();

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "flannelette/base/delegate.hpp"
+#include "registry/etcd/operation.hpp"
 #include "registry/etcd/records.hpp"
-#include "registry/etcd/requests.hpp"
 
 namespace flannelette::registry::etcd {
 
@@ -13,23 +13,21 @@ class Listing final : public Operation {
  public:
   /// `newest`: of the records that were listed.
   using OnEnd = Delegate<void(const Change& newest, std::int64_t revision)>;
-  Listing(Core& core, Requests& requests, OnEnd on_end) : core_(core), requests_(requests), on_end_(on_end) {}
+  Listing(Channel& channel, OnEnd on_end) : Operation(channel, "list"), on_end_(on_end) {}
 
   void begin_in(Millis delay);
 
  private:
-  const char* name() const override { return "list"; }
-  Call compose(json::Writer& body) override;
+  Call write(json::Writer& body) override;
   void on_value(std::string_view value) override { builder_.on_value(value); }
   void on_pair(const Pair& pair) override;
-  void on_answer(const Message& message) override;
-  void on_refusal(const Status& status) override;
+  Outcome on_message(const Message& message) override;
+  Outcome on_error(const Status& status) override;
   bool on_lost(const Status& status) override;
   void open();
   void abort();
+  Outcome begin_anew(const Outcome& why);
 
-  Core& core_;
-  Requests& requests_;
   OnEnd on_end_;
   RecordBuilder builder_{core_.keys};
   int page_ = EtcdRegistry::kListPage;

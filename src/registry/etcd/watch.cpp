@@ -18,17 +18,17 @@ constexpr Error kNoWatch{
 
 }  // namespace
 
-Watch::Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
-             OnGap on_gap, OnReturn on_return, Probe probe)
-    : core_(core),
-      requests_(requests),
-      client_(core.loop, stream),
-      timer_(core.loop, Delegate<void()>::to<&Watch::on_timer>(this)),
+Watch::Watch(Channel& channel, io::Stream& stream, std::span<char, Decoder::kScratch> scratch, OnGap on_gap,
+             OnReturn on_return, Probe probe)
+    : core_(channel.core),
+      channel_(channel),
+      client_(core_.loop, stream),
+      timer_(core_.loop, Delegate<void()>::to<&Watch::on_timer>(this)),
       decoder_(scratch),
       on_gap_(on_gap),
       on_return_(on_return),
       probe_(probe),
-      relist_timer_(core.loop, Delegate<void()>::to<&Watch::on_relist_timer>(this)) {}
+      relist_timer_(core_.loop, Delegate<void()>::to<&Watch::on_relist_timer>(this)) {}
 
 void Watch::begin(const Change& newest, std::int64_t next) {
   history_.begin(newest, next);
@@ -36,7 +36,7 @@ void Watch::begin(const Change& newest, std::int64_t next) {
   enter(State::kWaiting);
   timer_.arm_in(0);
   arm_relist();
-  if (relists_ > 0) core_.failed(Core::kWatch, "watch", endpoint(), describe(kNoWatch), relist_interval());
+  if (relists_ > 0) core_.health.failed(Health::kWatch, "watch", endpoint(), {kNoWatch}, relist_interval());
 }
 
 void Watch::stop() {
@@ -80,7 +80,7 @@ void Watch::works() {
 void Watch::on_relist_timer() {
   const Millis now = core_.loop.now();
   if (state_ == State::kStreaming && now - opened_ < 2 * kStable) return relist_timer_.arm_in(kStable);
-  if (probed_ == 0 || core_.answered < probed_) {
+  if (probed_ == 0 || channel_.session.answered() < probed_) {
     arm_relist();
     probed_ = now;
     return probe_();
@@ -103,7 +103,7 @@ void Watch::on_timer() {
 }
 
 void Watch::open() {
-  if (requests_.authenticating()) return;
+  if (channel_.authenticator.busy()) return;
   enter(State::kOpening);
   opened_ = core_.loop.now();
   timer_.arm_in(EtcdRegistry::kAnswerLimit);
@@ -117,8 +117,8 @@ void Watch::open() {
   write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), history_.connect());
   // Without the first header a member that is cut off from its cluster keeps the stream open and silent.
   const std::array<http::Header, 2> headers{
-      {{"Grpc-Metadata-hasleader", "true"}, {"Authorization", requests_.token()}}};
-  const std::size_t count = requests_.token().empty() ? 1 : 2;
+      {{"Grpc-Metadata-hasleader", "true"}, {"Authorization", channel_.authenticator.token()}}};
+  const std::size_t count = channel_.authenticator.token().empty() ? 1 : 2;
   client_.post(endpoint(), kWatchPath, {headers.data(), count}, body.view(), EtcdRegistry::kRequestTimeout,
                false, *this);
 }
@@ -196,7 +196,7 @@ void Watch::on_created(const Message& message) {
   enter(State::kStreaming);
   client_.set_silence_limit(0);
   timer_.arm_in(kStable);
-  if ((core_.failures & Core::kWatch) != 0) on_return_();
+  if (core_.health.failing(Health::kWatch)) on_return_();
 }
 
 void Watch::become_stable() {
@@ -210,7 +210,7 @@ void Watch::become_stable() {
   works();
   gaps_.reset();
   timer_.arm_in(EtcdRegistry::kWatchSilence);
-  core_.working(Core::kWatch, endpoint());
+  core_.health.working(Health::kWatch, endpoint());
 }
 
 void Watch::on_canceled(const Message& message) {
@@ -224,8 +224,8 @@ void Watch::on_canceled(const Message& message) {
     return gap({Code::kInterrupted, 0, "etcd: the revision to go on from was compacted"}, message.text);
   }
   // The stream stays open and silent. An expired token is told as a missing permission too.
-  if (!core_.settings.username.empty()) {
-    requests_.renew_token();
+  if (channel_.authenticator.enabled()) {
+    channel_.authenticator.renew();
     if (!std::exchange(token_renewed_, true)) return close();  // for on_token
   }
   retry({{Code::kDenied, 0, "etcd: the watch was refused"}, grpc::kPermissionDenied, message.text});
@@ -240,7 +240,7 @@ void Watch::close() {
   next_endpoint();
 }
 
-void Watch::retry(const Error& error, std::string_view detail) { retry(describe(error, detail)); }
+void Watch::retry(const Error& error, std::string_view detail) { retry({error, 0, detail}); }
 
 void Watch::retry(const Status& status) {
   // As proxies do after some minutes of silence. It is no failure yet: the next attempt will tell.
@@ -251,8 +251,8 @@ void Watch::retry(const Status& status) {
   close();
   const Millis delay = backoff_.next(core_.random);
   timer_.arm_in(delay);
-  if (status.wants_token() && !core_.settings.username.empty()) requests_.renew_token();
-  if (!ended) core_.failed(Core::kWatch, "watch", where, status, delay);
+  if (wants_token(status) && channel_.authenticator.enabled()) channel_.authenticator.renew();
+  if (!ended) core_.health.failed(Health::kWatch, "watch", where, status, delay);
 }
 
 void Watch::gap(const Error& error, std::string_view detail) {
@@ -260,7 +260,7 @@ void Watch::gap(const Error& error, std::string_view detail) {
   stop();
   next_endpoint();
   const Millis delay = gaps_.next(core_.random);
-  core_.failed(Core::kWatch, "watch", where, describe(error, detail), delay);
+  core_.health.failed(Health::kWatch, "watch", where, {error, 0, detail}, delay);
   if (!core_.stopped) on_gap_(delay);
 }
 

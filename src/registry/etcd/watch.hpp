@@ -8,8 +8,8 @@
 #include "flannelette/base/state_machine.hpp"
 #include "flannelette/http/client.hpp"
 #include "registry/etcd/history.hpp"
+#include "registry/etcd/operation.hpp"
 #include "registry/etcd/records.hpp"
-#include "registry/etcd/requests.hpp"
 
 namespace flannelette::registry::etcd {
 
@@ -37,9 +37,9 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
  public:
   using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
   using OnReturn = Delegate<void()>;           ///< the stream is there again after a failure
-  using Probe = Delegate<void()>;  ///< make any request: core.answered shows whether it is answered
-  Watch(Core& core, Requests& requests, io::Stream& stream, std::span<char, Decoder::kScratch> scratch,
-        OnGap on_gap, OnReturn on_return, Probe probe);
+  using Probe = Delegate<void()>;  ///< make any request: session.answered() shows whether it is answered
+  Watch(Channel& channel, io::Stream& stream, std::span<char, Decoder::kScratch> scratch, OnGap on_gap,
+        OnReturn on_return, Probe probe);
 
   /// As of History.
   void begin(const Change& newest, std::int64_t next);
@@ -90,7 +90,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   const io::Endpoint& endpoint() const { return core_.settings.endpoints[endpoint_]; }
 
   Core& core_;
-  Requests& requests_;
+  Channel& channel_;
   http::Client client_;
   io::Timer timer_;
   Decoder decoder_;

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection to some server of a list, and the requests that share it.
+#include "registry/session.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace flannelette::registry {
+
+Session::Session(io::Loop& loop, Random& random, io::Stream& stream, Health& health,
+                 std::span<const io::Endpoint> servers)
+    : loop_(loop),
+      random_(random),
+      health_(health),
+      servers_(servers),
+      client_(loop, stream),
+      timer_(loop, Delegate<void()>::to<&Session::on_turn>(this)),
+      deadline_(loop, Delegate<void()>::to<&Session::on_deadline>(this)) {}
+
+void Session::serve(std::span<Request* const> requests) {
+  std::ranges::copy(requests, requests_.begin());
+  Health::Part part = Health::kFirstRequest;
+  for (Request* request : requests) request->part_ = std::exchange(part, static_cast<Health::Part>(part * 2));
+  schedule();
+}
+
+void Session::schedule() {
+  if (stopped_ || client_.busy()) return;
+  Millis next = -1;
+  for (const Request* request : requests_) {
+    if (request == nullptr || !request->wanted_ || !request->ready()) continue;
+    const Millis due = std::max(request->due_, due_);
+    next = next < 0 ? due : std::min(next, due);
+  }
+  if (next < 0) return timer_.cancel();
+  // Always through the timer, never at once: so no listener is called from within its own call to us.
+  timer_.arm_in(next - loop_.now());
+}
+
+void Session::on_turn() {
+  if (stopped_ || client_.busy()) return;
+  Request* request = choose();
+  if (request != nullptr) return send(*request);
+  schedule();
+}
+
+Request* Session::choose() const {
+  const Millis now = loop_.now();
+  if (now < due_) return nullptr;
+  for (Request* request : requests_) {
+    if (request != nullptr && request->wanted_ && request->due_ <= now && request->ready()) return request;
+  }
+  return nullptr;
+}
+
+void Session::send(Request& request) {
+  std::array<char, kMaxBody> memory;
+  json::Writer body(memory);
+  const Request::Call call = request.compose(body);
+  current_ = &request;
+  response_ = call.response;
+  post(call.path, body.view(), call.repeatable);
+  deadline_.arm_in(call.limit);
+  std::ranges::fill(memory, '\0');  // it may have held a password
+}
+
+void Session::post(std::string_view path, std::string_view body, bool repeatable) {
+  const http::Header authorization{"Authorization", authorization_};
+  client_.post(server(), path, {&authorization, authorization_.empty() ? 0u : 1u}, body,
+               Registry::kRequestTimeout, repeatable, *this);
+}
+
+void Session::on_head(const http::ResponseHead& head) {
+  if (current_ != nullptr) response_->on_head(head);
+}
+
+void Session::on_body(std::string_view bytes) {
+  if (current_ != nullptr) response_->on_body(bytes);
+}
+
+void Session::on_done() {
+  deadline_.cancel();
+  if (stopped_) return;
+  Request& request = *std::exchange(current_, nullptr);
+  Status status;
+  switch (response_->end(status)) {
+    case Response::Verdict::kAnswer: answered(request); break;
+    case Response::Verdict::kRefusal: settle(request, request.on_refusal(status), status); break;
+    case Response::Verdict::kLost: lost(request, status); break;
+  }
+  schedule();
+  if (!stopped_ && !client_.busy()) deadline_.arm_in(Registry::kIdleConnection);
+}
+
+/// Bytes that drip hold off the limit on silence for ever.
+void Session::on_deadline() {
+  client_.cancel();
+  if (current_ == nullptr) return;  // nothing was under way
+  on_error({Code::kTimeout, 0, "registry: the answer does not come to its end"}, {});
+}
+
+void Session::on_error(const Error& error, std::string_view detail) {
+  deadline_.cancel();
+  if (stopped_) return;
+  lost(*std::exchange(current_, nullptr), {error, 0, detail});
+  schedule();
+}
+
+void Session::answered(Request& request) {
+  answered_ = loop_.now();
+  if (health_.failing(Health::kConnection)) on_return_();
+  health_.working(Health::kConnection, server());
+  if (!stopped_) settle(request, request.on_answer(), {});
+}
+
+void Session::settle(Request& request, const Outcome& outcome, const Status& status) {
+  if (stopped_ || outcome.kind == Outcome::kAgain) return;
+  backoff_.reset();
+  if (outcome.kind == Outcome::kDone) {
+    request.backoff_.reset();
+    return health_.working(request.part_, server());
+  }
+  const Millis delay = request.backoff_.next(random_);
+  request.want(loop_.now() + delay);
+  const Status own{{outcome.code, 0, outcome.context}};
+  health_.failed(request.part_, request.name_, server(), outcome.context != nullptr ? own : status, delay);
+}
+
+void Session::lost(Request& request, const Status& status) {
+  if (request.on_lost(status) || stopped_) return;
+  const io::Endpoint& where = server();
+  server_ = (server_ + 1) % servers_.size();
+  const Millis delay = backoff_.next(random_);
+  due_ = loop_.now() + delay;
+  health_.failed(Health::kConnection, request.name_, where, status, delay);
+}
+
+void Session::skip_backoff() {
+  due_ = 0;
+  schedule();
+}
+
+bool Session::abandon(const Request& request) {
+  if (current_ != &request) return false;
+  current_ = nullptr;
+  deadline_.cancel();
+  client_.cancel();
+  return true;
+}
+
+void Session::reconnect() {
+  deadline_.cancel();
+  client_.cancel();
+  if (Request* request = std::exchange(current_, nullptr)) {
+    (void)request->on_lost({{Code::kInterrupted, 0, "registry: the connection was given up"}});
+  }
+  schedule();
+}
+
+void Session::send_last(std::string_view path, std::string_view body) {
+  // stop() has been called, so that nothing comes of the answer.
+  if (!client_.busy() && !health_.failing(Health::kConnection)) post(path, body, false);
+}
+
+void Session::stop() {
+  stopped_ = true;
+  timer_.cancel();
+  deadline_.cancel();
+  if (current_ != nullptr) client_.cancel();
+  current_ = nullptr;
+}
+
+}  // namespace flannelette::registry
