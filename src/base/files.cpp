@@ -2,9 +2,9 @@
 // The seam for files.
 #include "flannelette/base/files.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -234,23 +234,13 @@ Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& sourc
 }
 
 void SystemFiles::remove_temporaries(std::string_view path) {
-  const UniqueFd fd = open_file(directory_to_open(path).c_str(), O_RDONLY | O_DIRECTORY);
+  DIR* directory = ::opendir(directory_to_open(path).c_str());
+  if (directory == nullptr) return;
   const std::string_view target = path.substr(path.rfind('/') + 1);
-  struct Entry {  // linux_dirent64 of getdents64(2); libc's readdir(3) would bring its heap
-    std::uint64_t inode;
-    std::int64_t offset;
-    std::uint16_t size;
-    std::uint8_t type;
-    char name[];
-  };
-  alignas(Entry) char entries[1024];
-  for (long got = 0; fd && (got = ::syscall(SYS_getdents64, fd.get(), entries, sizeof entries)) > 0;) {
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const Entry*>(entries + at);
-      if (is_temporary(entry->name, target)) ::unlinkat(fd.get(), entry->name, 0);
-      at += entry->size;
-    }
+  while (const dirent* entry = ::readdir(directory)) {
+    if (is_temporary(entry->d_name, target)) ::unlinkat(::dirfd(directory), entry->d_name, 0);
   }
+  ::closedir(directory);
 }
 
 Result<void> SystemFiles::write_in_place(std::string_view path, std::string_view text) {

@@ -5,12 +5,15 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include "flannelette/base/unique_fd.hpp"
+
+// libc has them; their header comes with another library.
+extern "C" int capget(cap_user_header_t header, cap_user_data_t data);
+extern "C" int capset(cap_user_header_t header, const __user_cap_data_struct* data);
 
 namespace flannelette::cli {
 namespace {
@@ -25,7 +28,7 @@ constexpr __user_cap_header_struct kOurs{_LINUX_CAPABILITY_VERSION_3, 0};
 Set permitted_set() {
   __user_cap_header_struct header = kOurs;
   __user_cap_data_struct halves[2]{};
-  ::syscall(SYS_capget, &header, halves);
+  ::capget(&header, halves);
   return halves[0].permitted | Set{halves[1].permitted} << 32;
 }
 
@@ -37,7 +40,7 @@ bool set_capabilities(Set effective, Set permitted) {
                                   static_cast<std::uint32_t>(permitted >> shift), 0};
   };
   const __user_cap_data_struct halves[2] = {half(0), half(32)};
-  return ::syscall(SYS_capset, &header, halves) == 0;
+  return ::capset(&header, halves) == 0;
 }
 
 using Path = Text<Files::kMaxPath>;
