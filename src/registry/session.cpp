@@ -108,7 +108,7 @@ void Session::on_error(const Error& error, std::string_view detail) {
 
 void Session::answered(Request& request) {
   answered_ = loop_.now();
-  if (health_.failing(Health::kConnection)) on_return_();
+  if (on_return_ && health_.failing(Health::kConnection)) on_return_();
   health_.working(Health::kConnection, server());
   if (!stopped_) settle(request, request.on_answer(), {});
 }

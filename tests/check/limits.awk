@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# Reads the C++ files named (sorted by name, as clang-format leaves them) and prints a line for all that limits.sh refuses: kind,
-# name and what is to be said, with tabs between. A body begins with a line that ends in { and ends with the next line that has a }
-# where its head begins.
+# Reads the C++ files named (sorted by name, as clang-format leaves them) and prints a line for all that limits.sh refuses. A
+# body begins with a line that ends in { and ends with the next line that has a } where its head begins.
 
-function found(kind, name, text) { print kind "\t" name "\t" text }
+function found(text) { print text; bad = 1 }
 function indent_of(text) { match(text, /^ */); return RLENGTH }
 
 function end_class() {
-  if (virtuals[depth] > 8) found("interface", type[depth], type_at[depth] ": " type[depth] " has " virtuals[depth] " virtual functions of at most 8")
-  if (booleans[depth] > 3) found("booleans", type[depth], type_at[depth] ": " type[depth] " has " booleans[depth] " boolean members of at most 3")
+  if (virtuals[depth] > 8) found(type_at[depth] ": " type[depth] " has " virtuals[depth] " virtual functions of at most 8")
+  if (booleans[depth] > 3) found(type_at[depth] ": " type[depth] " has " booleans[depth] " boolean members of at most 3")
   depth--
 }
 
 function end_file() {
   while (depth > 0) end_class()
-  if (lines > 450) found("file", file, file ": " lines " lines of at most 450")
+  if (lines > 450) found(file ": " lines " lines of at most 450")
 }
 
 # One header and one source have a base name, both in one room: include/flannelette/ROOM, src/ROOM or below.
@@ -26,8 +25,8 @@ function check_name(    stem, room, key) {
   sub(/\/.*$/, "", room)
   key = stem  # with its .hpp or .cpp
   sub(/\.[ch]pp$/, "", stem)
-  if (key in named) found("name", file, file ": " named[key] " has this name, too")
-  else if (stem in room_of && room_of[stem] != room) found("name", file, file ": the base name of " file_of[stem] ", of another room")
+  if (key in named) found(file ": " named[key] " has this name, too")
+  else if (stem in room_of && room_of[stem] != room) found(file ": the base name of " file_of[stem] ", of another room")
   named[key] = file
   if (!(stem in room_of)) { room_of[stem] = room; file_of[stem] = file }
 }
@@ -46,7 +45,7 @@ FNR == 1 {
 
 in_function {
   if (indent_of(line) == indent && line ~ /^ *\}/) {
-    if (FNR - head + 1 > 65) found("function", file ":" name, file ":" head ": " name " has " (FNR - head + 1) " lines of at most 65")
+    if (FNR - head + 1 > 65) found(file ":" head ": " name " has " (FNR - head + 1) " lines of at most 65")
     in_function = head = 0
   }
   next
@@ -84,4 +83,4 @@ statement ~ /\(/ && statement !~ /[=\]] *\{$/ {
   next
 }
 { head = 0 }
-END { end_file() }
+END { end_file(); exit bad }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "flannelette/http/client.hpp"
+#include "unit/scripted_stream.hpp"
 
 using namespace flannelette;
 using namespace flannelette::http;
@@ -17,46 +18,6 @@ class ManualClock final : public Clock {
   Millis now() const override { return time; }
   std::int64_t wall_seconds() const override { return 0; }
   Millis time = 0;
-};
-
-/// The test is the peer: it reads `sent` and calls the listener.
-class ScriptedStream final : public io::Stream {
- public:
-  void open(const io::Endpoint& endpoint, Listener& who) override {
-    ++opens;
-    to = endpoint;
-    listener = &who;
-    connected = false;
-  }
-  Result<void> write(std::string_view bytes) override {
-    if (full) return Error{Code::kLimit, 0, "full"};
-    if (!connected) return Error{Code::kClosed, 0, "closed"};
-    sent += bytes;
-    return {};
-  }
-  void close() override {
-    ++closes;
-    listener = nullptr;
-    connected = false;
-  }
-
-  void accept() {
-    connected = true;
-    listener->on_open();
-  }
-  void give(std::string_view bytes) { listener->on_data(bytes); }
-  void end(Error error = {Code::kClosed, 0, "peer"}, std::string_view detail = {}) {
-    Listener* who = listener;
-    listener = nullptr;
-    connected = false;
-    who->on_close(error, detail);
-  }
-
-  int opens = 0, closes = 0;
-  io::Endpoint to;
-  Listener* listener = nullptr;
-  bool connected = false, full = false;
-  std::string sent;
 };
 
 struct World;
@@ -109,7 +70,7 @@ struct World {
 
   ManualClock clock;
   io::Loop loop{clock};
-  ScriptedStream stream;
+  io::ScriptedStream stream;
   std::unique_ptr<Client> client = std::make_unique<Client>(loop, stream);
   Recorder handler, second;
   io::Endpoint endpoint = *io::parse_endpoint("http://10.0.0.1:2379", 2379);
