@@ -44,7 +44,7 @@ case $what in
   program) out=build/$target parts=ON small_heap=OFF edge=-fstack-protector-strong ;;  # 1.3 KiB
   notls) # what is smaller and costs speed
     out=build/$target-notls parts=OFF small_heap=ON
-    smaller='-fno-expensive-optimizations -fno-move-loop-invariants -fno-tree-loop-im -fipa-pta'
+    smaller='-fno-expensive-optimizations -fno-guess-branch-probability -fno-move-loop-invariants -fno-tree-loop-im -fipa-pta'
     ;;
   *) echo "build: program, notls or tests, not $what" >&2; exit 1 ;;
 esac
