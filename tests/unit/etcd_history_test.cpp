@@ -154,8 +154,8 @@ TEST_SUITE("registry/etcd_history") {
                          ends(8, false), settles(kQuiet - 1, kLater), settles(1, kGoOn)}},
         {"news do not", kListed + Steps{asks(4), ignored(5, 'k'), settles(kQuiet - 1, kLater), news(9, 'a'),
                                         ends(9, true), settles(1, kGoOn)}},
-        {"the wait is the connection's",
-         kListed + Steps{asks(4), ignored(5, 'k'), asks(4), settles(0, kGap)}},
+        {"what the connection before told does not",
+         kListed + Steps{asks(4), ignored(5, 'k'), compacted(6, true), asks(6), settles(0, kGoOn)}},
     };
     for (const Row& row : rows) check(row);
   }
@@ -164,6 +164,8 @@ TEST_SUITE("registry/etcd_history") {
     const Row rows[] = {
         {"the revision in the header of a message with changes does not count",
          kChecked + Steps{asks(4), ignored(5, 'k'), news(9, 'a'), ends(500, true), goes_on_at(10)}},
+        {"an older change that comes after is not the newest",
+         kChecked + Steps{asks(4), ignored(5, 'k'), ignored(4, 'j'), ends(8, false), goes_on_at(9), asks(4)}},
         {"that of a progress notice does", kChecked + Steps{asks(4), ignored(5, 'k'), ends(8, false),
                                                             ends(20, false), goes_on_at(21), asks(4)}},
         {"one that is behind moves nothing", kChecked + Steps{ends(3, false), goes_on_at(9)}},

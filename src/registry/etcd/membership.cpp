@@ -57,7 +57,7 @@ void Member::choose() {
   }
   if (!mac_ || mac_->zero() || !mac_->unicast()) mac_ = core_.random.mac();
   own_ = {};
-  claim(*choice.key, choice.modified, choice.always_write, State::kClaiming);
+  claim(*choice.key, choice.modified, choice.always_write);
 }
 
 void Member::reclaim() {
@@ -65,19 +65,19 @@ void Member::reclaim() {
   if (there && (there->key != own_.key || there->mac != own_.mac)) {
     return contest();  // reported by check(); claimed again when it is gone
   }
-  claim(own_.key, there ? there->modified : 0, false, State::kReclaiming);
+  claim(own_.key, there ? there->modified : 0, false);
 }
 
 void Member::contest() {
   if (state_ != State::kContested) enter(State::kContested);
 }
 
-void Member::claim(const overlay::LeaseKey& key, std::int64_t modified, bool always_write, State state) {
+void Member::claim(const overlay::LeaseKey& key, std::int64_t modified, bool always_write) {
   own_.key = key;
   own_.public_ip = self_.public_ip.v4();
   own_.mac = *mac_;
   creating_ = modified == 0;
-  enter(state);
+  enter(state_ == State::kChoosing ? State::kClaiming : State::kReclaiming);
   const overlay::LeaseValue published = value();
   const auto text =
       to_text<overlay::LeaseValue::kMaxText>([&](Writer& out) { overlay::write(out, published); });

@@ -53,7 +53,7 @@ class Member final : public LeaseListener {
   void reclaim();
   /// It is somebody else's.
   void contest();
-  void claim(const overlay::LeaseKey& key, std::int64_t modified, bool always_write, State state);
+  void claim(const overlay::LeaseKey& key, std::int64_t modified, bool always_write);
   overlay::LeaseValue value() const;  ///< of our record
   void held(const ClaimResult& result);
   void lost();
