@@ -97,6 +97,7 @@ fi
 unpack mbedtls "$downloads"/mbedtls_*.orig.tar.*
 cp -r "$work/mbedtls/include/mbedtls" "$work/mbedtls/include/psa" "$sysroot/include/"
 cp "$here/mbedtls_config.h" "$sysroot/include/mbedtls/mbedtls_config.h"
+cp "$here/psa_config.h" "$sysroot/include/psa/crypto_config.h"
 # RSA only signs and verifies: no ciphersuite here encrypts with it (2 KiB).
 sed -i '/^    \.\(de\|en\)crypt_func = rsa_/d' "$work/mbedtls/library/pk_wrap.c"
 # What reads a stranger's records and certificates is protected like our io, http and json (build.sh).
