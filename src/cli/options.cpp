@@ -72,7 +72,6 @@ std::int64_t parse_duration(string_view text, bool unit_needed) {
 bool replaces(Source& from, Source source) { return std::exchange(from, source) != source; }
 
 string_view set_endpoints(Draft& draft, string_view value) {
-  constexpr string_view kPrefix = "endpoint: ";
   auto& etcd = draft.settings.etcd;
   // flanneld's flag is one comma list, the last of several counts.
   if (replaces(draft.endpoints_from, draft.source) || draft.source == Source::kFlag) etcd.endpoint_count = 0;
@@ -83,11 +82,8 @@ string_view set_endpoints(Draft& draft, string_view value) {
     if (url.empty()) continue;
     // A URL with a user in it may hold a password.
     draft.blamed = url.find('@') == string_view::npos ? url : string_view{};
-    auto endpoint = io::parse_endpoint(url, registry::EtcdRegistry::kDefaultPort);
-    if (!endpoint) {
-      const string_view why = endpoint.error().context;
-      return why.starts_with(kPrefix) ? why.substr(kPrefix.size()) : why;
-    }
+    const auto endpoint = io::parse_endpoint(url, registry::EtcdRegistry::kDefaultPort);
+    if (!endpoint) return endpoint.error().context;
     if (!io::NetStream::resolves_names() && !parse_ip4(endpoint->host) && !parse_ip6(endpoint->host))
       return "this build resolves no names; give an address";
     if (etcd.endpoint_count == etcd.endpoints.size()) return "more than 16 endpoints";

@@ -39,39 +39,36 @@ Result<Endpoint> parse_endpoint(std::string_view url, std::uint16_t default_port
   if (take_scheme(url, "https://")) {
     endpoint.tls = true;
   } else if (!take_scheme(url, "http://")) {
-    return invalid("endpoint: must begin with http:// or https://");
+    return invalid("must begin with http:// or https://");
   }
   if (url.ends_with('/')) url.remove_suffix(1);
-  if (url.find('@') != std::string_view::npos)
-    return invalid("endpoint: user and password do not belong here");
-  if (url.find_first_of("/?#") != std::string_view::npos) return invalid("endpoint: a path is not allowed");
+  if (url.find('@') != std::string_view::npos) return invalid("user and password do not belong here");
+  if (url.find_first_of("/?#") != std::string_view::npos) return invalid("a path is not allowed");
 
   std::string_view host, port;
   if (url.starts_with('[')) {
     const std::size_t end = url.find(']');
-    if (end == std::string_view::npos) return invalid("endpoint: ']' is missing");
+    if (end == std::string_view::npos) return invalid("']' is missing");
     host = url.substr(1, end - 1);
     port = url.substr(end + 1);
-    if (!parse_ip6(host)) return invalid("endpoint: no valid IPv6 address between the brackets");
-    if (!port.empty() && port.front() != ':') return invalid("endpoint: only a port may follow ']'");
+    if (!parse_ip6(host)) return invalid("no valid IPv6 address between the brackets");
+    if (!port.empty() && port.front() != ':') return invalid("only a port may follow ']'");
   } else {
     const std::size_t colon = std::min(url.find(':'), url.size());
     host = url.substr(0, colon);
     port = url.substr(colon);
-    if (port.find(':', 1) != std::string_view::npos)
-      return invalid("endpoint: an IPv6 address needs brackets");
-    if (host.empty()) return invalid("endpoint: the host is missing");
-    if (!std::ranges::all_of(host, is_name_byte))
-      return invalid("endpoint: the host has a forbidden character");
-    if (looks_like_ip4(host) && !parse_ip4(host)) return invalid("endpoint: not a valid IPv4 address");
+    if (port.find(':', 1) != std::string_view::npos) return invalid("an IPv6 address needs brackets");
+    if (host.empty()) return invalid("the host is missing");
+    if (!std::ranges::all_of(host, is_name_byte)) return invalid("the host has a forbidden character");
+    if (looks_like_ip4(host) && !parse_ip4(host)) return invalid("not a valid IPv4 address");
   }
-  if (!endpoint.host.assign(host)) return invalid("endpoint: the host is longer than 253 bytes");
+  if (!endpoint.host.assign(host)) return invalid("the host is longer than 253 bytes");
 
   endpoint.port = default_port;
   if (!port.empty()) {
     std::uint64_t number = 0;
     if (!parse_unsigned(port.substr(1), number) || number == 0 || number > 65535) {
-      return invalid("endpoint: the port must be a number from 1 to 65535");
+      return invalid("the port must be a number from 1 to 65535");
     }
     endpoint.port = static_cast<std::uint16_t>(number);
   }

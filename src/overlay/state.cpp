@@ -42,14 +42,11 @@ class Lines {
     rest_.remove_prefix(end + 1);
     return value;
   }
-  template <class T>
-  void take(string_view key, T& out, std::uint64_t max) {
+  std::uint32_t number(string_view key, std::uint32_t max) {
     std::uint64_t number = 0;
-    if (!parse_unsigned(value(key), number) || number > max) {
-      good_ = false;
-    } else {
-      out = static_cast<T>(number);
-    }
+    if (parse_unsigned(value(key), number) && number <= max) return static_cast<std::uint32_t>(number);
+    good_ = false;
+    return 0;
   }
   template <class T>
   void take(string_view key, T& out, std::optional<T> (*parse)(string_view)) {
@@ -180,14 +177,14 @@ std::optional<NodeState> parse_node_state(string_view text, StateProblem& proble
   NetworkConfig& config = state.config;
   Lines lines(summed.substr(kNodeTitle.size() + kNodeVersion.size()));
   lines.take("network", config.network, parse_net4);
-  lines.take("subnet-len", config.subnet_len, 30);
+  config.subnet_len = static_cast<std::uint8_t>(lines.number("subnet-len", 30));
   lines.take("subnet-min", config.subnet_min, parse_ip4);
   lines.take("subnet-max", config.subnet_max, parse_ip4);
-  lines.take("vni", config.vni, (1 << 24) - 1);
-  lines.take("port", config.port, 65535);
-  lines.take("mtu", config.mtu, 65535);
-  lines.take("learning", config.learning, 1);
-  lines.take("gbp", config.gbp, 1);
+  config.vni = lines.number("vni", (1 << 24) - 1);
+  config.port = static_cast<std::uint16_t>(lines.number("port", 65535));
+  config.mtu = lines.number("mtu", 65535);
+  config.learning = lines.number("learning", 1) != 0;
+  config.gbp = lines.number("gbp", 1) != 0;
   lines.take("subnet", state.subnet, parse_net4);
   lines.take("mac", state.mac, parse_mac);
   lines.take("public-ip", state.public_ip, parse_ip4);

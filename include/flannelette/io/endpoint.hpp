@@ -21,7 +21,7 @@ struct Endpoint {
 };
 
 /// "http://host:port" or "https://[v6]:port", an optional trailing slash; a missing port is `default_port`.
-/// Errors name what is wrong.
+/// Errors say what is wrong with it.
 Result<Endpoint> parse_endpoint(std::string_view url, std::uint16_t default_port);
 /// The form that parse_endpoint reads.
 void write(Writer& out, const Endpoint& endpoint);
