@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "flannelette/base/text.hpp"
 
@@ -20,6 +21,19 @@ bool is_clean(std::string_view text, bool blanks) {
 bool is_clean(const Header& header) {
   return !header.name.empty() && header.name.find(':') == std::string_view::npos &&
          is_clean(header.name, false) && is_header_value(header.value);
+}
+
+/// All but RFC 3986's unreserved characters is encoded.
+void put_encoded(Writer& out, std::string_view text) {
+  for (const char c : text) {
+    const char lower = static_cast<char>(c | 0x20);
+    const bool letter = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
+    if (letter || c == '-' || c == '.' || c == '_' || c == '~') {
+      out.put(c);
+    } else {
+      out.put('%').put_hex(static_cast<unsigned char>(c), 2);
+    }
+  }
 }
 
 /// "host:port", an IPv6 address in brackets: an endpoint's URL without the scheme.
@@ -41,16 +55,14 @@ Client::~Client() {
   if (destroyed_ != nullptr) *destroyed_ = true;
 }
 
-void Client::post(const io::Endpoint& endpoint, std::string_view path, std::span<const Header> headers,
-                  std::string_view body, Millis timeout, bool repeatable, Handler& handler) {
+void Client::request(const io::Endpoint& endpoint, const Request& request, Handler& handler) {
   if (busy()) cancel();
   const bool same_place = state_ == State::kIdle && endpoint == endpoint_;
   endpoint_ = endpoint;
   handler_ = &handler;
-  silence_limit_ = timeout;
-  repeatable_ = repeatable;
-  if (const Result<void> composed = compose(path, headers, body); !composed)
-    return fail_later(composed.error());
+  silence_limit_ = request.silence;
+  repeatable_ = request.repeatable;
+  if (const Result<void> composed = compose(request); !composed) return fail_later(composed.error());
   if (same_place) {
     send(State::kSentAgain);
   } else {
@@ -58,20 +70,31 @@ void Client::post(const io::Endpoint& endpoint, std::string_view path, std::span
   }
 }
 
-Result<void> Client::compose(std::string_view path, std::span<const Header> headers, std::string_view body) {
-  if (!path.starts_with('/') || !is_clean(path, false))
+Result<void> Client::compose(const Request& request) {
+  if (!request.path.starts_with('/') || !is_clean(request.path, false))
     return Error{Code::kInvalid, 0, "http: forbidden byte in the path"};
   Writer out(request_);
-  out.put("POST ").put(path).put(" HTTP/1.1\r\n");
-  out.put("Host: ").put(authority(endpoint_)).put("\r\n");
-  out.put("User-Agent: flannelette/" FLANNELETTE_VERSION "\r\n");
-  out.put("Content-Type: application/json\r\n");
-  out.put("Content-Length: ").put_unsigned(body.size()).put("\r\n");
-  for (const Header& header : headers) {
-    if (!is_clean(header)) return Error{Code::kInvalid, 0, "http: forbidden byte in a header"};
-    out.put(header.name).put(": ").put(header.value).put("\r\n");
+  out.put(request.method).put(' ').put(request.path);
+  char before = '?';
+  for (const Parameter& parameter : request.query) {
+    out.put(std::exchange(before, '&')).put(parameter.name).put('=');
+    put_encoded(out, parameter.value);
   }
-  out.put("\r\n").put(body);
+  out.put(" HTTP/1.1\r\nHost: ").put(authority(endpoint_));
+  out.put("\r\nUser-Agent: flannelette/" FLANNELETTE_VERSION);
+  bool clean = true;
+  const auto put_header = [&](const Header& header) {
+    clean = clean && is_clean(header);
+    out.put("\r\n").put(header.name).put(": ").put(header.value);
+  };
+  if (!request.content_type.empty()) {
+    put_header({"Content-Type", request.content_type});
+    out.put("\r\nContent-Length: ").put_unsigned(request.body.size());
+  }
+  if (!request.authorization.empty()) put_header({"Authorization", request.authorization});
+  for (const Header& header : request.headers) put_header(header);
+  if (!clean) return Error{Code::kInvalid, 0, "http: forbidden byte in a header"};
+  out.put("\r\n\r\n").put(request.body);
   request_size_ = out.size();
   if (out.overflowed()) return Error{Code::kLimit, 0, "http: the request is larger than 12 KiB"};
   return {};
@@ -134,6 +157,11 @@ void Client::on_data(std::string_view bytes) {
   do {
     event = parser_.next();
     if (event == ResponseParser::Event::kHead) {
+      if (parser_.head().status / 100 == 3 && parser_.head().status != 304) {
+        destroyed_ = nullptr;
+        return fail({Code::kUnsupported, 0, "http: redirected, which is not followed"},
+                    parser_.head().location);
+      }
       handler_->on_head(parser_.head());
     } else if (event == ResponseParser::Event::kBody) {
       handler_->on_body(parser_.body());

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "flannelette/base/text.hpp"
-
 namespace flannelette::http {
 namespace {
 
@@ -173,6 +171,8 @@ std::optional<ResponseParser::Event> ResponseParser::header_line(std::string_vie
     if (head_.chunked || !equal_ignoring_case(field->value, "chunked"))
       return fail("http: unknown transfer-encoding");
     head_.chunked = true;
+  } else if (equal_ignoring_case(field->name, "location")) {
+    head_.location = field->value;
   } else if (equal_ignoring_case(field->name, "connection")) {
     if (list_has(field->value, "close")) {
       head_.keep_alive = false;

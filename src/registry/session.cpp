@@ -56,18 +56,19 @@ Request* Session::choose() const {
 void Session::send(Request& request) {
   std::array<char, kMaxBody> memory;
   json::Writer body(memory);
-  const Request::Call call = request.compose(body);
+  Request::Call call = request.compose(body);
   current_ = &request;
   response_ = call.response;
-  post(call.path, body.view(), call.repeatable);
+  call.request.body = body.view();
+  ask(call.request);
   deadline_.arm_in(call.limit);
   std::ranges::fill(memory, '\0');  // it may have held a password
 }
 
-void Session::post(std::string_view path, std::string_view body, bool repeatable) {
-  const http::Header authorization{"Authorization", authorization_};
-  client_.post(server(), path, {&authorization, authorization_.empty() ? 0u : 1u}, body,
-               Registry::kRequestTimeout, repeatable, *this);
+void Session::ask(http::Request& request) {
+  request.authorization = authorization_;
+  request.silence = Registry::kRequestTimeout;
+  client_.request(server(), request, *this);
 }
 
 void Session::on_head(const http::ResponseHead& head) {
@@ -157,9 +158,10 @@ void Session::reconnect() {
   schedule();
 }
 
-void Session::send_last(std::string_view path, std::string_view body) {
+void Session::send_last(http::Request request) {
   // stop() has been called, so that nothing comes of the answer.
-  if (!client_.busy() && !health_.failing(Health::kConnection)) post(path, body, false);
+  if (client_.busy() || health_.failing(Health::kConnection)) return;
+  ask(request);
 }
 
 void Session::stop() {

@@ -55,8 +55,7 @@ class Response {
 class Request {
  public:
   struct Call {
-    std::string_view path;
-    bool repeatable = true;  ///< may be sent a second time without asking (reads), never a write
+    http::Request request;                  ///< but for body, authorization and silence
     Millis limit = Registry::kAnswerLimit;  ///< from the question to the whole answer
     Response* response = nullptr;           ///< never null when it comes to the session
   };
@@ -76,6 +75,7 @@ class Request {
   friend class Session;
   /// Whether it may be sent now, beside being wanted.
   virtual bool ready() const = 0;
+  /// `body`: what is written there is sent as the body, if the request has a content type.
   virtual Call compose(json::Writer& body) = 0;
   /// The response is complete, and an answer.
   virtual Outcome on_answer() = 0;
@@ -110,7 +110,7 @@ class Session final : private http::Client::Handler {
   /// The servers can be reached again: the back-off has no reason any more.
   void skip_backoff();
   /// The last words before silence: sent if the connection is there and free, not waited for.
-  void send_last(std::string_view path, std::string_view body);
+  void send_last(http::Request request);
   void stop();
 
   /// The value of the Authorization header from now on; empty: none. It outlives this.
@@ -127,7 +127,7 @@ class Session final : private http::Client::Handler {
   void on_deadline();
   Request* choose() const;
   void send(Request& request);
-  void post(std::string_view path, std::string_view body, bool repeatable);
+  void ask(http::Request& request);
   void on_head(const http::ResponseHead& head) override;
   void on_body(std::string_view bytes) override;
   void on_done() override;

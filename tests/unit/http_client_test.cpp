@@ -52,8 +52,10 @@ struct World {
   World() { handler.world = second.world = this; }
   void post(Recorder& who, bool repeatable = true, Millis timeout = 1000,
             std::string_view path = "/v3/kv/range") {
-    const Header headers[] = {{"Authorization", "token"}};
-    client->post(endpoint, path, headers, "{}", timeout, repeatable, who);
+    request.path = path;
+    request.repeatable = repeatable;
+    request.silence = timeout;
+    client->request(endpoint, request, who);
   }
   void advance(Millis by) {
     clock.time += by;
@@ -73,6 +75,8 @@ struct World {
   io::ScriptedStream stream;
   std::unique_ptr<Client> client = std::make_unique<Client>(loop, stream);
   Recorder handler, second;
+  Request request{
+      .method = "POST", .authorization = "token", .content_type = "application/json", .body = "{}"};
   io::Endpoint endpoint = *io::parse_endpoint("http://10.0.0.1:2379", 2379);
 };
 
@@ -99,6 +103,53 @@ TEST_SUITE("http/client") {
     w.post(w.handler);
     w.stream.accept();
     CHECK(w.stream.sent.find("\r\nHost: [fd00::1]:1\r\n") != std::string::npos);
+  }
+
+  TEST_CASE("a request without a body says nothing of one; a query is percent-encoded") {
+    World w;
+    const Parameter query[] = {{"limit", "500"}, {"continue", "a/b c+d=é~"}, {"watch", ""}};
+    const Header accept{"Accept", "application/json"};
+    w.request = {
+        .path = "/api/v1/nodes", .query = query, .headers = {&accept, 1}, .authorization = "Bearer x"};
+    w.client->request(w.endpoint, w.request, w.handler);
+    w.stream.accept();
+    CHECK(
+        w.stream.sent ==
+        "GET /api/v1/nodes?limit=500&continue=a%2fb%20c%2bd%3d%c3%a9~&watch= HTTP/1.1\r\nHost: 10.0.0.1:2379"
+        "\r\nUser-Agent: flannelette/" FLANNELETTE_VERSION
+        "\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n\r\n");
+  }
+
+  TEST_CASE("an empty body of a type is a body") {
+    World w;
+    w.request = {.method = "DELETE", .path = "/x", .content_type = "a/b"};
+    w.client->request(w.endpoint, w.request, w.handler);
+    w.stream.accept();
+    CHECK(w.stream.sent.starts_with("DELETE /x HTTP/1.1\r\n"));
+    CHECK(w.stream.sent.ends_with("\r\nContent-Type: a/b\r\nContent-Length: 0\r\n\r\n"));
+  }
+
+  TEST_CASE("a redirect is refused with where it leads, and the token goes nowhere") {
+    for (const char* status : {"301 Moved Permanently", "302 Found", "307 Temporary Redirect"}) {
+      World w;
+      w.post(w.handler);
+      w.stream.accept();
+      w.stream.give(std::string("HTTP/1.1 ") + status + "\r\nLocation: https://login.example/?a\r\n\r\n");
+      CHECK(w.handler.log == "error: http: redirected, which is not followed (https://login.example/?a)");
+      CHECK(w.handler.code == Code::kUnsupported);
+      CHECK_FALSE(w.stream.connected);
+      CHECK(w.stream.opens == 1);
+    }
+  }
+
+  TEST_CASE("the response comes after a 100 (Continue)") {
+    World w;
+    w.post(w.handler);
+    w.stream.accept();
+    w.stream.give("HTTP/1.1 100 Continue\r\n\r\n");
+    CHECK(w.handler.log == "");
+    w.stream.give(kHello);
+    CHECK(w.handler.log == "200 hello done ");
   }
 
   TEST_CASE("a response split anywhere is the same") {
@@ -350,12 +401,18 @@ TEST_SUITE("http/client") {
     CHECK_FALSE(w.stream.connected);
   }
 
-  TEST_CASE("what cannot be sent is told later, not from within post") {
+  TEST_CASE("what cannot be sent is told later, not from within request()") {
     World w;
-    std::string error;
+    std::string error, body;
     SUBCASE("a line end in a header") {
-      const Header headers[] = {{"Authorization", "a\r\nX: y"}};
-      w.client->post(w.endpoint, "/", headers, "", 1000, true, w.handler);
+      const Header header{"X", "a\r\nY: z"};
+      w.request.headers = {&header, 1};
+      w.post(w.handler);
+      error = "error: http: forbidden byte in a header";
+    }
+    SUBCASE("a line end in the authorization") {
+      w.request.authorization = "a\r\nX: y";
+      w.post(w.handler);
       error = "error: http: forbidden byte in a header";
     }
     SUBCASE("a blank in the path") {
@@ -363,8 +420,9 @@ TEST_SUITE("http/client") {
       error = "error: http: forbidden byte in the path";
     }
     SUBCASE("a body that is too large") {
-      const std::string body(Client::kMaxRequest, 'x');
-      w.client->post(w.endpoint, "/", {}, body, 1000, true, w.handler);
+      body.assign(Client::kMaxRequest, 'x');
+      w.request.body = body;
+      w.post(w.handler);
       error = "error: http: the request is larger than 12 KiB";
     }
     SUBCASE("a stream that takes no more") {

@@ -77,9 +77,8 @@ class Fetch final : public Request {
 
  private:
   bool ready() const override { return may_go; }
-  Call compose(json::Writer& body) override {
-    (void)body.begin_object().end_object();
-    return {.path = path_, .limit = 5'000, .response = &response_};
+  Call compose(json::Writer&) override {
+    return {.request = {.path = path_}, .limit = 5'000, .response = &response_};
   }
   Outcome on_answer() override {
     ++answers;
@@ -332,13 +331,13 @@ TEST_SUITE("registry/session") {
     w.session.stop();
     w.want(w.first);
     CHECK(w.asked() == "");
-    w.session.send_last("/bye", "{}");
+    w.session.send_last({.path = "/bye"});
     CHECK(w.asked() == "/bye");
     World away;
     away.want(away.first);
     away.stream.end();
     away.session.stop();
-    away.session.send_last("/bye", "{}");
+    away.session.send_last({.path = "/bye"});
     CHECK(away.asked() == "");
   }
 }

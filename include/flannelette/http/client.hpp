@@ -19,6 +19,26 @@ struct Header {
   std::string_view value;
 };
 
+struct Parameter {
+  std::string_view name;   ///< as it is sent
+  std::string_view value;  ///< percent-encoded on the way
+};
+
+/// What is asked. Any method but HEAD and CONNECT, whose responses are framed in another way.
+struct Request {
+  std::string_view method = "GET";
+  std::string_view path{};  ///< begins with '/', as it is sent
+  std::span<const Parameter> query{};
+  std::span<const Header> headers{};  ///< beside Host, User-Agent, Authorization and the body's
+  std::string_view authorization{};   ///< "Bearer ..."; empty: none
+  std::string_view content_type{};    ///< empty: there is no body
+  std::string_view body{};
+  /// May be sent a second time without asking: true for reads, never for a write.
+  bool repeatable = true;
+  /// Longest silence while it is under way: it restarts with each byte received. 0: none.
+  Millis silence = 0;
+};
+
 /// Visible bytes, blanks too: nothing that could end a line.
 bool is_header_value(std::string_view text);
 
@@ -49,16 +69,14 @@ class Client final : private io::Stream::Listener {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// POSTs a JSON body. Connects first if there is no connection to this endpoint. `timeout` is the longest
-  /// silence allowed while the request is under way: it restarts with each byte received; 0 means none (a
-  /// watch, once its first line is there: set_silence_limit). A request that fails on a kept-alive connection
-  /// before any byte of a response was received is sent again once on a new connection (the server closed it
-  /// while idle) if `repeatable`. A request under way is cancelled. What is passed is copied; `handler` is
-  /// never called from within post(). A request that is too large (kLimit) or whose path or headers hold
-  /// forbidden bytes (kInvalid) ends in on_error without being sent.
-  void post(const io::Endpoint& endpoint, std::string_view path, std::span<const Header> headers,
-            std::string_view body, Millis timeout, bool repeatable, Handler& handler);
-  /// Changes the allowed silence of the request under way.
+  /// Connects first if there is no connection to this endpoint. A request that fails on a kept-alive
+  /// connection before any byte of a response was received is sent again once on a new connection (the server
+  /// closed it while idle) if it is repeatable. A request under way is cancelled. What is passed is copied;
+  /// `handler` is never called from within request(). One that is too large (kLimit), or in which a part
+  /// holds bytes that are forbidden there (kInvalid), ends in on_error without being sent. So does one that
+  /// is redirected (kUnsupported): a token is given to no other server.
+  void request(const io::Endpoint& endpoint, const Request& request, Handler& handler);
+  /// Changes the allowed silence of the request under way (of a watch, once its first line is there).
   void set_silence_limit(Millis timeout);
   /// Ends the request under way without a callback and closes the connection.
   void cancel();
@@ -78,7 +96,7 @@ class Client final : private io::Stream::Listener {
   void on_data(std::string_view bytes) override;
   void on_close(const Error& error, std::string_view detail) override;
   void on_silence();
-  Result<void> compose(std::string_view path, std::span<const Header> headers, std::string_view body);
+  Result<void> compose(const Request& request);
   void connect();
   void send(State sent);
   /// The server may have closed the connection while it was idle.

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string_view>
 
+#include "flannelette/base/text.hpp"
+
 /// HTTP/1.1 responses, RFC 9112, pure: bytes in, events out.
 namespace flannelette::http {
 
@@ -16,6 +18,7 @@ struct ResponseHead {
   bool chunked = false;
   bool keep_alive = true;  ///< the connection may carry another request
   std::optional<std::uint64_t> content_length;
+  Text<128> location;  ///< where a redirect leads, cut
 };
 
 /// Incremental, byte-split proof. A body is framed by chunks (with extensions and trailers, which are

@@ -68,7 +68,9 @@ void Assembly::stop() {
   std::array<char, 64> memory;
   json::Writer body(memory);
   write_lease(body, claimer.unused().id);
-  channel.session.send_last(kRevokePath, body.view());
+  http::Request revoke = post(kRevokePath, false);
+  revoke.body = body.view();
+  channel.session.send_last(revoke);
 }
 
 }  // namespace flannelette::registry::etcd

@@ -56,8 +56,8 @@ Request::Call Claimer::write(json::Writer& body) {
   const Keys::Key key = keys.lease(key_);
   switch (step_) {
     case Step::kIdle: break;
-    case Step::kGrant: write_grant(body, core_.settings.lease_ttl_seconds); return {kGrantPath};
-    case Step::kRefresh: write_lease(body, lease_.id); return {kKeepalivePath};
+    case Step::kGrant: write_grant(body, core_.settings.lease_ttl_seconds); return {post(kGrantPath)};
+    case Step::kRefresh: write_lease(body, lease_.id); return {post(kKeepalivePath)};
     case Step::kLookup:
       if (creating()) {
         write_range(body, keys.subnet_first(key_.subnet.base), keys.subnet_end(key_.subnet.base), kMaxRivals,
@@ -65,7 +65,7 @@ Request::Call Claimer::write(json::Writer& body) {
       } else {
         write_range(body, key, {}, 0, 0);
       }
-      return {kRangePath};
+      return {post(kRangePath)};
     case Step::kPut: {
       const Put put{key, value_, lease_.id};
       if (creating()) {
@@ -73,10 +73,10 @@ Request::Call Claimer::write(json::Writer& body) {
       } else {
         write_update(body, mod_revision_, put);
       }
-      return {kTxnPath, false};
+      return {post(kTxnPath, false)};
     }
   }
-  return {kRangePath};
+  return {post(kRangePath)};
 }
 
 void Claimer::on_value(std::string_view value) {

@@ -23,7 +23,7 @@ void ConfigReading::probe() {
 Request::Call ConfigReading::write(json::Writer& body) {
   value_ = Value::kAbsent;
   write_range(body, core_.keys.config(), {}, 0, 0);
-  return {kRangePath};
+  return {post(kRangePath)};
 }
 
 void ConfigReading::on_value(std::string_view value) {

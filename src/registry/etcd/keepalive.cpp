@@ -45,7 +45,7 @@ Outcome Keeper::lose() {
 
 Request::Call Keeper::write(json::Writer& body) {
   write_lease(body, lease_.id);
-  return {kKeepalivePath};
+  return {post(kKeepalivePath)};
 }
 
 Outcome Keeper::on_message(const Message& message) {
@@ -70,7 +70,7 @@ void Revoker::add(std::int64_t id) {
 
 Request::Call Revoker::write(json::Writer& body) {
   write_lease(body, ids_[0]);
-  return {kRevokePath};
+  return {post(kRevokePath)};
 }
 
 Outcome Revoker::next() {

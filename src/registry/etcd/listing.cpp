@@ -46,7 +46,7 @@ Request::Call Listing::write(json::Writer& body) {
   advanced_ = false;
   builder_.reset();
   write_range(body, next_, core_.keys.subnets_end(), page_, revision_);
-  return {.path = kRangePath, .limit = EtcdRegistry::kPageLimit};
+  return {.request = post(kRangePath), .limit = EtcdRegistry::kPageLimit};
 }
 
 void Listing::open() {

@@ -70,7 +70,7 @@ void Authenticator::have(std::string_view token) {
 Request::Call Authenticator::write(json::Writer& body) {
   const EtcdSettings& settings = channel_.core.settings;
   write_authenticate(body, settings.username, settings.password);
-  return {kAuthenticatePath};
+  return {post(kAuthenticatePath)};
 }
 
 Outcome Authenticator::on_answer() {

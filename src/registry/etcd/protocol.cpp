@@ -31,6 +31,10 @@ void write_range(json::Writer& out, std::string_view key, std::string_view end, 
   out.end_object();
 }
 
+http::Request post(std::string_view path, bool repeatable) {
+  return {.method = "POST", .path = path, .content_type = "application/json", .repeatable = repeatable};
+}
+
 void write_create(json::Writer& out, std::string_view first, std::string_view end, const Put& put) {
   out.begin_object().key("compare").begin_array().begin_object();
   write_keys(out, first, end);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "flannelette/http/client.hpp"
 #include "flannelette/json/writer.hpp"
 
 /// The request bodies of etcd's v3 JSON gateway (etcd: Documentation, "gRPC gateway", and rpc.proto). Pure:
@@ -17,6 +18,9 @@ inline constexpr std::string_view kGrantPath = "/v3/lease/grant";
 inline constexpr std::string_view kKeepalivePath = "/v3/lease/keepalive";
 inline constexpr std::string_view kRevokePath = "/v3/lease/revoke";
 inline constexpr std::string_view kAuthenticatePath = "/v3/auth/authenticate";
+
+/// To one of them; what is not `repeatable` is a write.
+http::Request post(std::string_view path, bool repeatable = true);
 
 /// Records that a failed transaction reads back. A subnet has one key, two if something went wrong.
 inline constexpr int kMaxRivals = 4;

@@ -115,12 +115,14 @@ void Watch::open() {
   std::array<char, 1024> memory;
   json::Writer body(memory);
   write_watch(body, core_.keys.subnets(), core_.keys.subnets_end(), history_.connect());
-  // Without the first header a member that is cut off from its cluster keeps the stream open and silent.
-  const std::array<http::Header, 2> headers{
-      {{"Grpc-Metadata-hasleader", "true"}, {"Authorization", channel_.authenticator.token()}}};
-  const std::size_t count = channel_.authenticator.token().empty() ? 1 : 2;
-  client_.post(endpoint(), kWatchPath, {headers.data(), count}, body.view(), EtcdRegistry::kRequestTimeout,
-               false, *this);
+  http::Request request = post(kWatchPath, false);
+  // Without it a member that is cut off from its cluster keeps the stream open and silent.
+  const http::Header has_leader{"Grpc-Metadata-hasleader", "true"};
+  request.headers = {&has_leader, 1};
+  request.authorization = channel_.authenticator.token();
+  request.body = body.view();
+  request.silence = Registry::kRequestTimeout;
+  client_.request(endpoint(), request, *this);
 }
 
 void Watch::on_head(const http::ResponseHead& head) { status_ = head.status; }
