@@ -13,7 +13,8 @@
 /// json::Token::NeedMore), not errors.
 namespace flannelette {
 
-enum class Code : std::uint8_t {
+/// As wide as an int, so that an Error has no padding and is copied as a whole: 0.8 KiB.
+enum class Code : std::uint32_t {
   kInvalid,      ///< the input is malformed
   kLimit,        ///< a named limit was exceeded
   kNotFound,     ///< the named object does not exist (any more)
