@@ -34,7 +34,6 @@ class UnderlayWatch {
   static constexpr Millis kLinksDelay = 100;
   /// The longest pause between two attempts: before there is an underlay somebody is setting the node up.
   static constexpr Millis kSeekMax = 5'000;
-  static constexpr Millis kMissingMax = 60'000;
 
   /// What it was before a change; no underlay: this is the first one.
   struct Change {
@@ -95,7 +94,7 @@ class UnderlayWatch {
   Listener& listener_;
   io::Timer timer_;
   Backoff seek_backoff_{kRetryFirst, kSeekMax};
-  Backoff missing_backoff_{kRetryFirst, kMissingMax};
+  Backoff missing_backoff_{kRetryFirst, kRetryMax};
 
   StateMachine<kUnderlayStates> state_;
   std::optional<Underlay> underlay_;

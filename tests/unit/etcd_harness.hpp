@@ -12,15 +12,9 @@
 #include "flannelette/registry/etcd.hpp"
 #include "registry/etcd/assembly.hpp"
 #include "sim/scripted_etcd.hpp"
+#include "unit/manual_clock.hpp"
 
 namespace flannelette::registry {
-
-class ManualClock final : public Clock {
- public:
-  Millis time = 1'000;
-  Millis now() const override { return time; }
-  std::int64_t wall_seconds() const override { return time / 1000; }
-};
 
 class CountingRandom final : public Random {
  public:

@@ -8,6 +8,7 @@
 #include "registry/etcd/keepalive.hpp"
 #include "registry/etcd/keys.hpp"
 #include "registry/etcd/protocol.hpp"
+#include "unit/manual_clock.hpp"
 
 namespace flannelette::registry::etcd {
 namespace {
@@ -20,14 +21,6 @@ std::string body(Fill fill) {
   REQUIRE(!out.overflowed());
   return std::string(out.view());
 }
-
-/// Chance as a constant: every delay is the shortest.
-class NoRandom final : public Random {
- public:
-  void fill(std::span<std::uint8_t> bytes) override {
-    for (auto& byte : bytes) byte = 0;
-  }
-};
 
 }  // namespace
 

@@ -6,19 +6,13 @@
 #include <vector>
 
 #include "flannelette/http/client.hpp"
+#include "unit/manual_clock.hpp"
 #include "unit/scripted_stream.hpp"
 
 using namespace flannelette;
 using namespace flannelette::http;
 
 namespace {
-
-class ManualClock final : public Clock {
- public:
-  Millis now() const override { return time; }
-  std::int64_t wall_seconds() const override { return 0; }
-  Millis time = 0;
-};
 
 struct World;
 

@@ -11,18 +11,12 @@
 #include <vector>
 
 #include "flannelette/io/loop.hpp"
+#include "unit/manual_clock.hpp"
 
 using namespace flannelette;
 using namespace flannelette::io;
 
 namespace {
-
-class ManualClock final : public Clock {
- public:
-  Millis now() const override { return time; }
-  std::int64_t wall_seconds() const override { return 0; }
-  Millis time = 1000;
-};
 
 struct Named {
   Named(Loop& loop, std::string& log, char name)

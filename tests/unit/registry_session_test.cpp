@@ -8,24 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "unit/manual_clock.hpp"
 #include "unit/scripted_stream.hpp"
 
 using namespace flannelette;
 using namespace flannelette::registry;
 
 namespace {
-
-class ManualClock final : public Clock {
- public:
-  Millis now() const override { return time; }
-  std::int64_t wall_seconds() const override { return 0; }
-  Millis time = 1'000'000;
-};
-
-class NoRandom final : public Random {
- public:
-  void fill(std::span<std::uint8_t> bytes) override { std::ranges::fill(bytes, std::uint8_t{0}); }
-};
 
 class Listener final : public MembershipListener {
  public:
