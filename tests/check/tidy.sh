@@ -10,7 +10,7 @@ build=${FLANNELETTE_BUILD_DIR:-build}
 clean=$build/check/tidy # one empty file for each state in which nothing was found
 mkdir -p "$clean"
 find "$clean" -type f -mtime +30 -delete
-settings=$(clang-tidy --version | cat - .clang-tidy "$0" | sha256sum)
+settings=$(clang-tidy --version | cat - .clang-tidy tests/check/tidy.sh | sha256sum)
 
 # One line a file of src/ in the data base (others are not built on this machine): the file, a tab, and all that its findings
 # depend on. What has not been compiled yet depends on every header.
