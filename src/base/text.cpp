@@ -47,6 +47,13 @@ Writer& Writer::put_hex(std::uint64_t value, int width) {
   return put({digits.data() + at, digits.size() - at});
 }
 
+Writer& append_printable(Writer& out, std::string_view text) {
+  for (const char c : text) {
+    if (out.room() > 0 && static_cast<unsigned char>(c) >= ' ' && c != 0x7f) out.put(c);
+  }
+  return out;
+}
+
 std::size_t copy_cut(std::string_view text, std::span<char> out) {
   const std::size_t size = std::min(text.size(), out.size() - 1);
   for (std::size_t i = 0; i < size; ++i) out[i] = text[i];

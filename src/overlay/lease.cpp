@@ -46,16 +46,18 @@ bool read_member(Document& document, std::string_view key, LeaseValue& out) {
     const Token token = document.next();
     if (token == Token::kNull) return true;
     if (token != Token::kString) return false;
-    const bool empty = document.text().empty() && !document.overlong();
-    out.backend = empty                        ? BackendType::kNone
-                  : document.text() == "vxlan" ? BackendType::kVxlan
-                                               : BackendType::kOther;
+    out.backend = document.overlong() ? BackendType::kOther : backend_type_of(document.text());
     return true;
   }
   return document.skip();
 }
 
 }  // namespace
+
+BackendType backend_type_of(std::string_view text) {
+  if (text.empty()) return BackendType::kNone;
+  return text == kVxlanBackend.type ? BackendType::kVxlan : BackendType::kOther;
+}
 
 std::optional<LeaseKey> parse_lease_key(std::string_view text) {
   if (text.size() > LeaseKey::kMaxText) return std::nullopt;

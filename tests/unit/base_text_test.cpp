@@ -134,6 +134,16 @@ Result<int> tries(bool fail) {
 
 }  // namespace
 
+TEST_CASE("a peer's text is appended as far as there is room, without its control bytes") {
+  std::array<char, 6> memory;
+  Writer out(memory);
+  CHECK(append_printable(out, "a\x1b[\n\x7f\xc3").view() == "a[\xc3");
+  CHECK(append_printable(out, "bcdef").view() ==
+        "a[\xc3"
+        "bcd");
+  CHECK_FALSE(out.overflowed());
+}
+
 TEST_CASE("a result holds a value or an error, and destroys what it holds") {
   int alive = 0;
   {

@@ -42,6 +42,9 @@ class Writer {
   bool overflowed_ = false;
 };
 
+/// Appends a peer's text as far as it can be printed and has room: control bytes are dropped.
+Writer& append_printable(Writer& out, std::string_view text);
+
 /// Copies as much of the text as leaves room for the NUL that it adds; returns how much that is.
 std::size_t copy_cut(std::string_view text, std::span<char> out);
 

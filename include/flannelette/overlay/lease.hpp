@@ -33,6 +33,9 @@ enum class BackendType : std::uint8_t {
   kOther,  ///< host-gw, wireguard, extension, an unknown one
 };
 
+/// Of its text, which flannel compares exactly.
+BackendType backend_type_of(std::string_view text);
+
 struct LeaseValue {
   static constexpr std::size_t kMaxText = 1024;  ///< of a value that we write
 

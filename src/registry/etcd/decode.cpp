@@ -99,13 +99,6 @@ Change change_of(const Pair& pair) {
   return {pair.mod_revision, digest.value()};
 }
 
-Writer& append_printable(Writer& out, std::string_view text) {
-  for (const char c : text) {
-    if (out.room() > 0 && static_cast<unsigned char>(c) >= ' ' && c != 0x7f) out.put(c);
-  }
-  return out;
-}
-
 void Decoder::reset(Sink& sink) {
   sink_ = &sink;
   reader_.reset();

@@ -64,9 +64,6 @@ struct Message {
   Text<kMaxToken> token;
 };
 
-/// Appends a peer's text as far as it can be printed and has room: control bytes are dropped.
-Writer& append_printable(Writer& out, std::string_view text);
-
 /// Takes any answer of range, txn, lease, authenticate and watch: they share one grammar, and what is unknown
 /// is skipped. Several messages may follow each other (a watch); line ends do not matter. Any split of the
 /// bytes gives the same calls.
