@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a Node is to the overlay.
+#pragma once
+
+#include <optional>
+
+#include "flannelette/overlay/lease.hpp"
+#include "registry/kube/node.hpp"
+
+namespace flannelette::registry::kube {
+
+/// The record of a Node, under its pod CIDRs; created is its creationTimestamp, modified its resourceVersion.
+/// nullopt where there can be none: flannel does not run there (any more), or its IPv4 pod CIDR is not there,
+/// not shown or contradictory. Unreadable where flannel would pass over the Node. Nothing of IPv6 makes it
+/// so: a peer without IPv6 is one for IPv4 (flanneld of a dual-stack cluster drops it).
+std::optional<overlay::LeaseRecord> record_of(const Node& node);
+
+}  // namespace flannelette::registry::kube
