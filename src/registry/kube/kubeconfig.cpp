@@ -410,7 +410,7 @@ void write(Writer& out, std::string_view path, const KubeconfigProblem& problem)
   out.put(path).put(':');
   if (problem.line != 0) out.put_unsigned(problem.line).put(':');
   out.put(' ').put(problem.key);
-  // A name may be as long as the file; what is said behind it is to fit.
+  // A name may be as long as the file, and the reason behind it has to fit.
   if (!problem.name.empty()) out.put(" \"").put(problem.name.substr(0, 128)).put('"');
   if (!problem.key.empty()) out.put(": ");
   out.put(problem.why);

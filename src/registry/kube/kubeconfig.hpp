@@ -49,12 +49,12 @@ struct KubeconfigProblem {
 /// keys are ignored; what would change how the server is reached or who asks (exec, auth-provider, proxy-url,
 /// insecure-skip-tls-verify, user and password, impersonation) is refused if the chosen context has it.
 ///
-/// The text is decoded in place. On an error `out` is not to be used, and `problem` is filled in; it has
-/// views into the text.
+/// The text is decoded in place. `out` is a fresh one; on an error it is not to be used, and `problem` is
+/// filled in, with views into the text.
 Result<void> parse_kubeconfig(std::span<char> text, std::string_view path, std::string_view context,
                               Kubeconfig& out, KubeconfigProblem& problem);
 
-/// "/etc/rancher/k3s/k3s.yaml:7: cluster "default": server: why".
+/// "PATH:7: tokenFile: why", "PATH:9: cluster "local": why"; a name is cut to 128 bytes.
 void write(Writer& out, std::string_view path, const KubeconfigProblem& problem);
 
 }  // namespace flannelette::registry::kube
