@@ -35,7 +35,10 @@ void Agent::Impl::start() {
   registry_.start(members_, *this);
   memory_.start();
   const auto& node = memory_.node();
-  if (node) underlay_watch_.set_network(node->config.network);
+  if (node) {
+    underlay_watch_.set_network(node->config.network);
+    dataplane_.set_former({node->config, node->mac});
+  }
   underlay_watch_.start(node ? std::optional<Ip>(node->public_ip) : std::nullopt);
 }
 
@@ -77,6 +80,9 @@ void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
       return try_degraded();
     case State::kConfig: break;
     case State::kListing:
+      validate_members();
+      if (members_.listed()) join();  // this was in its way
+      break;
     case State::kClaiming: validate_members(); break;
     case State::kRunning: break;
     case State::kStopped: return;
@@ -113,6 +119,7 @@ void Agent::Impl::on_config(const overlay::NetworkConfig& config) {
   config_ = config;
   log_.info("network config", {{"network", config_.network},
                                {"subnet_len", unsigned{config_.subnet_len}},
+                               {"backend", backend_of(config_).type},
                                {"vni", config_.vni},
                                {"port", unsigned{config_.port}}});
   enter(State::kListing);
@@ -125,6 +132,7 @@ void Agent::Impl::on_config(const overlay::NetworkConfig& config) {
 void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
   if (ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses))
     underlay_watch_.check_in(UnderlayWatch::kLinksDelay);
+  if (ring.has(kernel::Cause::kRoutes)) dataplane_.on_routes_changed();
   if (ring.has(kernel::Cause::kRules)) dataplane_.on_rules_changed(ring);
 }
 
@@ -213,6 +221,7 @@ void Agent::Impl::try_degraded() {
 // -- data plane --
 
 void Agent::Impl::on_converged() {
+  save_node();
   members_.report_shadowed();
   if (dataplane_.complete() && !ready_) {
     ready_ = true;
@@ -220,6 +229,12 @@ void Agent::Impl::on_converged() {
                         {"peers", std::uint64_t{members_.table().counts().peers}}});
     if (on_ready_) on_ready_();
   }
+}
+
+void Agent::Impl::save_node() {
+  if (!unsaved_ || dataplane_.has_former()) return;
+  memory_.save_node(*unsaved_);
+  unsaved_.reset();
 }
 
 void Agent::Impl::on_audit() { underlay_watch_.check(); }

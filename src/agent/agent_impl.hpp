@@ -71,6 +71,8 @@ struct Agent::Impl final : Members::Listener,
   const overlay::ProtectedAddresses& protected_addresses() const {
     return underlay_watch_.protected_addresses();
   }
+  /// Who we are, once nothing is left of who we were: until then that must be remembered.
+  void save_node();
   bool has_data_plane() const { return state_ == State::kRunning || memory_.degraded(); }
   void set_target(const overlay::NetworkConfig& config, Net4 subnet, Mac mac);
   /// Brings the data plane up from the state files, if the registry had its time and did not answer.
@@ -97,6 +99,7 @@ struct Agent::Impl final : Members::Listener,
 
   StateMachine<kAgentStates> state_;
   overlay::NetworkConfig config_;
+  std::optional<overlay::NodeState> unsaved_;
   overlay::ConfigProblem config_problem_;  ///< the last one logged
   bool udp_warned_ = false;
   bool ready_ = false;

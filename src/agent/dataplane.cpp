@@ -6,7 +6,6 @@
 #include <array>
 
 #include "flannelette/base/plain_array.hpp"
-#include "flannelette/overlay/backend.hpp"
 
 namespace flannelette::agent {
 namespace {
@@ -59,11 +58,26 @@ void Dataplane::stop() {
 }
 
 void Dataplane::set_target(const Target& target) {
+  if (target_ && !target_->config.same_places(target.config)) former_ = {target_->config, target_->mac};
+  if (former_ && former_->config.same_places(target.config)) former_.reset();
+  if (former_ || (target_ && target_->underlay.link_index != target.underlay.link_index)) {
+    plan_.invalidate();
+    plan_.forget_direct();
+  }
   target_ = target;
   backoff_.reset();
-  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
-                    target.underlay.broadcast, target.protected_addresses});
+  const auto mac = backend().device != nullptr ? std::optional(target.mac) : std::nullopt;
+  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, mac, target.underlay.broadcast,
+                    target.protected_addresses});
+  if (target.config.direct) kernel_.notifications.follow_routes();
   mark_dirty();
+}
+
+void Dataplane::on_routes_changed() {
+  if (!target_ || !target_->config.direct) return;
+  plan_.invalidate();
+  plan_.forget_direct();
+  converge_.arm_at_latest_in(std::max(audited_ + kRoutesEvery - loop_.now(), kRoutesDelay));
 }
 
 void Dataplane::mark_dirty() {
@@ -123,15 +137,15 @@ void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addre
                                         const overlay::NetworkConfig& config) {
   if (target_) return;  // its audit removes them
   const auto device = kernel_.device.find_device(overlay::device_name(config.vni));
-  if (!device || !*device) return;
-  const int index = (*device)->index;
-  const bool any = std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
-    const auto route = kernel_.links.route_to(address.ip);
-    return route && *route && (*route)->link_index == index;
-  });
+  const int index = device && *device ? (*device)->index : 0;
+  const bool any = config.direct || std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
+                     const auto route = kernel_.links.route_to(address.ip);
+                     return route && *route && (*route)->link_index == index;
+                   });
+  const kernel::Site site{.device = index, .network = config.network, .direct = config.direct};
   ShadowingRoutes shadowing(addresses);
-  if (!any || !kernel_.entries.dump_entries(index, config.network, shadowing)) return;
-  kernel::EntryBatch& batch = kernel_.entries.begin(index, config.network);
+  if (!any || !kernel_.entries.dump_entries(site, shadowing)) return;
+  kernel::EntryBatch& batch = kernel_.entries.begin(site);
   for (const overlay::Entry& route : shadowing.routes) {
     log_.warning("a route from before the restart shadows an address that this node depends on; removed",
                  {{"subnet", route.net}});
@@ -155,6 +169,7 @@ Result<void> Dataplane::converge() {
   const auto entries = converge_entries();
   complete_ = true;  // an entry that the kernel refuses must not keep the pods of this node waiting
   if (!entries) return entries;
+  FLT_TRY(remove_former());
   if (!rules_) return rules_;
   if (!file_) return file_;
   if (refused_) return *refused_;
@@ -164,8 +179,8 @@ Result<void> Dataplane::converge() {
 
 Result<void> Dataplane::converge_device() {
   const Target& t = *target_;
-  const overlay::DeviceSpec spec =
-      overlay::backend_of(t.config).device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
+  if (backend().device == nullptr) return converge_without_device();
+  const overlay::DeviceSpec spec = backend().device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
   if (spec.mtu == 0) {
     const Error error{Code::kInvalid, 0, "MTU"};
     if (device_reported_.is_news(error, t.underlay.mtu)) {
@@ -175,6 +190,11 @@ Result<void> Dataplane::converge_device() {
     return error;
   }
 
+  if (former_ && former_->config.vni != t.config.vni) {  // its routes would be in the way
+    const auto index = former_device();
+    if (!index) return index.error();
+    if (*index != 0) FLT_TRY(kernel_.device.delete_device(*index));
+  }
   auto have = kernel_.device.find_device(spec.name);
   if (!have) return have.error();
   const overlay::DevicePlan plan = plan_device(spec, *have);
@@ -192,6 +212,7 @@ Result<void> Dataplane::converge_device() {
   // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong
   // source.
   disable_accept_ra(spec.name);
+  if (t.config.direct) check_rp_filter(spec.name);
   FLT_TRY(kernel_.device.set_device_address(index, t.subnet.base, t.config.network));
   const overlay::DevicePlan rest = plan.create ? plan_device(spec, *have) : plan;
   if (!rest.nothing()) {
@@ -202,6 +223,57 @@ Result<void> Dataplane::converge_device() {
   mtu_ = spec.mtu;
   device_reported_.clear();
   return {};
+}
+
+/// Entries on a device that this node had are audited like others: their routes are replaced before it goes.
+Result<void> Dataplane::converge_without_device() {
+  mtu_ = target_->underlay.mtu;
+  const auto index = former_device();
+  if (!index) return index.error();
+  device_index_ = *index;
+  return {};
+}
+
+Result<int> Dataplane::former_device() {
+  if (!former_ || backend_of(former_->config).device == nullptr) return 0;
+  const auto have = kernel_.device.find_device(overlay::device_name(former_->config.vni));
+  if (!have) return have.error();
+  const auto& device = *have;
+  const bool ours =
+      device && device->is_vxlan && device->vni == former_->config.vni && device->mac == former_->mac;
+  return ours ? device->index : 0;
+}
+
+Result<void> Dataplane::remove_former() {
+  if (!former_) return {};
+  if (backend().device == nullptr && device_index_ != 0) {
+    FLT_TRY(kernel_.device.delete_device(device_index_));
+    log_.info("device removed: the network's backend has none");
+    device_index_ = 0;
+  }
+  if (rules_ && former_->config.vni != target_->config.vni) {
+    overlay::RuleSpec none;
+    none.vni = former_->config.vni;
+    const auto removed = kernel_.rules.apply_rules(none);
+    if (!removed) return removed.error();
+  }
+  former_.reset();
+  return {};
+}
+
+/// Either end may change first.
+void Dataplane::check_rp_filter(const kernel::InterfaceName& device) {
+  for (const kernel::InterfaceName& link : {target_->underlay.name, device}) {
+    const auto strict = kernel_.sysctl.strict_rp_filter(link);
+    if (!strict || !*strict) continue;
+    if (rp_filter_reported_.is_news(1, 0)) {
+      log_.warning(
+          "a strict rp_filter drops packets while a peer changes between direct route and VXLAN; 2 does not",
+          {{"interface", link.view()}});
+    }
+    return;
+  }
+  rp_filter_reported_.clear();
 }
 
 Result<void> Dataplane::create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have) {
@@ -260,12 +332,39 @@ Result<void> Dataplane::converge_subnet_env() {
   return {};
 }
 
+kernel::Site Dataplane::site() const {
+  const overlay::NetworkConfig& config = target_->config;
+  return {.device = device_index_,
+          .underlay = target_->underlay.link_index,
+          .network = config.network,
+          .former = former_ ? former_->config.network : Net4{},
+          .direct = config.direct || former_ || !complete_};
+}
+
+/// Where no route leads at present, all stays as it is.
+bool Dataplane::is_direct(Ip4 public_ip, bool was) {
+  const auto route = kernel_.links.route_to(public_ip);
+  if (!route || !*route) return was;
+  return !is_unicast((*route)->gateway) && (*route)->link_index == target_->underlay.link_index;
+}
+
+bool Dataplane::on_refused(const Change& change, const Error& error) {
+  if (error.code != Code::kUnavailable) return false;
+  if (plan_.refused(change.entry)) {
+    log_.warning("the peer is not on our link; no route to it until routes or addresses change",
+                 {{"subnet", change.entry.net}, {"public_ip", change.entry.via}});
+  }
+  return true;
+}
+
 Result<void> Dataplane::converge_entries() {
+  if (target_->config.direct && backend().device != nullptr)
+    plan_.ask_direct([this](Ip4 public_ip, bool was) { return is_direct(public_ip, was); });
   for (int round = 0; plan_.needs_audit(); ++round) {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     FLT_TRY(audit());
   }
-  kernel::EntryBatch& batch = kernel_.entries.begin(device_index_, target_->config.network);
+  kernel::EntryBatch& batch = kernel_.entries.begin(site(), this);
   plan_.plan(batch);
   return finish(batch);
 }
@@ -273,11 +372,12 @@ Result<void> Dataplane::converge_entries() {
 Result<void> Dataplane::audit() {
   plan_.begin_audit();
   Auditor auditor(plan_);
-  if (auto dumped = kernel_.entries.dump_entries(device_index_, target_->config.network, auditor); !dumped) {
+  audited_ = loop_.now();
+  if (auto dumped = kernel_.entries.dump_entries(site(), auditor); !dumped) {
     plan_.abort_audit();
     return dumped.error();
   }
-  kernel::EntryBatch& batch = kernel_.entries.begin(device_index_, target_->config.network);
+  kernel::EntryBatch& batch = kernel_.entries.begin(site(), this);
   plan_.finish_audit(batch);
   return finish(batch);
 }

@@ -13,6 +13,7 @@
 #include "flannelette/base/say_once.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/kernel/ports.hpp"
+#include "flannelette/overlay/backend.hpp"
 #include "flannelette/overlay/entry_plan.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
 
@@ -21,7 +22,7 @@ namespace flannelette::agent {
 /// Keeps this machine equal to a target: the device, its address, the traffic rules, subnet.env, and the
 /// entries of every peer. Knows the kernel, not the registry. Every step compares first: converging twice in
 /// a row writes once. What fails is reported once and retried with back-off.
-class Dataplane {
+class Dataplane final : kernel::RefusalListener {
  public:
   struct Target {
     overlay::NetworkConfig config;
@@ -29,6 +30,11 @@ class Dataplane {
     Net4 subnet;  ///< ours, host bits cleared
     Mac mac;
     overlay::ProtectedAddresses protected_addresses;
+  };
+  /// What this node was before; what has no place by the target is removed.
+  struct Former {
+    overlay::NetworkConfig config;
+    Mac mac;
   };
   class Listener {
    public:
@@ -43,6 +49,9 @@ class Dataplane {
 
   /// The kernel's entries are compared with the entry plan at least this often.
   static constexpr Millis kAuditEvery = 5 * 60'000;
+  /// From a change of routes to the next audit; and from audit to audit, while they go on changing.
+  static constexpr Millis kRoutesDelay = 100;
+  static constexpr Millis kRoutesEvery = 1'000;
   /// From a change of nf_tables to the inspection of the rules.
   static constexpr Millis kRulesDelay = 100;
   /// Traffic rules that other programs keep rewriting are inspected ever more rarely, until this often.
@@ -51,6 +60,10 @@ class Dataplane {
   Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, Log& log, const Settings& settings,
             overlay::LeaseTable& peers, Listener& listener);
 
+  /// Before there is a target.
+  void set_former(const Former& former) { former_ = former; }
+  /// Something of it may be there.
+  bool has_former() const { return former_.has_value(); }
   /// Without a target nothing is done.
   void set_target(const Target& target);
   const std::optional<Target>& target() const { return target_; }
@@ -58,6 +71,8 @@ class Dataplane {
   void mark_dirty();
   /// Converges after the current events: peers have changed.
   void schedule_converge() { converge_.arm_at_latest_in(0); }
+  /// Routes may have changed: who is on link is asked again where routes lead through the underlay.
+  void on_routes_changed();
   /// Another program changed nf_tables.
   void on_rules_changed(const kernel::Ring& ring);
   /// As long as there is no target: removes those routes from before the restart that lead a protected
@@ -76,7 +91,15 @@ class Dataplane {
   void inspect_rules();
   /// What is not done on failure stays to be done.
   Result<void> converge();
+  bool on_refused(const overlay::Change& change, const Error& error) override;
+  const overlay::Backend& backend() const { return backend_of(target_->config); }
+  kernel::Site site() const;
+  bool is_direct(Ip4 public_ip, bool was);
+  void check_rp_filter(const kernel::InterfaceName& device);
   Result<void> converge_device();
+  Result<void> converge_without_device();
+  Result<int> former_device();  ///< its index, 0: it is not there
+  Result<void> remove_former();
   Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> converge_subnet_env();
   Result<void> converge_entries();
@@ -99,10 +122,12 @@ class Dataplane {
   io::Timer rules_timer_;
   Backoff backoff_{kRetryFirst, kRetryMax};
   Backoff rules_backoff_{kRetryFirst, kRulesEvery};
+  Millis audited_ = -kRoutesEvery;
   Millis rules_inspected_ = 0;
   Millis rules_pause_ = 0;  ///< from that inspection to the next, at least
 
   std::optional<Target> target_;
+  std::optional<Former> former_;
   int device_index_ = 0;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
   bool dirty_ = true;
@@ -115,6 +140,7 @@ class Dataplane {
   SayOnce<> failure_reported_;
   SayOnce<> device_reported_;
   SayOnce<> sysctl_reported_;
+  SayOnce<> rp_filter_reported_;
   SayOnce<> file_reported_;
   SayOnce<> refused_reported_;
 };

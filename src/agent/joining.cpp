@@ -29,6 +29,10 @@ void Agent::Impl::recall_address(const registry::Hints& hints) {
 }
 
 void Agent::Impl::join() {
+  if (backend_of(config_).device == nullptr && underlay().public_ip != underlay().address) {
+    return log_.error("peers route by our public IP, which is not the interface's address; waiting for it",
+                      {{"public_ip", underlay().public_ip}, {"address", underlay().address}});
+  }
   registry::Hints hints{.leases = &members_.table(), .subnet = previous_subnet(), .device_mac = device_mac()};
   recall_address(hints);
   enter(State::kClaiming);
@@ -50,7 +54,8 @@ void Agent::Impl::on_joined(const registry::Membership& membership) {
   enter(State::kRunning);
   if (memory_.degraded()) log_.info("the registry is back; this node is no longer degraded");
   memory_.join();
-  memory_.save_node({config_, membership.subnet, membership.mac, underlay().public_ip.v4()});
+  unsaved_ = {config_, membership.subnet, membership.mac, underlay().public_ip.v4()};
+  save_node();
   memory_.save_peers_later();
   dataplane_.schedule_converge();
 }

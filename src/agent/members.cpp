@@ -13,18 +13,18 @@ bool is_harmful(overlay::Ignored why) {
 }  // namespace
 
 void Members::on_snapshot_begin() {
-  arriving_ = true;
+  listing_ = Listing::kArriving;
   table_.begin_listing();
 }
 
 void Members::on_snapshot_abort() {
-  arriving_ = false;
+  listing_ = Listing::kNone;
   table_.abort_listing();
   listener_.on_members_interrupted();
 }
 
 void Members::on_snapshot_end() {
-  arriving_ = false;
+  listing_ = Listing::kComplete;
   table_.end_listing();
   full_reported_ = full_reported_ && table_.full();
   listener_.on_members_listed();

@@ -31,7 +31,9 @@ class Members final : public registry::MemberListener {
 
   overlay::LeaseTable& table() { return table_; }
   /// Between the beginning of a snapshot and its end.
-  bool arriving() const { return arriving_; }
+  bool arriving() const { return listing_ == Listing::kArriving; }
+  /// A snapshot was complete, and no other has begun.
+  bool listed() const { return listing_ == Listing::kComplete; }
   /// We are a member. Before, a record under our address is most likely our own from before the restart.
   void set_joined() { joined_ = true; }
 
@@ -55,7 +57,7 @@ class Members final : public registry::MemberListener {
   const UnderlayWatch& underlay_;
   Listener& listener_;
   overlay::LeaseTable table_;
-  bool arriving_ = false;
+  enum class Listing : std::uint8_t { kNone, kArriving, kComplete } listing_ = Listing::kNone;
   bool joined_ = false;
   bool full_reported_ = false;
   std::size_t ignored_reported_ = 0;

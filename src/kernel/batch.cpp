@@ -32,6 +32,17 @@ const char* context_of(const Change& change) {
 
 Net4 subnet_of(const Change& change) { return change.entry.net.v4(); }
 Ip4 gateway_of(const Change& change) { return change.entry.via.v4(); }
+NexthopObject object_of(const Place& place, const Change& change) {
+  return place.object(subnet_of(change), gateway_of(change));
+}
+
+/// The kernel says it of a gateway that is not on link, too.
+Error put_error(const char* context, const Change& change, int sys_errno) {
+  Error error = netlink_error(context, sys_errno);
+  if (change.entry.underlay && (sys_errno == ENETUNREACH || sys_errno == EHOSTUNREACH))
+    error.code = Code::kUnavailable;
+  return error;
+}
 
 bool absent(int sys_errno) { return sys_errno == ENOENT || sys_errno == ESRCH; }
 
@@ -57,10 +68,12 @@ class Batch::Answers final : public Netlink::Reader {
     const auto object = read_nexthop(message);
     if (!object) return;
     const std::uint32_t n = message.nlmsg_seq - first_;
-    const Ip4 base = subnet_of(batch_.changes_[batch_.queried_[n]]).base;
-    batch_.objects_[n] = object->link != batch_.place_.index         ? Object::kForeign
-                         : object->onlink && object->gateway == base ? Object::kRight
-                                                                     : Object::kWrong;
+    const Change& change = batch_.changes_[batch_.queried_[n]];
+    const Place& place = batch_.place_of(change);
+    const bool foreign = place.direct ? object->protocol != kRouteProtocol : object->link != place.index;
+    const bool right = object->link == place.index && object->onlink != place.direct &&
+                       object->gateway == gateway_of(change);
+    batch_.objects_[n] = foreign ? Object::kForeign : right ? Object::kRight : Object::kWrong;
   }
   void refused(std::uint32_t, int) override {}  // it is absent
 
@@ -69,10 +82,12 @@ class Batch::Answers final : public Netlink::Reader {
   const std::uint32_t first_;
 };
 
-void Batch::begin(const Place& place) {
-  place_ = place;
+void Batch::begin(const Site& site, NexthopUse use, RefusalListener* listener) {
+  places_ = {device_place(site, use), underlay_place(site, use)};
+  listener_ = listener;
   count_ = 0;
   requests_ = 0;
+  routes_ = 0;
   queued_ = 0;
   report_ = {};
   state_ = {};
@@ -82,7 +97,11 @@ void Batch::change(const Change& change) {
   const bool removes_object = change.removes(Kind::kNexthop);
   if (!state_) return;
   ++queued_;
-  if (removes_object && place_.use == NexthopUse::kNone) return;
+  if (removes_object && place_of(change).use == NexthopUse::kNone) return;
+  // What a route needs goes when the route that takes its place is there.
+  if (change.op == Change::Op::kRemove && routes_ != 0) state_ = flush();
+  if (!state_) return;
+  if (change.puts(Kind::kRoute)) ++routes_;
   first_request_[count_] = static_cast<std::uint16_t>(requests_);
   changes_[count_++] = change;
   if (!removes_object) requests_ += object_made_by(change) != 0 ? 2 : 1;  // else remove_objects() asks first
@@ -106,6 +125,7 @@ Result<void> Batch::flush() {
   FLT_TRY(remove_objects());
   count_ = 0;
   requests_ = 0;
+  routes_ = 0;
   return {};
 }
 
@@ -115,12 +135,12 @@ Result<void> Batch::send_requests() {
   std::uint32_t last = 0;
   for (const Change& change : std::span(changes_).first(count_)) {
     if (change.removes(Kind::kNexthop)) continue;
-    if (const std::uint32_t id = object_made_by(change)) {
-      put_nexthop(out, netlink_.next_sequence(), NLM_F_EXCL, id, place_.index, gateway_of(change));
-    }
+    const Place& place = place_of(change);
+    if (object_made_by(change) != 0)
+      put_nexthop(out, netlink_.next_sequence(), NLM_F_EXCL, object_of(place, change));
     last = netlink_.next_sequence();
-    put_change(out, last, place_.index, change,
-               change.entry.metric == 0 ? place_.object_for(subnet_of(change)) : 0);
+    put_change(out, last, place.index, change,
+               change.entry.metric == 0 ? place.object_for(subnet_of(change)) : 0);
   }
   out.add_flags(NLM_F_ACK);  // of the last alone: it says that all are worked off
   const std::uint32_t first = last - static_cast<std::uint32_t>(requests_) + 1;
@@ -138,7 +158,7 @@ void Batch::on_refused(std::uint16_t request, int sys_errno) {
       contest(index).object = Object::kWrong;  // until it is read
     } else {
       contest(index).failed = true;
-      fail(change, netlink_error("set a nexthop object", sys_errno));
+      fail(change, put_error("set a nexthop object", change, sys_errno));
     }
     return;
   }
@@ -158,7 +178,7 @@ void Batch::on_refused(std::uint16_t request, int sys_errno) {
     if (contested.failed) return;  // its object was refused, and reported
     contested.failed = true;
   }
-  fail(change, netlink_error(context_of(change), sys_errno));
+  fail(change, put_error(context_of(change), change, sys_errno));
 }
 
 Batch::Contested& Batch::contest(std::uint16_t change) {
@@ -171,6 +191,7 @@ Batch::Contested& Batch::contest(std::uint16_t change) {
 }
 
 void Batch::fail(const Change& change, const Error& error) {
+  if (listener_ != nullptr && listener_->on_refused(change, error)) return;
   if (report_.failed++ != 0) return;
   report_.first = error;
   report_.first_change = change;
@@ -187,7 +208,7 @@ Result<void> Batch::inspect_contested() {
   });
   for (int attempt = 1;; ++attempt) {
     for (Contested& one : contested) one.seen = {};
-    const auto seen = dump_main_routes(netlink_, 0, [this](const MainRoute& route) { inspect(route); });
+    const auto seen = dump_main_routes(netlink_, 0, 0, [this](const MainRoute& route) { inspect(route); });
     if (seen || seen.error().code != Code::kInterrupted || attempt == kMaxInspections) return seen;
   }
 }
@@ -204,21 +225,26 @@ void Batch::inspect(const MainRoute& route) {
 void Batch::compare(const MainRoute& route, Contested& contested) const {
   const Change& change = changes_[contested.change];
   Contested::Seen& seen = contested.seen;
-  const bool has_object =
-      route.uses(place_.ids.of(subnet_of(change).base), place_.index, subnet_of(change).base);
-  const bool ours = has_object || (route.one_link && route.first_link == place_.index);
-  const bool any_metric = change.removes(Kind::kRoute) && change.entry.metric == 0;
+  const bool put = change.puts(Kind::kRoute);
+  const bool any_metric = !put && change.entry.metric == 0;
   if (!any_metric && route.metric != change.entry.metric) return;
-  if (!ours) {
-    seen.foreign = true;
-  } else if (change.puts(Kind::kRoute) &&
-             (has_object ? place_.use == NexthopUse::kMake
-                         : route.plain && route.onlink && route.gateway == gateway_of(change))) {
+  const Place& place = place_of(change);
+  const NexthopObject object = object_of(place, change);
+  const bool has_object = route.uses(object);
+  const bool alike = has_object || (route.plain && route.leads_through(object));
+  const bool on_device = route.uses(places_[0].object(route.destination, route.destination.base)) ||
+                         (route.one_link && route.first_link == places_[0].index);
+  const bool ours = place.direct ? route.direct() : on_device;
+  if (put && ours && alike && (!has_object || place.use == NexthopUse::kMake)) {
     seen.right = true;
-  } else {
+  } else if (ours || (put && (route.direct() || on_device || alike))) {
     seen.wrong = true;
     seen.nexthop_id = route.nexthop_id;
     seen.gateway = route.gateway;
+    seen.link = route.first_link;
+    seen.protocol = route.protocol;
+  } else {
+    seen.foreign = true;
   }
 }
 
@@ -240,7 +266,7 @@ void Batch::resolve(const Contested& contested) {
   if (!seen.wrong) return;
   netlink_.out().clear();
   if (change.removes(Kind::kRoute) && seen.nexthop_id == 0) {
-    put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change, 0);
+    put_change(netlink_.out(), netlink_.next_sequence(), seen.link, change, 0);
   } else {
     // A route beside the right one, or one that only its nexthop object identifies.
     MainRoute wrong;
@@ -248,7 +274,8 @@ void Batch::resolve(const Contested& contested) {
     wrong.metric = change.entry.metric;
     wrong.nexthop_id = seen.nexthop_id;
     wrong.gateway = seen.gateway;
-    put_delete_route(netlink_.out(), netlink_.next_sequence(), place_.index, wrong);
+    wrong.protocol = seen.protocol;
+    put_delete_route(netlink_.out(), netlink_.next_sequence(), seen.link, wrong);
   }
   const auto deleted = netlink_.run("delete a route");
   if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());
@@ -256,9 +283,10 @@ void Batch::resolve(const Contested& contested) {
 
 void Batch::make_route(const Contested& contested) {
   const Change& change = changes_[contested.change];
+  const Place& place = place_of(change);
   netlink_.out().clear();
-  put_change(netlink_.out(), netlink_.next_sequence(), place_.index, change,
-             contested.object == Object::kForeign ? 0 : place_.object_for(subnet_of(change)),
+  put_change(netlink_.out(), netlink_.next_sequence(), place.index, change,
+             contested.object == Object::kForeign ? 0 : place.object_for(subnet_of(change)),
              RouteMode::kReplace);
   if (const auto made = netlink_.run(context_of(change)); !made) fail(change, made.error());
 }
@@ -273,7 +301,8 @@ Result<void> Batch::query_objects() {
   for (std::size_t n = 0; n < queried_count_; ++n) {
     objects_[n] = Object::kAbsent;
     last = netlink_.next_sequence();
-    put_nexthop_id(out, last, RTM_GETNEXTHOP, place_.ids.of(subnet_of(changes_[queried_[n]]).base));
+    const Change& change = changes_[queried_[n]];
+    put_nexthop_id(out, last, RTM_GETNEXTHOP, place_of(change).id_of(subnet_of(change).base));
   }
   out.add_flags(NLM_F_ACK);
   const std::uint32_t first = last - static_cast<std::uint32_t>(queried_count_) + 1;
@@ -299,8 +328,7 @@ Result<void> Batch::resolve_objects() {
     if (contested.object == Object::kRight || contested.object == Object::kForeign) continue;
     const Change& change = changes_[contested.change];
     netlink_.out().clear();
-    put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, place_.object_for(subnet_of(change)),
-                place_.index, gateway_of(change));
+    put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, object_of(place_of(change), change));
     if (auto done = netlink_.run("set a nexthop object"); !done) {
       contested.failed = true;
       fail(change, done.error());
@@ -311,13 +339,14 @@ Result<void> Batch::resolve_objects() {
 
 /// Objects of ours that nothing needs any more: their routes went before them, or are plain now.
 Result<void> Batch::remove_objects() {
-  if (place_.use == NexthopUse::kNone) return {};
+  if (places_[0].use == NexthopUse::kNone) return {};
   queried_count_ = 0;
   for (std::size_t i = 0; i < count_; ++i) {
     const Change& change = changes_[i];
+    const Place& place = place_of(change);
     const bool done =
-        change.removes(Kind::kNexthop) || (change.puts(Kind::kRoute) && place_.use == NexthopUse::kRemove);
-    if (done && place_.ids.of(subnet_of(change).base) != 0)
+        change.removes(Kind::kNexthop) || (change.puts(Kind::kRoute) && place.use == NexthopUse::kRemove);
+    if (done && place.id_of(subnet_of(change).base) != 0)
       queried_[queried_count_++] = static_cast<std::uint16_t>(i);
   }
   if (queried_count_ == 0) return {};
@@ -327,7 +356,7 @@ Result<void> Batch::remove_objects() {
     const Change& change = changes_[queried_[n]];
     netlink_.out().clear();
     put_nexthop_id(netlink_.out(), netlink_.next_sequence(), RTM_DELNEXTHOP,
-                   place_.ids.of(subnet_of(change).base));
+                   place_of(change).id_of(subnet_of(change).base));
     const auto deleted = netlink_.run("delete a nexthop object");
     if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());
   }

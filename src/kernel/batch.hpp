@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch of changes to the entries of our device.
+// A batch of changes to the entries of peers.
 #pragma once
 
 #include <array>
@@ -23,7 +23,7 @@ class Batch final : public EntryBatch {
 
   explicit Batch(Netlink& netlink) : netlink_(netlink) {}
 
-  void begin(const Place& place);
+  void begin(const Site& site, NexthopUse use, RefusalListener* listener);
   /// After an error of the socket nothing is sent any more; finish() returns it.
   void change(const overlay::Change& change) override;
   Result<BatchReport> finish() override;
@@ -48,16 +48,19 @@ class Batch final : public EntryBatch {
     Object object = Object::kAbsent;
     struct Seen {
       bool right = false;    ///< the route that we want
-      bool foreign = false;  ///< one that is not wholly on our device
-      bool wrong = false;    ///< another one on our device:
+      bool foreign = false;  ///< one that is not ours
+      bool wrong = false;    ///< another one of ours, or one that another program made just like ours:
       std::uint32_t nexthop_id = 0;
       Ip4 gateway;
+      int link = 0;
+      std::uint8_t protocol = 0;
     } seen;
   };
 
+  const Place& place_of(const overlay::Change& change) const { return places_[change.entry.underlay]; }
   /// The object that this change makes before its route; 0: none.
   std::uint32_t object_made_by(const overlay::Change& change) const {
-    return change.puts(overlay::Entry::Kind::kRoute) ? place_.object_for(change.entry.net.v4()) : 0;
+    return change.puts(overlay::Entry::Kind::kRoute) ? place_of(change).object_for(change.entry.net.v4()) : 0;
   }
   Result<void> flush();
   Result<void> send_requests();
@@ -75,11 +78,13 @@ class Batch final : public EntryBatch {
   Result<void> remove_objects();
 
   Netlink& netlink_;
-  Place place_;
+  std::array<Place, 2> places_;  ///< our device, the underlay's link
+  RefusalListener* listener_ = nullptr;
   std::array<overlay::Change, kMaxRequests> changes_;      ///< those of the message that is being filled
   std::array<std::uint16_t, kMaxRequests> first_request_;  ///< of each change
   std::size_t count_ = 0;
   std::size_t requests_ = 0;
+  std::size_t routes_ = 0;  ///< that are put
   /// Those of the message that was answered, in the order of changes_.
   std::array<Contested, kMaxRequests> contested_;
   std::size_t contested_count_ = 0;

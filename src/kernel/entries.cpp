@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dumps of the entries of our device, and the requests that change one.
+// Dumps of the entries of peers, and the requests that change one.
 #include "entries.hpp"
 
 #include <linux/neighbour.h>
@@ -57,10 +57,10 @@ Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
 }
 
 Result<void> dump_routes(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
-  return dump_main_routes(netlink, place.index, [&](const MainRoute& route) {
+  return dump_main_routes(netlink, place.index, 0, [&](const MainRoute& route) {
     const Ip4 base = route.destination.base;
     Entry entry = Entry::route(route.destination, base, route.metric);
-    if (route.uses(place.ids.of(base), place.index, base)) {
+    if (route.uses(place.object(route.destination, base))) {
       entry.onlink = place.use == NexthopUse::kMake;
     } else if (route.first_link == place.index && route.one_link) {
       entry.via = route.plain ? route.gateway : Ip4{};
@@ -80,6 +80,43 @@ Result<void> dump_objects(Netlink& netlink, const Place& place, EntryVisitor& vi
     Entry entry = Entry::nexthop(Net4{base, 32}, object.gateway);
     entry.onlink = object.onlink && place.use == NexthopUse::kMake;
     visitor.entry(entry);
+  });
+}
+
+/// The network that this is in; nullptr: neither.
+const Net4* holder(const Site& site, Net4 net) {
+  for (const Net4* network : {&site.network, &site.former}) {
+    if (network->length != 0 && network->contains(net)) return network;
+  }
+  return nullptr;
+}
+
+Result<void> dump_direct_routes(Netlink& netlink, const Site& site, const Place& place,
+                                EntryVisitor& visitor) {
+  return dump_main_routes(netlink, 0, kRouteProtocol, [&](const MainRoute& route) {
+    if (!route.direct() || holder(site, route.destination) == nullptr) return;
+    Entry entry = Entry::route(route.destination, route.gateway, route.metric);
+    entry.underlay = true;
+    entry.onlink = !(route.plain ? route.first_link == place.index
+                                 : place.use == NexthopUse::kMake &&
+                                       route.uses(place.object(route.destination, route.gateway)));
+    visitor.entry(entry);
+  });
+}
+
+Result<void> dump_direct_objects(Netlink& netlink, const Site& site, const Place& place,
+                                 EntryVisitor& visitor) {
+  if (place.use == NexthopUse::kNone) return {};
+  return dump_nexthops(netlink, 0, [&](const NexthopObject& object) {
+    if (!DirectNexthopIds::holds(object.id) || object.protocol != kRouteProtocol) return;
+    for (const Net4 network : {site.network, site.former}) {
+      const Net4 subnet{DirectNexthopIds::base(object.id, network), 32};
+      if (holder(site, subnet) == nullptr) continue;
+      Entry entry = Entry::nexthop(subnet, object.gateway);
+      entry.underlay = true;
+      entry.onlink = object.onlink || object.link != place.index || place.use != NexthopUse::kMake;
+      return visitor.entry(entry);
+    }
   });
 }
 
@@ -120,18 +157,19 @@ void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Entr
   request.rtm_type = RTN_UNICAST;
   out.put_ip4(RTA_DST, route.net.base.v4());
   if (nexthop_id != 0) return out.put_u32(RTA_NH_ID, nexthop_id);
-  request.rtm_flags = RTNH_F_ONLINK;
+  if (route.onlink) request.rtm_flags = RTNH_F_ONLINK;
   out.put_ip4(RTA_GATEWAY, route.via.v4());
   out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
 }
 
-rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 destination,
-                          std::uint32_t metric) {
+rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 destination, std::uint32_t metric,
+                          std::uint8_t protocol) {
   auto& request = out.start<rtmsg>(RTM_DELROUTE, 0, sequence);
   request.rtm_family = AF_INET;
   request.rtm_dst_len = destination.length;
   request.rtm_table = RT_TABLE_MAIN;
   request.rtm_scope = RT_SCOPE_NOWHERE;  // any
+  request.rtm_protocol = protocol;       // 0: any
   out.put_ip4(RTA_DST, destination.base);
   if (metric != 0) out.put_u32(RTA_PRIORITY, metric);
   return request;
@@ -139,11 +177,27 @@ rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 desti
 
 }  // namespace
 
-Result<void> dump_entries(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
-  FLT_TRY(dump_routes(netlink, place, visitor));
-  FLT_TRY(dump_objects(netlink, place, visitor));
-  FLT_TRY(dump_neighbours(netlink, place.index, visitor));
-  return dump_fdb(netlink, place.index, visitor);
+Place device_place(const Site& site, NexthopUse use) {
+  return {.index = site.device, .ids = NexthopIds(site.network), .use = use};
+}
+
+Place underlay_place(const Site& site, NexthopUse use) {
+  // In a network longer than the ids two subnets would share one.
+  const bool shared = site.network.length < 6 && use == NexthopUse::kMake;
+  return {
+      .index = site.underlay, .direct = true, .ids = NexthopIds(), .use = shared ? NexthopUse::kRemove : use};
+}
+
+Result<void> dump_entries(Netlink& netlink, const Site& site, NexthopUse use, EntryVisitor& visitor) {
+  const Place device = device_place(site, use);
+  const Place underlay = underlay_place(site, use);
+  if (device.index != 0) FLT_TRY(dump_routes(netlink, device, visitor));
+  if (site.direct) FLT_TRY(dump_direct_routes(netlink, site, underlay, visitor));
+  if (site.direct) FLT_TRY(dump_direct_objects(netlink, site, underlay, visitor));
+  if (device.index == 0) return {};
+  FLT_TRY(dump_objects(netlink, device, visitor));
+  FLT_TRY(dump_neighbours(netlink, device.index, visitor));
+  return dump_fdb(netlink, device.index, visitor);
 }
 
 void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Change& change,
@@ -155,14 +209,15 @@ void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Cha
     case Entry::Kind::kFdb: return put_fdb(out, sequence, index, change);
     case Entry::Kind::kRoute:
       if (change.op == Change::Op::kPut) return put_route(out, sequence, index, entry, nexthop_id, mode);
-      start_delete_route(out, sequence, entry.net.v4(), entry.metric);
+      start_delete_route(out, sequence, entry.net.v4(), entry.metric,
+                         entry.underlay ? kRouteProtocol : std::uint8_t{0});
       if (nexthop_id != 0) return out.put_u32(RTA_NH_ID, nexthop_id);
       return out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
   }
 }
 
 void put_delete_route(MessageWriter& out, std::uint32_t sequence, int index, const MainRoute& route) {
-  rtmsg& request = start_delete_route(out, sequence, route.destination, route.metric);
+  rtmsg& request = start_delete_route(out, sequence, route.destination, route.metric, route.protocol);
   if (route.nexthop_id != 0) return out.put_u32(RTA_NH_ID, route.nexthop_id);
   out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
   if (route.gateway != Ip4{}) return out.put_ip4(RTA_GATEWAY, route.gateway);

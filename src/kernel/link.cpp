@@ -31,7 +31,7 @@ Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
 Result<std::optional<RouteAnswer>> default_route(Netlink& netlink) {
   std::optional<RouteAnswer> best;
   std::uint32_t best_metric = 0;
-  FLT_TRY(dump_main_routes(netlink, 0, [&](const MainRoute& route) {
+  FLT_TRY(dump_main_routes(netlink, 0, 0, [&](const MainRoute& route) {
     if (route.destination.length != 0 || route.type != RTN_UNICAST || route.dead || route.first_link == 0)
       return;
     if (best && best_metric <= route.metric) return;

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "nftables.hpp"
+#include "route.hpp"
 #include "vxlan_device.hpp"
 
 namespace flannelette::kernel {
@@ -69,6 +70,7 @@ struct Monitor::Impl {
 
   Result<void> open();
   void open_rules();
+  void follow_routes() const;
   void on_links(std::uint32_t events);
   void on_rules(std::uint32_t events);
   void ring_if_caused(const Ring& ring) const {
@@ -88,6 +90,7 @@ Monitor::Monitor(io::Loop& loop, const NetlinkKernel& own) : impl_(new Impl(loop
 Monitor::~Monitor() = default;
 Result<void> Monitor::open() { return impl_->open(); }
 void Monitor::set_doorbell(Delegate<void(const Ring&)> doorbell) { impl_->doorbell = doorbell; }
+void Monitor::follow_routes() { impl_->follow_routes(); }
 std::uint32_t Monitor::times_down() const { return impl_->times_down; }
 
 Result<void> Monitor::Impl::open() {
@@ -118,16 +121,46 @@ void Monitor::Impl::open_rules() {
   (void)rules_source.watch(fd, EPOLLIN);
 }
 
+/// Best effort: without it, the audit finds what has changed. The routes of routing daemons, of which there
+/// are many, do not decide which neighbours are on link.
+void Monitor::Impl::follow_routes() const {
+  constexpr auto kProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
+  constexpr auto kTableAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_table);
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 8),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(own.route_port()), 7, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kTableAt),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_MAIN, 0, 5),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kRouteProtocol, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RTPROT_DHCP, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, RTPROT_STATIC, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  const sock_fprog filter{std::size(program), program};
+  const int group = RTNLGRP_IPV4_ROUTE;
+  const int fd = mnl_socket_get_fd(links.get());
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) return;
+  (void)::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+}
+
 void Monitor::Impl::on_links(std::uint32_t) {
   Ring ring;
   const bool lost = drain(links, [&](const nlmsghdr& message) {
-    const bool of_address = message.nlmsg_type == RTM_NEWADDR || message.nlmsg_type == RTM_DELADDR;
-    if (!is_scan(message)) ring.add(of_address ? Cause::kAddresses : Cause::kLinks);
+    // The types of links, addresses and routes are four each, from RTM_BASE on.
+    constexpr Cause kCauses[] = {Cause::kLinks, Cause::kAddresses, Cause::kRoutes};
+    const std::size_t kind = (message.nlmsg_type - RTM_BASE) / 4u;
+    if (!is_scan(message)) ring.add(kCauses[kind < std::size(kCauses) ? kind : 0]);
     if (vxlan_went_down(message)) ++times_down;
   });
   if (lost) {
     ++times_down;
-    for (const Cause cause : {Cause::kLinks, Cause::kAddresses, Cause::kLost}) ring.add(cause);
+    for (const Cause cause : {Cause::kLinks, Cause::kAddresses, Cause::kRoutes, Cause::kLost})
+      ring.add(cause);
   }
   ring_if_caused(ring);
 }

@@ -38,6 +38,7 @@ Result<void> NetlinkKernel::open(Nexthops nexthops) {
   return {};
 }
 std::uint32_t NetlinkKernel::nftables_port() const { return impl_->netfilter.port(); }
+std::uint32_t NetlinkKernel::route_port() const { return impl_->route.port(); }
 
 Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) {
   return kernel::dump_links(impl_->route, visitor);
@@ -67,11 +68,11 @@ Result<void> NetlinkKernel::set_device_address(int index, const Ip& address, con
   return kernel::set_device_address(impl_->route, index, address.v4(), network.v4());
 }
 
-Result<void> NetlinkKernel::dump_entries(int index, Net4 network, EntryVisitor& visitor) {
-  return kernel::dump_entries(impl_->route, {index, NexthopIds(network), impl_->nexthops}, visitor);
+Result<void> NetlinkKernel::dump_entries(const Site& site, EntryVisitor& visitor) {
+  return kernel::dump_entries(impl_->route, site, impl_->nexthops, visitor);
 }
-EntryBatch& NetlinkKernel::begin(int index, Net4 network) {
-  impl_->batch.begin({index, NexthopIds(network), impl_->nexthops});
+EntryBatch& NetlinkKernel::begin(const Site& site, RefusalListener* listener) {
+  impl_->batch.begin(site, impl_->nexthops, listener);
   return impl_->batch;
 }
 
@@ -84,6 +85,9 @@ Result<void> NetlinkKernel::inspect_firewall(FindingVisitor& visitor) {
 
 Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
 Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }
+Result<bool> NetlinkKernel::strict_rp_filter(std::string_view link) {
+  return kernel::strict_rp_filter(impl_->files, link);
+}
 Result<void> NetlinkKernel::disable_accept_ra(std::string_view device) {
   return kernel::disable_accept_ra(impl_->files, device);
 }

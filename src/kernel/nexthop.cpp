@@ -17,6 +17,7 @@ std::optional<NexthopObject> read_nexthop(const nlmsghdr& message) {
   object.link = static_cast<int>(attributes.u32(NHA_OIF, 0));
   object.gateway = attributes.ip4(NHA_GATEWAY, Ip4{});
   object.onlink = (header->nh_flags & RTNH_F_ONLINK) != 0;
+  object.protocol = header->nh_protocol;
   return object;
 }
 
@@ -30,15 +31,15 @@ Result<bool> has_nexthops(Netlink& netlink) {
   return asked.error();
 }
 
-void put_nexthop(MessageWriter& out, std::uint32_t sequence, std::uint16_t flags, std::uint32_t id, int link,
-                 Ip4 gateway) {
+void put_nexthop(MessageWriter& out, std::uint32_t sequence, std::uint16_t flags,
+                 const NexthopObject& object) {
   auto& request = out.start<nhmsg>(RTM_NEWNEXTHOP, NLM_F_CREATE | flags, sequence);
   request.nh_family = AF_INET;
   request.nh_protocol = kRouteProtocol;
-  request.nh_flags = RTNH_F_ONLINK;
-  out.put_u32(NHA_ID, id);
-  out.put_u32(NHA_OIF, static_cast<std::uint32_t>(link));
-  out.put_ip4(NHA_GATEWAY, gateway);
+  request.nh_flags = object.onlink ? RTNH_F_ONLINK : 0;
+  out.put_u32(NHA_ID, object.id);
+  out.put_u32(NHA_OIF, static_cast<std::uint32_t>(object.link));
+  out.put_ip4(NHA_GATEWAY, object.gateway);
 }
 
 void put_nexthop_id(MessageWriter& out, std::uint32_t sequence, std::uint16_t type, std::uint32_t id) {
@@ -48,7 +49,7 @@ void put_nexthop_id(MessageWriter& out, std::uint32_t sequence, std::uint16_t ty
 
 Result<void> dump_nexthops(Netlink& netlink, int link, FunctionRef<void(const NexthopObject&)> visit) {
   netlink.request<nhmsg>(RTM_GETNEXTHOP);
-  netlink.out().put_u32(NHA_OIF, static_cast<std::uint32_t>(link));
+  if (link != 0) netlink.out().put_u32(NHA_OIF, static_cast<std::uint32_t>(link));
   return netlink.dump("list nexthop objects", [&](const nlmsghdr& message) {
     if (const auto object = read_nexthop(message)) visit(*object);
   });

@@ -21,7 +21,7 @@ enum class NexthopUse : std::uint8_t {
   kMake,    ///< new routes get one
 };
 
-/// The id of a subnet's object is kFirst + its place in Network, counted in /30.
+/// The id of a subnet's object on our own device is kFirst + its place in Network, counted in /30.
 class NexthopIds {
  public:
   static constexpr std::uint32_t kFirst = 0x46000000;
@@ -40,11 +40,26 @@ class NexthopIds {
   Net4 network_;
 };
 
+/// On the underlay, whose link tells no overlay from another, it is kFirst + the last 26 bits of the subnet's
+/// address, counted in /30: two overlays of one host, whose networks are apart, do not share an id as long as
+/// these bits differ, as they do in all private networks.
+struct DirectNexthopIds {
+  static constexpr std::uint32_t kFirst = NexthopIds::kFirst + NexthopIds::kCount;
+  static bool holds(std::uint32_t id) { return id - kFirst < NexthopIds::kCount; }
+  static std::uint32_t of(Ip4 base) {
+    return base.value % 4 != 0 ? 0 : kFirst + (base.value / 4) % NexthopIds::kCount;
+  }
+  static Ip4 base(std::uint32_t id, Net4 network) {
+    return {(network.base.value & ~(NexthopIds::kCount * 4 - 1)) + (id - kFirst) * 4};
+  }
+};
+
 struct NexthopObject {
   std::uint32_t id = 0;
   int link = 0;  ///< 0: none (a blackhole, a group)
   Ip4 gateway;
   bool onlink = false;
+  std::uint8_t protocol = 0;
 };
 
 /// nullopt: it is something else.
@@ -53,13 +68,13 @@ std::optional<NexthopObject> read_nexthop(const nlmsghdr& message);
 /// Whether this kernel has them at all. Writes nothing.
 Result<bool> has_nexthops(Netlink& netlink);
 
-/// Appends the request for an object through `link` to `gateway`. `flags`: NLM_F_EXCL or NLM_F_REPLACE.
-void put_nexthop(MessageWriter& out, std::uint32_t sequence, std::uint16_t flags, std::uint32_t id, int link,
-                 Ip4 gateway);
+/// Appends the request for this object, of our protocol. `flags`: NLM_F_EXCL or NLM_F_REPLACE.
+void put_nexthop(MessageWriter& out, std::uint32_t sequence, std::uint16_t flags,
+                 const NexthopObject& object);
 /// Appends a request about the object as a whole: RTM_GETNEXTHOP or RTM_DELNEXTHOP.
 void put_nexthop_id(MessageWriter& out, std::uint32_t sequence, std::uint16_t type, std::uint32_t id);
 
-/// `visit` for each on `link`. The kernel filters if it can: filter again.
+/// `visit` for each on `link`; 0: of all links. The kernel filters if it can: filter again.
 Result<void> dump_nexthops(Netlink& netlink, int link, FunctionRef<void(const NexthopObject&)> visit);
 
 }  // namespace flannelette::kernel

@@ -33,6 +33,7 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
   route.destination = {attributes.ip4(RTA_DST, Ip4{}), header->rtm_dst_len};
   route.metric = attributes.u32(RTA_PRIORITY, 0);
   route.type = header->rtm_type;
+  route.protocol = header->rtm_protocol;
   route.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
   route.dead = (header->rtm_flags & RTNH_F_DEAD) != 0;
   route.nexthop_id = attributes.u32(RTA_NH_ID, 0);
@@ -49,10 +50,12 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
   return route;
 }
 
-Result<void> dump_main_routes(Netlink& netlink, int link, FunctionRef<void(const MainRoute&)> visit) {
+Result<void> dump_main_routes(Netlink& netlink, int link, std::uint8_t protocol,
+                              FunctionRef<void(const MainRoute&)> visit) {
   auto& request = netlink.request<rtmsg>(RTM_GETROUTE);
   request.rtm_family = AF_INET;
   request.rtm_table = RT_TABLE_MAIN;
+  request.rtm_protocol = protocol;
   if (link != 0) netlink.out().put_u32(RTA_OIF, static_cast<std::uint32_t>(link));
   auto result = netlink.dump("list routes", [&](const nlmsghdr& message) {
     if (const auto route = read_main_route(message)) visit(*route);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "netlink.hpp"
+#include "nexthop.hpp"
 
 namespace flannelette::kernel {
 
@@ -19,18 +20,27 @@ struct MainRoute {
   Net4 destination;
   std::uint32_t metric = 0;
   std::uint8_t type = 0;  ///< RTN_UNICAST, ...
-  Ip4 gateway;            ///< of a unicast route with one next hop, else 0.0.0.0
-  bool plain = false;     ///< unicast, one next hop, no nexthop object
+  std::uint8_t protocol = 0;
+  Ip4 gateway;         ///< of a unicast route with one next hop, else 0.0.0.0
+  bool plain = false;  ///< unicast, one next hop, no nexthop object
   bool onlink = false;
   bool dead = false;             ///< its link is down
   int first_link = 0;            ///< of the first next hop, 0 if none (blackhole)
   bool one_link = false;         ///< all next hops are on first_link
   std::uint32_t nexthop_id = 0;  ///< with sysctl nexthop_compat_mode = 0 it stands for link and gateway
 
-  /// It leads through this nexthop object to `to` on `link`, as far as it says.
-  bool uses(std::uint32_t id, int link, Ip4 to) const {
-    if (id == 0 || nexthop_id != id || type != RTN_UNICAST) return false;
-    return first_link == 0 || (one_link && first_link == link && onlink && gateway == to);
+  /// It leads through this nexthop object, as far as it says.
+  bool uses(const NexthopObject& object) const {
+    if (object.id == 0 || nexthop_id != object.id || type != RTN_UNICAST) return false;
+    return first_link == 0 || leads_through(object);
+  }
+  bool leads_through(const NexthopObject& object) const {
+    return one_link && first_link == object.link && onlink == object.onlink && gateway == object.gateway;
+  }
+  /// A flannelette, if maybe not we, made it for a peer on the link of its underlay.
+  bool direct() const {
+    return protocol == kRouteProtocol && type == RTN_UNICAST &&
+           (plain ? !onlink && gateway != Ip4{} : DirectNexthopIds::holds(nexthop_id));
   }
 };
 
@@ -38,7 +48,8 @@ struct MainRoute {
 /// request).
 std::optional<MainRoute> read_main_route(const nlmsghdr& message);
 
-/// `visit` for each. `link` 0: of all links; else the kernel filters if it can: filter again.
-Result<void> dump_main_routes(Netlink& netlink, int link, FunctionRef<void(const MainRoute&)> visit);
+/// `visit` for each. `link`, `protocol` 0: of all; else the kernel filters if it can: filter again.
+Result<void> dump_main_routes(Netlink& netlink, int link, std::uint8_t protocol,
+                              FunctionRef<void(const MainRoute&)> visit);
 
 }  // namespace flannelette::kernel

@@ -38,6 +38,20 @@ Result<void> set_ip_forward(Files& files) {
   return files.write_in_place(kIpForwardPath, "1\n");
 }
 
+/// The stricter one of the link's and that of all counts, as numbers: 2 is loose.
+Result<bool> strict_rp_filter(Files& files, std::string_view link) {
+  std::uint64_t most = 0;
+  for (const std::string_view name : {std::string_view("all"), link}) {
+    const auto path =
+        to_text<64>([&](Writer& out) { out.put("/proc/sys/net/ipv4/conf/").put(name).put("/rp_filter"); });
+    auto value = read_value(files, path);
+    if (!value) return value.error();
+    std::uint64_t number = 0;
+    if (*value && parse_unsigned((*value)->view(), number) && number > most) most = number;
+  }
+  return most == 1;
+}
+
 Result<void> disable_accept_ra(Files& files, std::string_view device) {
   // The name becomes part of a path; no link can have these names.
   if (device.empty() || device == "." || device == ".." || device.find('/') != device.npos) {

@@ -17,7 +17,7 @@ using json::Token;
 struct BackendDraft {
   bool absent = true;
   bool type_empty = true;
-  const Backend* backend = nullptr;
+  BackendType backend = BackendType::kOther;
   std::string_view object;  ///< its text; empty if it is none
   std::optional<ConfigProblem> fault;
 };
@@ -107,7 +107,7 @@ class ConfigReader : public MemberReader {
       draft.fault = ConfigProblem{"Backend.Type", "Type must be a string"};
       return document.skip_rest(token);
     }
-    draft.backend = find_backend(document.text());
+    draft.backend = backend_type(document.text(), equal_ignoring_case);
     draft.type_empty = document.text().empty() && !document.overlong();
     return true;
   }
@@ -215,12 +215,14 @@ bool check_subnets(const Draft& draft, NetworkConfig& config, ConfigProblem& pro
 bool check_backend(const BackendDraft& draft, NetworkConfig& config, ConfigProblem& problem) {
   config.backend_absent = draft.absent;
   if (draft.absent) return true;
+  const Backend* backend = built_in(draft.backend);
   std::optional<ConfigProblem> fault = draft.fault;
   if (!fault && draft.type_empty)
     return refuse(problem, "Backend.Type", "unknown backend type: Type is missing or empty");
-  if (!fault && draft.backend == nullptr)
-    return refuse(problem, "Backend.Type", "of the backends only vxlan is built in", true);
-  if (!fault) fault = draft.backend->read_settings(draft.object, config);
+  if (!fault && backend == nullptr)
+    return refuse(problem, "Backend.Type", "of the backends only vxlan and host-gw are built in", true);
+  config.backend = draft.backend;
+  if (!fault) fault = backend->read_settings(draft.object, config);
   if (fault) problem = *fault;
   return !fault;
 }

@@ -12,7 +12,7 @@ constexpr std::uint32_t kNoGroup = UINT32_MAX - 1;  ///< it overlaps another rec
 }  // namespace
 
 bool LeaseTable::Impl::Touched::conflicts_with(const PeerRecord& other) const {
-  return version.public_ip == other.public_ip || version.mac == other.mac ||
+  return version.public_ip == other.public_ip || (version.mac == other.mac && !version.mac.zero()) ||
          version.subnet().overlaps(other.subnet());
 }
 
@@ -115,8 +115,9 @@ std::uint32_t LeaseTable::Impl::group_by_mac(PlainArray<std::uint32_t>& order) {
     std::size_t last = first + 1;
     while (last < order.size() && number_of(records[order[last]].mac) == number_of(records[order[first]].mac))
       ++last;
-    for (std::size_t i = first; last - first > 1 && i < last; ++i) records[order[i]].scratch = groups;
-    if (last - first > 1) ++groups;
+    const bool shared = last - first > 1 && !records[order[first]].mac.zero();  // host-gw has none
+    for (std::size_t i = first; shared && i < last; ++i) records[order[i]].scratch = groups;
+    if (shared) ++groups;
     first = last;
   }
   return groups;

@@ -20,8 +20,12 @@ void EntryPlan::audit_entry(const Entry& have) {
   p.table.resolve_conflicts();
   PeerRecord* const winner = p.winner_in_place_of(have);
   Entry wanted;
-  const bool want = winner != nullptr && p.backend().entry(have.kind, *winner, wanted);
-  const bool alike = want && have.via == wanted.via && have.mac == wanted.mac && have.onlink == wanted.onlink;
+  const bool route = have.kind == Entry::Kind::kRoute;
+  const bool want = p.wants(winner, have.kind, wanted) && (route || have.underlay == wanted.underlay);
+  // A route on the underlay without a gateway leads through its object, which is audited after it.
+  const bool same_via = have.via == wanted.via || (route && have.underlay && have.via == Ip4{});
+  const bool alike = want && same_via && have.mac == wanted.mac && have.onlink == wanted.onlink &&
+                     have.underlay == wanted.underlay;
   switch (have.kind) {
     case Entry::Kind::kNexthop:
       // Whatever the route says, it leads elsewhere.
@@ -50,7 +54,7 @@ void EntryPlan::finish_audit(ChangeSink& sink) {
   t.resolve_conflicts();
   for (PeerRecord& record : t.records) {
     if (record.winner()) continue;
-    if (record.seen != 0) p.retire(record, false);  // it stopped being a winner during the audit
+    if (record.seen != 0) p.retire(record, nullptr);  // it stopped being a winner during the audit
     record.programmed = record.planned = 0;
   }
   for (PeerRecord& record : t.records) {
@@ -59,6 +63,7 @@ void EntryPlan::finish_audit(ChangeSink& sink) {
     const bool fdb = p.put(sink, record, Entry::Kind::kFdb);
     record.planned = neighbour || fdb || !record.has_seen(Entry::Kind::kRoute);
     record.programmed = !record.planned;
+    if (record.programmed) record.refused = 0;
   }
   for (const PeerRecord& record : t.records) {
     if (record.winner() && record.planned) p.put(sink, record, Entry::Kind::kRoute);

@@ -20,6 +20,7 @@ bool removed_before(const Unwanted& a, const Unwanted& b) {
   if (a.ip != b.ip) return a.ip < b.ip;
   if (a.length != b.length) return a.length < b.length;
   if (a.metric != b.metric) return a.metric < b.metric;
+  if (a.underlay != b.underlay) return a.underlay < b.underlay;
   return a.from_audit < b.from_audit;
 }
 
@@ -27,6 +28,34 @@ bool removed_before(const Unwanted& a, const Unwanted& b) {
 
 EntryPlan::EntryPlan(LeaseTable& table) : impl_(new Impl(*table.impl_)) {}
 EntryPlan::~EntryPlan() { delete impl_; }
+
+void EntryPlan::ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct) {
+  LeaseTable::Impl& t = impl_->table;
+  t.resolve_conflicts();
+  for (PeerRecord& record : t.records) {
+    if (!record.winner() || record.asked) continue;
+    PeerRecord next = record;
+    next.asked = 1;
+    next.direct = direct({record.public_ip}, record.direct != 0);
+    if (next.direct != record.direct) {
+      impl_->retire(record, &next);
+      record.direct = next.direct;
+      ++t.changes;
+    }
+    record.asked = 1;
+  }
+}
+
+void EntryPlan::forget_direct() {
+  for (PeerRecord& record : impl_->table.records) record.asked = 0;
+}
+
+bool EntryPlan::refused(const Entry& entry) {
+  PeerRecord* const peer = impl_->winner_of(entry.net.v4());
+  if (peer == nullptr || peer->refused) return false;
+  peer->refused = 1;
+  return true;
+}
 
 void EntryPlan::plan(ChangeSink& sink) {
   Impl& p = *impl_;
@@ -40,7 +69,7 @@ void EntryPlan::plan(ChangeSink& sink) {
     PeerRecord& record = t.records[i];
     if (record.winner() && record.programmed) continue;  // nearly all, at each event
     if (!record.winner()) {
-      p.retire(record, false);
+      p.retire(record, nullptr);
     } else {
       first = std::min(first, i);
       last = i + 1;
@@ -94,11 +123,18 @@ void EntryPlan::Impl::forget_unwanted(std::size_t count) {
   unwanted_emitted = 0;
 }
 
-void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
+void EntryPlan::Impl::retire(PeerRecord& record, const PeerRecord* next) {
   if (!record.maybe_in_kernel()) return;
   // What a record has of its route is known only between audits.
   const bool known = phase == Phase::kInSync || phase == Phase::kPlanned;
-  const bool route_stays = replaced && known && (record.programmed || record.has_seen(Kind::kRoute));
+  bool route_stays = next != nullptr && known && (record.programmed || record.has_seen(Kind::kRoute));
+  if (route_stays) {
+    Entry before;
+    Entry after;
+    backend().entry(Kind::kRoute, record, before);
+    backend().entry(Kind::kRoute, *next, after);
+    route_stays = before == after;
+  }
   record.programmed = record.planned = 0;
   record.clear_seen();
   if (route_stays) record.set_seen(Kind::kRoute);
@@ -123,6 +159,7 @@ bool EntryPlan::Impl::push_unwanted(const Entry& entry, bool from_audit) {
   Unwanted one;
   one.kind = static_cast<std::uint8_t>(entry.kind) & 3;
   one.from_audit = from_audit;
+  one.underlay = entry.underlay;
   one.ip = (fdb ? entry.via : entry.net.base).v4().value;
   one.metric = entry.metric;
   if (fdb) one.mac = entry.mac;
@@ -152,7 +189,8 @@ void EntryPlan::Impl::keep_fdb_of_winners() {
   std::array<bool, 256> last_byte{};  // turns nearly all winners away when few entries are unwanted
   for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
   for (const PeerRecord& record : table.records) {
-    if (!last_byte[record.mac.bytes[5]] || !record.winner()) continue;
+    Entry wanted;
+    if (!last_byte[record.mac.bytes[5]] || !wants(&record, Kind::kFdb, wanted)) continue;
     auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac,
                                [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
     const auto first = at;
@@ -178,13 +216,16 @@ void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
     entry.kind = static_cast<Kind>(u.kind);
     entry.metric = u.metric;
     entry.mac = u.mac;
+    entry.underlay = u.underlay;
     bool needed = u.keep;
     if (u.is(Kind::kFdb)) {
       entry.via = Ip4{u.ip};
     } else {
       entry.net = u.net();
-      needed = u.is(Kind::kRoute) ? u.metric == 0 && winner_of(u.net()) != nullptr
-                                  : table.winner_at({u.ip}) != nullptr;
+      const bool route = u.is(Kind::kRoute);
+      Entry wanted;
+      needed = wants(route ? winner_of(u.net()) : table.winner_at({u.ip}), entry.kind, wanted) &&
+               (route ? u.metric == 0 : wanted.underlay == entry.underlay);
     }
     if (!needed) sink.change(change);
   }

@@ -21,6 +21,7 @@ struct Unwanted {
   std::uint8_t kind : 2 = 0;        ///< Entry::Kind
   std::uint8_t from_audit : 1 = 0;  ///< found in a dump
   std::uint8_t keep : 1 = 0;        ///< while emitting: a winner needs it
+  std::uint8_t underlay : 1 = 0;    ///< as Entry has it
 
   bool is(Entry::Kind of) const { return kind == static_cast<std::uint8_t>(of); }
   Net4 net() const { return {{ip}, length}; }
@@ -53,12 +54,16 @@ struct EntryPlan::Impl final : RecordObserver {
   std::size_t unwanted_emitted = 0;  ///< the first ones, which the last plan emitted
 
   // entry_plan.cpp
-  void retire(PeerRecord& record, bool replaced) override;
+  void retire(PeerRecord& record, const PeerRecord* next) override;
   void enter_stale();
   const Backend& backend() const { return backend_of(table.local.config); }
   bool push_unwanted(const Entry& entry, bool from_audit);  ///< false: the list is full
   /// What a peer is of this kind, unless it is there already. True if there was something to put.
   bool put(ChangeSink& sink, const PeerRecord& peer, Entry::Kind kind);
+  /// Whether a peer, if there is one, is something of this kind.
+  bool wants(const PeerRecord* peer, Entry::Kind kind, Entry& out) const {
+    return peer != nullptr && peer->winner() && backend().entry(kind, *peer, out);
+  }
   void forget_unwanted(std::size_t count);
   /// In the order of removal, leaving out what a winner needs. All puts must have been emitted.
   void emit_deletions(ChangeSink& sink);

@@ -8,7 +8,7 @@ std::string_view name(Ignored reason) {
   switch (reason) {
     case Ignored::kNo: return "it is a peer";
     case Ignored::kOurs: return "it is our own";
-    case Ignored::kOtherBackend: return "its backend is not vxlan";
+    case Ignored::kOtherBackend: return "its backend is not ours";
     case Ignored::kUnreadable: return "its value is not a lease";
     case Ignored::kBadSubnet: return "its subnet is not a subnet of the network";
     case Ignored::kOverlapsOurs: return "its subnet overlaps ours";

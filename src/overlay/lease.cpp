@@ -3,7 +3,7 @@
 #include "flannelette/overlay/lease.hpp"
 
 #include "flannelette/json/document.hpp"
-#include "overlay/backend/vxlan.hpp"
+#include "flannelette/overlay/backend.hpp"
 
 namespace flannelette::overlay {
 namespace {
@@ -29,9 +29,20 @@ bool parse_half(std::string_view text, std::uint64_t max_length, Parse parse, Ad
   return true;
 }
 
-/// False: broken JSON, or a field of the wrong type.
-bool read_member(Document& document, std::string_view key, LeaseValue& out) {
-  if (equal_ignoring_case(key, "BackendData"sv)) return kVxlanBackend.read_data(document, out);
+bool equal(std::string_view a, std::string_view b) { return a == b; }
+
+/// False: broken JSON, or a field of the wrong type. `data` is the text of BackendData in `text` if that is
+/// an object: which backend reads it is known at the end.
+bool read_member(Document& document, std::string_view text, std::string_view key, LeaseValue& out,
+                 std::string_view& data) {
+  if (equal_ignoring_case(key, "BackendData"sv)) {
+    data = {};
+    const Token first = document.next();
+    const std::size_t begin = document.offset() - 1;
+    if (!document.skip_rest(first)) return false;
+    if (first == Token::kBeginObject) data = text.substr(begin, document.offset() - begin);
+    return true;
+  }
   if (equal_ignoring_case(key, "PublicIP"sv)) {
     if (document.next() != Token::kString) return false;  // null too: flanneld hands it to its address parser
     const std::optional<Ip4> ip = parse_ip4(document.text());
@@ -55,8 +66,7 @@ bool read_member(Document& document, std::string_view key, LeaseValue& out) {
 }  // namespace
 
 BackendType backend_type_of(std::string_view text) {
-  if (text.empty()) return BackendType::kNone;
-  return text == kVxlanBackend.type ? BackendType::kVxlan : BackendType::kOther;
+  return text.empty() ? BackendType::kNone : backend_type(text, equal);
 }
 
 std::optional<LeaseKey> parse_lease_key(std::string_view text) {
@@ -88,23 +98,33 @@ void write(Writer& out, const LeaseKey& key) {
 std::optional<LeaseValue> parse_lease_value(std::string_view json) {
   Document document(json);
   LeaseValue value;
+  std::string_view data;
   const Token first = document.next();
   if (first == Token::kBeginObject) {
-    if (!document.members([&](std::string_view key) { return read_member(document, key, value); }))
+    if (!document.members(
+            [&](std::string_view key) { return read_member(document, json, key, value, data); })) {
       return std::nullopt;
+    }
   } else if (first != Token::kNull) {
     return std::nullopt;
   }
   if (!document.ends()) return std::nullopt;
+  const Backend* backend = built_in(value.backend);
+  if (data.empty() || backend == nullptr || backend->read_data == nullptr) return value;
+  Document object(data);
+  if (!backend->read_data(object, value)) return std::nullopt;
   return value;
 }
 
 void write(Writer& out, const LeaseValue& value) {
-  const Backend& backend = kVxlanBackend;
+  const Backend& backend = *built_in(value.backend);
   out.put(R"({"PublicIP":")");
   write(out, value.public_ip);
-  out.put(R"(","PublicIPv6":null,"BackendType":")").put(backend.type).put(R"(","BackendData":)");
-  backend.write_data(out, value);
+  out.put(R"(","PublicIPv6":null,"BackendType":")").put(backend.type).put('"');
+  if (backend.write_data != nullptr) {
+    out.put(R"(,"BackendData":)");
+    backend.write_data(out, value);
+  }
   out.put('}');
 }
 

@@ -17,8 +17,9 @@ bool same_entries(const PeerRecord& a, const PeerRecord& b) {
 }
 
 bool same_value(const PeerRecord& a, const PeerRecord& b) {
-  return same_entries(a, b) && a.form == b.form && a.vni() == b.vni() &&
-         a.created.value() == b.created.value() && a.modified.value() == b.modified.value();
+  return same_entries(a, b) && a.type == b.type && a.data == b.data && a.readable == b.readable &&
+         a.vni() == b.vni() && a.created.value() == b.created.value() &&
+         a.modified.value() == b.modified.value();
 }
 
 }  // namespace
@@ -135,7 +136,7 @@ std::size_t LeaseTable::without_backend() const {
   impl_->ensure_sorted();
   return static_cast<std::size_t>(
       std::count_if(impl_->records.begin(), impl_->records.end(),
-                    [](const PeerRecord& r) { return r.value_form() == Form::kNoBackend; }));
+                    [](const PeerRecord& r) { return r.readable && r.backend() == BackendType::kNone; }));
 }
 
 // -- inside --
@@ -204,14 +205,19 @@ void LeaseTable::Impl::touch(const PeerRecord& version) {
 
 void LeaseTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   touch(have);
-  if (observer != nullptr && !same_entries(have, fresh)) observer->retire(have, true);
+  if (!same_entries(have, fresh)) {
+    if (observer != nullptr) observer->retire(have, &fresh);
+    have.asked = have.refused = 0;
+  }
   count(have, -1);
   have.public_ip = fresh.public_ip;
   have.mac = fresh.mac;
   have.created = fresh.created;
   have.modified = fresh.modified;
   std::copy(fresh.vni_bytes, fresh.vni_bytes + 3, have.vni_bytes);
-  have.form = fresh.form;
+  have.type = fresh.type;
+  have.data = fresh.data;
+  have.readable = fresh.readable;
   have.reason = fresh.reason;
   count(have, 1);
   touch(have);
@@ -219,14 +225,14 @@ void LeaseTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
 
 void LeaseTable::Impl::insert(std::size_t index, PeerRecord& fresh, const LeaseKey& key) {
   if (key.subnet6) {
-    fresh.net6 = free_net6;
+    fresh.net6 = free_net6 & kNet6Unset;
     if (free_net6 != 0) {
       KeptNet6& unused = nets6[fresh.net6 - 1];
       free_net6 = unused.next_free;
       unused.net = *key.subnet6;
     } else {
       nets6.append({*key.subnet6});
-      fresh.net6 = static_cast<std::uint32_t>(nets6.size());
+      fresh.net6 = static_cast<std::uint32_t>(nets6.size()) & kNet6Unset;
     }
   }
   if (index < records.size() && !in_listing) {
@@ -242,7 +248,7 @@ void LeaseTable::Impl::insert(std::size_t index, PeerRecord& fresh, const LeaseK
 
 void LeaseTable::Impl::leave(PeerRecord& record) {
   touch(record);
-  if (observer != nullptr) observer->retire(record, false);
+  if (observer != nullptr) observer->retire(record, nullptr);
   count(record, -1);
   drop_net6(record);
 }

@@ -9,17 +9,10 @@ namespace {
 
 constexpr std::uint32_t kMaxVni = (1u << 24) - 1;
 
-Form form_of(const LeaseRecord& lease) {
-  const LeaseValue& value = lease.value;
-  if (!lease.readable) return Form::kUnreadable;
-  switch (value.backend) {
-    case BackendType::kNone: return Form::kNoBackend;
-    case BackendType::kOther: return Form::kOtherBackend;
-    case BackendType::kVxlan: break;
-  }
-  if (!value.has_vxlan) return Form::kVxlanWithoutData;
-  if (!value.vni) return Form::kVxlanAnyVni;
-  return *value.vni > kMaxVni ? Form::kVxlanWrongVni : Form::kVxlan;
+VxlanData data_of(const LeaseValue& value) {
+  if (!value.has_vxlan) return VxlanData::kNone;
+  if (!value.vni) return VxlanData::kAnyVni;
+  return *value.vni > kMaxVni ? VxlanData::kWrongVni : VxlanData::kVni;
 }
 
 }  // namespace
@@ -33,7 +26,9 @@ PeerRecord make_record(const LeaseRecord& lease) {
   record.created = Age(lease.created);
   record.modified = Age(lease.modified);
   record.mac = lease.value.mac;
-  record.form = static_cast<std::uint16_t>(form_of(lease)) & 7;
+  record.type = static_cast<std::uint32_t>(lease.value.backend) & 7;
+  record.data = static_cast<std::uint32_t>(data_of(lease.value)) & 3;
+  record.readable = lease.readable;
   const std::uint32_t vni = lease.value.vni.value_or(0);
   for (int i = 0; i < 3; ++i) record.vni_bytes[i] = static_cast<std::uint8_t>(vni >> (8 * i));
   return record;
@@ -42,23 +37,22 @@ PeerRecord make_record(const LeaseRecord& lease) {
 LeaseValue value_of(const PeerRecord& record) {
   LeaseValue value;
   value.public_ip = Ip4{record.public_ip};
-  value.backend = BackendType::kVxlan;
-  value.has_vxlan = true;
+  value.backend = record.backend();
+  value.has_vxlan = static_cast<VxlanData>(record.data) != VxlanData::kNone;
   value.mac = record.mac;
-  if (record.value_form() == Form::kVxlan) value.vni = record.vni();
+  if (static_cast<VxlanData>(record.data) == VxlanData::kVni) value.vni = record.vni();
   return value;
 }
 
 Ignored validate(const PeerRecord& record, const LocalNode& local) {
-  if (!record.readable()) return Ignored::kUnreadable;
+  if (!record.readable) return Ignored::kUnreadable;
   const Net4 subnet = record.subnet();
   const Ip4 public_ip{record.public_ip};
   if (local.subnet && subnet == *local.subnet && record.net6 == 0 &&
       (public_ip == local.public_ip || (local.mac && record.mac == *local.mac))) {
     return Ignored::kOurs;
   }
-  if (record.value_form() == Form::kNoBackend || record.value_form() == Form::kOtherBackend)
-    return Ignored::kOtherBackend;
+  if (record.backend() != local.config.backend) return Ignored::kOtherBackend;
 
   const Net4 network = local.config.network;
   // A network of length 0 is a config that is not there yet; it must not let anything in.

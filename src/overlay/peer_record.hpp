@@ -10,6 +10,7 @@
 #include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/ignored.hpp"
 #include "flannelette/overlay/lease.hpp"
+#include "flannelette/overlay/lease_table.hpp"
 #include "flannelette/overlay/local_node.hpp"
 
 namespace flannelette::overlay {
@@ -33,15 +34,12 @@ class Age {
   std::uint16_t part_[3]{};
 };
 
-/// What of a value decides whether it is a peer.
-enum class Form : std::uint8_t {
-  kUnreadable,
-  kNoBackend,
-  kOtherBackend,
-  kVxlanWithoutData,
-  kVxlan,          ///< with `vni`
-  kVxlanAnyVni,    ///< VNI absent
-  kVxlanWrongVni,  ///< VNI beyond 24 bits
+/// What of a vxlan value's data decides whether it is a peer.
+enum class VxlanData : std::uint8_t {
+  kNone,
+  kVni,       ///< with `vni`
+  kAnyVni,    ///< VNI absent
+  kWrongVni,  ///< VNI beyond 24 bits
 };
 
 /// Orders MACs, in an order that costs little.
@@ -53,8 +51,13 @@ inline std::uint64_t number_of(const Mac& mac) {
 
 /// One lease of the cluster, and what it has in the kernel.
 struct PeerRecord {
-  std::uint32_t base;  ///< as in the key, host bits kept
-  std::uint32_t net6;  ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: it has none
+  std::uint32_t base;       ///< as in the key, host bits kept
+  std::uint32_t net6 : 24;  ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: none
+  std::uint32_t type : 3;   ///< BackendType
+  std::uint32_t data : 2;   ///< VxlanData
+  std::uint32_t readable : 1;
+  std::uint32_t asked : 1;   ///< whether `direct` is the answer for this PublicIP
+  std::uint32_t direct : 1;  ///< as EntryPlan::ask_direct was told
   std::uint32_t public_ip;
   /// Group while conflicts are resolved, permutation in MAC order during an audit; belongs to the place, not
   /// to the record.
@@ -65,7 +68,6 @@ struct PeerRecord {
   std::uint8_t length;
   std::uint8_t vni_bytes[3];
   // All states fit into 16 bits. The table's:
-  std::uint16_t form : 3;      ///< Form
   std::uint16_t reason : 4;    ///< Ignored
   std::uint16_t listed : 1;    ///< seen in the listing under way
   std::uint16_t shadowed : 1;  ///< resolving: overlaps an accepted record
@@ -74,6 +76,7 @@ struct PeerRecord {
   std::uint16_t planned : 1;      ///< its entries were emitted and not committed yet
   std::uint16_t seen : 4;         ///< by Entry::Kind: is there, or stays while the other entries change
   std::uint16_t fdb_present : 1;  ///< its FDB entry is there, permanent or not
+  std::uint16_t refused : 1;      ///< the kernel did not take its route
 
   Net4 subnet() const { return {{base}, length}; }
   std::uint32_t mask() const { return static_cast<std::uint32_t>(~std::uint64_t{0} << (32 - length)); }
@@ -87,8 +90,7 @@ struct PeerRecord {
   bool winner() const { return ignored() == Ignored::kNo; }
   /// Valid on its own: it takes part in the conflict rule.
   bool valid() const { return ignored() == Ignored::kNo || ignored() == Ignored::kConflict; }
-  Form value_form() const { return static_cast<Form>(form); }
-  bool readable() const { return value_form() != Form::kUnreadable; }
+  BackendType backend() const { return static_cast<BackendType>(type); }
   bool has_seen(Entry::Kind kind) const { return (seen >> static_cast<int>(kind) & 1) != 0; }
   void set_seen(Entry::Kind kind) { seen |= static_cast<std::uint16_t>(1 << static_cast<int>(kind)) & 15; }
   /// Its entries are, or may be, in the kernel.
@@ -99,10 +101,11 @@ static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this ti
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");
 
 /// Of a record that is not in a table yet and has an IPv6 part.
-inline constexpr std::uint32_t kNet6Unset = UINT32_MAX;
+inline constexpr std::uint32_t kNet6Unset = (1u << 24) - 1;
+static_assert(LeaseTable::kMaxRecords < kNet6Unset);
 
 PeerRecord make_record(const LeaseRecord& lease);
-/// The value that a vxlan record was made of.
+/// The value that a readable record was made of.
 LeaseValue value_of(const PeerRecord& record);
 /// Why it is no candidate on its own merits; kNo if it is one.
 Ignored validate(const PeerRecord& record, const LocalNode& local);

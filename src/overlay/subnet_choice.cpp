@@ -8,19 +8,6 @@
 namespace flannelette::overlay {
 namespace {
 
-bool is_vxlan(const PeerRecord& record) {
-  switch (record.value_form()) {
-    case Form::kUnreadable:
-    case Form::kNoBackend:
-    case Form::kOtherBackend: return false;
-    case Form::kVxlanWithoutData:
-    case Form::kVxlan:
-    case Form::kVxlanAnyVni:
-    case Form::kVxlanWrongVni: return true;
-  }
-  return false;
-}
-
 /// It takes addresses away from the network, and not just all of them at once.
 bool takes(const PeerRecord& record, Net4 network) {
   return record.length > network.length && network.contains(record.subnet());
@@ -66,17 +53,20 @@ std::optional<LeaseTable::Own> LeaseTable::find_own(Ip4 public_ip) const {
   if (public_ip.value == 0) return std::nullopt;
   const PeerRecord* best = nullptr;
   const auto usable = [&](const PeerRecord& record) { return record.net6 == 0 && fits(record.subnet()); };
+  const auto same_backend = [&](const PeerRecord& record) {
+    return record.backend() == impl_->local.config.backend;
+  };
   const auto better = [&](const PeerRecord& a, const PeerRecord& b) {
     if (usable(a) != usable(b)) return usable(a);
-    if (is_vxlan(a) != is_vxlan(b)) return is_vxlan(a);
+    if (same_backend(a) != same_backend(b)) return same_backend(a);
     return a.modified.value() > b.modified.value();
   };
   for (const PeerRecord& record : impl_->records) {
-    if (!record.readable() || record.public_ip != public_ip.value) continue;
+    if (!record.readable || record.public_ip != public_ip.value) continue;
     if (best == nullptr || better(record, *best)) best = &record;
   }
   if (best == nullptr) return std::nullopt;
-  return Own{impl_->key_of(*best),  best->mac, is_vxlan(*best), usable(*best), best->created.value(),
+  return Own{impl_->key_of(*best),  best->mac, same_backend(*best), usable(*best), best->created.value(),
              best->modified.value()};
 }
 
@@ -86,7 +76,7 @@ std::optional<LeaseTable::Holder> LeaseTable::find_holder(Net4 subnet) const {
   if (index == impl_->records.size() || impl_->records[index].subnet() != subnet) return std::nullopt;
   const PeerRecord& record = impl_->records[index];
   return Holder{
-      impl_->key_of(record), {record.public_ip}, record.mac, record.modified.value(), record.readable()};
+      impl_->key_of(record), {record.public_ip}, record.mac, record.modified.value(), record.readable != 0};
 }
 
 bool LeaseTable::fits(Net4 subnet) const {

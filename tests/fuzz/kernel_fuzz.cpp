@@ -227,9 +227,9 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
       break;
     case 7: (void)kernel.delete_device(kIndex); break;
     case 8: (void)kernel.set_device_address(kIndex, subnet.base, kNetwork); break;
-    case 9: (void)kernel.dump_entries(kIndex, kNetwork, checks); break;
+    case 9: (void)kernel.dump_entries({kIndex, 0, kNetwork}, checks); break;
     case 10: {
-      EntryBatch& batch = kernel.begin(kIndex, kNetwork);
+      EntryBatch& batch = kernel.begin({kIndex, 0, kNetwork});
       const std::size_t count = peer.byte();
       for (std::size_t i = 0; i < count; ++i) batch.change(change_of(peer.byte()));
       const auto report = batch.finish();

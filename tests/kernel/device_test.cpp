@@ -178,7 +178,7 @@ TEST_SUITE("kernel/device") {
     CHECK_FALSE(*found);
     CHECK(n.kernel.delete_device(index));
     Entries nothing;
-    auto dumped = n.kernel.dump_entries(index, kNetwork, nothing);
+    auto dumped = n.kernel.dump_entries({index, 0, kNetwork}, nothing);
     if (!dumped) CHECK(dumped.error().code == Code::kNotFound);
     CHECK(nothing.routes.empty());
   }

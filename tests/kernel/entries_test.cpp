@@ -290,7 +290,7 @@ TEST_SUITE("kernel/entries") {
         return std::chrono::duration_cast<std::chrono::milliseconds>(d).count();
       };
       const auto each = [&](auto&& kinds) {
-        kernel::EntryBatch& batch = n.kernel.begin(index, kNetwork);
+        kernel::EntryBatch& batch = n.kernel.begin({index, 0, kNetwork});
         for (Kind kind : kinds) {
           for (std::uint32_t i = 0; i < kPeers; ++i) {
             Mac m{{2, 1, 0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}};
@@ -352,7 +352,7 @@ TEST_SUITE("kernel/entries") {
         REQUIRE(table.upsert(record) == overlay::Ignored::kNo);
       };
       const auto write = [&] {
-        kernel::EntryBatch& batch = n.kernel.begin(index, kNetwork);
+        kernel::EntryBatch& batch = n.kernel.begin({index, 0, kNetwork});
         plan.plan(batch);
         const auto report = batch.finish();
         REQUIRE(report);
@@ -360,7 +360,7 @@ TEST_SUITE("kernel/entries") {
         plan.commit();
       };
       plan.begin_audit();
-      plan.finish_audit(n.kernel.begin(index, kNetwork));
+      plan.finish_audit(n.kernel.begin({index, 0, kNetwork}));
       plan.commit();
       for (std::uint32_t i = 0; i < kPeers; ++i) put(i, 0);
       write();

@@ -121,7 +121,7 @@ struct Entries final : kernel::EntryVisitor {
 
 inline Entries entries(KernelNode& n, int index) {
   Entries found;
-  REQUIRE(n.kernel.dump_entries(index, kNetwork, found));
+  REQUIRE(n.kernel.dump_entries({index, 0, kNetwork}, found));
   return found;
 }
 
@@ -151,7 +151,7 @@ inline overlay::Change change(Kind kind, Net4 subnet, Mac mac, Ip4 remote) {
 }
 
 inline kernel::BatchReport apply(KernelNode& n, int index, const std::vector<overlay::Change>& changes) {
-  kernel::EntryBatch& batch = n.kernel.begin(index, kNetwork);
+  kernel::EntryBatch& batch = n.kernel.begin({index, 0, kNetwork});
   for (const auto& c : changes) batch.change(c);
   auto report = batch.finish();
   REQUIRE(report);

@@ -153,16 +153,16 @@ TEST_SUITE("kernel/nexthop") {
     const std::string before = ip("route show 10.42.5.0/24");
     Later later(n, Nexthops::kAuto);
     Entries found;
-    REQUIRE(later.kernel.dump_entries(index, kNetwork, found));
+    REQUIRE(later.kernel.dump_entries({index, 0, kNetwork}, found));
     CHECK(leads_right(found));
-    kernel::EntryBatch& batch = later.kernel.begin(index, kNetwork);
+    kernel::EntryBatch& batch = later.kernel.begin({index, 0, kNetwork});
     for (const auto& c : upserts(net4("10.42.6.0/24"), mac("02:00:00:00:00:06"), ip4("192.0.2.6"))) {
       batch.change(c);
     }
     REQUIRE(batch.finish());
     CHECK(ip("route show 10.42.5.0/24") == before);
     CHECK(has(ip("route show 10.42.6.0/24"), "nhid"));
-    later.kernel.begin(index, kNetwork);  // a plain one goes, too
+    later.kernel.begin({index, 0, kNetwork});  // a plain one goes, too
     for (const auto& c : deletions(kPeer, kMac, kRemote)) batch.change(c);
     const auto report = batch.finish();
     REQUIRE(report);
@@ -184,10 +184,10 @@ TEST_SUITE("kernel/nexthop") {
     REQUIRE(count_of(ip("nexthop show"), "id ") == 500);
     Later later(n, Nexthops::kOff);
     Entries found;
-    REQUIRE(later.kernel.dump_entries(index, kNetwork, found));
+    REQUIRE(later.kernel.dump_entries({index, 0, kNetwork}, found));
     CHECK(found.routes.size() == 500);
     CHECK(std::none_of(found.routes.begin(), found.routes.end(), [](const auto& r) { return r.onlink; }));
-    kernel::EntryBatch& batch = later.kernel.begin(index, kNetwork);
+    kernel::EntryBatch& batch = later.kernel.begin({index, 0, kNetwork});
     for (const auto& c : changes) batch.change(c);
     const auto report = batch.finish();
     REQUIRE(report);
@@ -195,7 +195,7 @@ TEST_SUITE("kernel/nexthop") {
     CHECK(ip("nexthop show").empty());
     CHECK(count_of(ip("route show dev flannel.1"), "proto 70 onlink") == 500);
     Entries plain;
-    REQUIRE(later.kernel.dump_entries(index, kNetwork, plain));
+    REQUIRE(later.kernel.dump_entries({index, 0, kNetwork}, plain));
     CHECK(std::all_of(plain.routes.begin(), plain.routes.end(), [](const auto& r) { return r.onlink; }));
   }
 }

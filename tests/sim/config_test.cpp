@@ -115,9 +115,8 @@ TEST_SUITE("agent/config") {
       const char* config;
       const char* key;
     } const refused[] = {
-        {R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})",
-         "key=Backend.DirectRouting"},
-        {R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})", "key=Backend.Type"},
+        {R"({"Network":"10.5.0.0/16","Backend":{"Type":"ipip","DirectRouting":true}})", "key=Backend.Type"},
+        {R"({"Network":"10.5.0.0/16","Backend":{"Type":"wireguard"}})", "key=Backend.Type"},
         {R"({"Network":"10.5.0.0/16","Backend":{"Type":"udp"}})", "key=Backend.Type"},
         {R"({"Network":"10.5.0.0/16","EnableIPv6":true,"IPv6Network":"fd00::/48","Backend":{"Type":"vxlan"}})",
          "key=EnableIPv6"},
@@ -135,7 +134,7 @@ TEST_SUITE("agent/config") {
   }
 
   TEST_CASE("a second fault after the first one is mended is named too") {
-    World world(R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})");
+    World world(R"({"Network":"10.5.0.0/16","Backend":{"Type":"ipip"}})");
     SimNode& node = world.add_started(1);
     world.advance(kHour);
     world.put_config(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":-1}})");

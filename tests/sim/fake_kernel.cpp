@@ -30,11 +30,14 @@ Result<std::optional<kernel::RouteAnswer>> FakeKernel::route_to(const Ip& destin
     if (link == nullptr || !link->up || !address.net.contains(destination)) continue;
     if (best == nullptr || best->net.length < address.net.length) best = &address;
   }
-  for (const auto& [key, route] : routes) {  // the longest prefix, ours at most in its place
-    if (!Net(key.first).contains(destination) || (best != nullptr && best->net.length >= key.first.length))
-      continue;
-    return std::optional(kernel::RouteAnswer{route.link, {}, route.gateway});
+  const std::pair<const RouteKey, Route>* longest = nullptr;
+  for (const auto& each : routes) {
+    const Net4 to = each.first.first;
+    if (!Net(to).contains(destination) || (best != nullptr && best->net.length >= to.length)) continue;
+    if (longest == nullptr || longest->first.first.length < to.length) longest = &each;
   }
+  if (longest != nullptr)
+    return std::optional(kernel::RouteAnswer{longest->second.link, {}, longest->second.gateway});
   if (best != nullptr) return std::optional(kernel::RouteAnswer{best->link_index, best->net.base, {}});
   if (!default_link) return std::optional<kernel::RouteAnswer>{};
   kernel::RouteAnswer answer{*default_link, {}, default_gateway};
@@ -131,11 +134,13 @@ Result<void> FakeKernel::set_device_address(int index, const Ip& address, const 
   return {};
 }
 
-Result<void> FakeKernel::dump_entries(int index, Net4, kernel::EntryVisitor& visitor) {
+Result<void> FakeKernel::dump_entries(const kernel::Site& site, kernel::EntryVisitor& visitor) {
+  const int index = site.device;
+  site_ = site;
   ++dumps;
   const Result<void> failed = fault(Call::kDumpEntries);
   if (!failed && failed.error().code != Code::kInterrupted) return failed;
-  if (find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "list routes"};
+  if (index != 0 && find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "list routes"};
   bool visits = true;
   const auto next = [&] { return failed || (visits = !visits); };  // every second one of an interrupted dump
   for (const auto& [key, entry] : neighbours) {
@@ -153,17 +158,21 @@ Result<void> FakeKernel::dump_entries(int index, Net4, kernel::EntryVisitor& vis
     }
   }
   for (const auto& [key, route] : routes) {
-    if (route.link == index && next()) {
+    const bool inside =
+        site.network.contains(key.first) || (site.former.length != 0 && site.former.contains(key.first));
+    if ((route.link == index || (site.direct && ours(route) && inside)) && next()) {
       overlay::Entry shown = overlay::Entry::route(key.first, route.gateway, key.second);
-      shown.onlink = route.onlink;
+      shown.underlay = route.link != index;
+      shown.onlink = shown.underlay ? route.link != site.underlay : route.onlink;
       visitor.entry(shown);
     }
   }
   return failed;
 }
 
-kernel::EntryBatch& FakeKernel::begin(int index, Net4) {
-  batch_index_ = index;
+kernel::EntryBatch& FakeKernel::begin(const kernel::Site& site, kernel::RefusalListener* listener) {
+  site_ = site;
+  listener_ = listener;
   queued_.clear();
   return *this;
 }
@@ -175,7 +184,7 @@ Result<kernel::BatchReport> FakeKernel::finish() {
   kernel::BatchReport report;
   for (const auto& change : queued_) {
     const std::optional<Error> refused = apply(change);
-    if (!refused) {
+    if (!refused || (listener_ != nullptr && listener_->on_refused(change, *refused))) {
       ++report.done;
     } else if (report.failed++ == 0) {
       report.first = *refused;
@@ -217,6 +226,12 @@ Result<void> FakeKernel::set_ip_forward() {
   return {};
 }
 
+Result<bool> FakeKernel::strict_rp_filter(std::string_view name) {
+  FLT_TRY(fault(Call::kStrictRpFilter));
+  const auto at = rp_filter.find(std::string(name));
+  return at != rp_filter.end() && at->second == 1;
+}
+
 Result<void> FakeKernel::disable_accept_ra(std::string_view name) {
   FLT_TRY(fault(Call::kDisableAcceptRa));
   const auto at = accept_ra.find(std::string(name));
@@ -231,24 +246,27 @@ std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
   if (refuse) {
     if (const auto error = refuse(change)) return error;
   }
-  const kernel::Link* link = find(links, batch_index_);
+  const int index = change.entry.underlay ? site_.underlay : site_.device;
+  const kernel::Link* link = find(links, index);
   if (link == nullptr) return Error{Code::kNotFound, ENODEV, "change entries"};
   const overlay::Entry& entry = change.entry;
   const bool put = change.op == overlay::Change::Op::kPut;
   switch (entry.kind) {
     case Kind::kNexthop: break;
     case Kind::kNeighbour:
-      if (!put) neighbours.erase({batch_index_, entry.net.base.v4()});
-      if (put) neighbours[{batch_index_, entry.net.base.v4()}] = {entry.mac, true};
+      if (!put) neighbours.erase({index, entry.net.base.v4()});
+      if (put) neighbours[{index, entry.net.base.v4()}] = {entry.mac, true};
       break;
     case Kind::kFdb:
       if (put) put_fdb(entry);
-      if (!put) fdb.erase({batch_index_, entry.mac, entry.via.v4()});
+      if (!put) fdb.erase({index, entry.mac, entry.via.v4()});
       break;
     case Kind::kRoute: {
       if (put) return put_route(entry, *link);
       const auto at = routes.find({entry.net.v4(), entry.metric});
-      if (at != routes.end() && at->second.link == batch_index_) routes.erase(at);
+      if (at == routes.end()) break;
+      if (entry.underlay ? ours(at->second) && at->second.link != site_.device : at->second.link == index)
+        routes.erase(at);
       break;
     }
   }
@@ -257,10 +275,10 @@ std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
 
 /// Replaces the first remote of the MAC, unless this one is there already.
 void FakeKernel::put_fdb(const overlay::Entry& entry) {
-  const FdbKey wanted{batch_index_, entry.mac, entry.via.v4()};
+  const FdbKey wanted{site_.device, entry.mac, entry.via.v4()};
   if (fdb.find(wanted) == fdb.end()) {
-    const auto at = fdb.lower_bound({batch_index_, entry.mac, Ip4{}});
-    if (at != fdb.end() && std::get<0>(at->first) == batch_index_ && std::get<1>(at->first) == entry.mac)
+    const auto at = fdb.lower_bound({site_.device, entry.mac, Ip4{}});
+    if (at != fdb.end() && std::get<0>(at->first) == site_.device && std::get<1>(at->first) == entry.mac)
       fdb.erase(at);
   }
   fdb[wanted] = true;
@@ -268,12 +286,15 @@ void FakeKernel::put_fdb(const overlay::Entry& entry) {
 
 std::optional<Error> FakeKernel::put_route(const overlay::Entry& entry, const kernel::Link& link) {
   if (!link.up) return Error{Code::kSystem, ENETDOWN, "set a route"};
+  if (entry.underlay && !on_link(link.index, entry.via.v4()))
+    return Error{Code::kUnavailable, ENETUNREACH, "set a route"};
   const auto [at, made] = routes.try_emplace({entry.net.v4(), 0}, Route{});
-  if (!made && at->second.link != batch_index_) {
+  const bool alike = at->second.link == link.index && at->second.gateway == entry.via.v4();
+  if (!made && !ours(at->second) && !alike) {
     return Error{Code::kConflict, EEXIST,
                  "set a route: another program's route to this subnet is in the way"};
   }
-  at->second = {batch_index_, entry.via.v4(), entry.onlink};
+  at->second = {link.index, entry.via.v4(), entry.onlink};
   return std::nullopt;
 }
 

@@ -4,9 +4,10 @@
 //   - down flushes neighbours and routes, FDB and addresses stay, and is counted when the loop reads of it; a
 //   route on a device that is down is refused;
 //   - a deleted device takes everything along;
-//   - a route of another link to the same destination and metric is a conflict;
-//   - links and IPv4 addresses ring the doorbell from the loop, our own changes too; rules only if another
-//   program changes them.
+//   - a route that is not ours to the same destination and metric is a conflict;
+//   - a gateway of the underlay must be in a prefix of its link;
+//   - links and IPv4 addresses ring the doorbell from the loop, our own changes too; with them, or alone, the
+//   routes of others, if they are followed; rules only if another program changes them.
 // It counts writes, keeps the changes in order, and fails when told to.
 #pragma once
 
@@ -50,11 +51,13 @@ class FakeKernel final : public kernel::Links,
     kIpForward,
     kSetIpForward,
     kDisableAcceptRa,
+    kStrictRpFilter,
   };
   struct Route {
     int link = 0;
     Ip4 gateway;
     bool onlink = true;
+    std::uint8_t protocol = 70;
   };
   using RouteKey = std::pair<Net4, std::uint32_t>;  // destination, metric
   using NeighbourKey = std::pair<int, Ip4>;
@@ -83,6 +86,7 @@ class FakeKernel final : public kernel::Links,
   std::vector<kernel::FirewallFinding> findings;
   bool forwarding = false;
   std::map<std::string, int> accept_ra;
+  std::map<std::string, int> rp_filter;
 
   // -- what was asked of it --
   std::size_t writes = 0;                // requests that change something, done or refused
@@ -166,7 +170,19 @@ class FakeKernel final : public kernel::Links,
         std::find_if(devices.begin(), devices.end(), [&](const auto& d) { return d.name.view() == name; });
     return at == devices.end() ? nullptr : &*at;
   }
-  void changed() { bell_.arm_in(0); }
+  /// An administrator's route; without a gateway by default.
+  void add_route(Net4 to, int link, Ip4 gateway = {}) {
+    routes[{to, 0}] = {link, gateway, false, 3};
+    bell_.arm_in(0);
+  }
+  void remove_route(Net4 to) {
+    routes.erase({to, 0});
+    bell_.arm_in(0);
+  }
+  void changed() {
+    links_changed_ = true;
+    bell_.arm_in(0);
+  }
   void rules_changed(std::string_view program, std::uint32_t pid) {
     rules_ring_.add(kernel::Cause::kRules);
     rules_ring_.program = program;
@@ -186,8 +202,8 @@ class FakeKernel final : public kernel::Links,
                              const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
   Result<void> set_device_address(int index, const Ip& address, const Net& network) override;
-  Result<void> dump_entries(int index, Net4, kernel::EntryVisitor& visitor) override;
-  kernel::EntryBatch& begin(int index, Net4) override;
+  Result<void> dump_entries(const kernel::Site& site, kernel::EntryVisitor& visitor) override;
+  kernel::EntryBatch& begin(const kernel::Site& site, kernel::RefusalListener* listener) override;
   /// A kernel without nexthop objects.
   void change(const overlay::Change& change) override {
     if (change.entry.kind != overlay::Entry::Kind::kNexthop) queued_.push_back(change);
@@ -197,7 +213,9 @@ class FakeKernel final : public kernel::Links,
   Result<void> inspect_firewall(kernel::FindingVisitor& visitor) override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
+  Result<bool> strict_rp_filter(std::string_view name) override;
   Result<void> disable_accept_ra(std::string_view name) override;
+  void follow_routes() override { follows_routes_ = true; }
   void set_doorbell(Delegate<void(const kernel::Ring&)> doorbell) override { doorbell_ = doorbell; }
   std::uint32_t times_down() const override { return times_down_; }
 
@@ -223,12 +241,24 @@ class FakeKernel final : public kernel::Links,
   std::optional<Error> apply(const overlay::Change& change);
   void put_fdb(const overlay::Entry& entry);
   std::optional<Error> put_route(const overlay::Entry& entry, const kernel::Link& link);
+  /// On our device, or direct and of a flannelette.
+  bool ours(const Route& route) const {
+    return route.link == site_.device || (!route.onlink && route.gateway != Ip4{} && route.protocol == 70);
+  }
+  bool on_link(int index, Ip4 ip) const {
+    return std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
+      return address.link_index == index && address.net.contains(ip);
+    });
+  }
   void ring_for_links() {
     times_down_ += std::exchange(unread_downs_, 0);
     kernel::Ring ring;
-    ring.add(kernel::Cause::kLinks);
-    ring.add(kernel::Cause::kAddresses);
-    if (doorbell_) doorbell_(ring);
+    if (std::exchange(links_changed_, false)) {
+      ring.add(kernel::Cause::kLinks);
+      ring.add(kernel::Cause::kAddresses);
+    }
+    if (follows_routes_) ring.add(kernel::Cause::kRoutes);
+    if (doorbell_ && ring.causes != 0) doorbell_(ring);
   }
   void ring_for_rules() {
     if (doorbell_) doorbell_(rules_ring_);
@@ -242,7 +272,10 @@ class FakeKernel final : public kernel::Links,
   std::vector<overlay::Change> queued_;
   std::uint32_t times_down_ = 0;
   std::uint32_t unread_downs_ = 0;  // their notifications are on the way
-  int batch_index_ = 0;
+  kernel::Site site_;
+  kernel::RefusalListener* listener_ = nullptr;
+  bool follows_routes_ = false;
+  bool links_changed_ = false;
   int next_index_ = 2;
 };
 

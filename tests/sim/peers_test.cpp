@@ -175,7 +175,7 @@ TEST_SUITE("agent/peers") {
         {"10.5.248.0-24", value("172.31.7.7", own.c_str()), "its VTEP MAC is ours"},
         {"10.5.249.0-24", value("172.31.7.8", "02:00:00:00:07:08", "2"), "its VNI is not ours"},
         {"10.5.250.0-24", R"({"PublicIP":"172.31.7.9","PublicIPv6":null,"BackendType":"host-gw"})",
-         "its backend is not vxlan"},
+         "its backend is not ours"},
         {w.node.key().substr(0, w.node.key().size() - 2) + "25", World::peer_value(20),
          "its subnet overlaps ours"},
     };

@@ -55,8 +55,8 @@ TEST_SUITE("system/bad_input") {
         {R"({"Network":"10.64.0.0/16","SubnetLen":17,"Backend":{"Type":"vxlan"}})", "key=SubnetLen"},
         {R"({"Network":"10.64.0.0/16","SubnetMin":"10.65.0.0","Backend":{"Type":"vxlan"}})", "key=SubnetMin"},
         {R"({"Network":"10.64.0.0/16","SubnetMax":"10.64.0.9","Backend":{"Type":"vxlan"}})", "key=SubnetMax"},
-        {R"({"Network":"10.64.0.0/16","Backend":{"Type":"host-gw"}})", "cannot do"},
-        {R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})", "DirectRouting"},
+        {R"({"Network":"10.64.0.0/16","Backend":{"Type":"ipip"}})", "cannot do"},
+        {R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan","DirectRouting":1}})", "DirectRouting"},
         {R"({"Network":"10.64.0.0/16","EnableIPv6":true,"IPv6Network":"fd00::/48","Backend":{"Type":"vxlan"}})",
          "EnableIPv6"},
         {R"({"Network":"10.64.0.0/16","Backend":{"Type":"vxlan","VNI":16777216}})", "VNI"},
@@ -122,7 +122,7 @@ TEST_SUITE("system/bad_input") {
     CHECK(data_plane(a) == before);
     CHECK(contains(a.log(), "a key that is no lease is left alone key=/coreos.com/network/subnets/readme"));
     CHECK(contains(a.log(), "its value is not a lease"));
-    CHECK(contains(a.log(), "its backend is not vxlan"));
+    CHECK(contains(a.log(), "its backend is not ours"));
     CHECK(contains(a.log(), "over the size limit"));
     CHECK(count_lines(a.log()) < 80);  // garbage does not fill a disk
     CHECK(a.memory_kib("VmHWM") <= 768);

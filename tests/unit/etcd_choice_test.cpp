@@ -47,7 +47,7 @@ struct Case {
 };
 
 overlay::Allocation::Own own_record(Mac mac, bool usable = true) {
-  return {.key = {net("10.0.1.0/24"), {}}, .mac = mac, .vxlan = true, .usable = usable, .modified = 7};
+  return {.key = {net("10.0.1.0/24"), {}}, .mac = mac, .same_backend = true, .usable = usable, .modified = 7};
 }
 
 }  // namespace

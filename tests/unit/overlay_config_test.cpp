@@ -208,9 +208,8 @@ TEST_SUITE("overlay/config") {
 
   TEST_CASE("what is not built yet is refused by name, and not taken for a fault") {
     const char* rows[][2] = {
-        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})",
-         "Backend.DirectRouting"},
-        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"host-gw"}})", "Backend.Type"},
+        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"ipip","DirectRouting":true}})", "Backend.Type"},
+        {R"({"Network":"10.0.0.0/16","Backend":{"Type":"alloc"}})", "Backend.Type"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"udp","Port":8285,"MTU":"x"}})", "Backend.Type"},
         {R"({"Network":"10.0.0.0/16","Backend":{"Type":"wireguard","Mode":"auto"}})", "Backend.Type"},
         {R"({"Network":"10.0.0.0/16","EnableIPv6":true,"IPv6Network":"fd00::/48"})", "EnableIPv6"},

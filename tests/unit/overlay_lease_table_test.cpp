@@ -353,9 +353,9 @@ TEST_SUITE("overlay/our own record") {
     table.upsert(host_gw);
     REQUIRE(table.find_own(ours));
     CHECK_FALSE(table.find_own(ours)->usable);
-    CHECK_FALSE(table.find_own(ours)->vxlan);
+    CHECK_FALSE(table.find_own(ours)->same_backend);
     table.upsert(own("10.64.30.0-25", 80));
-    CHECK(table.find_own(ours)->vxlan);
+    CHECK(table.find_own(ours)->same_backend);
     table.upsert(own("10.64.31.0-24&fd00::-64", 85));
     CHECK(table.find_own(ours)->key.subnet6.has_value());
     CHECK_FALSE(table.find_own(ours)->usable);

@@ -112,7 +112,8 @@ TEST_SUITE("overlay/lease value") {
     const auto host_gw =
         parse_lease_value(R"({"PublicIP":"172.30.0.11","PublicIPv6":null,"BackendType":"host-gw"})");
     REQUIRE(host_gw);
-    CHECK(host_gw->backend == BackendType::kOther);
+    CHECK(host_gw->backend == BackendType::kHostGw);
+    CHECK_FALSE(host_gw->has_vxlan);
 
     const auto udp = parse_lease_value(R"({"PublicIP":"172.30.0.11","PublicIPv6":null})");
     REQUIRE(udp);

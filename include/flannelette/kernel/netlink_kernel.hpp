@@ -25,9 +25,10 @@ class NetlinkKernel final : public Links,
   };
   /// Opens the socket for rtnetlink. Call once, before anything else.
   Result<void> open(Nexthops nexthops = Nexthops::kAuto);
-  /// The kernel's name of the socket for nf_tables, by which its notifications name who changed something; 0:
-  /// it is not open.
+  /// The kernel's names of the sockets for nf_tables and rtnetlink, by which its notifications name who
+  /// changed something; 0: it is not open.
   std::uint32_t nftables_port() const;
+  std::uint32_t route_port() const;
 
   Result<void> dump_links(LinkVisitor& visitor) override;
   Result<void> dump_addresses(AddressVisitor& visitor) override;
@@ -39,12 +40,13 @@ class NetlinkKernel final : public Links,
                              const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
   Result<void> set_device_address(int index, const Ip& address, const Net& network) override;
-  Result<void> dump_entries(int index, Net4 network, EntryVisitor& visitor) override;
-  EntryBatch& begin(int index, Net4 network) override;
+  Result<void> dump_entries(const Site& site, EntryVisitor& visitor) override;
+  EntryBatch& begin(const Site& site, RefusalListener* listener = nullptr) override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
   Result<void> inspect_firewall(FindingVisitor& visitor) override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
+  Result<bool> strict_rp_filter(std::string_view link) override;
   Result<void> disable_accept_ra(std::string_view device) override;
 
  private:

@@ -94,12 +94,21 @@ class DevicePort {
   ~DevicePort() = default;
 };
 
-// -- the entries of peers on our device --
+// -- the entries of peers --
+
+/// Where they are.
+struct Site {
+  int device = 0;       ///< our own; 0: there is none
+  int underlay = 0;     ///< the link of Entry::underlay
+  Net4 network;         ///< what the ids of nexthop objects are counted in
+  Net4 former{};        ///< Network before; 0.0.0.0/0: none
+  bool direct = false;  ///< dumps show what is ours on other links, too
+};
 
 class EntryVisitor {
  public:
-  /// Routes come before nexthop objects. The `onlink` of an object, and of a route that names one, is false
-  /// where routes should be plain.
+  /// Routes come before nexthop objects. The `onlink` of an object, and of a route that names one, is not as
+  /// we make it where routes should be plain. A route on the underlay that names one may have no `via`.
   virtual void entry(const overlay::Entry& entry) = 0;
 
  protected:
@@ -124,15 +133,25 @@ class EntryBatch : public overlay::ChangeSink {
   ~EntryBatch() = default;
 };
 
+/// Hears of each change that was refused, while the batch is filled or finished.
+class RefusalListener {
+ public:
+  /// kUnavailable: the gateway is not on link. True: it does not count as failed.
+  virtual bool on_refused(const overlay::Change& change, const Error& error) = 0;
+
+ protected:
+  ~RefusalListener() = default;
+};
+
 class EntryPort {
  public:
   /// Everything on the device: IPv4 routes of the main table, our nexthop objects, neighbours (permanent, and
-  /// others that occupy an address), FDB entries with a remote. kInterrupted: the tables changed meanwhile or
-  /// the answer was cut; what was visited means nothing. `network` is what the ids of nexthop objects are
-  /// counted in.
-  virtual Result<void> dump_entries(int index, Net4 network, EntryVisitor& visitor) = 0;
+  /// others that occupy an address), FDB entries with a remote. With Site::direct also direct routes inside
+  /// `network` or `former` that have our rtm_protocol, on whatever link, and our nexthop objects for such.
+  /// kInterrupted: the tables changed meanwhile or the answer was cut; what was visited means nothing.
+  virtual Result<void> dump_entries(const Site& site, EntryVisitor& visitor) = 0;
   /// The one batch, empty; what it held and did not finish is dropped.
-  virtual EntryBatch& begin(int index, Net4 network) = 0;
+  virtual EntryBatch& begin(const Site& site, RefusalListener* listener = nullptr) = 0;
 
  protected:
   ~EntryPort() = default;
@@ -187,6 +206,8 @@ class SysctlPort {
  public:
   virtual Result<bool> ip_forward() = 0;
   virtual Result<void> set_ip_forward() = 0;
+  /// Whether packets that come in by this link are dropped if those to their source would leave by another.
+  virtual Result<bool> strict_rp_filter(std::string_view link) = 0;
   /// accept_ra_path(device) = 0 if it is not so (no write else; absent IPv6 is fine).
   virtual Result<void> disable_accept_ra(std::string_view device) = 0;
 
@@ -196,14 +217,14 @@ class SysctlPort {
 
 // -- notifications --
 
-/// What may have changed, as bits of Ring::causes. Routes, entries and sysctls have no subscriber yet, and do
-/// not ring.
+/// What may have changed, as bits of Ring::causes. Entries and sysctls have no subscriber yet, and do not
+/// ring.
 enum class Cause : std::uint8_t {
   kLinks = 1,
   kAddresses = 2,  ///< IPv4
-  kRoutes = 4,
-  kEntries = 8,  ///< neighbours, FDB entries, nexthop objects
-  kRules = 16,   ///< another program changed nf_tables, in whatever table
+  kRoutes = 4,     ///< IPv4, table main: by hand, of the kernel or of DHCP, or ours by another program
+  kEntries = 8,    ///< neighbours, FDB entries, nexthop objects
+  kRules = 16,     ///< another program changed nf_tables, in whatever table
   kSysctls = 32,
   kLost = 64,  ///< notifications were lost: the other bits are all that may have changed
 };
@@ -222,6 +243,8 @@ class Notifications {
  public:
   /// Rings from the loop. Without nf_tables, or the right to listen to it, there is no ring for rules.
   virtual void set_doorbell(Delegate<void(const Ring&)> doorbell) = 0;
+  /// From now on kRoutes rings, too.
+  virtual void follow_routes() = 0;
   /// How often a VXLAN device of this machine went down, or may have gone (a notification was lost), as far
   /// as the loop has read notifications. Its routes and neighbours went then, although it may be up again.
   virtual std::uint32_t times_down() const = 0;

@@ -17,8 +17,8 @@ class Allocation {
  public:
   struct Own {
     LeaseKey key;
-    Mac mac;             ///< zero if the record has none
-    bool vxlan = false;  ///< it is a vxlan record
+    Mac mac;                    ///< zero if the record has none
+    bool same_backend = false;  ///< it is of the config's backend
     bool usable = false;
     std::int64_t created = 0;
     std::int64_t modified = 0;
@@ -32,8 +32,9 @@ class Allocation {
   };
 
   /// The readable record with this PublicIP that is best to take over, our own before the restart: a usable
-  /// one before another, vxlan before another backend, then the one modified last, then the one before by
-  /// subnet. `usable` is one that fits(), without IPv6 part. None for 0.0.0.0, which IPv6-only nodes write.
+  /// one before another, the config's backend before another, then the one modified last, then the one before
+  /// by subnet. `usable` is one that fits(), without IPv6 part. None for 0.0.0.0, which IPv6-only nodes
+  /// write.
   virtual std::optional<Own> find_own(Ip4 public_ip) const = 0;
   /// The record that holds exactly this subnet, if any; one with an IPv6 part only if there is none without.
   virtual std::optional<Holder> find_holder(Net4 subnet) const = 0;

@@ -23,12 +23,12 @@ struct Backend {
 
   /// Settings out of the text of a config's Backend object, which is well-formed. nullopt: all is well.
   std::optional<ConfigProblem> (*read_settings)(std::string_view object, NetworkConfig& config);
-  /// BackendData out of a lease value; false: broken JSON.
+  /// BackendData, an object, into a lease value; false: broken JSON. nullptr: there is none.
   bool (*read_data)(json::Document& document, LeaseValue& value);
-  /// BackendData into one.
+  /// BackendData out of one. nullptr: there is none.
   void (*write_data)(Writer& out, const LeaseValue& value);
-  /// The device that this node should have; its `mtu` is 0 where the underlay's is too small. A backend
-  /// without a device has nullptr here.
+  /// The device that this node should have; its `mtu` is 0 where the underlay's is too small. nullptr: routes
+  /// lead through the underlay, and PublicIP is the address of its link.
   DeviceSpec (*device)(const NetworkConfig& config, Ip4 local, std::uint32_t underlay_mtu, const Mac& mac);
   /// Why a peer's data is not good enough for us; kNo if it is.
   Ignored (*validate)(const PeerRecord& peer, const LocalNode& local);
@@ -38,10 +38,14 @@ struct Backend {
   bool (*owns)(const Entry& have);
 };
 
+/// nullptr: it is not built in.
+const Backend* built_in(BackendType type);
 /// That of a network.
-const Backend& backend_of(const NetworkConfig& config);
+inline const Backend& backend_of(const NetworkConfig& config) { return *built_in(config.backend); }
+/// kOther if it is not built in. `same`: how letters are compared.
+BackendType backend_type(std::string_view type, bool (*same)(std::string_view, std::string_view));
 
-/// Of this type, in any letter case; nullptr: it is not built in.
-const Backend* find_backend(std::string_view type);
+/// The value of our own record.
+LeaseValue own_value(const NetworkConfig& config, const Ip& public_ip, const Mac& mac);
 
 }  // namespace flannelette::overlay

@@ -7,6 +7,7 @@
 
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
+#include "flannelette/overlay/lease.hpp"
 
 /// The cluster's network config, `<prefix>/config` in the registry. Keys, defaults and rules as flanneld's
 /// documentation and behaviour give them; where the two differ (an absent Backend) the documentation wins.
@@ -19,9 +20,11 @@ struct NetworkConfig {
 
   Net4 network;
   std::uint8_t subnet_len = 24;
-  Ip4 subnet_min;         ///< first subnet's address
-  Ip4 subnet_max;         ///< last subnet's address, inclusive
-  std::uint32_t vni = 1;  ///< 0..2^24-1
+  Ip4 subnet_min;                             ///< first subnet's address
+  Ip4 subnet_max;                             ///< last subnet's address, inclusive
+  BackendType backend = BackendType::kVxlan;  ///< a built-in one
+  bool direct = false;                        ///< routes to peers may lead through the underlay's link
+  std::uint32_t vni = 1;                      ///< 0..2^24-1
   std::uint16_t port = kDefaultPort;
   std::uint32_t mtu = 0;  ///< of the underlay, as flanneld means it; 0: the interface's
   bool learning = false;
@@ -29,6 +32,10 @@ struct NetworkConfig {
   bool backend_absent = false;  ///< no Backend key: vxlan for us, udp for flanneld
   bool nftables = false;        ///< EnableNFTables, kept for `status`; our rules are nf_tables always
   bool operator==(const NetworkConfig&) const = default;
+  /// Whether what a node has in the kernel by the one has a place by the other, too.
+  bool same_places(const NetworkConfig& other) const {
+    return network == other.network && backend == other.backend && direct == other.direct && vni == other.vni;
+  }
 
   /// Whether it is one of the subnets that nodes get: of the configured length, in SubnetMin..SubnetMax.
   bool has_subnet(Net4 subnet) const {

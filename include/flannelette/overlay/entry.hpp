@@ -8,7 +8,7 @@
 
 namespace flannelette::overlay {
 
-/// One thing in the kernel's tables, on our own device. A peer is at most one of each kind.
+/// One thing in the kernel's tables. A peer is at most one of each kind.
 struct Entry {
   enum class Kind : std::uint8_t {
     kRoute,      ///< net = destination, via = gateway, metric
@@ -19,6 +19,7 @@ struct Entry {
   Kind kind = Kind::kRoute;
   bool permanent = true;  ///< neighbour, FDB
   bool onlink = true;     ///< route, nexthop
+  bool underlay = false;  ///< route, nexthop: on the underlay's link, else on our own device
   Mac mac;
   Net net = Net4{};  ///< FDB: of the peer, for messages
   Ip via = Ip4{};

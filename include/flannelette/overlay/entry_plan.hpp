@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "flannelette/base/function_ref.hpp"
 #include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/lease_table.hpp"
 
@@ -30,6 +31,14 @@ class EntryPlan {
   EntryPlan(const EntryPlan&) = delete;
   EntryPlan& operator=(const EntryPlan&) = delete;
 
+  /// Asks `direct` of each peer that it was not asked of whether its PublicIP is reached without a gateway;
+  /// `was` is the answer before. Not during an audit.
+  void ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct);
+  /// All answers may have changed.
+  void forget_direct();
+  /// The kernel refused this entry of a peer. True where that is news: it did not before, as far as known.
+  bool refused(const Entry& entry);
+
   /// Hands every change since the last commit to `sink` in an order that never cuts a live peer: neighbours
   /// and FDB, then routes, then deletions of routes, then of neighbours and FDB. A key that a peer still
   /// needs is never deleted. Emits nothing where an audit is needed or under way, and while our subnet is
@@ -42,8 +51,8 @@ class EntryPlan {
   bool needs_audit() const;
 
   /// An audit: begin_audit(), every entry of complete dumps through audit_entry(), then finish_audit().
-  /// Entries on our own device only. A dump that was interrupted: abort_audit(), nothing follows from it.
-  /// finish_audit emits what is missing or different, then the deletions, in plan()'s order. Left alone:
+  /// Entries that are, or may be, ours only. A dump that was interrupted: abort_audit(), nothing follows from
+  /// it. finish_audit emits what is missing or different, then the deletions, in plan()'s order. Left alone:
   /// neighbours and FDB entries that are not permanent and in nobody's place (the kernel's own). Where it
   /// found more than kMaxStale, or the table changed meanwhile, another audit is needed after commit().
   /// Without our subnet it emits nothing, and the audit does not count.

@@ -28,9 +28,11 @@ std::optional<LeaseKey> parse_lease_key(std::string_view text);
 void write(Writer& out, const LeaseKey& key);
 
 enum class BackendType : std::uint8_t {
-  kNone,  ///< no BackendType: what flanneld's udp and alloc backends write
+  kNone,   ///< no BackendType: what flanneld's udp and alloc backends write
+  kOther,  ///< wireguard, extension, an unknown one
+  // Those that are built in, in the order of overlay/backend.cpp, which saved records rely on:
   kVxlan,
-  kOther,  ///< host-gw, wireguard, extension, an unknown one
+  kHostGw,
 };
 
 /// Of its text, which flannel compares exactly.
@@ -51,7 +53,7 @@ struct LeaseValue {
 /// where flanneld crashes or misbehaves: nullopt if it is not JSON, not an object, or a field has the wrong
 /// type. `null` and `{}` are a value without data.
 std::optional<LeaseValue> parse_lease_value(std::string_view json);
-/// Byte for byte what flanneld writes for vxlan over IPv4.
+/// Byte for byte what flanneld writes for this backend, a built-in one, over IPv4.
 void write(Writer& out, const LeaseValue& value);
 
 /// One key-value pair of the registry that is a lease.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// vxlan: one device for all peers; a route, a neighbour and an FDB entry for each.
+// vxlan: one device for all peers; a route, a neighbour and an FDB entry for each, or with DirectRouting a
+// route by its PublicIP alone for who is reached without a gateway.
 #include "overlay/backend/vxlan.hpp"
 
+#include "overlay/backend/host_gw.hpp"
 #include "overlay/member_reader.hpp"
 #include "overlay/peer_record.hpp"
 
@@ -20,7 +22,6 @@ std::optional<ConfigProblem> read_settings(std::string_view object, NetworkConfi
   std::uint64_t vni = config.vni;
   std::uint64_t port = 0;
   std::uint64_t mtu = 0;
-  bool direct_routing = false;
   MemberReader in(object);
   in.document.next();
   in.document.members([&](std::string_view key) {
@@ -36,12 +37,10 @@ std::optional<ConfigProblem> read_settings(std::string_view object, NetworkConfi
     }
     if (in.is(key, "Learning")) return in.boolean("Backend.Learning", config.learning);
     if (in.is(key, "GBP")) return in.boolean("Backend.GBP", config.gbp);
-    if (in.is(key, "DirectRouting")) return in.boolean("Backend.DirectRouting", direct_routing);
+    if (in.is(key, "DirectRouting")) return in.boolean("Backend.DirectRouting", config.direct);
     return in.document.skip();
   });
   if (in.fault) return in.fault;
-  if (direct_routing)
-    return ConfigProblem{"Backend.DirectRouting", "DirectRouting is not built yet", 0, true};
   config.vni = static_cast<std::uint32_t>(vni);
   if (port != 0) config.port = static_cast<std::uint16_t>(port);
   config.mtu = static_cast<std::uint32_t>(mtu);
@@ -107,16 +106,17 @@ DeviceSpec device(const NetworkConfig& config, Ip4 local, std::uint32_t underlay
 }
 
 Ignored validate_peer(const PeerRecord& peer, const LocalNode& local) {
-  const Form form = peer.value_form();
-  if (form == Form::kVxlanWithoutData || peer.mac.zero() || !peer.mac.unicast()) return Ignored::kBadMac;
+  const auto data = static_cast<VxlanData>(peer.data);
+  if (data == VxlanData::kNone || peer.mac.zero() || !peer.mac.unicast()) return Ignored::kBadMac;
   if (local.mac && peer.mac == *local.mac) return Ignored::kOurMac;
-  if (form == Form::kVxlanWrongVni) return Ignored::kOtherVni;
-  if (form == Form::kVxlan && peer.vni() != local.config.vni) return Ignored::kOtherVni;
+  if (data == VxlanData::kWrongVni) return Ignored::kOtherVni;
+  if (data == VxlanData::kVni && peer.vni() != local.config.vni) return Ignored::kOtherVni;
   return Ignored::kNo;
 }
 
 /// The gateway is the address of the peer's device, which is the subnet's base.
 bool entry_of(Entry::Kind kind, const PeerRecord& peer, Entry& out) {
+  if (peer.direct) return direct_entry(kind, peer, out);
   const Net4 subnet = peer.subnet();
   const bool fdb = kind == Entry::Kind::kFdb;
   const bool neighbour = kind == Entry::Kind::kNeighbour;

@@ -27,8 +27,9 @@ Choice choose(const Hints& hints, const overlay::NetworkConfig& network, Ip4 pub
 struct OwnRecord {
   overlay::LeaseKey key;
   Ip4 public_ip;
-  Mac mac;
+  Mac mac;                    ///< zero: the backend has none
   std::int64_t modified = 0;  ///< as we know it
+  Ip4 held_ip{};              ///< under which we held it last
 };
 enum class Finding : std::uint8_t {
   kOurs,      ///< at the age that we know

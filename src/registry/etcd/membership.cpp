@@ -2,6 +2,8 @@
 // Our membership: a subnet is chosen, claimed, and held against all that happens to its record.
 #include "registry/etcd/membership.hpp"
 
+#include "flannelette/overlay/backend.hpp"
+
 namespace flannelette::registry::etcd {
 
 using Why = Left::Why;
@@ -56,13 +58,14 @@ void Member::choose() {
     }
   }
   if (!mac_ || mac_->zero() || !mac_->unicast()) mac_ = core_.random.mac();
+  if (backend_of(core_.network).device == nullptr) mac_ = Mac{};
   own_ = {};
   claim(*choice.key, choice.modified, choice.always_write);
 }
 
 void Member::reclaim() {
   const auto there = holder();
-  if (there && (there->key != own_.key || there->mac != own_.mac)) {
+  if (there && is_rival(*there)) {
     return contest();  // reported by check(); claimed again when it is gone
   }
   claim(own_.key, there ? there->modified : 0, false);
@@ -84,15 +87,13 @@ void Member::claim(const overlay::LeaseKey& key, std::int64_t modified, bool alw
   claimer_.begin({key, text.view(), modified, always_write});
 }
 
-overlay::LeaseValue Member::value() const {
-  overlay::LeaseValue value;
-  value.public_ip = own_.public_ip;
-  value.backend = overlay::BackendType::kVxlan;
-  value.has_vxlan = true;
-  value.vni = core_.network.vni;
-  value.mac = own_.mac;
-  return value;
+/// Our MAC is ours alone; without one our addresses tell our record.
+bool Member::is_rival(const overlay::Allocation::Holder& there) const {
+  const bool our_address = there.public_ip == own_.public_ip || there.public_ip == own_.held_ip;
+  return there.key != own_.key || there.mac != own_.mac || (own_.mac.zero() && !our_address);
 }
+
+overlay::LeaseValue Member::value() const { return own_value(core_.network, own_.public_ip, own_.mac); }
 
 void Member::on_claim(const ClaimResult& result) {
   switch (result.outcome) {
@@ -128,6 +129,7 @@ void Member::lost() {
 void Member::held(const ClaimResult& result) {
   enter(State::kHeld);
   own_.modified = result.mod_revision;
+  own_.held_ip = own_.public_ip;
   lost_races_ = 0;
   timer_.cancel();
   backoff_.reset();

@@ -53,7 +53,7 @@ int floor_of(int peers) {
     return fail("address", set.error());
 
   const double start = seconds();
-  kernel::EntryBatch& batch = kernel.begin(index, kNetwork);
+  kernel::EntryBatch& batch = kernel.begin({index, 0, kNetwork});
   for (int i = 1; i <= peers; ++i) {
     batch.change(peer(i, Entry::Kind::kNeighbour));
     batch.change(peer(i, Entry::Kind::kFdb));
