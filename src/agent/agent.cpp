@@ -28,17 +28,14 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       underlay_watch_(loop_, log_, kernel_.links, settings_.interface, *this),
       memory_(loop_, log_, files_, settings_, members_.table(),
               Delegate<void()>::to<&Impl::try_degraded>(this)),
-      dataplane_(loop_, kernel_, files_, log_, settings_, members_.table(), *this) {}
+      dataplane_(loop_, kernel_, files_, log_, settings_, members_.table(), memory_.node(), *this) {}
 
 void Agent::Impl::start() {
   kernel_.notifications.set_doorbell(Delegate<void(const kernel::Ring&)>::to<&Impl::on_doorbell>(this));
   registry_.start(members_, *this);
   memory_.start();
   const auto& node = memory_.node();
-  if (node) {
-    underlay_watch_.set_network(node->config.network);
-    dataplane_.set_former({node->config, node->mac});
-  }
+  if (node) underlay_watch_.set_network(node->config.network);
   underlay_watch_.start(node ? std::optional<Ip>(node->public_ip) : std::nullopt);
 }
 

@@ -38,7 +38,8 @@ struct ShadowingRoutes final : kernel::EntryVisitor {
 }  // namespace
 
 Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, Log& log,
-                     const Settings& settings, overlay::LeaseTable& peers, Listener& listener)
+                     const Settings& settings, overlay::LeaseTable& peers,
+                     const std::optional<overlay::NodeState>& before, Listener& listener)
     : loop_(loop),
       kernel_(kernel),
       files_(files),
@@ -51,32 +52,27 @@ Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, 
       converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
       retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
       audit_(loop, Delegate<void()>::to<&Dataplane::on_audit>(this)),
-      rules_timer_(loop, Delegate<void()>::to<&Dataplane::on_rules_timer>(this)) {}
+      rules_timer_(loop, Delegate<void()>::to<&Dataplane::on_rules_timer>(this)),
+      before_(before) {}
 
 void Dataplane::stop() {
   for (io::Timer* timer : {&converge_, &retry_, &audit_, &rules_timer_}) timer->cancel();
 }
 
 void Dataplane::set_target(const Target& target) {
-  if (target_ && !target_->config.same_places(target.config)) former_ = {target_->config, target_->mac};
-  if (former_ && former_->config.same_places(target.config)) former_.reset();
-  if (former_ || (target_ && target_->underlay.link_index != target.underlay.link_index)) {
-    plan_.invalidate();
-    plan_.forget_direct();
-  }
   target_ = target;
+  if (before_) former_ = &*before_;
   backoff_.reset();
-  const auto mac = backend().device != nullptr ? std::optional(target.mac) : std::nullopt;
-  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, mac, target.underlay.broadcast,
-                    target.protected_addresses});
+  peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
+                    target.underlay.broadcast, target.protected_addresses});
   if (target.config.direct) kernel_.notifications.follow_routes();
+  plan_.invalidate();
   mark_dirty();
 }
 
 void Dataplane::on_routes_changed() {
   if (!target_ || !target_->config.direct) return;
   plan_.invalidate();
-  plan_.forget_direct();
   converge_.arm_at_latest_in(std::max(audited_ + kRoutesEvery - loop_.now(), kRoutesDelay));
 }
 
@@ -136,8 +132,9 @@ void Dataplane::on_converge() {
 void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addresses,
                                         const overlay::NetworkConfig& config) {
   if (target_) return;  // its audit removes them
-  const auto device = kernel_.device.find_device(overlay::device_name(config.vni));
-  const int index = device && *device ? (*device)->index : 0;
+  std::optional<overlay::Device> device;
+  (void)find_device(overlay::device_name(config.vni), device);
+  const int index = device ? device->index : 0;
   const bool any = config.direct || std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
                      const auto route = kernel_.links.route_to(address.ip);
                      return route && *route && (*route)->link_index == index;
@@ -179,7 +176,11 @@ Result<void> Dataplane::converge() {
 
 Result<void> Dataplane::converge_device() {
   const Target& t = *target_;
-  if (backend().device == nullptr) return converge_without_device();
+  if (backend().device == nullptr) {
+    device_index_ = 0;
+    mtu_ = t.underlay.mtu;
+    return {};
+  }
   const overlay::DeviceSpec spec = backend().device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
   if (spec.mtu == 0) {
     const Error error{Code::kInvalid, 0, "MTU"};
@@ -190,20 +191,15 @@ Result<void> Dataplane::converge_device() {
     return error;
   }
 
-  if (former_ && former_->config.vni != t.config.vni) {  // its routes would be in the way
-    const auto index = former_device();
-    if (!index) return index.error();
-    if (*index != 0) FLT_TRY(kernel_.device.delete_device(*index));
-  }
-  auto have = kernel_.device.find_device(spec.name);
-  if (!have) return have.error();
-  const overlay::DevicePlan plan = plan_device(spec, *have);
+  std::optional<overlay::Device> have;
+  FLT_TRY(find_device(spec.name, have));
+  const overlay::DevicePlan plan = plan_device(spec, have);
   if (plan.remove_first) {
-    FLT_TRY(kernel_.device.delete_device((*have)->index));
+    FLT_TRY(kernel_.device.delete_device(have->index));
     log_.info("recreating the device", {{"device", spec.name.view()}, {"reason", plan.reason}});
   }
-  if (plan.create) FLT_TRY(create_device(spec, *have));
-  const int index = (*have)->index;
+  if (plan.create) FLT_TRY(create_device(spec, have));
+  const int index = have->index;
   const std::uint32_t times_down = kernel_.notifications.times_down();
   if (plan.entries_lost() || index != device_index_ || times_down != times_down_) plan_.invalidate();
   device_index_ = index;
@@ -212,9 +208,14 @@ Result<void> Dataplane::converge_device() {
   // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong
   // source.
   disable_accept_ra(spec.name);
-  if (t.config.direct) check_rp_filter(spec.name);
+  const bool strict = t.config.direct && kernel_.sysctl.strict_rp_filter(t.underlay.name, spec.name);
+  if (strict && rp_filter_reported_.is_news(1, 0)) {  // either end of a flow may change first
+    log_.warning(
+        "a strict rp_filter (1) drops packets while a peer changes between direct route and VXLAN; 2 does "
+        "not");
+  }
   FLT_TRY(kernel_.device.set_device_address(index, t.subnet.base, t.config.network));
-  const overlay::DevicePlan rest = plan.create ? plan_device(spec, *have) : plan;
+  const overlay::DevicePlan rest = plan.create ? plan_device(spec, have) : plan;
   if (!rest.nothing()) {
     FLT_TRY(kernel_.device.change_device(index, spec, rest));
     if (!plan.create)
@@ -225,55 +226,30 @@ Result<void> Dataplane::converge_device() {
   return {};
 }
 
-/// Entries on a device that this node had are audited like others: their routes are replaced before it goes.
-Result<void> Dataplane::converge_without_device() {
-  mtu_ = target_->underlay.mtu;
-  const auto index = former_device();
-  if (!index) return index.error();
-  device_index_ = *index;
-  return {};
-}
-
-Result<int> Dataplane::former_device() {
-  if (!former_ || backend_of(former_->config).device == nullptr) return 0;
-  const auto have = kernel_.device.find_device(overlay::device_name(former_->config.vni));
-  if (!have) return have.error();
-  const auto& device = *have;
-  const bool ours =
-      device && device->is_vxlan && device->vni == former_->config.vni && device->mac == former_->mac;
-  return ours ? device->index : 0;
-}
-
+/// Routes on a device that we had were replaced where a peer has one. What else it has goes with it.
 Result<void> Dataplane::remove_former() {
-  if (!former_) return {};
-  if (backend().device == nullptr && device_index_ != 0) {
-    FLT_TRY(kernel_.device.delete_device(device_index_));
-    log_.info("device removed: the network's backend has none");
-    device_index_ = 0;
+  if (former_ == nullptr) return {};
+  const overlay::NetworkConfig& config = former_->config;
+  std::optional<overlay::Device> device;
+  FLT_TRY(find_device(overlay::device_name(config.vni), device));
+  if (device && device->index != device_index_ && device->vni == config.vni && device->mac == former_->mac) {
+    FLT_TRY(kernel_.device.delete_device(device->index));
+    log_.info("device of the earlier config removed");
   }
-  if (rules_ && former_->config.vni != target_->config.vni) {
+  if (rules_ && config.vni != target_->config.vni) {
     overlay::RuleSpec none;
-    none.vni = former_->config.vni;
-    const auto removed = kernel_.rules.apply_rules(none);
-    if (!removed) return removed.error();
+    none.vni = config.vni;
+    (void)kernel_.rules.apply_rules(none);
   }
-  former_.reset();
+  former_ = nullptr;
   return {};
 }
 
-/// Either end may change first.
-void Dataplane::check_rp_filter(const kernel::InterfaceName& device) {
-  for (const kernel::InterfaceName& link : {target_->underlay.name, device}) {
-    const auto strict = kernel_.sysctl.strict_rp_filter(link);
-    if (!strict || !*strict) continue;
-    if (rp_filter_reported_.is_news(1, 0)) {
-      log_.warning(
-          "a strict rp_filter drops packets while a peer changes between direct route and VXLAN; 2 does not",
-          {{"interface", link.view()}});
-    }
-    return;
-  }
-  rp_filter_reported_.clear();
+Result<void> Dataplane::find_device(const kernel::InterfaceName& name, std::optional<overlay::Device>& have) {
+  auto found = kernel_.device.find_device(name);
+  if (!found) return found.error();
+  have = *found;
+  return {};
 }
 
 Result<void> Dataplane::create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have) {
@@ -288,9 +264,7 @@ Result<void> Dataplane::create_device(const overlay::DeviceSpec& spec, std::opti
   }
   log_.info("device created",
             {{"device", spec.name.view()}, {"mac", spec.mac}, {"local", spec.local}, {"mtu", spec.mtu}});
-  auto created = kernel_.device.find_device(spec.name);
-  if (!created) return created.error();
-  have = *created;
+  FLT_TRY(find_device(spec.name, have));
   if (!have) return Error{Code::kNotFound, 0, "the device vanished after its creation"};
   return {};
 }
@@ -337,29 +311,29 @@ kernel::Site Dataplane::site() const {
   return {.device = device_index_,
           .underlay = target_->underlay.link_index,
           .network = config.network,
-          .former = former_ ? former_->config.network : Net4{},
-          .direct = config.direct || former_ || !complete_};
+          .former = former_ != nullptr ? former_->config.network : Net4{},
+          .direct = config.direct || former_ != nullptr || !complete_};
 }
 
 /// Where no route leads at present, all stays as it is.
 bool Dataplane::is_direct(Ip4 public_ip, bool was) {
+  if (!target_->config.direct || backend().device == nullptr) return false;
   const auto route = kernel_.links.route_to(public_ip);
   if (!route || !*route) return was;
-  return !is_unicast((*route)->gateway) && (*route)->link_index == target_->underlay.link_index;
+  return (*route)->gateway.v4() == Ip4{} && (*route)->link_index == target_->underlay.link_index;
 }
 
 bool Dataplane::on_refused(const Change& change, const Error& error) {
   if (error.code != Code::kUnavailable) return false;
   if (plan_.refused(change.entry)) {
-    log_.warning("the peer is not on our link; no route to it until routes or addresses change",
+    log_.warning("the peer is not on our link; waiting for routes or addresses to change",
                  {{"subnet", change.entry.net}, {"public_ip", change.entry.via}});
   }
   return true;
 }
 
 Result<void> Dataplane::converge_entries() {
-  if (target_->config.direct && backend().device != nullptr)
-    plan_.ask_direct([this](Ip4 public_ip, bool was) { return is_direct(public_ip, was); });
+  plan_.ask_direct([this](Ip4 public_ip, bool was) { return is_direct(public_ip, was); });
   for (int round = 0; plan_.needs_audit(); ++round) {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     FLT_TRY(audit());

@@ -15,6 +15,7 @@
 #include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/backend.hpp"
 #include "flannelette/overlay/entry_plan.hpp"
+#include "flannelette/overlay/state.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
 
 namespace flannelette::agent {
@@ -30,11 +31,6 @@ class Dataplane final : kernel::RefusalListener {
     Net4 subnet;  ///< ours, host bits cleared
     Mac mac;
     overlay::ProtectedAddresses protected_addresses;
-  };
-  /// What this node was before; what has no place by the target is removed.
-  struct Former {
-    overlay::NetworkConfig config;
-    Mac mac;
   };
   class Listener {
    public:
@@ -57,13 +53,12 @@ class Dataplane final : kernel::RefusalListener {
   /// Traffic rules that other programs keep rewriting are inspected ever more rarely, until this often.
   static constexpr Millis kRulesEvery = 10'000;
 
+  /// `before`: what this node was before the restart, as far as it is known when there is a target.
   Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, Log& log, const Settings& settings,
-            overlay::LeaseTable& peers, Listener& listener);
+            overlay::LeaseTable& peers, const std::optional<overlay::NodeState>& before, Listener& listener);
 
-  /// Before there is a target.
-  void set_former(const Former& former) { former_ = former; }
-  /// Something of it may be there.
-  bool has_former() const { return former_.has_value(); }
+  /// Something may be there of what this node was before the restart; it goes once the target is reached.
+  bool has_former() const { return former_ != nullptr; }
   /// Without a target nothing is done.
   void set_target(const Target& target);
   const std::optional<Target>& target() const { return target_; }
@@ -95,10 +90,8 @@ class Dataplane final : kernel::RefusalListener {
   const overlay::Backend& backend() const { return backend_of(target_->config); }
   kernel::Site site() const;
   bool is_direct(Ip4 public_ip, bool was);
-  void check_rp_filter(const kernel::InterfaceName& device);
+  Result<void> find_device(const kernel::InterfaceName& name, std::optional<overlay::Device>& have);
   Result<void> converge_device();
-  Result<void> converge_without_device();
-  Result<int> former_device();  ///< its index, 0: it is not there
   Result<void> remove_former();
   Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> converge_subnet_env();
@@ -127,7 +120,8 @@ class Dataplane final : kernel::RefusalListener {
   Millis rules_pause_ = 0;  ///< from that inspection to the next, at least
 
   std::optional<Target> target_;
-  std::optional<Former> former_;
+  const std::optional<overlay::NodeState>& before_;
+  const overlay::NodeState* former_ = nullptr;
   int device_index_ = 0;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
   bool dirty_ = true;

@@ -83,7 +83,7 @@ class Batch::Answers final : public Netlink::Reader {
 };
 
 void Batch::begin(const Site& site, NexthopUse use, RefusalListener* listener) {
-  places_ = {device_place(site, use), underlay_place(site, use)};
+  for (const bool direct : {false, true}) places_[direct] = place_on(site, direct, use);
   listener_ = listener;
   count_ = 0;
   requests_ = 0;
@@ -97,7 +97,7 @@ void Batch::change(const Change& change) {
   const bool removes_object = change.removes(Kind::kNexthop);
   if (!state_) return;
   ++queued_;
-  if (removes_object && place_of(change).use == NexthopUse::kNone) return;
+  if (removes_object && places_[0].use == NexthopUse::kNone) return;
   // What a route needs goes when the route that takes its place is there.
   if (change.op == Change::Op::kRemove && routes_ != 0) state_ = flush();
   if (!state_) return;
@@ -232,12 +232,12 @@ void Batch::compare(const MainRoute& route, Contested& contested) const {
   const NexthopObject object = object_of(place, change);
   const bool has_object = route.uses(object);
   const bool alike = has_object || (route.plain && route.leads_through(object));
-  const bool on_device = route.uses(places_[0].object(route.destination, route.destination.base)) ||
-                         (route.one_link && route.first_link == places_[0].index);
-  const bool ours = place.direct ? route.direct() : on_device;
+  // On our device whoever made it, elsewhere what is direct.
+  const bool ours =
+      place.direct ? route.direct() : has_object || (route.one_link && route.first_link == place.index);
   if (put && ours && alike && (!has_object || place.use == NexthopUse::kMake)) {
     seen.right = true;
-  } else if (ours || (put && (route.direct() || on_device || alike))) {
+  } else if (ours || (put && (route.protocol == kRouteProtocol || alike))) {
     seen.wrong = true;
     seen.nexthop_id = route.nexthop_id;
     seen.gateway = route.gateway;

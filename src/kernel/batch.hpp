@@ -78,7 +78,7 @@ class Batch final : public EntryBatch {
   Result<void> remove_objects();
 
   Netlink& netlink_;
-  std::array<Place, 2> places_;  ///< our device, the underlay's link
+  Place places_[2];  ///< our device, the underlay's link
   RefusalListener* listener_ = nullptr;
   std::array<overlay::Change, kMaxRequests> changes_;      ///< those of the message that is being filled
   std::array<std::uint16_t, kMaxRequests> first_request_;  ///< of each change

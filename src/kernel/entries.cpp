@@ -56,68 +56,53 @@ Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
   });
 }
 
-Result<void> dump_routes(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
-  return dump_main_routes(netlink, place.index, 0, [&](const MainRoute& route) {
-    const Ip4 base = route.destination.base;
-    Entry entry = Entry::route(route.destination, base, route.metric);
-    if (route.uses(place.object(route.destination, base))) {
-      entry.onlink = place.use == NexthopUse::kMake;
-    } else if (route.first_link == place.index && route.one_link) {
-      entry.via = route.plain ? route.gateway : Ip4{};
-      entry.onlink = route.onlink && route.plain;
-    } else {
-      return;
-    }
-    visitor.entry(entry);
-  });
-}
-
-Result<void> dump_objects(Netlink& netlink, const Place& place, EntryVisitor& visitor) {
-  if (place.use == NexthopUse::kNone) return {};
-  return dump_nexthops(netlink, place.index, [&](const NexthopObject& object) {
-    if (object.link != place.index || !NexthopIds::holds(object.id)) return;
-    const Ip4 base = place.ids.base(object.id);
-    Entry entry = Entry::nexthop(Net4{base, 32}, object.gateway);
-    entry.onlink = object.onlink && place.use == NexthopUse::kMake;
-    visitor.entry(entry);
-  });
-}
-
 /// The network that this is in; nullptr: neither.
-const Net4* holder(const Site& site, Net4 net) {
-  for (const Net4* network : {&site.network, &site.former}) {
-    if (network->length != 0 && network->contains(net)) return network;
-  }
-  return nullptr;
+bool inside(const Site& site, Net4 net) {
+  return site.network.contains(net) || (site.former.length != 0 && site.former.contains(net));
 }
 
-Result<void> dump_direct_routes(Netlink& netlink, const Site& site, const Place& place,
-                                EntryVisitor& visitor) {
-  return dump_main_routes(netlink, 0, kRouteProtocol, [&](const MainRoute& route) {
-    if (!route.direct() || holder(site, route.destination) == nullptr) return;
-    Entry entry = Entry::route(route.destination, route.gateway, route.metric);
-    entry.underlay = true;
-    entry.onlink = !(route.plain ? route.first_link == place.index
-                                 : place.use == NexthopUse::kMake &&
-                                       route.uses(place.object(route.destination, route.gateway)));
+Result<void> dump_routes(Netlink& netlink, const Site& site, const Place& place, EntryVisitor& visitor) {
+  const bool make = place.use == NexthopUse::kMake;
+  const std::uint8_t protocol = place.direct ? kRouteProtocol : std::uint8_t{0};
+  return dump_main_routes(netlink, place.direct ? 0 : place.index, protocol, [&](const MainRoute& route) {
+    const Ip4 base = route.destination.base;
+    const NexthopObject object = place.object(route.destination, place.direct ? route.gateway : base);
+    const bool through = route.uses(object);
+    const bool here = route.first_link == place.index && route.one_link;
+    Entry entry = Entry::route(route.destination, object.gateway, route.metric);
+    entry.underlay = place.direct;
+    if (place.direct ? !route.direct() || !inside(site, route.destination) : !through && !here) return;
+    if (!through && !place.direct) entry.via = route.plain ? route.gateway : Ip4{};
+    const bool right = through ? make : route.plain && here && route.onlink != place.direct;
+    entry.onlink = right != place.direct;
     visitor.entry(entry);
   });
 }
 
-Result<void> dump_direct_objects(Netlink& netlink, const Site& site, const Place& place,
-                                 EntryVisitor& visitor) {
+Result<void> dump_objects(Netlink& netlink, const Site& site, const Place& place, EntryVisitor& visitor) {
   if (place.use == NexthopUse::kNone) return {};
-  return dump_nexthops(netlink, 0, [&](const NexthopObject& object) {
-    if (!DirectNexthopIds::holds(object.id) || object.protocol != kRouteProtocol) return;
-    for (const Net4 network : {site.network, site.former}) {
-      const Net4 subnet{DirectNexthopIds::base(object.id, network), 32};
-      if (holder(site, subnet) == nullptr) continue;
-      Entry entry = Entry::nexthop(subnet, object.gateway);
-      entry.underlay = true;
-      entry.onlink = object.onlink || object.link != place.index || place.use != NexthopUse::kMake;
-      return visitor.entry(entry);
+  return dump_nexthops(netlink, place.direct ? 0 : place.index, [&](const NexthopObject& object) {
+    Ip4 base = place.ids.base(object.id);
+    bool ours = object.link == place.index && NexthopIds::holds(object.id);
+    if (place.direct) {
+      const bool held = DirectNexthopIds::holds(object.id) && object.protocol == kRouteProtocol;
+      base = DirectNexthopIds::base(object.id, site.network);
+      if (!site.network.contains(base)) base = DirectNexthopIds::base(object.id, site.former);
+      ours = held && inside(site, {base, 32});
     }
+    if (!ours) return;
+    Entry entry = Entry::nexthop(Net4{base, 32}, object.gateway);
+    entry.underlay = place.direct;
+    const bool right =
+        object.onlink != place.direct && object.link == place.index && place.use == NexthopUse::kMake;
+    entry.onlink = right != place.direct;
+    visitor.entry(entry);
   });
+}
+
+Result<void> dump_place(Netlink& netlink, const Site& site, const Place& place, EntryVisitor& visitor) {
+  FLT_TRY(dump_routes(netlink, site, place, visitor));
+  return dump_objects(netlink, site, place, visitor);
 }
 
 ndmsg& start_neighbour(MessageWriter& out, std::uint32_t sequence, int index, Change::Op op) {
@@ -177,27 +162,18 @@ rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 desti
 
 }  // namespace
 
-Place device_place(const Site& site, NexthopUse use) {
-  return {.index = site.device, .ids = NexthopIds(site.network), .use = use};
-}
-
-Place underlay_place(const Site& site, NexthopUse use) {
+Place place_on(const Site& site, bool direct, NexthopUse use) {
   // In a network longer than the ids two subnets would share one.
-  const bool shared = site.network.length < 6 && use == NexthopUse::kMake;
-  return {
-      .index = site.underlay, .direct = true, .ids = NexthopIds(), .use = shared ? NexthopUse::kRemove : use};
+  if (direct && site.network.length < 6 && use == NexthopUse::kMake) use = NexthopUse::kRemove;
+  return {direct ? site.underlay : site.device, direct, NexthopIds(site.network), use};
 }
 
 Result<void> dump_entries(Netlink& netlink, const Site& site, NexthopUse use, EntryVisitor& visitor) {
-  const Place device = device_place(site, use);
-  const Place underlay = underlay_place(site, use);
-  if (device.index != 0) FLT_TRY(dump_routes(netlink, device, visitor));
-  if (site.direct) FLT_TRY(dump_direct_routes(netlink, site, underlay, visitor));
-  if (site.direct) FLT_TRY(dump_direct_objects(netlink, site, underlay, visitor));
-  if (device.index == 0) return {};
-  FLT_TRY(dump_objects(netlink, device, visitor));
-  FLT_TRY(dump_neighbours(netlink, device.index, visitor));
-  return dump_fdb(netlink, device.index, visitor);
+  if (site.direct) FLT_TRY(dump_place(netlink, site, place_on(site, true, use), visitor));
+  if (site.device == 0) return {};
+  FLT_TRY(dump_place(netlink, site, place_on(site, false, use), visitor));
+  FLT_TRY(dump_neighbours(netlink, site.device, visitor));
+  return dump_fdb(netlink, site.device, visitor);
 }
 
 void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Change& change,

@@ -12,10 +12,10 @@ namespace flannelette::kernel {
 
 /// Our device or the underlay's link, and how the routes there are made.
 struct Place {
-  int index = 0;
-  bool direct = false;  ///< the underlay's link
+  int index;
+  bool direct;  ///< the underlay's link
   NexthopIds ids;
-  NexthopUse use = NexthopUse::kNone;
+  NexthopUse use;
   std::uint32_t id_of(Ip4 base) const { return direct ? DirectNexthopIds::of(base) : ids.of(base); }
   /// The object by which a route to this subnet leads here.
   NexthopObject object(Net4 subnet, Ip4 gateway) const {
@@ -24,8 +24,7 @@ struct Place {
   /// The id of the object that the route to this subnet should have; 0: it should be plain.
   std::uint32_t object_for(Net4 subnet) const { return use == NexthopUse::kMake ? id_of(subnet.base) : 0; }
 };
-Place device_place(const Site& site, NexthopUse use);
-Place underlay_place(const Site& site, NexthopUse use);
+Place place_on(const Site& site, bool direct, NexthopUse use);
 
 /// See EntryPort::dump_entries.
 Result<void> dump_entries(Netlink& netlink, const Site& site, NexthopUse use, EntryVisitor& visitor);

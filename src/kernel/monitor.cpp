@@ -126,12 +126,12 @@ void Monitor::Impl::open_rules() {
 void Monitor::Impl::follow_routes() const {
   constexpr auto kProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
   constexpr auto kTableAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_table);
-  sock_filter program[] = {
+  static sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 8),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(own.route_port()), 7, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0 /* our port */, 7, 0),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kTableAt),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_MAIN, 0, 5),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
@@ -141,6 +141,7 @@ void Monitor::Impl::follow_routes() const {
       BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
+  program[4].k = htonl(own.route_port());
   const sock_fprog filter{std::size(program), program};
   const int group = RTNLGRP_IPV4_ROUTE;
   const int fd = mnl_socket_get_fd(links.get());

@@ -85,8 +85,8 @@ Result<void> NetlinkKernel::inspect_firewall(FindingVisitor& visitor) {
 
 Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
 Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }
-Result<bool> NetlinkKernel::strict_rp_filter(std::string_view link) {
-  return kernel::strict_rp_filter(impl_->files, link);
+bool NetlinkKernel::strict_rp_filter(std::string_view link, std::string_view other) {
+  return kernel::strict_rp_filter(impl_->files, link, other);
 }
 Result<void> NetlinkKernel::disable_accept_ra(std::string_view device) {
   return kernel::disable_accept_ra(impl_->files, device);

@@ -2,6 +2,7 @@
 // Sysctls through procfs.
 #include "sysctl.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "flannelette/kernel/ports.hpp"
@@ -22,6 +23,15 @@ Result<std::optional<Text<kMaxValue>>> read_value(Files& files, std::string_view
   return std::optional(Text<kMaxValue>(value));
 }
 
+char rp_filter(Files& files, std::string_view link) {
+  std::array<char, 64> path;
+  std::array<char, kMaxValue> value;
+  Writer out(path);
+  out.put("/proc/sys/net/ipv4/conf/").put(link).put("/rp_filter");
+  const auto text = files.read(out.view(), value);
+  return text && *text ? value[0] : '0';
+}
+
 }  // namespace
 
 Result<bool> ip_forward(Files& files) {
@@ -38,18 +48,10 @@ Result<void> set_ip_forward(Files& files) {
   return files.write_in_place(kIpForwardPath, "1\n");
 }
 
-/// The stricter one of the link's and that of all counts, as numbers: 2 is loose.
-Result<bool> strict_rp_filter(Files& files, std::string_view link) {
-  std::uint64_t most = 0;
-  for (const std::string_view name : {std::string_view("all"), link}) {
-    const auto path =
-        to_text<64>([&](Writer& out) { out.put("/proc/sys/net/ipv4/conf/").put(name).put("/rp_filter"); });
-    auto value = read_value(files, path);
-    if (!value) return value.error();
-    std::uint64_t number = 0;
-    if (*value && parse_unsigned((*value)->view(), number) && number > most) most = number;
-  }
-  return most == 1;
+/// For each link the greater of its own and that of all counts: 2 is loose.
+bool strict_rp_filter(Files& files, std::string_view link, std::string_view other) {
+  const char all = rp_filter(files, "all");
+  return std::max(all, rp_filter(files, link)) == '1' || std::max(all, rp_filter(files, other)) == '1';
 }
 
 Result<void> disable_accept_ra(Files& files, std::string_view device) {

@@ -12,7 +12,7 @@ namespace flannelette::kernel {
 Result<bool> ip_forward(Files& files);
 Result<void> set_ip_forward(Files& files);
 /// See SysctlPort::disable_accept_ra.
-Result<bool> strict_rp_filter(Files& files, std::string_view link);
+bool strict_rp_filter(Files& files, std::string_view link, std::string_view other);
 Result<void> disable_accept_ra(Files& files, std::string_view device);
 
 }  // namespace flannelette::kernel

@@ -30,14 +30,7 @@ BackendType backend_type(std::string_view type, bool (*same)(std::string_view, s
 }
 
 LeaseValue own_value(const NetworkConfig& config, const Ip& public_ip, const Mac& mac) {
-  LeaseValue value;
-  value.public_ip = public_ip;
-  value.backend = config.backend;
-  value.has_vxlan = backend_of(config).write_data != nullptr;
-  if (!value.has_vxlan) return value;
-  value.vni = config.vni;
-  value.mac = mac;
-  return value;
+  return {public_ip, config.backend, backend_of(config).write_data != nullptr, config.vni, mac};
 }
 
 }  // namespace flannelette::overlay

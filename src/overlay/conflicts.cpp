@@ -12,7 +12,8 @@ constexpr std::uint32_t kNoGroup = UINT32_MAX - 1;  ///< it overlaps another rec
 }  // namespace
 
 bool LeaseTable::Impl::Touched::conflicts_with(const PeerRecord& other) const {
-  return version.public_ip == other.public_ip || (version.mac == other.mac && !version.mac.zero()) ||
+  return version.public_ip == other.public_ip ||
+         (number_of(version.mac) != 0 && number_of(version.mac) == number_of(other.mac)) ||
          version.subnet().overlaps(other.subnet());
 }
 
@@ -115,7 +116,7 @@ std::uint32_t LeaseTable::Impl::group_by_mac(PlainArray<std::uint32_t>& order) {
     std::size_t last = first + 1;
     while (last < order.size() && number_of(records[order[last]].mac) == number_of(records[order[first]].mac))
       ++last;
-    const bool shared = last - first > 1 && !records[order[first]].mac.zero();  // host-gw has none
+    const bool shared = last - first > 1 && number_of(records[order[first]].mac) != 0;  // host-gw has none
     for (std::size_t i = first; shared && i < last; ++i) records[order[i]].scratch = groups;
     if (shared) ++groups;
     first = last;

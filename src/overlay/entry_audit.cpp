@@ -19,13 +19,13 @@ void EntryPlan::audit_entry(const Entry& have) {
   if (p.phase != Impl::Phase::kAuditing) return;
   p.table.resolve_conflicts();
   PeerRecord* const winner = p.winner_in_place_of(have);
-  Entry wanted;
+  const auto wanted = p.entry_of(winner, have.kind);
   const bool route = have.kind == Entry::Kind::kRoute;
-  const bool want = p.wants(winner, have.kind, wanted) && (route || have.underlay == wanted.underlay);
+  const bool want = wanted && (route || have.underlay == wanted->underlay);
   // A route on the underlay without a gateway leads through its object, which is audited after it.
-  const bool same_via = have.via == wanted.via || (route && have.underlay && have.via == Ip4{});
-  const bool alike = want && same_via && have.mac == wanted.mac && have.onlink == wanted.onlink &&
-                     have.underlay == wanted.underlay;
+  const bool same_via = want && (have.via == wanted->via || (route && have.underlay && have.via == Ip4{}));
+  const bool alike = same_via && have.mac == wanted->mac && have.onlink == wanted->onlink &&
+                     have.underlay == wanted->underlay;
   switch (have.kind) {
     case Entry::Kind::kNexthop:
       // Whatever the route says, it leads elsewhere.
@@ -53,23 +53,15 @@ void EntryPlan::finish_audit(ChangeSink& sink) {
   if (!t.local.subnet) return abort_audit();
   t.resolve_conflicts();
   for (PeerRecord& record : t.records) {
-    if (record.winner()) continue;
-    if (record.seen != 0) p.retire(record, nullptr);  // it stopped being a winner during the audit
+    // It stopped being a winner during the audit.
+    if (!record.winner() && record.seen != 0) p.retire(record, false);
     record.programmed = record.planned = 0;
   }
+  p.emit(sink, 0, t.records.size());
   for (PeerRecord& record : t.records) {
-    if (!record.winner()) continue;
-    const bool neighbour = p.put(sink, record, Entry::Kind::kNeighbour);
-    const bool fdb = p.put(sink, record, Entry::Kind::kFdb);
-    record.planned = neighbour || fdb || !record.has_seen(Entry::Kind::kRoute);
-    record.programmed = !record.planned;
     if (record.programmed) record.refused = 0;
+    record.clear_seen();
   }
-  for (const PeerRecord& record : t.records) {
-    if (record.winner() && record.planned) p.put(sink, record, Entry::Kind::kRoute);
-  }
-  p.emit_deletions(sink);
-  for (PeerRecord& record : t.records) record.clear_seen();
   // After a change under way the deletions emitted are right, but what was audited before it may hide one
   // more.
   p.incomplete |= p.covered != t.changes;

@@ -34,20 +34,13 @@ void EntryPlan::ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct) {
   t.resolve_conflicts();
   for (PeerRecord& record : t.records) {
     if (!record.winner() || record.asked) continue;
-    PeerRecord next = record;
-    next.asked = 1;
-    next.direct = direct({record.public_ip}, record.direct != 0);
-    if (next.direct != record.direct) {
-      impl_->retire(record, &next);
-      record.direct = next.direct;
-      ++t.changes;
-    }
     record.asked = 1;
+    const bool answer = direct({record.public_ip}, record.direct != 0);
+    if (answer == (record.direct != 0)) continue;
+    impl_->retire(record, false);
+    record.direct = answer;
+    ++t.changes;
   }
-}
-
-void EntryPlan::forget_direct() {
-  for (PeerRecord& record : impl_->table.records) record.asked = 0;
 }
 
 bool EntryPlan::refused(const Entry& entry) {
@@ -69,7 +62,7 @@ void EntryPlan::plan(ChangeSink& sink) {
     PeerRecord& record = t.records[i];
     if (record.winner() && record.programmed) continue;  // nearly all, at each event
     if (!record.winner()) {
-      p.retire(record, nullptr);
+      p.retire(record, false);
     } else {
       first = std::min(first, i);
       last = i + 1;
@@ -79,17 +72,7 @@ void EntryPlan::plan(ChangeSink& sink) {
   p.covered = t.changes;
 
   if (first >= last && p.unwanted.empty()) return;
-  for (std::size_t i = first; i < last; ++i) {
-    PeerRecord& record = t.records[i];
-    if (!record.winner() || record.programmed) continue;
-    record.planned = 1;
-    p.put(sink, record, Kind::kNeighbour);
-    p.put(sink, record, Kind::kFdb);
-  }
-  for (std::size_t i = first; i < last; ++i) {
-    if (t.records[i].planned) p.put(sink, t.records[i], Kind::kRoute);
-  }
-  p.emit_deletions(sink);
+  p.emit(sink, first, last);
   p.phase = Impl::Phase::kPlanned;
 }
 
@@ -105,7 +88,10 @@ void EntryPlan::commit() {
   p.phase = p.phase == Impl::Phase::kAudited && p.incomplete ? Impl::Phase::kStale : Impl::Phase::kInSync;
 }
 
-void EntryPlan::invalidate() { impl_->enter_stale(); }
+void EntryPlan::invalidate() {
+  impl_->enter_stale();
+  for (PeerRecord& record : impl_->table.records) record.asked = 0;
+}
 
 bool EntryPlan::needs_audit() const { return impl_->phase == Impl::Phase::kStale; }
 
@@ -123,26 +109,28 @@ void EntryPlan::Impl::forget_unwanted(std::size_t count) {
   unwanted_emitted = 0;
 }
 
-void EntryPlan::Impl::retire(PeerRecord& record, const PeerRecord* next) {
+std::optional<Entry> EntryPlan::Impl::entry_of(const PeerRecord* peer, Kind kind) const {
+  std::optional<Entry> entry;
+  if (peer != nullptr && !backend().entry(kind, *peer, entry.emplace())) entry.reset();
+  return entry;
+}
+
+void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
   if (!record.maybe_in_kernel()) return;
   // What a record has of its route is known only between audits.
   const bool known = phase == Phase::kInSync || phase == Phase::kPlanned;
-  bool route_stays = next != nullptr && known && (record.programmed || record.has_seen(Kind::kRoute));
-  if (route_stays) {
-    Entry before;
-    Entry after;
-    backend().entry(Kind::kRoute, record, before);
-    backend().entry(Kind::kRoute, *next, after);
-    route_stays = before == after;
-  }
+  // It leads by the subnet alone, but for a direct one.
+  const auto route = entry_of(&record, Kind::kRoute);
+  const bool route_stays =
+      replaced && known && route && !route->underlay && (record.programmed || record.has_seen(Kind::kRoute));
   record.programmed = record.planned = 0;
   record.clear_seen();
   if (route_stays) record.set_seen(Kind::kRoute);
   if (phase == Phase::kStale) return;  // the audit that must come will find it
   bool remembered = true;
   for (const Kind kind : {Kind::kRoute, Kind::kNexthop, Kind::kNeighbour, Kind::kFdb}) {
-    Entry entry;
-    if (remembered && backend().entry(kind, record, entry)) remembered = push_unwanted(entry, false);
+    const auto entry = entry_of(&record, kind);
+    if (remembered && entry) remembered = push_unwanted(*entry, false);
   }
   if (remembered) return;
   if (phase == Phase::kAuditing) {
@@ -169,10 +157,26 @@ bool EntryPlan::Impl::push_unwanted(const Entry& entry, bool from_audit) {
 }
 
 bool EntryPlan::Impl::put(ChangeSink& sink, const PeerRecord& peer, Kind kind) {
-  Change change;
-  if (peer.has_seen(kind) || !backend().entry(kind, peer, change.entry)) return false;
-  sink.change(change);
-  return true;
+  if (peer.has_seen(kind)) return false;
+  const auto entry = entry_of(&peer, kind);
+  if (entry) sink.change({Change::Op::kPut, *entry});
+  return entry.has_value();
+}
+
+/// What the winners in [first, last) that are not programmed lack, then the deletions.
+void EntryPlan::Impl::emit(ChangeSink& sink, std::size_t first, std::size_t last) {
+  for (std::size_t i = first; i < last; ++i) {
+    PeerRecord& record = table.records[i];
+    if (!record.winner() || record.programmed) continue;
+    const bool neighbour = put(sink, record, Kind::kNeighbour);
+    const bool fdb = put(sink, record, Kind::kFdb);
+    record.planned = neighbour || fdb || !record.has_seen(Kind::kRoute);
+    record.programmed = !record.planned;
+  }
+  for (std::size_t i = first; i < last; ++i) {
+    if (table.records[i].planned) put(sink, table.records[i], Kind::kRoute);
+  }
+  emit_deletions(sink);
 }
 
 PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {
@@ -189,8 +193,7 @@ void EntryPlan::Impl::keep_fdb_of_winners() {
   std::array<bool, 256> last_byte{};  // turns nearly all winners away when few entries are unwanted
   for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
   for (const PeerRecord& record : table.records) {
-    Entry wanted;
-    if (!last_byte[record.mac.bytes[5]] || !wants(&record, Kind::kFdb, wanted)) continue;
+    if (!last_byte[record.mac.bytes[5]] || !record.winner() || record.direct) continue;
     auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac,
                                [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
     const auto first = at;
@@ -223,9 +226,8 @@ void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
     } else {
       entry.net = u.net();
       const bool route = u.is(Kind::kRoute);
-      Entry wanted;
-      needed = wants(route ? winner_of(u.net()) : table.winner_at({u.ip}), entry.kind, wanted) &&
-               (route ? u.metric == 0 : wanted.underlay == entry.underlay);
+      const auto wanted = entry_of(route ? winner_of(u.net()) : table.winner_at({u.ip}), entry.kind);
+      needed = wanted && (route ? u.metric == 0 : wanted->underlay == entry.underlay);
     }
     if (!needed) sink.change(change);
   }

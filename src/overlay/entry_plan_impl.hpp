@@ -54,16 +54,15 @@ struct EntryPlan::Impl final : RecordObserver {
   std::size_t unwanted_emitted = 0;  ///< the first ones, which the last plan emitted
 
   // entry_plan.cpp
-  void retire(PeerRecord& record, const PeerRecord* next) override;
+  void retire(PeerRecord& record, bool replaced) override;
   void enter_stale();
   const Backend& backend() const { return backend_of(table.local.config); }
   bool push_unwanted(const Entry& entry, bool from_audit);  ///< false: the list is full
   /// What a peer is of this kind, unless it is there already. True if there was something to put.
   bool put(ChangeSink& sink, const PeerRecord& peer, Entry::Kind kind);
-  /// Whether a peer, if there is one, is something of this kind.
-  bool wants(const PeerRecord* peer, Entry::Kind kind, Entry& out) const {
-    return peer != nullptr && peer->winner() && backend().entry(kind, *peer, out);
-  }
+  /// What a peer, if there is one, is of this kind, if anything.
+  std::optional<Entry> entry_of(const PeerRecord* peer, Entry::Kind kind) const;
+  void emit(ChangeSink& sink, std::size_t first, std::size_t last);
   void forget_unwanted(std::size_t count);
   /// In the order of removal, leaving out what a winner needs. All puts must have been emitted.
   void emit_deletions(ChangeSink& sink);

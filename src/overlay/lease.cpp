@@ -31,17 +31,13 @@ bool parse_half(std::string_view text, std::uint64_t max_length, Parse parse, Ad
 
 bool equal(std::string_view a, std::string_view b) { return a == b; }
 
-/// False: broken JSON, or a field of the wrong type. `data` is the text of BackendData in `text` if that is
-/// an object: which backend reads it is known at the end.
-bool read_member(Document& document, std::string_view text, std::string_view key, LeaseValue& out,
-                 std::string_view& data) {
+/// False: broken JSON, or a field of the wrong type. `unread`: BackendData stood before BackendType.
+bool read_member(Document& document, std::string_view key, LeaseValue& out, bool& unread) {
   if (equal_ignoring_case(key, "BackendData"sv)) {
-    data = {};
-    const Token first = document.next();
-    const std::size_t begin = document.offset() - 1;
-    if (!document.skip_rest(first)) return false;
-    if (first == Token::kBeginObject) data = text.substr(begin, document.offset() - begin);
-    return true;
+    const Backend* backend = built_in(out.backend);
+    unread |= out.backend == BackendType::kNone;
+    return backend != nullptr && backend->read_data != nullptr ? backend->read_data(document, out)
+                                                               : document.skip();
   }
   if (equal_ignoring_case(key, "PublicIP"sv)) {
     if (document.next() != Token::kString) return false;  // null too: flanneld hands it to its address parser
@@ -96,24 +92,20 @@ void write(Writer& out, const LeaseKey& key) {
 }
 
 std::optional<LeaseValue> parse_lease_value(std::string_view json) {
-  Document document(json);
   LeaseValue value;
-  std::string_view data;
-  const Token first = document.next();
-  if (first == Token::kBeginObject) {
-    if (!document.members(
-            [&](std::string_view key) { return read_member(document, json, key, value, data); })) {
+  for (bool unread = false;; unread = false) {
+    const bool again = value.backend != BackendType::kNone;
+    Document document(json);
+    const Token first = document.next();
+    if (first == Token::kBeginObject) {
+      if (!document.members([&](std::string_view key) { return read_member(document, key, value, unread); }))
+        return std::nullopt;
+    } else if (first != Token::kNull) {
       return std::nullopt;
     }
-  } else if (first != Token::kNull) {
-    return std::nullopt;
+    if (!document.ends()) return std::nullopt;
+    if (!unread || again || value.backend == BackendType::kNone) return value;
   }
-  if (!document.ends()) return std::nullopt;
-  const Backend* backend = built_in(value.backend);
-  if (data.empty() || backend == nullptr || backend->read_data == nullptr) return value;
-  Document object(data);
-  if (!backend->read_data(object, value)) return std::nullopt;
-  return value;
 }
 
 void write(Writer& out, const LeaseValue& value) {

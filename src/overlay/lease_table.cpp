@@ -17,9 +17,8 @@ bool same_entries(const PeerRecord& a, const PeerRecord& b) {
 }
 
 bool same_value(const PeerRecord& a, const PeerRecord& b) {
-  return same_entries(a, b) && a.type == b.type && a.data == b.data && a.readable == b.readable &&
-         a.vni() == b.vni() && a.created.value() == b.created.value() &&
-         a.modified.value() == b.modified.value();
+  return same_entries(a, b) && a.form == b.form && a.vni() == b.vni() &&
+         a.created.value() == b.created.value() && a.modified.value() == b.modified.value();
 }
 
 }  // namespace
@@ -136,7 +135,7 @@ std::size_t LeaseTable::without_backend() const {
   impl_->ensure_sorted();
   return static_cast<std::size_t>(
       std::count_if(impl_->records.begin(), impl_->records.end(),
-                    [](const PeerRecord& r) { return r.readable && r.backend() == BackendType::kNone; }));
+                    [](const PeerRecord& r) { return r.readable() && r.backend() == BackendType::kNone; }));
 }
 
 // -- inside --
@@ -206,7 +205,7 @@ void LeaseTable::Impl::touch(const PeerRecord& version) {
 void LeaseTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   touch(have);
   if (!same_entries(have, fresh)) {
-    if (observer != nullptr) observer->retire(have, &fresh);
+    if (observer != nullptr) observer->retire(have, true);
     have.asked = have.refused = 0;
   }
   count(have, -1);
@@ -215,9 +214,7 @@ void LeaseTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   have.created = fresh.created;
   have.modified = fresh.modified;
   std::copy(fresh.vni_bytes, fresh.vni_bytes + 3, have.vni_bytes);
-  have.type = fresh.type;
-  have.data = fresh.data;
-  have.readable = fresh.readable;
+  have.form = fresh.form;
   have.reason = fresh.reason;
   count(have, 1);
   touch(have);
@@ -248,7 +245,7 @@ void LeaseTable::Impl::insert(std::size_t index, PeerRecord& fresh, const LeaseK
 
 void LeaseTable::Impl::leave(PeerRecord& record) {
   touch(record);
-  if (observer != nullptr) observer->retire(record, nullptr);
+  if (observer != nullptr) observer->retire(record, false);
   count(record, -1);
   drop_net6(record);
 }

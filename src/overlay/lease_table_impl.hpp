@@ -38,8 +38,8 @@ struct KeptNet6 {
 /// Hears of each record that changes or goes, before it does: what it has in the kernel is wanted no more.
 class RecordObserver {
  public:
-  /// `next`: what becomes of it; nullptr: nothing of it stays.
-  virtual void retire(PeerRecord& record, const PeerRecord* next) = 0;
+  /// `replaced`: its subnet gets another value, else nothing of it stays.
+  virtual void retire(PeerRecord& record, bool replaced) = 0;
 
  protected:
   ~RecordObserver() = default;

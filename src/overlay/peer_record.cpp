@@ -26,9 +26,9 @@ PeerRecord make_record(const LeaseRecord& lease) {
   record.created = Age(lease.created);
   record.modified = Age(lease.modified);
   record.mac = lease.value.mac;
-  record.type = static_cast<std::uint32_t>(lease.value.backend) & 7;
-  record.data = static_cast<std::uint32_t>(data_of(lease.value)) & 3;
-  record.readable = lease.readable;
+  record.form = (static_cast<std::uint32_t>(lease.value.backend) |
+                 static_cast<std::uint32_t>(data_of(lease.value)) << 3 | (lease.readable ? 32u : 0u)) &
+                63;
   const std::uint32_t vni = lease.value.vni.value_or(0);
   for (int i = 0; i < 3; ++i) record.vni_bytes[i] = static_cast<std::uint8_t>(vni >> (8 * i));
   return record;
@@ -38,14 +38,14 @@ LeaseValue value_of(const PeerRecord& record) {
   LeaseValue value;
   value.public_ip = Ip4{record.public_ip};
   value.backend = record.backend();
-  value.has_vxlan = static_cast<VxlanData>(record.data) != VxlanData::kNone;
+  value.has_vxlan = record.data() != VxlanData::kNone;
   value.mac = record.mac;
-  if (static_cast<VxlanData>(record.data) == VxlanData::kVni) value.vni = record.vni();
+  if (record.data() == VxlanData::kVni) value.vni = record.vni();
   return value;
 }
 
 Ignored validate(const PeerRecord& record, const LocalNode& local) {
-  if (!record.readable) return Ignored::kUnreadable;
+  if (!record.readable()) return Ignored::kUnreadable;
   const Net4 subnet = record.subnet();
   const Ip4 public_ip{record.public_ip};
   if (local.subnet && subnet == *local.subnet && record.net6 == 0 &&

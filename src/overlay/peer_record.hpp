@@ -51,11 +51,9 @@ inline std::uint64_t number_of(const Mac& mac) {
 
 /// One lease of the cluster, and what it has in the kernel.
 struct PeerRecord {
-  std::uint32_t base;       ///< as in the key, host bits kept
-  std::uint32_t net6 : 24;  ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: none
-  std::uint32_t type : 3;   ///< BackendType
-  std::uint32_t data : 2;   ///< VxlanData
-  std::uint32_t readable : 1;
+  std::uint32_t base;        ///< as in the key, host bits kept
+  std::uint32_t net6 : 24;   ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: none
+  std::uint32_t form : 6;    ///< BackendType, VxlanData, whether it is readable
   std::uint32_t asked : 1;   ///< whether `direct` is the answer for this PublicIP
   std::uint32_t direct : 1;  ///< as EntryPlan::ask_direct was told
   std::uint32_t public_ip;
@@ -90,7 +88,9 @@ struct PeerRecord {
   bool winner() const { return ignored() == Ignored::kNo; }
   /// Valid on its own: it takes part in the conflict rule.
   bool valid() const { return ignored() == Ignored::kNo || ignored() == Ignored::kConflict; }
-  BackendType backend() const { return static_cast<BackendType>(type); }
+  BackendType backend() const { return static_cast<BackendType>(form & 7); }
+  VxlanData data() const { return static_cast<VxlanData>(form >> 3 & 3); }
+  bool readable() const { return form >> 5 != 0; }
   bool has_seen(Entry::Kind kind) const { return (seen >> static_cast<int>(kind) & 1) != 0; }
   void set_seen(Entry::Kind kind) { seen |= static_cast<std::uint16_t>(1 << static_cast<int>(kind)) & 15; }
   /// Its entries are, or may be, in the kernel.

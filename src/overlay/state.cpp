@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "flannelette/overlay/backend.hpp"
-
 namespace flannelette::overlay {
 namespace {
 
@@ -58,7 +56,6 @@ class Lines {
       good_ = false;
     }
   }
-  bool next_is(string_view key) const { return rest_.starts_with(key); }
   bool good() const { return good_ && rest_.empty(); }
 
  private:
@@ -70,15 +67,13 @@ bool plausible(const NodeState& state) {
   const NetworkConfig& config = state.config;
   return config.network.aligned() && config.subnet_len > config.network.length && state.subnet.aligned() &&
          state.subnet.length == config.subnet_len && config.network.contains(state.subnet) &&
-         (backend_of(config).device == nullptr || !state.mac.zero()) && state.mac.unicast() &&
-         config.port != 0;
+         state.mac.unicast() && state.mac.zero() == (config.port == 0);
 }
 
 /// Bytes of a record, big-endian: base 4, length 1, flags 1, MAC 6, PublicIP 4, VNI 4, and 6 for each
 /// age.
 constexpr std::uint8_t kHasNet6 = 1;
 constexpr std::uint8_t kHasVni = 2;
-constexpr int kBackendAt = 2;  ///< of the flags: counted from vxlan
 constexpr std::size_t kWithoutAges = 20;
 
 void put(char*& at, std::uint64_t value, int bytes) {
@@ -96,8 +91,7 @@ string_view encode(const LeaseRecord& record, std::array<char, N>& unit) {
   char* at = unit.data();
   put(at, record.key.subnet.base.value, 4);
   put(at, record.key.subnet.length, 1);
-  const auto backend = static_cast<unsigned>(value.backend) - static_cast<unsigned>(BackendType::kVxlan);
-  put(at, (record.key.subnet6 ? kHasNet6 : 0u) | (value.vni ? kHasVni : 0u) | backend << kBackendAt, 1);
+  put(at, (record.key.subnet6 ? kHasNet6 : 0u) | (value.vni ? kHasVni : 0u), 1);
   at = std::copy(value.mac.bytes.begin(), value.mac.bytes.end(), at);
   put(at, value.public_ip.v4().value, 4);
   put(at, value.vni.value_or(0), 4);
@@ -116,10 +110,8 @@ LeaseRecord decode(const char* at) {
   record.value.public_ip = Ip4{static_cast<std::uint32_t>(get(at, 4))};
   const auto vni = static_cast<std::uint32_t>(get(at, 4));
   if ((flags & kHasVni) != 0) record.value.vni = vni;
-  const auto type =
-      static_cast<BackendType>(static_cast<unsigned>(BackendType::kVxlan) + (flags >> kBackendAt));
-  record.value.backend = built_in(type) != nullptr ? type : BackendType::kOther;
   record.value.has_vxlan = !record.value.mac.zero();
+  record.value.backend = record.value.has_vxlan ? BackendType::kVxlan : BackendType::kHostGw;
   record.created = static_cast<std::int64_t>(get(at, 6));
   record.modified = static_cast<std::int64_t>(get(at, 6));
   return record;
@@ -163,9 +155,6 @@ void write(Writer& out, const NodeState& state) {
   out.put("\npublic-ip ");
   write(out, state.public_ip);
   out.put('\n');
-  // An earlier version of this program reads what has none of these.
-  if (config.backend != BackendType::kVxlan) out.put("backend ").put(backend_of(config).type).put('\n');
-  if (config.direct) out.put("direct 1\n");
   const std::uint32_t sum = crc32(0, out.view().substr(first));
   out.put("crc ").put_hex(sum, 8).put('\n');
 }
@@ -199,10 +188,9 @@ std::optional<NodeState> parse_node_state(string_view text, StateProblem& proble
   lines.take("subnet", state.subnet, parse_net4);
   lines.take("mac", state.mac, parse_mac);
   lines.take("public-ip", state.public_ip, parse_ip4);
-  if (lines.next_is("backend")) config.backend = backend_type(lines.value("backend"), equal_ignoring_case);
-  if (built_in(config.backend) == nullptr) return std::nullopt;
-  if (lines.next_is("direct")) lines.take("direct", config.direct, 1);
   if (!lines.good() || !plausible(state)) return std::nullopt;
+  config.direct = config.port == 0;  // DirectRouting is not saved: without it all is reached, too
+  if (config.direct) config.backend = BackendType::kHostGw;
   return state;
 }
 

@@ -62,7 +62,7 @@ std::optional<LeaseTable::Own> LeaseTable::find_own(Ip4 public_ip) const {
     return a.modified.value() > b.modified.value();
   };
   for (const PeerRecord& record : impl_->records) {
-    if (!record.readable || record.public_ip != public_ip.value) continue;
+    if (!record.readable() || record.public_ip != public_ip.value) continue;
     if (best == nullptr || better(record, *best)) best = &record;
   }
   if (best == nullptr) return std::nullopt;
@@ -76,7 +76,7 @@ std::optional<LeaseTable::Holder> LeaseTable::find_holder(Net4 subnet) const {
   if (index == impl_->records.size() || impl_->records[index].subnet() != subnet) return std::nullopt;
   const PeerRecord& record = impl_->records[index];
   return Holder{
-      impl_->key_of(record), {record.public_ip}, record.mac, record.modified.value(), record.readable != 0};
+      impl_->key_of(record), {record.public_ip}, record.mac, record.modified.value(), record.readable()};
 }
 
 bool LeaseTable::fits(Net4 subnet) const {

@@ -313,7 +313,7 @@ TEST_SUITE("kernel/direct") {
       } auditor(plan);
       Ip4 near = kRemote;
       const auto converge = [&] {
-        plan.forget_direct();
+        plan.invalidate();
         plan.ask_direct([&](Ip4 ip, bool) { return ip == near; });
         plan.begin_audit();
         REQUIRE(u.n.kernel.dump_entries(u.site, auditor));
@@ -388,10 +388,11 @@ TEST_SUITE("kernel/direct") {
     for (const auto& row : rows) {
       set("all", row.all);
       set("eth0", row.link);
-      const auto strict = u.n.kernel.strict_rp_filter("eth0");
-      REQUIRE(strict);
-      CHECK(*strict == row.strict);
+      CHECK(u.n.kernel.strict_rp_filter("eth0", "eth0") == row.strict);
     }
-    CHECK(u.n.kernel.strict_rp_filter("none"));
+    set("eth0", "1");
+    set("all", "0");
+    CHECK(u.n.kernel.strict_rp_filter("lo", "eth0"));
+    CHECK_FALSE(u.n.kernel.strict_rp_filter("lo", "none"));
   }
 }

@@ -160,7 +160,7 @@ Result<void> FakeKernel::dump_entries(const kernel::Site& site, kernel::EntryVis
   for (const auto& [key, route] : routes) {
     const bool inside =
         site.network.contains(key.first) || (site.former.length != 0 && site.former.contains(key.first));
-    if ((route.link == index || (site.direct && ours(route) && inside)) && next()) {
+    if ((route.link == index || (site.direct && direct(route) && inside)) && next()) {
       overlay::Entry shown = overlay::Entry::route(key.first, route.gateway, key.second);
       shown.underlay = route.link != index;
       shown.onlink = shown.underlay ? route.link != site.underlay : route.onlink;
@@ -226,10 +226,8 @@ Result<void> FakeKernel::set_ip_forward() {
   return {};
 }
 
-Result<bool> FakeKernel::strict_rp_filter(std::string_view name) {
-  FLT_TRY(fault(Call::kStrictRpFilter));
-  const auto at = rp_filter.find(std::string(name));
-  return at != rp_filter.end() && at->second == 1;
+bool FakeKernel::strict_rp_filter(std::string_view link, std::string_view other) {
+  return rp_filter[std::string(link)] == 1 || rp_filter[std::string(other)] == 1;
 }
 
 Result<void> FakeKernel::disable_accept_ra(std::string_view name) {
@@ -265,8 +263,7 @@ std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
       if (put) return put_route(entry, *link);
       const auto at = routes.find({entry.net.v4(), entry.metric});
       if (at == routes.end()) break;
-      if (entry.underlay ? ours(at->second) && at->second.link != site_.device : at->second.link == index)
-        routes.erase(at);
+      if (entry.underlay ? direct(at->second) : at->second.link == index) routes.erase(at);
       break;
     }
   }
@@ -290,7 +287,8 @@ std::optional<Error> FakeKernel::put_route(const overlay::Entry& entry, const ke
     return Error{Code::kUnavailable, ENETUNREACH, "set a route"};
   const auto [at, made] = routes.try_emplace({entry.net.v4(), 0}, Route{});
   const bool alike = at->second.link == link.index && at->second.gateway == entry.via.v4();
-  if (!made && !ours(at->second) && !alike) {
+  const bool ours = at->second.link == site_.device || at->second.protocol == 70;
+  if (!made && !ours && !alike) {
     return Error{Code::kConflict, EEXIST,
                  "set a route: another program's route to this subnet is in the way"};
   }

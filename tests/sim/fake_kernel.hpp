@@ -51,7 +51,6 @@ class FakeKernel final : public kernel::Links,
     kIpForward,
     kSetIpForward,
     kDisableAcceptRa,
-    kStrictRpFilter,
   };
   struct Route {
     int link = 0;
@@ -213,7 +212,7 @@ class FakeKernel final : public kernel::Links,
   Result<void> inspect_firewall(kernel::FindingVisitor& visitor) override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
-  Result<bool> strict_rp_filter(std::string_view name) override;
+  bool strict_rp_filter(std::string_view link, std::string_view other) override;
   Result<void> disable_accept_ra(std::string_view name) override;
   void follow_routes() override { follows_routes_ = true; }
   void set_doorbell(Delegate<void(const kernel::Ring&)> doorbell) override { doorbell_ = doorbell; }
@@ -241,9 +240,8 @@ class FakeKernel final : public kernel::Links,
   std::optional<Error> apply(const overlay::Change& change);
   void put_fdb(const overlay::Entry& entry);
   std::optional<Error> put_route(const overlay::Entry& entry, const kernel::Link& link);
-  /// On our device, or direct and of a flannelette.
-  bool ours(const Route& route) const {
-    return route.link == site_.device || (!route.onlink && route.gateway != Ip4{} && route.protocol == 70);
+  static bool direct(const Route& route) {
+    return !route.onlink && route.gateway != Ip4{} && route.protocol == 70;
   }
   bool on_link(int index, Ip4 ip) const {
     return std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {

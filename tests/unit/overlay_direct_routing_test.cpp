@@ -172,7 +172,7 @@ TEST_SUITE("overlay/direct routing") {
     CHECK(w.kernel.writes == 4);
     w.converge();
     CHECK(w.asked == 2);
-    w.plan.forget_direct();
+    w.plan.invalidate();
     w.converge();
     CHECK(w.asked == 4);
     CHECK(w.kernel.writes == 4);
@@ -190,7 +190,7 @@ TEST_SUITE("overlay/direct routing") {
     for (int i = 0; i < 4; ++i) {
       if (i % 2 == 0) w.near = {Ip4{0xac1e0005}};
       if (i % 2 == 1) w.near = {};
-      w.plan.forget_direct();
+      w.plan.invalidate();
       if (i >= 2) w.plan.invalidate();  // found by an audit instead
       w.converge();
       CHECK(w.exact());
@@ -214,7 +214,7 @@ TEST_SUITE("overlay/direct routing") {
             for (unsigned n = 0; n < 12; ++n) {
               if (rng.one_in(2)) w.near.insert(Ip4{0xac1e0000u + third * 16 + n});
             }
-            w.plan.forget_direct();
+            w.plan.invalidate();
             break;
           case 2: w.plan.invalidate(); break;
           default: w.put(third, third * 16 + static_cast<unsigned>(rng.below(3)), ++age); break;

@@ -46,7 +46,7 @@ class NetlinkKernel final : public Links,
   Result<void> inspect_firewall(FindingVisitor& visitor) override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
-  Result<bool> strict_rp_filter(std::string_view link) override;
+  bool strict_rp_filter(std::string_view link, std::string_view other) override;
   Result<void> disable_accept_ra(std::string_view device) override;
 
  private:

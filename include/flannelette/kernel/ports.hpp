@@ -107,8 +107,9 @@ struct Site {
 
 class EntryVisitor {
  public:
-  /// Routes come before nexthop objects. The `onlink` of an object, and of a route that names one, is not as
-  /// we make it where routes should be plain. A route on the underlay that names one may have no `via`.
+  /// Routes come before the nexthop objects of their link. The `onlink` of an object, and of a route that
+  /// names one, is not as we make it where routes should be plain. A route on the underlay that names one may
+  /// have no `via`.
   virtual void entry(const overlay::Entry& entry) = 0;
 
  protected:
@@ -206,8 +207,9 @@ class SysctlPort {
  public:
   virtual Result<bool> ip_forward() = 0;
   virtual Result<void> set_ip_forward() = 0;
-  /// Whether packets that come in by this link are dropped if those to their source would leave by another.
-  virtual Result<bool> strict_rp_filter(std::string_view link) = 0;
+  /// Whether packets that come in by one of these links are dropped if those to their source would leave by
+  /// the other, as far as it can be read.
+  virtual bool strict_rp_filter(std::string_view link, std::string_view other) = 0;
   /// accept_ra_path(device) = 0 if it is not so (no write else; absent IPv6 is fine).
   virtual Result<void> disable_accept_ra(std::string_view device) = 0;
 

@@ -23,9 +23,9 @@ struct Backend {
 
   /// Settings out of the text of a config's Backend object, which is well-formed. nullopt: all is well.
   std::optional<ConfigProblem> (*read_settings)(std::string_view object, NetworkConfig& config);
-  /// BackendData, an object, into a lease value; false: broken JSON. nullptr: there is none.
+  /// BackendData out of a lease value, whatever it is; false: broken JSON. nullptr: there is none.
   bool (*read_data)(json::Document& document, LeaseValue& value);
-  /// BackendData out of one. nullptr: there is none.
+  /// BackendData into one. nullptr: there is none.
   void (*write_data)(Writer& out, const LeaseValue& value);
   /// The device that this node should have; its `mtu` is 0 where the underlay's is too small. nullptr: routes
   /// lead through the underlay, and PublicIP is the address of its link.

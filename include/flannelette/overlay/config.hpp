@@ -32,10 +32,6 @@ struct NetworkConfig {
   bool backend_absent = false;  ///< no Backend key: vxlan for us, udp for flanneld
   bool nftables = false;        ///< EnableNFTables, kept for `status`; our rules are nf_tables always
   bool operator==(const NetworkConfig&) const = default;
-  /// Whether what a node has in the kernel by the one has a place by the other, too.
-  bool same_places(const NetworkConfig& other) const {
-    return network == other.network && backend == other.backend && direct == other.direct && vni == other.vni;
-  }
 
   /// Whether it is one of the subnets that nodes get: of the configured length, in SubnetMin..SubnetMax.
   bool has_subnet(Net4 subnet) const {

@@ -32,10 +32,8 @@ class EntryPlan {
   EntryPlan& operator=(const EntryPlan&) = delete;
 
   /// Asks `direct` of each peer that it was not asked of whether its PublicIP is reached without a gateway;
-  /// `was` is the answer before. Not during an audit.
+  /// `was` is the answer before. All are asked again after invalidate(). Not during an audit.
   void ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct);
-  /// All answers may have changed.
-  void forget_direct();
   /// The kernel refused this entry of a peer. True where that is news: it did not before, as far as known.
   bool refused(const Entry& entry);
 

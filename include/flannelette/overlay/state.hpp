@@ -30,7 +30,7 @@ std::string_view name(StateProblem problem);
 struct NodeState {
   static constexpr std::size_t kMaxText = 512;
 
-  NetworkConfig config;
+  NetworkConfig config;  ///< without port: host-gw, which has no MAC either
   Net4 subnet;
   Mac mac;
   Ip4 public_ip;

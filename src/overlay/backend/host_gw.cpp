@@ -10,6 +10,7 @@ namespace {
 /// There are none; flanneld passes over what else is there.
 std::optional<ConfigProblem> read_settings(std::string_view, NetworkConfig& config) {
   config.direct = true;
+  config.port = 0;
   return std::nullopt;
 }
 

@@ -106,7 +106,7 @@ DeviceSpec device(const NetworkConfig& config, Ip4 local, std::uint32_t underlay
 }
 
 Ignored validate_peer(const PeerRecord& peer, const LocalNode& local) {
-  const auto data = static_cast<VxlanData>(peer.data);
+  const VxlanData data = peer.data();
   if (data == VxlanData::kNone || peer.mac.zero() || !peer.mac.unicast()) return Ignored::kBadMac;
   if (local.mac && peer.mac == *local.mac) return Ignored::kOurMac;
   if (data == VxlanData::kWrongVni) return Ignored::kOtherVni;
