@@ -5,8 +5,9 @@
 # form, and flanneld complains of nothing that it does not complain of among its own. Not part of `make test`: flanneld has
 # to be had from somewhere. Exits 0 only if all of that is so.
 #
-#   FLANNELD=path tests/interop.sh            two of each
+#   FLANNELD=path tests/interop.sh            two of each, with vxlan, vxlan with DirectRouting, host-gw
 #   FLANNELD=path EACH=5 tests/interop.sh     five of each
+#   BACKENDS='direct host-gw'                 some of these
 #   FLANNELETTE=path                          another binary than build/flannelette
 set -euo pipefail
 
@@ -16,10 +17,11 @@ source "$here/support/lab.sh"
 
 readonly NETWORK=10.244.0.0/16
 readonly EACH=${EACH:-2}
+readonly BACKENDS=${BACKENDS:-vxlan direct host-gw}
 export ETCDCTL_API=3
 
 if [[ ${1-} == --lab ]]; then # a process of its own: lab_open sets traps
-  lab_open "${BASH_SOURCE[0]}" --inside "$2"
+  lab_open "${BASH_SOURCE[0]}" --inside "$2" "$3"
   exit
 fi
 if [[ ${1-} != --inside ]]; then
@@ -34,9 +36,13 @@ if [[ ${1-} != --inside ]]; then
   export FLANNELETTE FLANNELD COMPLAINTS EACH
   unset KEEP
   result=0
-  for kind in pure mixed; do
-    ((result)) || "${BASH_SOURCE[0]}" --lab "$kind" || result=1
+  for backend in $BACKENDS; do
+    for kind in pure mixed; do
+      ((result)) || "${BASH_SOURCE[0]}" --lab "$kind" "$backend" || result=1
+    done
   done
+  sort -u -o "$COMPLAINTS/pure" "$COMPLAINTS/pure"
+  sort -u -o "$COMPLAINTS/mixed" "$COMPLAINTS/mixed"
   if ((result == 0)); then
     new=$(comm -13 "$COMPLAINTS/pure" "$COMPLAINTS/mixed")
     if [[ $new ]]; then
@@ -51,14 +57,14 @@ if [[ ${1-} != --inside ]]; then
   exit "$result"
 fi
 
-readonly kind=$2
+readonly kind=$2 backend=$3
 declare -a nodes
 declare -A program pid subnet
 
 # die TEXT: with what the programs had to say.
 die() {
   local node
-  printf 'failed (%s): %s\n' "$kind" "$1"
+  printf 'failed (%s, %s): %s\n' "$kind" "$backend" "$1"
   for node in "${nodes[@]}"; do
     printf -- '--- %s %s\n' "$node" "${program[$node]##*/}"
     tail -n 12 "$LAB_DIR/$node/log" | cut -c 1-220
@@ -73,9 +79,14 @@ start() { # NODE
 
 has_subnet() { [[ -s $LAB_DIR/$1/run/flannel/subnet.env ]]; }
 
-# complete NODE: a route, a neighbour and an FDB entry of every other node.
+# complete NODE: of every other node a route, a neighbour and an FDB entry, or a route by its address alone.
 complete() {
   local others=$((${#nodes[@]} - 1))
+  if [[ $backend != vxlan ]]; then
+    [[ $(ip -n "$1" route show dev eth0 | grep -c '^10\.244\..* via 172\.20\.0\.') == "$others" &&
+      -z $(ip -n "$1" neigh show nud permanent) ]]
+    return
+  fi
   [[ $(ip -n "$1" route show dev flannel.1 | wc -l) == "$others" &&
     $(ip -n "$1" neigh show dev flannel.1 nud permanent | wc -l) == "$others" &&
     $(bridge -n "$1" fdb show dev flannel.1 | grep -c 'self permanent') == "$others" ]]
@@ -85,7 +96,7 @@ pod_up() { # NODE
   local FLANNEL_SUBNET='' FLANNEL_MTU='' FLANNEL_NETWORK='' pod=$1pod
   # shellcheck source=/dev/null
   source "$LAB_DIR/$1/run/flannel/subnet.env"
-  [[ $FLANNEL_NETWORK == "$NETWORK" && $FLANNEL_MTU == 1450 ]] || die "subnet.env of $1 is not as expected"
+  [[ $FLANNEL_NETWORK == "$NETWORK" && $FLANNEL_MTU == "$mtu" ]] || die "subnet.env of $1 is not as expected"
   subnet[$1]=${FLANNEL_SUBNET%.1/24}
   ip netns exec "$1" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
   ip netns add "$pod"
@@ -109,7 +120,7 @@ all_reach_all() {
       pairs=$((pairs + 1))
     done
   done
-  echo "$kind: $pairs pairs of pods ping each other"
+  echo "$backend, $kind: $pairs pairs of pods ping each other"
 }
 
 # The records with what differs from node to node blanked out.
@@ -129,7 +140,14 @@ complaints() {
 
 lab_enter
 lab_etcd
-lab_poll 20 lab_etcd_put /coreos.com/network/config "{\"Network\":\"$NETWORK\",\"Backend\":{\"Type\":\"vxlan\"}}" ||
+mtu=1450
+case $backend in
+  vxlan) type='{"Type":"vxlan"}' ;;
+  direct) type='{"Type":"vxlan","DirectRouting":true}' ;;
+  host-gw) type='{"Type":"host-gw"}' mtu=1500 ;;
+  *) die "no backend $backend" ;;
+esac
+lab_poll 20 lab_etcd_put /coreos.com/network/config "{\"Network\":\"$NETWORK\",\"Backend\":$type}" ||
   die 'etcd does not answer'
 for ((i = 1; i <= 2 * EACH; ++i)); do
   node=node$i
@@ -142,28 +160,28 @@ for ((i = 1; i <= 2 * EACH; ++i)); do
   lab_poll 20 has_subnet "$node" || die "no subnet.env on $node"
   for other in "${nodes[@]}"; do lab_poll 10 complete "$other" || die "$other does not know all of ${#nodes[@]} nodes"; done
 done
-echo "$kind: ${#nodes[@]} nodes, each has programmed all others"
+echo "$backend, $kind: ${#nodes[@]} nodes, each has programmed all others"
 for node in "${nodes[@]}"; do pod_up "$node"; done
 all_reach_all
 
 form=$(forms)
-printf '%s: records\n%s\n' "$kind" "$form"
+printf '%s, %s: records\n%s\n' "$backend" "$kind" "$form"
 [[ $(wc -l <<<"$form") == 1 ]] || die 'the records are of different forms'
 
 if [[ $kind == mixed ]]; then
   kill "${pid[node2]}"
   wait "${pid[node2]}" || die 'flannelette did not end with 0'
   all_reach_all # the data plane stays
-  before=$(ip -n node1 route show dev flannel.1; bridge -n node1 fdb show dev flannel.1)
+  before=$(ip -n node1 route show; bridge -n node1 fdb show)
   start node2
   sleep 2
   kill -0 "${pid[node2]}" || die 'flannelette did not start again'
-  [[ $(ip -n node1 route show dev flannel.1; bridge -n node1 fdb show dev flannel.1) == "$before" ]] ||
+  [[ $(ip -n node1 route show; bridge -n node1 fdb show) == "$before" ]] ||
     die 'a restart of flannelette changed what flanneld has programmed'
   all_reach_all
   for other in "${nodes[@]}"; do complete "$other" || die "$other has lost a node"; done
   etcdctl --endpoints "$LAB_ETCD" get --prefix /coreos.com/network/subnets/
 fi
 for node in "${nodes[@]}"; do kill -0 "${pid[$node]}" || die "$node has ended"; done
-complaints >"$COMPLAINTS/$kind"
+complaints >>"$COMPLAINTS/$kind"
 lab_close 0
