@@ -306,15 +306,6 @@ Result<void> Dataplane::converge_subnet_env() {
   return {};
 }
 
-kernel::Site Dataplane::site() const {
-  const overlay::NetworkConfig& config = target_->config;
-  return {.device = device_index_,
-          .underlay = target_->underlay.link_index,
-          .network = config.network,
-          .former = former_ != nullptr ? former_->config.network : Net4{},
-          .direct = config.direct || former_ != nullptr || !complete_};
-}
-
 /// Where no route leads at present, all stays as it is.
 bool Dataplane::is_direct(Ip4 public_ip, bool was) {
   if (!target_->config.direct || backend().device == nullptr) return false;
@@ -333,12 +324,17 @@ bool Dataplane::on_refused(const Change& change, const Error& error) {
 }
 
 Result<void> Dataplane::converge_entries() {
+  site_.device = device_index_;
+  site_.underlay = target_->underlay.link_index;
+  site_.network = target_->config.network;
+  site_.former = former_ != nullptr ? former_->config.network : Net4{};
+  site_.direct = target_->config.direct || former_ != nullptr || !complete_;
   plan_.ask_direct([this](Ip4 public_ip, bool was) { return is_direct(public_ip, was); });
   for (int round = 0; plan_.needs_audit(); ++round) {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     FLT_TRY(audit());
   }
-  kernel::EntryBatch& batch = kernel_.entries.begin(site(), this);
+  kernel::EntryBatch& batch = kernel_.entries.begin(site_, this);
   plan_.plan(batch);
   return finish(batch);
 }
@@ -347,11 +343,11 @@ Result<void> Dataplane::audit() {
   plan_.begin_audit();
   Auditor auditor(plan_);
   audited_ = loop_.now();
-  if (auto dumped = kernel_.entries.dump_entries(site(), auditor); !dumped) {
+  if (auto dumped = kernel_.entries.dump_entries(site_, auditor); !dumped) {
     plan_.abort_audit();
     return dumped.error();
   }
-  kernel::EntryBatch& batch = kernel_.entries.begin(site(), this);
+  kernel::EntryBatch& batch = kernel_.entries.begin(site_, this);
   plan_.finish_audit(batch);
   return finish(batch);
 }

@@ -88,7 +88,6 @@ class Dataplane final : kernel::RefusalListener {
   Result<void> converge();
   bool on_refused(const overlay::Change& change, const Error& error) override;
   const overlay::Backend& backend() const { return backend_of(target_->config); }
-  kernel::Site site() const;
   bool is_direct(Ip4 public_ip, bool was);
   Result<void> find_device(const kernel::InterfaceName& name, std::optional<overlay::Device>& have);
   Result<void> converge_device();
@@ -123,6 +122,7 @@ class Dataplane final : kernel::RefusalListener {
   const std::optional<overlay::NodeState>& before_;
   const overlay::NodeState* former_ = nullptr;
   int device_index_ = 0;
+  kernel::Site site_;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
   bool dirty_ = true;
   bool rules_dirty_ = true;

@@ -36,14 +36,6 @@ NexthopObject object_of(const Place& place, const Change& change) {
   return place.object(subnet_of(change), gateway_of(change));
 }
 
-/// The kernel says it of a gateway that is not on link, too.
-Error put_error(const char* context, const Change& change, int sys_errno) {
-  Error error = netlink_error(context, sys_errno);
-  if (change.entry.underlay && (sys_errno == ENETUNREACH || sys_errno == EHOSTUNREACH))
-    error.code = Code::kUnavailable;
-  return error;
-}
-
 bool absent(int sys_errno) { return sys_errno == ENOENT || sys_errno == ESRCH; }
 
 }  // namespace
@@ -87,7 +79,6 @@ void Batch::begin(const Site& site, NexthopUse use, RefusalListener* listener) {
   listener_ = listener;
   count_ = 0;
   requests_ = 0;
-  routes_ = 0;
   queued_ = 0;
   report_ = {};
   state_ = {};
@@ -95,17 +86,15 @@ void Batch::begin(const Site& site, NexthopUse use, RefusalListener* listener) {
 
 void Batch::change(const Change& change) {
   const bool removes_object = change.removes(Kind::kNexthop);
+  // What a route needed goes when the route that takes its place is there.
+  const bool after_puts = count_ != 0 && change.op != changes_[count_ - 1].op;
+  if (state_ && (after_puts || requests_ + 2 > kMaxRequests || count_ == kMaxRequests)) state_ = flush();
   if (!state_) return;
   ++queued_;
   if (removes_object && places_[0].use == NexthopUse::kNone) return;
-  // What a route needs goes when the route that takes its place is there.
-  if (change.op == Change::Op::kRemove && routes_ != 0) state_ = flush();
-  if (!state_) return;
-  if (change.puts(Kind::kRoute)) ++routes_;
   first_request_[count_] = static_cast<std::uint16_t>(requests_);
   changes_[count_++] = change;
   if (!removes_object) requests_ += object_made_by(change) != 0 ? 2 : 1;  // else remove_objects() asks first
-  if (requests_ + 2 > kMaxRequests || count_ == kMaxRequests) state_ = flush();
 }
 
 Result<BatchReport> Batch::finish() {
@@ -125,7 +114,6 @@ Result<void> Batch::flush() {
   FLT_TRY(remove_objects());
   count_ = 0;
   requests_ = 0;
-  routes_ = 0;
   return {};
 }
 
@@ -158,7 +146,7 @@ void Batch::on_refused(std::uint16_t request, int sys_errno) {
       contest(index).object = Object::kWrong;  // until it is read
     } else {
       contest(index).failed = true;
-      fail(change, put_error("set a nexthop object", change, sys_errno));
+      fail(change, netlink_error("set a nexthop object", sys_errno));
     }
     return;
   }
@@ -178,7 +166,7 @@ void Batch::on_refused(std::uint16_t request, int sys_errno) {
     if (contested.failed) return;  // its object was refused, and reported
     contested.failed = true;
   }
-  fail(change, put_error(context_of(change), change, sys_errno));
+  fail(change, netlink_error(context_of(change), sys_errno));
 }
 
 Batch::Contested& Batch::contest(std::uint16_t change) {
@@ -190,7 +178,10 @@ Batch::Contested& Batch::contest(std::uint16_t change) {
   return contested_[contested_count_++];
 }
 
-void Batch::fail(const Change& change, const Error& error) {
+void Batch::fail(const Change& change, Error error) {
+  // Nothing leads to a gateway that is not on link.
+  const bool unreachable = error.sys_errno == ENETUNREACH || error.sys_errno == EHOSTUNREACH;
+  if (change.entry.underlay && unreachable) error.code = Code::kUnavailable;
   if (listener_ != nullptr && listener_->on_refused(change, error)) return;
   if (report_.failed++ != 0) return;
   report_.first = error;
@@ -346,8 +337,7 @@ Result<void> Batch::remove_objects() {
     const Place& place = place_of(change);
     const bool done =
         change.removes(Kind::kNexthop) || (change.puts(Kind::kRoute) && place.use == NexthopUse::kRemove);
-    if (done && place.id_of(subnet_of(change).base) != 0)
-      queried_[queried_count_++] = static_cast<std::uint16_t>(i);
+    if (done) queried_[queried_count_++] = static_cast<std::uint16_t>(i);
   }
   if (queried_count_ == 0) return {};
   FLT_TRY(query_objects());

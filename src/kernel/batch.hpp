@@ -71,7 +71,7 @@ class Batch final : public EntryBatch {
   void compare(const MainRoute& route, Contested& contested) const;
   void resolve(const Contested& contested);
   void make_route(const Contested& contested);
-  void fail(const overlay::Change& change, const Error& error);
+  void fail(const overlay::Change& change, Error error);
 
   Result<void> query_objects();
   Result<void> resolve_objects();
@@ -84,7 +84,6 @@ class Batch final : public EntryBatch {
   std::array<std::uint16_t, kMaxRequests> first_request_;  ///< of each change
   std::size_t count_ = 0;
   std::size_t requests_ = 0;
-  std::size_t routes_ = 0;  ///< that are put
   /// Those of the message that was answered, in the order of changes_.
   std::array<Contested, kMaxRequests> contested_;
   std::size_t contested_count_ = 0;

@@ -62,18 +62,17 @@ bool inside(const Site& site, Net4 net) {
 }
 
 Result<void> dump_routes(Netlink& netlink, const Site& site, const Place& place, EntryVisitor& visitor) {
-  const bool make = place.use == NexthopUse::kMake;
   const std::uint8_t protocol = place.direct ? kRouteProtocol : std::uint8_t{0};
-  return dump_main_routes(netlink, place.direct ? 0 : place.index, protocol, [&](const MainRoute& route) {
+  return dump_main_routes(netlink, place.index, protocol, [&](const MainRoute& route) {
     const Ip4 base = route.destination.base;
     const NexthopObject object = place.object(route.destination, place.direct ? route.gateway : base);
     const bool through = route.uses(object);
-    const bool here = route.first_link == place.index && route.one_link;
+    if (!through && !(route.first_link == place.index && route.one_link)) return;
+    if (place.direct && !(route.direct() && inside(site, route.destination))) return;
     Entry entry = Entry::route(route.destination, object.gateway, route.metric);
     entry.underlay = place.direct;
-    if (place.direct ? !route.direct() || !inside(site, route.destination) : !through && !here) return;
-    if (!through && !place.direct) entry.via = route.plain ? route.gateway : Ip4{};
-    const bool right = through ? make : route.plain && here && route.onlink != place.direct;
+    if (!through) entry.via = route.plain ? route.gateway : Ip4{};
+    const bool right = through ? place.use == NexthopUse::kMake : route.plain && route.onlink != place.direct;
     entry.onlink = right != place.direct;
     visitor.entry(entry);
   });
@@ -81,20 +80,20 @@ Result<void> dump_routes(Netlink& netlink, const Site& site, const Place& place,
 
 Result<void> dump_objects(Netlink& netlink, const Site& site, const Place& place, EntryVisitor& visitor) {
   if (place.use == NexthopUse::kNone) return {};
-  return dump_nexthops(netlink, place.direct ? 0 : place.index, [&](const NexthopObject& object) {
+  return dump_nexthops(netlink, place.index, [&](const NexthopObject& object) {
+    if (object.link != place.index) return;
     Ip4 base = place.ids.base(object.id);
-    bool ours = object.link == place.index && NexthopIds::holds(object.id);
+    bool ours = NexthopIds::holds(object.id);
     if (place.direct) {
-      const bool held = DirectNexthopIds::holds(object.id) && object.protocol == kRouteProtocol;
       base = DirectNexthopIds::base(object.id, site.network);
       if (!site.network.contains(base)) base = DirectNexthopIds::base(object.id, site.former);
-      ours = held && inside(site, {base, 32});
+      ours =
+          DirectNexthopIds::holds(object.id) && object.protocol == kRouteProtocol && inside(site, {base, 32});
     }
     if (!ours) return;
     Entry entry = Entry::nexthop(Net4{base, 32}, object.gateway);
     entry.underlay = place.direct;
-    const bool right =
-        object.onlink != place.direct && object.link == place.index && place.use == NexthopUse::kMake;
+    const bool right = object.onlink != place.direct && place.use == NexthopUse::kMake;
     entry.onlink = right != place.direct;
     visitor.entry(entry);
   });

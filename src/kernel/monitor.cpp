@@ -60,6 +60,11 @@ bool drain(const Socket& socket, Netlink::Visit visit) {
   return lost;
 }
 
+bool attach(int fd, std::span<sock_filter> program) {
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
+}
+
 }  // namespace
 
 struct Monitor::Impl {
@@ -111,11 +116,10 @@ void Monitor::Impl::open_rules() {
       BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
-  const sock_fprog filter{std::size(program), program};
   Result<Socket> opened = open_socket(NETLINK_NETFILTER, SOCK_NONBLOCK, 1u << (NFNLGRP_NFTABLES - 1));
   if (!opened) return;
   const int fd = mnl_socket_get_fd(opened->get());
-  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) return;
+  if (!attach(fd, program)) return;
   rules_source.unwatch();
   rules = std::move(*opened);
   (void)rules_source.watch(fd, EPOLLIN);
@@ -142,10 +146,9 @@ void Monitor::Impl::follow_routes() const {
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
   program[4].k = htonl(own.route_port());
-  const sock_fprog filter{std::size(program), program};
   const int group = RTNLGRP_IPV4_ROUTE;
   const int fd = mnl_socket_get_fd(links.get());
-  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) return;
+  if (!attach(fd, program)) return;
   (void)::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
 }
 

@@ -49,7 +49,7 @@ void put_nexthop_id(MessageWriter& out, std::uint32_t sequence, std::uint16_t ty
 
 Result<void> dump_nexthops(Netlink& netlink, int link, FunctionRef<void(const NexthopObject&)> visit) {
   netlink.request<nhmsg>(RTM_GETNEXTHOP);
-  if (link != 0) netlink.out().put_u32(NHA_OIF, static_cast<std::uint32_t>(link));
+  netlink.out().put_u32(NHA_OIF, static_cast<std::uint32_t>(link));
   return netlink.dump("list nexthop objects", [&](const nlmsghdr& message) {
     if (const auto object = read_nexthop(message)) visit(*object);
   });

@@ -74,7 +74,7 @@ void put_nexthop(MessageWriter& out, std::uint32_t sequence, std::uint16_t flags
 /// Appends a request about the object as a whole: RTM_GETNEXTHOP or RTM_DELNEXTHOP.
 void put_nexthop_id(MessageWriter& out, std::uint32_t sequence, std::uint16_t type, std::uint32_t id);
 
-/// `visit` for each on `link`; 0: of all links. The kernel filters if it can: filter again.
+/// `visit` for each on `link`. The kernel filters if it can: filter again.
 Result<void> dump_nexthops(Netlink& netlink, int link, FunctionRef<void(const NexthopObject&)> visit);
 
 }  // namespace flannelette::kernel

@@ -43,7 +43,8 @@ void EntryPlan::audit_entry(const Entry& have) {
       if (want) return;  // what differs is replaced by what is put
       break;
   }
-  if (want || p.backend().owns(have)) p.incomplete |= !p.push_unwanted(have, true);
+  // What is not permanent the kernel has learned itself; all else there is ours.
+  if (want || have.permanent) p.incomplete |= !p.push_unwanted(have, true);
 }
 
 void EntryPlan::finish_audit(ChangeSink& sink) {

@@ -22,10 +22,11 @@ struct Part {
   void (*run)(const Settings&, Report&);
 };
 constexpr Part kParts[] = {
-    {"start", bench_start},     {"sync", bench_sync},
-    {"latency", bench_latency}, {"change", bench_change},
-    {"idle", bench_idle},       {"nodes", bench_nodes},
-    {"parse", bench_parse},     {"instructions", bench_instructions},
+    {"start", bench_start},       {"sync", bench_sync},
+    {"latency", bench_latency},   {"change", bench_change},
+    {"idle", bench_idle},         {"nodes", bench_nodes},
+    {"parse", bench_parse},       {"instructions", bench_instructions},
+    {"gateways", bench_gateways},
 };
 
 /// "Intel ..., 2 cores, Linux 6.1.0, 2025-01-31"

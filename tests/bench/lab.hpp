@@ -121,5 +121,6 @@ void bench_idle(const Settings& settings, Report& report);
 void bench_parse(const Settings& settings, Report& report);
 void bench_nodes(const Settings& settings, Report& report);
 void bench_instructions(const Settings& settings, Report& report);
+void bench_gateways(const Settings& settings, Report& report);
 
 }  // namespace flannelette::bench

@@ -102,7 +102,7 @@ struct Site {
   int underlay = 0;     ///< the link of Entry::underlay
   Net4 network;         ///< what the ids of nexthop objects are counted in
   Net4 former{};        ///< Network before; 0.0.0.0/0: none
-  bool direct = false;  ///< dumps show what is ours on other links, too
+  bool direct = false;  ///< dumps show what is ours on the underlay, too
 };
 
 class EntryVisitor {
@@ -147,8 +147,8 @@ class RefusalListener {
 class EntryPort {
  public:
   /// Everything on the device: IPv4 routes of the main table, our nexthop objects, neighbours (permanent, and
-  /// others that occupy an address), FDB entries with a remote. With Site::direct also direct routes inside
-  /// `network` or `former` that have our rtm_protocol, on whatever link, and our nexthop objects for such.
+  /// others that occupy an address), FDB entries with a remote. With Site::direct also direct routes of the
+  /// underlay inside `network` or `former` that have our rtm_protocol, and our nexthop objects for such.
   /// kInterrupted: the tables changed meanwhile or the answer was cut; what was visited means nothing.
   virtual Result<void> dump_entries(const Site& site, EntryVisitor& visitor) = 0;
   /// The one batch, empty; what it held and did not finish is dropped.

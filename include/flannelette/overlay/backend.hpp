@@ -34,8 +34,6 @@ struct Backend {
   Ignored (*validate)(const PeerRecord& peer, const LocalNode& local);
   /// What a peer is of this kind, into a fresh entry; false: nothing.
   bool (*entry)(Entry::Kind kind, const PeerRecord& peer, Entry& out);
-  /// Whether an entry of a dump that is no peer's was made by us, so that it is stale.
-  bool (*owns)(const Entry& have);
 };
 
 /// nullptr: it is not built in.

@@ -16,9 +16,6 @@ std::optional<ConfigProblem> read_settings(std::string_view, NetworkConfig& conf
 
 Ignored validate_peer(const PeerRecord&, const LocalNode&) { return Ignored::kNo; }
 
-/// The kernel room shows on other links only what we made.
-bool owns(const Entry& have) { return have.permanent; }
-
 }  // namespace
 
 bool direct_entry(Entry::Kind kind, const PeerRecord& peer, Entry& out) {
@@ -39,7 +36,6 @@ const Backend kHostGwBackend{
     .device = nullptr,
     .validate = validate_peer,
     .entry = direct_entry,
-    .owns = owns,
 };
 
 }  // namespace flannelette::overlay

@@ -127,9 +127,6 @@ bool entry_of(Entry::Kind kind, const PeerRecord& peer, Entry& out) {
   return true;
 }
 
-/// On our own device everything is ours but what the kernel itself has learned.
-bool owns(const Entry& have) { return have.permanent; }
-
 }  // namespace
 
 const Backend kVxlanBackend{
@@ -140,7 +137,6 @@ const Backend kVxlanBackend{
     .device = device,
     .validate = validate_peer,
     .entry = entry_of,
-    .owns = owns,
 };
 
 }  // namespace flannelette::overlay

@@ -36,11 +36,14 @@ int main(int argc, char** argv) {
     return argc == arguments + 2 && strcmp(argv[1], word) == 0;
   };
   if (is("floor", 1)) return floor_of(atoi(argv[2]));
+  if (is("direct", 2)) return direct_of(atoi(argv[2]), strcmp(argv[3], "agent") == 0);
   if (is("speed", 2)) return parse_speed(argv[2], whole_file(argv[3]));
   if (is("hot", 2)) return hot_path(argv[2], whole_file(argv[3]), {});
   if (is("hot", 3)) return hot_path(argv[2], whole_file(argv[3]), whole_file(argv[4]));
   fputs(
       "bench_probe floor PEERS           make a device here and program so many peers: seconds\n"
+      "bench_probe direct PEERS agent|bare\n"
+      "                                  put so many host-gw routes on the link under0: seconds\n"
       "bench_probe speed http|json|decode FILE\n"
       "                                  parse a recorded response (or its body) again and again: MB/s\n"
       "bench_probe hot parse|table|plan|audit|event LIST [EVENTS]\n"

@@ -25,6 +25,7 @@ std::string_view whole_file(const char* path);
 
 // Each is one word of the command line (probe.cpp) and returns the exit status.
 int floor_of(int peers);
+int direct_of(int peers, bool as_agent);
 int parse_speed(std::string_view what, std::string_view bytes);
 int hot_path(std::string_view until, std::string_view list, std::string_view events);
 
