@@ -30,7 +30,7 @@ void Agent::Impl::recall_address(const registry::Hints& hints) {
 
 void Agent::Impl::join() {
   if (backend_of(config_).device == nullptr && underlay().public_ip != underlay().address) {
-    return log_.error("peers route by our public IP: it must be the interface's address; waiting");
+    return log_.error("peers route by our public IP: it must be the interface's address");
   }
   registry::Hints hints{.leases = &members_.table(), .subnet = previous_subnet(), .device_mac = device_mac()};
   recall_address(hints);

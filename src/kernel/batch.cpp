@@ -232,8 +232,6 @@ void Batch::compare(const MainRoute& route, Contested& contested) const {
     seen.wrong = true;
     seen.nexthop_id = route.nexthop_id;
     seen.gateway = route.gateway;
-    seen.link = route.first_link;
-    seen.protocol = route.protocol;
   } else {
     seen.foreign = true;
   }
@@ -255,9 +253,10 @@ void Batch::resolve(const Contested& contested) {
     if (!seen.right) return make_route(contested);
   }
   if (!seen.wrong) return;
+  const int link = place_of(change).index;
   netlink_.out().clear();
   if (change.removes(Kind::kRoute) && seen.nexthop_id == 0) {
-    put_change(netlink_.out(), netlink_.next_sequence(), seen.link, change, 0);
+    put_change(netlink_.out(), netlink_.next_sequence(), link, change, 0);
   } else {
     // A route beside the right one, or one that only its nexthop object identifies.
     MainRoute wrong;
@@ -265,8 +264,7 @@ void Batch::resolve(const Contested& contested) {
     wrong.metric = change.entry.metric;
     wrong.nexthop_id = seen.nexthop_id;
     wrong.gateway = seen.gateway;
-    wrong.protocol = seen.protocol;
-    put_delete_route(netlink_.out(), netlink_.next_sequence(), seen.link, wrong);
+    put_delete_route(netlink_.out(), netlink_.next_sequence(), link, wrong);
   }
   const auto deleted = netlink_.run("delete a route");
   if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());

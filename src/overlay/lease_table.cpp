@@ -17,8 +17,8 @@ bool same_entries(const PeerRecord& a, const PeerRecord& b) {
 }
 
 bool same_value(const PeerRecord& a, const PeerRecord& b) {
-  return same_entries(a, b) && a.form == b.form && a.vni() == b.vni() &&
-         a.created.value() == b.created.value() && a.modified.value() == b.modified.value();
+  return same_entries(a, b) && a.form == b.form && a.vni == b.vni && a.created.value() == b.created.value() &&
+         a.modified.value() == b.modified.value();
 }
 
 }  // namespace
@@ -213,7 +213,7 @@ void LeaseTable::Impl::replace(PeerRecord& have, const PeerRecord& fresh) {
   have.mac = fresh.mac;
   have.created = fresh.created;
   have.modified = fresh.modified;
-  std::copy(fresh.vni_bytes, fresh.vni_bytes + 3, have.vni_bytes);
+  have.vni = fresh.vni;
   have.form = fresh.form;
   have.reason = fresh.reason;
   count(have, 1);

@@ -29,8 +29,7 @@ PeerRecord make_record(const LeaseRecord& lease) {
   record.form = (static_cast<std::uint32_t>(lease.value.backend) |
                  static_cast<std::uint32_t>(data_of(lease.value)) << 3 | (lease.readable ? 32u : 0u)) &
                 63;
-  const std::uint32_t vni = lease.value.vni.value_or(0);
-  for (int i = 0; i < 3; ++i) record.vni_bytes[i] = static_cast<std::uint8_t>(vni >> (8 * i));
+  record.vni = lease.value.vni.value_or(0) & kMaxVni;
   return record;
 }
 
@@ -40,7 +39,7 @@ LeaseValue value_of(const PeerRecord& record) {
   value.backend = record.backend();
   value.has_vxlan = record.data() != VxlanData::kNone;
   value.mac = record.mac;
-  if (record.data() == VxlanData::kVni) value.vni = record.vni();
+  if (record.data() == VxlanData::kVni) value.vni = record.vni;
   return value;
 }
 

@@ -51,11 +51,9 @@ inline std::uint64_t number_of(const Mac& mac) {
 
 /// One lease of the cluster, and what it has in the kernel.
 struct PeerRecord {
-  std::uint32_t base;        ///< as in the key, host bits kept
-  std::uint32_t net6 : 24;   ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: none
-  std::uint32_t form : 6;    ///< BackendType, VxlanData, whether it is readable
-  std::uint32_t asked : 1;   ///< whether `direct` is the answer for this PublicIP
-  std::uint32_t direct : 1;  ///< as EntryPlan::ask_direct was told
+  std::uint32_t base;       ///< as in the key, host bits kept
+  std::uint32_t net6 : 26;  ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: none
+  std::uint32_t form : 6;   ///< BackendType, VxlanData, whether it is readable
   std::uint32_t public_ip;
   /// Group while conflicts are resolved, permutation in MAC order during an audit; belongs to the place, not
   /// to the record.
@@ -63,8 +61,6 @@ struct PeerRecord {
   Age created;
   Age modified;
   Mac mac;
-  std::uint8_t length;
-  std::uint8_t vni_bytes[3];
   // All states fit into 16 bits. The table's:
   std::uint16_t reason : 4;    ///< Ignored
   std::uint16_t listed : 1;    ///< seen in the listing under way
@@ -75,16 +71,17 @@ struct PeerRecord {
   std::uint16_t seen : 4;         ///< by Entry::Kind: is there, or stays while the other entries change
   std::uint16_t fdb_present : 1;  ///< its FDB entry is there, permanent or not
   std::uint16_t refused : 1;      ///< the kernel did not take its route
+  std::uint16_t asked : 1;        ///< whether `direct` is the answer for this PublicIP
+  std::uint16_t direct : 1;       ///< as EntryPlan::ask_direct was told
+  std::uint32_t vni : 24;
+  std::uint32_t length : 8;
 
-  Net4 subnet() const { return {{base}, length}; }
+  Net4 subnet() const { return {{base}, static_cast<std::uint8_t>(length)}; }
   std::uint32_t mask() const { return static_cast<std::uint32_t>(~std::uint64_t{0} << (32 - length)); }
   std::uint32_t start() const { return base & mask(); }
   std::uint32_t end() const { return base | ~mask(); }
   Ignored ignored() const { return static_cast<Ignored>(reason); }
   void set_ignored(Ignored why) { reason = static_cast<std::uint16_t>(why) & 15; }
-  std::uint32_t vni() const {
-    return vni_bytes[0] | std::uint32_t{vni_bytes[1]} << 8 | std::uint32_t{vni_bytes[2]} << 16;
-  }
   bool winner() const { return ignored() == Ignored::kNo; }
   /// Valid on its own: it takes part in the conflict rule.
   bool valid() const { return ignored() == Ignored::kNo || ignored() == Ignored::kConflict; }
@@ -101,7 +98,7 @@ static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this ti
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");
 
 /// Of a record that is not in a table yet and has an IPv6 part.
-inline constexpr std::uint32_t kNet6Unset = (1u << 24) - 1;
+inline constexpr std::uint32_t kNet6Unset = (1u << 26) - 1;
 static_assert(LeaseTable::kMaxRecords < kNet6Unset);
 
 PeerRecord make_record(const LeaseRecord& lease);

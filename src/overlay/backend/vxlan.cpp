@@ -110,7 +110,7 @@ Ignored validate_peer(const PeerRecord& peer, const LocalNode& local) {
   if (data == VxlanData::kNone || peer.mac.zero() || !peer.mac.unicast()) return Ignored::kBadMac;
   if (local.mac && peer.mac == *local.mac) return Ignored::kOurMac;
   if (data == VxlanData::kWrongVni) return Ignored::kOtherVni;
-  if (data == VxlanData::kVni && peer.vni() != local.config.vni) return Ignored::kOtherVni;
+  if (data == VxlanData::kVni && peer.vni != local.config.vni) return Ignored::kOtherVni;
   return Ignored::kNo;
 }
 
