@@ -99,7 +99,9 @@ Result<void> dump_objects(Netlink& netlink, const Site& site, const Place& place
   });
 }
 
-Result<void> dump_place(Netlink& netlink, const Site& site, const Place& place, EntryVisitor& visitor) {
+Result<void> dump_place(Netlink& netlink, const Site& site, bool direct, NexthopUse use,
+                        EntryVisitor& visitor) {
+  const Place place = place_on(site, direct, use);
   FLT_TRY(dump_routes(netlink, site, place, visitor));
   return dump_objects(netlink, site, place, visitor);
 }
@@ -168,9 +170,9 @@ Place place_on(const Site& site, bool direct, NexthopUse use) {
 }
 
 Result<void> dump_entries(Netlink& netlink, const Site& site, NexthopUse use, EntryVisitor& visitor) {
-  if (site.direct) FLT_TRY(dump_place(netlink, site, place_on(site, true, use), visitor));
+  if (site.direct) FLT_TRY(dump_place(netlink, site, true, use, visitor));
   if (site.device == 0) return {};
-  FLT_TRY(dump_place(netlink, site, place_on(site, false, use), visitor));
+  FLT_TRY(dump_place(netlink, site, false, use, visitor));
   FLT_TRY(dump_neighbours(netlink, site.device, visitor));
   return dump_fdb(netlink, site.device, visitor);
 }
