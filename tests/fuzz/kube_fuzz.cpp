@@ -32,7 +32,7 @@ void check_record(const Node& node) {
   if (!value.has_vxlan || value.backend != overlay::BackendType::kVxlan) return;
 
   // What we would write in its place fits, and is what we find there if it was written.
-  const overlay::Backend& backend = *overlay::find_backend("vxlan");
+  const overlay::Backend& backend = *overlay::built_in(overlay::BackendType::kVxlan);
   std::array<char, kMaxPatch> memory;
   json::Writer writer(memory);
   write_annotations(writer, {}, node.uid, backend, value);

@@ -10,7 +10,7 @@
 namespace flannelette::registry::kube {
 namespace {
 
-const overlay::Backend& vxlan() { return *overlay::find_backend("vxlan"); }
+const overlay::Backend& vxlan() { return *overlay::built_in(overlay::BackendType::kVxlan); }
 
 overlay::LeaseValue value() {
   overlay::LeaseValue made;
@@ -23,10 +23,10 @@ overlay::LeaseValue value() {
 }
 
 std::string annotations(const AnnotationPrefix& prefix, std::string_view uid,
-                        const overlay::LeaseValue& wanted) {
+                        const overlay::LeaseValue& wanted, const overlay::Backend& backend = vxlan()) {
   std::array<char, kMaxPatch> memory;
   json::Writer writer(memory);
-  write_annotations(writer, prefix, uid, vxlan(), wanted);
+  write_annotations(writer, prefix, uid, backend, wanted);
   CHECK_FALSE(writer.overflowed());
   return std::string(writer.view());
 }
@@ -39,6 +39,11 @@ TEST_SUITE("registry/kube_node_patch") {
         annotations({}, "5f1c", value()) ==
         R"({"metadata":{"annotations":{"flannel.alpha.coreos.com/backend-data":"{\"VNI\":1,\"VtepMAC\":\"e6:fb:a6:8d:72:6c\"}",)"
         R"("flannel.alpha.coreos.com/backend-type":"vxlan","flannel.alpha.coreos.com/kube-subnet-manager":"true",)"
+        R"("flannel.alpha.coreos.com/public-ip":"172.30.0.11"},"uid":"5f1c"}})");
+    CHECK(
+        annotations({}, "5f1c", value(), *overlay::built_in(overlay::BackendType::kHostGw)) ==
+        R"({"metadata":{"annotations":{"flannel.alpha.coreos.com/backend-data":"null",)"
+        R"("flannel.alpha.coreos.com/backend-type":"host-gw","flannel.alpha.coreos.com/kube-subnet-manager":"true",)"
         R"("flannel.alpha.coreos.com/public-ip":"172.30.0.11"},"uid":"5f1c"}})");
     const auto prefix = AnnotationPrefix::parse("example.org/second");
     REQUIRE(prefix);

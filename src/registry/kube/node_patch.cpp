@@ -11,8 +11,10 @@ using Visit = FunctionRef<void(Annotation, std::string_view)>;
 
 /// What we publish, in the order of the names, as Go writes a map.
 void visit_annotations(const overlay::Backend& backend, const overlay::LeaseValue& value, Visit visit) {
-  visit(Annotation::kBackendData,
-        to_text<Node::kMaxAnnotation>([&](Writer& out) { backend.write_data(out, value); }));
+  visit(Annotation::kBackendData, to_text<Node::kMaxAnnotation>([&](Writer& out) {
+          if (backend.write_data != nullptr) return backend.write_data(out, value);
+          out.put("null");  // as Go writes no data
+        }));
   visit(Annotation::kBackendType, backend.type);
   visit(Annotation::kManager, "true");
   visit(Annotation::kPublicIp, text_of(value.public_ip));

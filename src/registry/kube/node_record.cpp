@@ -13,12 +13,11 @@ bool read_value(const Node& node, overlay::LeaseValue& value) {
   const std::optional<Ip> ip = parse_ip(node.annotation(Annotation::kPublicIp));
   if (!ip || !ip->is_v4()) return false;
   value.public_ip = *ip;
-  const std::string_view type = node.annotation(Annotation::kBackendType);
-  value.backend = overlay::backend_type_of(type);
-  if (value.backend == overlay::BackendType::kNone || value.backend == overlay::BackendType::kOther)
-    return true;  // whatever its data are
+  value.backend = overlay::backend_type_of(node.annotation(Annotation::kBackendType));
+  const overlay::Backend* backend = overlay::built_in(value.backend);
+  if (backend == nullptr || backend->read_data == nullptr) return true;  // whatever its data are
   json::Document data(node.annotation(Annotation::kBackendData));
-  return overlay::find_backend(type)->read_data(data, value) && data.ends();
+  return backend->read_data(data, value) && data.ends();
 }
 
 }  // namespace
