@@ -11,6 +11,7 @@
 
 #include "flannelette/json/reader.hpp"
 #include "flannelette/json/writer.hpp"
+#include "pieces.hpp"
 
 using namespace flannelette;
 using json::Reader;
@@ -47,15 +48,8 @@ std::string tokens_of(std::string_view text, std::size_t limit, std::uint32_t cu
   int depth = 0;
   std::size_t fed = 0;
   for (bool finished = false; !finished;) {
-    std::size_t size = text.size();
-    if (cuts != 0) {
-      cuts = cuts * 1664525 + 1013904223;
-      size = std::min<std::size_t>(size, (cuts >> 24) % 7);
-    }
-    // Memory of its own size, so that a read beyond it is seen.
-    const std::vector<char> piece(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
-    text.remove_prefix(size);
-    fed += size;
+    const std::vector<char> piece = take_piece(text, cuts);
+    fed += piece.size();
     finished = text.empty();
     reader.feed({piece.data(), piece.size()});
     if (finished) reader.finish();

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pieces.hpp"
 #include "registry/kube/node_decoder.hpp"
 #include "registry/kube/node_patch.hpp"
 #include "registry/kube/node_record.hpp"
@@ -90,14 +91,7 @@ std::string decoded(std::string_view text, std::uint32_t cuts) {
   Sink sink;
   decoder.reset(sink);
   while (!text.empty()) {
-    std::size_t size = text.size();
-    if (cuts != 0) {
-      cuts = cuts * 1664525 + 1013904223;
-      size = std::min<std::size_t>(size, (cuts >> 24) % 7);
-    }
-    // Memory of its own size, so that a read beyond it is seen.
-    const std::vector<char> piece(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(size));
-    text.remove_prefix(size);
+    const std::vector<char> piece = take_piece(text, cuts);
     decoder.feed({piece.data(), piece.size()});
     for (;;) {
       const NodeDecoder::Step step = decoder.next();

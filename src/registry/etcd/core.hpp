@@ -47,9 +47,9 @@ struct Core {
   Health health{};
   overlay::NetworkConfig network{};  ///< as it was read
   bool stopped = false;
-  bool listing_open = false;  ///< between on_listing_begin and its end: no claim speaks in between
-  std::int64_t delivered =
-      0;  ///< the listener knows the keys as of this revision at least; 0: it does not, a listing is due
+  bool listing_open = false;  ///< between on_snapshot_begin and its end: no claim speaks in between
+  /// The listener knows the keys as of this revision at least; 0: it does not, a listing is due.
+  std::int64_t delivered = 0;
   Store store{};  ///< what the listener knows was listed there
 
   /// False: what the listener knows is of another store, or of this one before it was made anew or restored.
