@@ -225,6 +225,7 @@ void Agent::Impl::on_converged() {
     log_.info("ready", {{"subnet", dataplane_.target()->subnet},
                         {"peers", std::uint64_t{members_.table().counts().peers}}});
     if (on_ready_) on_ready_();
+    registry_.announce_ready();
   }
 }
 

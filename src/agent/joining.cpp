@@ -88,6 +88,15 @@ void Agent::Impl::on_left(const registry::Left& left) {
     case Why::kRestored:
       return say(Level::kWarning,
                  "the registry went back to an earlier record of ours; claiming the subnet again");
+    case Why::kAwaited:
+      return log_.warning("our subnet is not given to us yet; waiting for it", {{"missing", left.detail}});
+    case Why::kOutside:
+      return log_.error("the subnet that is given to us cannot be used; waiting for another",
+                        {{"subnet", left.subnet}, {"network", config_.network}, {"reason", left.detail}});
+    case Why::kNamesake:
+      return log_.error(
+          "another program publishes itself as this node; not fighting over it, stop it or rename one of both",
+          {{"node", left.detail}, {"its_public_ip", left.public_ip}, {"its_mac", left.mac}});
     case Why::kTwin:
       return log_.error("another node wrote our lease; two nodes have one public address",
                         {{"subnet", left.subnet}, {"public_ip", left.public_ip}});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "flannelette/base/clock.hpp"
 #include "flannelette/base/files.hpp"
@@ -18,6 +19,24 @@ struct TlsSettings {
   Text<Files::kMaxPath> ca_file;    ///< needed for https: there is no built-in trust store
   Text<Files::kMaxPath> cert_file;  ///< client certificate, with key_file; both or none
   Text<Files::kMaxPath> key_file;
+};
+
+enum class TlsPart : std::uint8_t { kCa, kCertificate, kKey };
+
+/// Where certificates and the key come from.
+class TlsMaterial {
+ public:
+  /// Changes with any of the texts, and with whether they can be read.
+  virtual std::uint64_t digest() = 0;
+  /// The PEM text of a part, of at most `memory` less one byte, with a NUL behind it; empty: there is none.
+  virtual Result<std::string_view> read(TlsPart part, std::span<char> memory) = 0;
+  /// What an operator would look at: the path of the file that holds the part.
+  virtual std::string_view name(TlsPart part) const = 0;
+  /// The name in the server's certificate; empty: the host that is connected to.
+  virtual std::string_view server_name() const = 0;
+
+ protected:
+  ~TlsMaterial() = default;
 };
 
 /// Verified TLS configuration shared by all streams of a process. Only its implementation sees mbedTLS.

@@ -66,6 +66,9 @@ struct Left {
     kExpired,   ///< claimed again
     kDeleted,   ///< claimed again
     kRestored,  ///< the registry went back to an earlier record of ours: claimed again
+    kAwaited,   ///< it is given to us, and was not yet; `detail`: what is missing
+    kOutside,   ///< what is given to us does not lie in the network, or holds what must be reached directly
+    kNamesake,  ///< another program publishes itself in our place: left as it is until it is gone
     kTwin,      ///< another node writes our record with our own address: left as it is
     kRival,  ///< another node, at `public_ip` with `mac`, holds what we held: claimed again when it is gone
   };
@@ -148,6 +151,8 @@ class Registry {
   virtual void join(const Self& self, const Hints& hints) = 0;
   /// What we publish has changed; what is ours stays. Nothing before join().
   virtual void update(const Self& self) = 0;
+  /// The data plane is as it should be, for the first time: where others wait for that, they may know.
+  virtual void announce_ready() {}
   /// Our address changed: connections from the old one are dead, and nobody will say so. What is under way
   /// goes on over new ones. Not to be called from within a listener's call.
   virtual void reconnect() = 0;
