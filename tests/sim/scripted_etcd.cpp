@@ -21,12 +21,6 @@ std::string base64(std::string_view bytes) {
 
 std::string quoted(std::int64_t value) { return "\"" + std::to_string(value) + "\""; }
 
-std::string chunk(const std::string& bytes) {
-  char size[24];
-  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  return size + bytes + "\r\n";
-}
-
 bool within(const std::string& key, const std::string& first, const std::string& end) {
   return end.empty() ? key == first : key >= first && (key < end || end == std::string(1, '\0'));
 }
@@ -55,25 +49,12 @@ int http_status(int code, ScriptedEtcd::Version version) {
   }
 }
 
-template <class T>
-std::optional<T> take(std::map<std::string, std::vector<T>>& queues, const std::string& path) {
-  auto& queue = queues[path];
-  if (queue.empty()) return std::nullopt;
-  T first = queue.front();
-  queue.erase(queue.begin());
-  return first;
-}
-
 }  // namespace
 
 ScriptedEtcd::ScriptedEtcd(io::Loop& loop, const Clock& clock)
-    : loop_(loop), clock_(clock), expiry_(loop, Delegate<void()>::to<&ScriptedEtcd::expire>(this)) {}
+    : ScriptedServer(loop, clock), expiry_(loop, Delegate<void()>::to<&ScriptedEtcd::expire>(this)) {}
 
 ScriptedEtcd::~ScriptedEtcd() = default;
-
-std::unique_ptr<io::Stream> ScriptedEtcd::make_stream() {
-  return std::make_unique<ScriptedStream>(*this, loop_);
-}
 
 // --- The truth. ---
 
@@ -188,25 +169,6 @@ void ScriptedEtcd::expire() {
   if (next >= 0) expiry_.arm_in(next - clock_.now());
 }
 
-// --- Counting. ---
-
-std::size_t ScriptedEtcd::requests(const std::string& path) const {
-  const auto found = counts_.find(path);
-  return found == counts_.end() ? 0 : found->second;
-}
-
-std::size_t ScriptedEtcd::requests() const {
-  std::size_t sum = 0;
-  for (const auto& [path, count] : counts_) sum += count;
-  return sum;
-}
-
-void ScriptedEtcd::reset_counts() {
-  counts_.clear();
-  connections_ = 0;
-  bytes_sent_ = 0;
-}
-
 // --- The gateway. ---
 
 std::string ScriptedEtcd::header() const {
@@ -235,21 +197,25 @@ void ScriptedEtcd::answer(ScriptedStream& stream, const std::string& json) {
       std::to_string(body.size()) + "\r\n\r\n" + body);
 }
 
-void ScriptedEtcd::refuse(ScriptedStream& stream, int code, const std::string& message) {
+std::string ScriptedEtcd::refusal(int code, const std::string& message) const {
   const std::string status =
       "HTTP/1.1 " + std::to_string(http_status(code, version)) + " No\r\nContent-Type: application/json\r\n";
   const std::string number = std::to_string(code);
   if (version == Version::k36) {
     const std::string body = spaced("{\"code\":" + number + ",\"message\":\"" + message + "\"}");
-    return stream.send(status + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    return status + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   }
   const std::string body =
       spaced("{\"error\":\"" + message + "\",\"message\":\"" + message + "\",\"code\":" + number + "}");
   if (version == Version::k35) {
-    return stream.send(status + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    return status + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   }
-  stream.send(status + "Trailer: Grpc-Trailer-Content-Type\r\nTransfer-Encoding: chunked\r\n\r\n" +
-              chunk(body) + "0\r\nGrpc-Trailer-Content-Type: application/grpc\r\n\r\n");
+  return status + "Trailer: Grpc-Trailer-Content-Type\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(body) +
+         "0\r\nGrpc-Trailer-Content-Type: application/grpc\r\n\r\n";
+}
+
+void ScriptedEtcd::refuse(ScriptedStream& stream, int code, const std::string& message) {
+  stream.send(refusal(code, message));
 }
 
 void ScriptedEtcd::line(ScriptedStream& stream, const std::string& json) {
@@ -263,17 +229,9 @@ void ScriptedEtcd::event_line(ScriptedStream& stream, const std::string& json) {
   line(stream, json);
 }
 
-void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
+void ScriptedEtcd::serve(ScriptedStream& stream, const ScriptedRequest& request) {
   const std::string& path = request.path;
-  ++counts_[path];
-  bodies_[path] = request.body;
-  if (const auto action = take(before_, path)) (*action)(*this);
-  const auto lost = take(lost_, path);
-  if (lost && !*lost) return stream.cut();
-  if (const auto raw = take(raw_, path)) return stream.send_wrongly(*raw);
-  if (const auto refusal = take(refusals_, path)) return refuse(stream, refusal->first, refusal->second);
-  if (take(drip_, path)) return stream.drip();
-  if (take(held_, path)) stream.hold();
+  const std::string& token_sent = request.field("authorization");
   if (every_watch && path == "/v3/watch") return stream.send_wrongly(*every_watch);
   if (leaderless_) {
     if (path != "/v3/watch") return refuse(stream, 14, "etcdserver: no leader");
@@ -294,11 +252,11 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
     return answer(stream, "{" + header() + ",\"token\":\"" + token + "\"}");
   }
   const bool is_watch = path == "/v3/watch";
-  if (!request.token.empty() && tokens_.count(request.token) == 0 && !is_watch &&
+  if (!token_sent.empty() && tokens_.count(token_sent) == 0 && !is_watch &&
       (auth_ || version == Version::k34)) {
     return refuse(stream, 16, "etcdserver: invalid auth token");
   }
-  if (auth_ && request.token.empty() && !is_watch) return refuse(stream, 3, "etcdserver: user name is empty");
+  if (auth_ && token_sent.empty() && !is_watch) return refuse(stream, 3, "etcdserver: user name is empty");
 
   if (path == "/v3/kv/range") {
     serve_range(stream, body);
@@ -323,7 +281,7 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
   } else if (is_watch) {
     const std::string& key = body["create_request"]["key"].text;
     stream.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
-    if ((auth_ && tokens_.count(request.token) == 0) || key.empty()) {
+    if ((auth_ && tokens_.count(token_sent) == 0) || key.empty()) {
       return line(stream,
                   "{\"result\":{" + header() +
                       ",\"watch_id\":\"-1\",\"created\":true,\"canceled\":true,\"cancel_reason\":"
@@ -334,7 +292,6 @@ void ScriptedEtcd::serve(ScriptedStream& stream, const Request& request) {
     stream.send(
         "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nNot Found\n");
   }
-  if (lost) stream.cut();
 }
 
 std::string ScriptedEtcd::range(const JsonValue& request, const std::map<std::string, Pair>& keys, bool& more,

@@ -13,16 +13,13 @@
 #include <string>
 #include <vector>
 
-#include "flannelette/base/clock.hpp"
-#include "flannelette/io/loop.hpp"
-#include "flannelette/io/stream.hpp"
+#include "sim/scripted_server.hpp"
 
 namespace flannelette::tests {
 
-class ScriptedStream;
 struct JsonValue;
 
-class ScriptedEtcd {
+class ScriptedEtcd final : public ScriptedServer {
  public:
   enum class Version { k34, k35, k36 };  ///< the shapes of errors
 
@@ -32,8 +29,6 @@ class ScriptedEtcd {
   // --- How it speaks. ---
   Version version = Version::k34;
   bool blanks = false;           ///< ", " between members, as Debian's 3.5.16 writes
-  std::size_t piece = 0;         ///< its bytes arrive in pieces of this size; 0: as they are
-  Millis delay = 0;              ///< of everything that it sends
   std::int64_t min_ttl = 1;      ///< a shorter lease is not granted
   std::int64_t catch_up = 1000;  ///< revisions a message when a watch is behind (etcd's watchBatchMaxRevs)
   std::size_t fragment = 0;      ///< events a message, the parts of one marked; 0: not split
@@ -75,20 +70,7 @@ class ScriptedEtcd {
   void expire_tokens() { tokens_.clear(); }
 
   // --- Faults. ---
-  std::map<std::string, Ip4> names;                   ///< of hosts that are no literal addresses
-  void set_down(const std::string& host, bool down);  ///< connections to it are refused, those there are cut
-  void cut_all();
-  void silence(bool on) {
-    silent_ = on;
-  }  ///< takes everything, answers nothing; what was meant for that time is lost
-  /// The connection that receives byte number n from now on is cut before it.
-  void cut_after(std::size_t bytes) { cut_after_ = bytes; }
-  bool cut_is_to_come() const { return cut_after_.has_value(); }
-  /// The next request for this path: the connection is cut instead of an answer; `executed`: only after it
-  /// was carried out.
-  void lose_answer(const std::string& path, bool executed) { lost_[path].push_back(executed); }
   void refuse_next(const std::string& path, int code, const std::string& message);
-  void answer_next(const std::string& path, const std::string& raw);  ///< these bytes, whatever they are
   /// What becomes of transactions, in a store that contradicts itself.
   enum class Puts {
     kDone,
@@ -100,19 +82,12 @@ class ScriptedEtcd {
   bool expire_all = false;  ///< a lease that is kept alive is told to have expired; its key stays
   /// What a proxy makes of every watch: these bytes, and nothing more ("": it holds the answer back).
   std::optional<std::string> every_watch;
-  /// The next request for this path is carried out, its answer comes a second later.
-  void hold_answer(const std::string& path) { held_[path].push_back(true); }
-  void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch
-  /// The answer to the next request for this path begins, and goes on for ever, a blank every few seconds.
-  void drip_next(const std::string& path) { drip_[path].push_back(true); }
-  /// A connection is open on which the last answer was a dripping one or raw bytes: it may still be awaited.
-  bool answering_wrongly() const;
-  void clear_faults();  ///< whatever was to happen next and has not
+  void clear_faults();
   void lose_leader();   ///< watches end, every request is refused
   void elect_leader();  ///< another one
-  /// Runs just before the next request for this path is carried out.
+  using ScriptedServer::before_next;
   void before_next(const std::string& path, void (*action)(ScriptedEtcd&)) {
-    before_[path].push_back(action);
+    before_next(path, [this, action] { action(*this); });
   }
 
   // --- Watches. ---
@@ -121,18 +96,7 @@ class ScriptedEtcd {
   void cancel_watches(const std::string& reason);          ///< the streams stay open, silent
   std::size_t watch_count() const { return watches_.size(); }
 
-  // --- What was asked. ---
-  std::size_t requests(const std::string& path) const;
-  std::size_t requests() const;
-  std::size_t connections() const { return connections_; }
-  std::size_t bytes_sent() const { return bytes_sent_; }
-  const std::string& last_body(const std::string& path) { return bodies_[path]; }
-  void reset_counts();
-
-  std::unique_ptr<io::Stream> make_stream();
-
  private:
-  friend class ScriptedStream;
   struct Event {
     std::int64_t revision;
     std::string key;
@@ -154,35 +118,31 @@ class ScriptedEtcd {
     bool fragment;
     bool dead = false;
   };
-  struct Request {
-    std::string path, body, token;
-    bool hasleader = false;
-  };
 
   void set(const std::string& key, const std::string& value, std::int64_t lease, std::int64_t revision);
   void unset(const std::string& key, std::int64_t revision);
   std::map<std::string, Pair> state_at(std::int64_t revision) const;
   std::string range(const JsonValue& request, const std::map<std::string, Pair>& keys, bool& more,
                     std::string prefix);
-  void serve(ScriptedStream& stream, const Request& request);
+  void serve(ScriptedStream& stream, const ScriptedRequest& request) override;
+  void forget(ScriptedStream& stream) override;
+  bool watches(const ScriptedStream& stream) const override;
   void serve_range(ScriptedStream& stream, const JsonValue& request);
   void serve_txn(ScriptedStream& stream, const JsonValue& request);
   void serve_watch(ScriptedStream& stream, const JsonValue& request);
   bool holds(const JsonValue& compare) const;
   void feed_watches();
   void feed(Watch& watch);
-  void forget(ScriptedStream& stream);
   void expire();
   std::string header() const;
   void answer(ScriptedStream& stream, const std::string& json);
+  std::string refusal(int code, const std::string& message) const;
   void refuse(ScriptedStream& stream, int code, const std::string& message);
   std::string spaced(const std::string& json) const;
   void line(ScriptedStream& stream, const std::string& json);
   void event_line(ScriptedStream& stream, const std::string& json);
   void end_watch(ScriptedStream& stream, int code, const std::string& message);
 
-  io::Loop& loop_;
-  const Clock& clock_;
   io::Timer expiry_;
   std::map<std::string, Pair> keys_;
   std::map<std::string, Pair> base_;  // as of compacted_
@@ -193,25 +153,11 @@ class ScriptedEtcd {
   std::map<std::int64_t, Grant> granted_;  // all that ever were
   std::int64_t next_lease_ = 7587800000000000001;
   std::list<Watch> watches_;
-  std::set<ScriptedStream*> streams_;
-  std::set<std::string> down_;
   std::map<std::string, std::string> users_;
   std::set<std::string> tokens_;
   bool auth_ = false;
-  bool silent_ = false;
   bool leaderless_ = false;
   int next_token_ = 0;
-  std::optional<std::size_t> cut_after_;
-  std::map<std::string, std::vector<bool>> lost_;
-  std::map<std::string, std::vector<std::pair<int, std::string>>> refusals_;
-  std::map<std::string, std::vector<std::string>> raw_;
-  std::map<std::string, std::vector<bool>> drip_;
-  std::map<std::string, std::vector<bool>> held_;
-  std::map<std::string, std::vector<void (*)(ScriptedEtcd&)>> before_;
-  std::map<std::string, std::size_t> counts_;
-  std::map<std::string, std::string> bodies_;
-  std::size_t connections_ = 0;
-  std::size_t bytes_sent_ = 0;
 };
 
 }  // namespace flannelette::tests

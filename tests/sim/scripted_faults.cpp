@@ -7,33 +7,13 @@
 
 namespace flannelette::tests {
 
-void ScriptedEtcd::set_down(const std::string& host, bool down) {
-  if (!down) {
-    down_.erase(host);
-    return;
-  }
-  down_.insert(host);
-  for (ScriptedStream* stream : streams_) {
-    if (stream->host() == host) stream->cut();
-  }
-}
-
-void ScriptedEtcd::cut_all() {
-  for (ScriptedStream* stream : streams_) stream->cut();
-}
-
-void ScriptedEtcd::cut_idle() {
-  for (ScriptedStream* stream : streams_) {
-    if (std::none_of(watches_.begin(), watches_.end(), [&](const Watch& w) { return w.stream == stream; }))
-      stream->cut();
-  }
-}
-
 void ScriptedEtcd::refuse_next(const std::string& path, int code, const std::string& message) {
-  refusals_[path].emplace_back(code, message);
+  refuse_next_with(path, refusal(code, message));
 }
 
-void ScriptedEtcd::answer_next(const std::string& path, const std::string& raw) { raw_[path].push_back(raw); }
+bool ScriptedEtcd::watches(const ScriptedStream& stream) const {
+  return std::any_of(watches_.begin(), watches_.end(), [&](const Watch& w) { return w.stream == &stream; });
+}
 
 void ScriptedEtcd::forget(ScriptedStream& stream) {
   watches_.remove_if([&](const Watch& watch) { return watch.stream == &stream; });
@@ -49,20 +29,9 @@ void ScriptedEtcd::wipe() {
   cut_all();
 }
 
-bool ScriptedEtcd::answering_wrongly() const {
-  return std::any_of(streams_.begin(), streams_.end(),
-                     [](const ScriptedStream* stream) { return stream->answered_wrongly(); });
-}
-
 void ScriptedEtcd::clear_faults() {
-  cut_after_.reset();
+  ScriptedServer::clear_faults();
   twice = 0;
-  lost_.clear();
-  refusals_.clear();
-  raw_.clear();
-  drip_.clear();
-  held_.clear();
-  before_.clear();
 }
 
 void ScriptedEtcd::lose_leader() {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The connection of one client to a ScriptedEtcd.
+// The connection of one client to a scripted server.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "flannelette/io/stream.hpp"
-#include "sim/scripted_etcd.hpp"
+#include "sim/scripted_server.hpp"
 
 namespace flannelette::tests {
 
 class ScriptedStream final : public io::Stream {
  public:
-  ScriptedStream(ScriptedEtcd& etcd, io::Loop& loop);
+  ScriptedStream(ScriptedServer& server, io::Loop& loop);
   ~ScriptedStream() override;
   void open(const io::Endpoint& endpoint, Listener& listener) override;
   Result<void> write(std::string_view bytes) override;
@@ -27,8 +27,9 @@ class ScriptedStream final : public io::Stream {
   }
   /// Since it was opened, or since the last request.
   bool answered_wrongly() const { return answered_wrongly_; }
-  void hold();  ///< whatever is sent within a second comes then
-  void cut();   ///< what was sent and has not arrived is lost
+  void hold();     ///< whatever is sent within a second comes then
+  void cut();      ///< what was sent and has not arrived is lost
+  void hang_up();  ///< once what was sent has arrived
   const std::string& host() const { return host_; }
 
  private:
@@ -37,10 +38,11 @@ class ScriptedStream final : public io::Stream {
   void deliver(const std::string& bytes);
   void end(const Error& error);
 
-  ScriptedEtcd& etcd_;
+  ScriptedServer& server_;
   io::Timer timer_;
   Listener* listener_ = nullptr;
   std::string host_, in_, out_;
+  std::string kind_;  // of the last request
   bool opened_ = false;
   bool cut_ = false;
   bool dripping_ = false;
