@@ -17,6 +17,7 @@ struct JsonValue {
   std::map<std::string, JsonValue> members;
   std::vector<JsonValue> items;
   std::string text;  ///< of a string or number; "true" of true
+  bool null = false;
   bool valid = true;
 
   const JsonValue& operator[](const std::string& name) const {
@@ -51,6 +52,7 @@ inline bool read_json(json::Reader& reader, json::Token token, JsonValue& value)
   }
   if (token == Token::kString || token == Token::kNumber) value.text = reader.text();
   if (token == Token::kTrue) value.text = "true";
+  value.null = token == Token::kNull;
   return token != Token::kBad && token != Token::kNeedMore;
 }
 
