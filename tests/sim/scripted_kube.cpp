@@ -104,19 +104,13 @@ ScriptedKube::Refusal expired(std::int64_t asked, std::int64_t oldest) {
           "too old resource version: " + std::to_string(asked) + " (" + std::to_string(oldest) + ")"};
 }
 
-/// The form that is asked for: the first that a server knows.
+/// The form that is asked for; nullopt: that of a list for one object, or the other way round.
 std::optional<bool> wants_metadata(const std::string& accept, bool list) {
-  if (accept.empty()) return false;
-  for (std::size_t at = 0; at < accept.size();) {
-    const std::size_t end = std::min(accept.find(',', at), accept.size());
-    std::string one = accept.substr(at, end - at);
-    one.erase(0, one.find_first_not_of(' '));
-    at = end + 1;
-    if (one == "application/json" || one == "*/*") return false;
-    const std::string form = std::string("application/json;as=PartialObjectMetadata") + (list ? "List" : "") +
-                             ";g=meta.k8s.io;v=v1";
-    if (one == form) return true;
-  }
+  const std::string one = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+  const std::string many = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+  const std::string first = accept.substr(0, accept.find(','));
+  if (first == (list ? many : one)) return true;
+  if (first.empty() || first == "application/json" || first == "*/*") return false;
   return std::nullopt;
 }
 
