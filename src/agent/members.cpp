@@ -28,11 +28,13 @@ void Members::on_snapshot_end() {
   table_.end_listing();
   full_reported_ = full_reported_ && table_.full();
   listener_.on_members_listed();
-  on_events_end();
+  changes_reported_ = table_.changes();
+  listener_.on_members_changed();  // whatever waited for the end of the list
 }
 
 void Members::on_record(const overlay::LeaseRecord& record) {
   bool stored = true;
+  const std::uint32_t before = table_.changes();
   const overlay::Ignored why = table_.upsert(record, &stored);
   if (!stored) {
     if (!std::exchange(full_reported_, true)) {
@@ -41,6 +43,7 @@ void Members::on_record(const overlay::LeaseRecord& record) {
     }
     return;
   }
+  if (table_.changes() == before) return;  // said again, as a Node's heartbeat does
   if (why == overlay::Ignored::kNo || why == overlay::Ignored::kOurs) return;
   if (why == overlay::Ignored::kOurPublicIp && !joined_) return;
   if (is_harmful(why)) return log_harmful(record.key, why);
@@ -79,7 +82,11 @@ void Members::on_removed(const overlay::LeaseKey& key, std::int64_t modified) {
   table_.remove(key, modified);
 }
 
-void Members::on_events_end() { listener_.on_members_changed(); }
+void Members::on_events_end() {
+  if (table_.changes() == changes_reported_) return;
+  changes_reported_ = table_.changes();
+  listener_.on_members_changed();
+}
 
 void Members::on_skipped(std::string_view key, registry::Skipped why) {
   switch (why) {

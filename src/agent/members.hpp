@@ -19,7 +19,7 @@ class Members final : public registry::MemberListener {
    public:
     virtual void on_members_listed() = 0;       ///< a snapshot is complete
     virtual void on_members_interrupted() = 0;  ///< it was cut
-    virtual void on_members_changed() = 0;      ///< all changes of one message were delivered
+    virtual void on_members_changed() = 0;      ///< by all that one message said
 
    protected:
     ~Listener() = default;
@@ -58,6 +58,7 @@ class Members final : public registry::MemberListener {
   Listener& listener_;
   overlay::LeaseTable table_;
   enum class Listing : std::uint8_t { kNone, kArriving, kComplete } listing_ = Listing::kNone;
+  std::uint32_t changes_reported_ = 0;  ///< those of the table that the listener knows of
   bool joined_ = false;
   bool full_reported_ = false;
   std::size_t ignored_reported_ = 0;

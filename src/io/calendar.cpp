@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calendar of certificates.
-#include "io/calendar.hpp"
+// The calendar of certificates and of Kubernetes.
+#include "flannelette/io/calendar.hpp"
 
 // SOURCE_DATE_EPOCH if the build says so. Else this, which is a little older than the source, so that
 // everybody builds the same program from it.
@@ -20,6 +20,11 @@ constexpr std::int64_t kDaysOf400Years = 146'097;
 
 /// From the first of March to that of month m, where 0 is March.
 constexpr int days_before(int m) { return (153 * m + 2) / 5; }
+/// Two digits.
+void put(Writer& out, char before, int number) {
+  out.put(before).put(static_cast<char>('0' + number / 10)).put(static_cast<char>('0' + number % 10));
+}
+
 constexpr std::int64_t days_before_year(std::int64_t y) { return y * 365 + y / 4 - y / 100 + y / 400; }
 
 }  // namespace
@@ -41,12 +46,20 @@ Text<10> date_of(std::int64_t unix_seconds) {
   while (days_before(month) > day) --month;
   if (month >= 10) ++year;
   return to_text<10>([&](Writer& out) {
-    const auto put = [&](char before, int number) {
-      out.put(before).put(static_cast<char>('0' + number / 10)).put(static_cast<char>('0' + number % 10));
-    };
     out.put_signed(year);
-    put('-', month < 10 ? month + 3 : month - 9);
-    put('-', day - days_before(month) + 1);
+    put(out, '-', month < 10 ? month + 3 : month - 9);
+    put(out, '-', day - days_before(month) + 1);
+  });
+}
+
+Text<20> time_of(std::int64_t unix_seconds) {
+  const auto second = static_cast<int>(unix_seconds % 86'400);
+  return to_text<20>([&](Writer& out) {
+    out.put(date_of(unix_seconds));
+    put(out, 'T', second / 3600);
+    put(out, ':', second / 60 % 60);
+    put(out, ':', second % 60);
+    out.put('Z');
   });
 }
 

@@ -24,7 +24,7 @@
 #include <cstring>
 
 #include "flannelette/base/ip.hpp"
-#include "io/calendar.hpp"
+#include "flannelette/io/calendar.hpp"
 #include "io/tls_certificate.hpp"
 #include "io/tls_files.hpp"
 #include "io/tls_policy.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// In the place of the other tls*.cpp and calendar.cpp when the build has no TLS: a context that never loads,
+// In the place of the other tls*.cpp when the build has no TLS: a context that never loads,
 // so that no session begins.
 #include "flannelette/io/tls_context.hpp"
 #include "io/tls.hpp"

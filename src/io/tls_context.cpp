@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "io/calendar.hpp"
+#include "flannelette/io/calendar.hpp"
 #include "io/tls_files.hpp"
 #include "io/tls_reading.hpp"
 

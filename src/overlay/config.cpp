@@ -168,7 +168,7 @@ bool refuse(ConfigProblem& problem, const char* key, const char* why, bool unsup
 
 /// flanneld's rules for subnets, in its order and with its texts; those about 0.0.0.0/0 and what is reserved
 /// are ours, and the last one (flanneld ends as "out of subnets").
-bool check_subnets(const Draft& draft, NetworkConfig& config, ConfigProblem& problem) {
+bool check_network(const Draft& draft, ConfigProblem& problem) {
   if (!draft.network)
     return refuse(problem, "Network", "please define a correct Network parameter in the flannel config");
   const Net4 network = *draft.network;
@@ -178,8 +178,14 @@ bool check_subnets(const Draft& draft, NetworkConfig& config, ConfigProblem& pro
     return refuse(problem, "Network",
                   "no pod can have an address in 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16 or 224.0.0.0/4");
   }
+  return true;
+}
+
+bool check_subnets(const Draft& draft, NetworkConfig& config, ConfigProblem& problem) {
+  const Net4 network = *draft.network;
   if (draft.subnet_len > 0) {
-    if (draft.subnet_len > 30) return refuse(problem, "SubnetLen", "SubnetLen must be less than /31");
+    if (draft.subnet_len > NetworkConfig::kMaxSubnetLen)
+      return refuse(problem, "SubnetLen", "SubnetLen must be less than /31");
     if (draft.subnet_len < network.length + 2u) {
       return refuse(problem, "SubnetLen", "network must be able to accommodate at least four subnets");
     }
@@ -192,7 +198,6 @@ bool check_subnets(const Draft& draft, NetworkConfig& config, ConfigProblem& pro
   }
 
   const std::uint32_t size = 1u << (32 - config.subnet_len);
-  config.network = network;
   config.subnet_min = draft.subnet_min.value != 0 ? draft.subnet_min : Ip4{network.base.value + size};
   config.subnet_max = draft.subnet_max.value != 0 ? draft.subnet_max : Ip4{network.last().value - size + 1};
   if (!network.contains(config.subnet_min)) {
@@ -227,15 +232,28 @@ bool check_backend(const BackendDraft& draft, NetworkConfig& config, ConfigProbl
   return !fault;
 }
 
-bool check(const Draft& draft, NetworkConfig& config, ConfigProblem& problem) {
+void give_subnets(NetworkConfig& config) {
+  config.subnet_len = 0;
+  config.subnet_min = config.network.base;
+  config.subnet_max = config.network.last();
+}
+
+bool check(const Draft& draft, SubnetsFrom subnets, NetworkConfig& config, ConfigProblem& problem) {
   if (draft.enable_ipv6) return refuse(problem, "EnableIPv6", "IPv6 is not built yet", true);
   if (!draft.enable_ipv4)
     return refuse(problem, "EnableIPv4", "a network without IPv4 is not built yet", true);
   config.nftables = draft.nftables;
-  return check_subnets(draft, config, problem) && check_backend(draft.backend, config, problem);
+  if (!check_network(draft, problem)) return false;
+  config.network = *draft.network;
+  if (subnets == SubnetsFrom::kRegistry) {
+    give_subnets(config);
+  } else if (!check_subnets(draft, config, problem)) {
+    return false;
+  }
+  return check_backend(draft.backend, config, problem);
 }
 
-bool read(std::string_view json, NetworkConfig& config, ConfigProblem& problem) {
+bool read(std::string_view json, SubnetsFrom subnets, NetworkConfig& config, ConfigProblem& problem) {
   if (json.empty()) return refuse(problem, "", "the config is empty");
   if (json.size() > NetworkConfig::kMaxText) return refuse(problem, "", "the config is longer than 16 KiB");
   Draft draft;
@@ -248,14 +266,15 @@ bool read(std::string_view json, NetworkConfig& config, ConfigProblem& problem) 
     problem = *reader.fault;
     return false;
   }
-  return check(draft, config, problem);
+  return check(draft, subnets, config, problem);
 }
 
 }  // namespace
 
-Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigProblem& problem) {
+Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigProblem& problem,
+                          SubnetsFrom subnets) {
   NetworkConfig parsed;
-  if (!read(json, parsed, problem))
+  if (!read(json, subnets, parsed, problem))
     return Error{problem.unsupported ? Code::kUnsupported : Code::kInvalid, 0, problem.why};
   config = parsed;
   return {};

@@ -102,6 +102,7 @@ void LeaseTable::remove(const LeaseKey& key, std::int64_t modified) {
   --t.sorted;
 }
 
+std::uint32_t LeaseTable::changes() const { return impl_->changes; }
 std::size_t LeaseTable::limit() const { return impl_->limit; }
 bool LeaseTable::full() const { return impl_->records.size() >= impl_->limit; }
 

@@ -65,9 +65,10 @@ class Lines {
 
 bool plausible(const NodeState& state) {
   const NetworkConfig& config = state.config;
-  return config.network.aligned() && config.subnet_len > config.network.length && state.subnet.aligned() &&
-         state.subnet.length == config.subnet_len && config.network.contains(state.subnet) &&
-         state.mac.unicast() && state.mac.zero() == (config.port == 0);
+  const bool length = config.subnet_len == 0 || config.subnet_len == state.subnet.length;
+  return config.network.aligned() && state.subnet.length > config.network.length && state.subnet.aligned() &&
+         length && config.network.contains(state.subnet) && state.mac.unicast() &&
+         state.mac.zero() == (config.port == 0);
 }
 
 /// Bytes of a record, big-endian: base 4, length 1, flags 1, MAC 6, PublicIP 4, VNI 4, and 6 for each

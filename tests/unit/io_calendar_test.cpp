@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "io/calendar.hpp"
+#include "flannelette/io/calendar.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,6 +8,12 @@
 namespace flannelette::io {
 
 TEST_SUITE("io/calendar") {
+  TEST_CASE("a time as RFC 3339 has it") {
+    CHECK(io::time_of(0).view() == "1970-01-01T00:00:00Z");
+    CHECK(io::time_of(1'795'853'472).view() == "2026-11-28T08:11:12Z");
+    CHECK(io::time_of(1'795'910'399).view() == "2026-11-28T23:59:59Z");
+  }
+
   TEST_CASE("seconds since 1970 and dates, on both sides of leap days and of 2038") {
     CHECK(unix_seconds(1970, 1, 1, 0, 0, 0) == 0);
     CHECK(unix_seconds(2000, 2, 29, 12, 0, 0) == 951'825'600);

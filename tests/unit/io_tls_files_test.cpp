@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "io/calendar.hpp"
+#include "flannelette/io/calendar.hpp"
 #include "io/tls_words.hpp"
 #include "unit/tls_harness.hpp"
 

@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "io/calendar.hpp"
+#include "flannelette/io/calendar.hpp"
 #include "unit/tls_harness.hpp"
 
 using namespace flannelette;

@@ -17,9 +17,9 @@ struct Parsed {
   Code code{};
 };
 
-Parsed parse(const std::string& json) {
+Parsed parse(const std::string& json, SubnetsFrom subnets = SubnetsFrom::kNodes) {
   Parsed out;
-  const Result<void> result = parse_config(json, out.config, out.problem);
+  const Result<void> result = parse_config(json, out.config, out.problem, subnets);
   out.ok = static_cast<bool>(result);
   if (!result) out.code = result.error().code;
   return out;
@@ -72,6 +72,21 @@ TEST_SUITE("overlay/config") {
       CHECK_FALSE(p.config.gbp);
       CHECK_FALSE(p.config.nftables);
     }
+  }
+
+  TEST_CASE("where the registry gives the subnets SubnetLen, SubnetMin and SubnetMax mean nothing") {
+    const Parsed p =
+        parse(R"({"Network":"10.42.0.0/24","SubnetLen":31,"SubnetMin":"10.9.0.1"})", SubnetsFrom::kRegistry);
+    REQUIRE(p.ok);
+    CHECK(p.config.has_subnet(*parse_net4("10.42.0.0/26")));
+    CHECK(p.config.has_subnet(*parse_net4("10.42.0.192/27")));
+    CHECK(p.config.has_subnet(*parse_net4("10.42.0.4/30")));
+    CHECK_FALSE(p.config.has_subnet(*parse_net4("10.42.0.0/24")));
+    CHECK_FALSE(p.config.has_subnet(*parse_net4("10.42.0.0/31")));
+    CHECK_FALSE(p.config.has_subnet(*parse_net4("10.42.0.1/26")));
+    CHECK_FALSE(p.config.has_subnet(*parse_net4("10.42.1.0/26")));
+    CHECK_FALSE(parse(R"({"Network":"127.0.0.0/16"})", SubnetsFrom::kRegistry).ok);
+    CHECK_FALSE(parse(R"({"Network":"10.42.0.0/16","SubnetMin":"x"})", SubnetsFrom::kRegistry).ok);
   }
 
   TEST_CASE("the vxlan backend's keys are honoured") {

@@ -85,6 +85,18 @@ TEST_SUITE("overlay/state") {
     CHECK(*read == node);
   }
 
+  TEST_CASE("the state of a node that was given a subnet of some length") {
+    NodeState node = some_node();
+    node.config.subnet_len = 0;
+    node.subnet = *parse_net4("10.64.5.64/26");
+    StateProblem problem{};
+    const auto read = parse_node_state(text_of(node), problem);
+    REQUIRE(read);
+    CHECK(*read == node);
+    node.subnet = node.config.network;
+    CHECK_FALSE(parse_node_state(text_of(node), problem));
+  }
+
   TEST_CASE("files of 0.1.0 are read") {
     StateProblem problem{};
     const auto node = parse_node_state(

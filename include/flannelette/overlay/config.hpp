@@ -15,11 +15,12 @@ namespace flannelette::overlay {
 
 struct NetworkConfig {
   static constexpr std::size_t kMaxText = 16 * 1024;  ///< a longer config is refused
+  static constexpr std::uint8_t kMaxSubnetLen = 30;
   static constexpr std::uint16_t kDefaultPort =
       8472;  ///< the kernel's default, which flanneld relies on; given explicitly by us
 
   Net4 network;
-  std::uint8_t subnet_len = 24;
+  std::uint8_t subnet_len = 24;               ///< 0: of any length, as the registry gives them
   Ip4 subnet_min;                             ///< first subnet's address
   Ip4 subnet_max;                             ///< last subnet's address, inclusive
   BackendType backend = BackendType::kVxlan;  ///< a built-in one
@@ -35,8 +36,9 @@ struct NetworkConfig {
 
   /// Whether it is one of the subnets that nodes get: of the configured length, in SubnetMin..SubnetMax.
   bool has_subnet(Net4 subnet) const {
-    return subnet.length == subnet_len && subnet.aligned() && subnet.base >= subnet_min &&
-           subnet.base <= subnet_max;
+    const bool length = subnet_len != 0 ? subnet.length == subnet_len
+                                        : subnet.length > network.length && subnet.length <= kMaxSubnetLen;
+    return length && subnet.aligned() && subnet.base >= subnet_min && subnet.base <= subnet_max;
   }
 };
 
@@ -47,11 +49,19 @@ struct ConfigProblem {
   const char* why = "";
   std::uint64_t offset = 0;  ///< byte of broken JSON, else 0
   bool unsupported = false;  ///< well-formed, but something that this program does not build yet
+  bool changed = false;      ///< nothing is wrong, but it is not what we started with
+};
+
+/// Who says which subnet a node gets.
+enum class SubnetsFrom : std::uint8_t {
+  kNodes,     ///< each chooses one by SubnetLen, SubnetMin and SubnetMax
+  kRegistry,  ///< those three mean nothing, and are not checked
 };
 
 /// Parses and checks. JSON is read as Go reads it: names match in any letter case, later duplicates win,
 /// unknown keys are ignored, integers must be plain. kInvalid or kUnsupported with `problem` filled in;
 /// `config` is untouched then.
-Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigProblem& problem);
+Result<void> parse_config(std::string_view json, NetworkConfig& config, ConfigProblem& problem,
+                          SubnetsFrom subnets = SubnetsFrom::kNodes);
 
 }  // namespace flannelette::overlay

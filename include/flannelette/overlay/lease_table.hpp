@@ -83,6 +83,8 @@ class LeaseTable final : public Allocation {
   bool fits(Net4 subnet) const override;
   std::optional<Net4> choose_free(const NetworkConfig& config, Random& random) const override;
 
+  /// Another number than before if anything changed that may matter: who is a peer, or what a peer is.
+  std::uint32_t changes() const;
   std::size_t limit() const;
   bool full() const;
   PeerCounts counts() const;

@@ -41,6 +41,7 @@ enum class NodeDecoder::Field : std::uint8_t {
   kCreated,
   kAnnotation,
   kCidr,
+  kNodeName,
   kConditionType,
   kConditionStatus,
 };
@@ -77,6 +78,7 @@ constexpr NodeDecoder::Member NodeDecoder::kMembers[] = {
     {Scope::kDocument, Field::kText, "message"},
     {Scope::kSpec, Field::kCidr, "podCIDR"},
     {Scope::kSpec, Field::kCidrs, "podCIDRs"},
+    {Scope::kSpec, Field::kNodeName, "nodeName"},
     {Scope::kNodeStatus, Field::kConditions, "conditions"},
     {Scope::kCondition, Field::kConditionType, "type"},
     {Scope::kCondition, Field::kConditionStatus, "status"},
@@ -301,6 +303,7 @@ void NodeDecoder::on_scalar(Token token) {
     case Field::kCreated: node_.created = digits_of_time(text); break;
     case Field::kAnnotation: keep(node_.annotations[static_cast<std::size_t>(annotation_)]); break;
     case Field::kCidr: node_.spec_cidrs.add(text); break;
+    case Field::kNodeName: (void)message_.node_name.assign(text); break;
     case Field::kConditionType: condition_.of_network = text == "NetworkUnavailable"sv; break;
     case Field::kConditionStatus: condition_.is_false = text == "False"sv; break;
   }

@@ -50,6 +50,7 @@ struct Message {
       continue_token;              ///< of a list: there are more; of a Status 410: goes on, at a newer state
   bool continue_overlong = false;  ///< there are more, and no way to them
   unsigned nodes = 0;              ///< delivered to the sink
+  Text<Node::kMaxName> node_name;  ///< of a Pod: where it runs
   // Of a Status:
   std::int64_t code = 0;    ///< HTTP's
   Text<kMaxReason> reason;  ///< one word for programs: "Expired", "Forbidden"

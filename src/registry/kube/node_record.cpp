@@ -22,14 +22,13 @@ bool read_value(const Node& node, overlay::LeaseValue& value) {
 
 }  // namespace
 
-std::optional<overlay::LeaseRecord> record_of(const Node& node) {
-  const PodCidrs& cidrs = node.pod_cidrs();
+std::optional<overlay::LeaseRecord> record_of(const Node& node, const PodCidrs& cidrs) {
   if (!node.managed() || !cidrs.v4 || cidrs.contradictory) return std::nullopt;
   overlay::LeaseRecord record{.key = {*cidrs.v4, cidrs.v6},
                               .value = {},
                               .readable = true,
                               .created = node.created,
-                              .modified = node.resource_version,
+                              .modified = node.created,
                               .lease = 0};
   if (node.overlong || !read_value(node, record.value)) {
     record.value = {};
