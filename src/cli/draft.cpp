@@ -4,25 +4,16 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
+
+#include "cli/kube_known.hpp"
 
 namespace flannelette::cli {
 namespace {
 
 using std::string_view;
-
-/// FLANNELD_ and the flag in upper case with underscores.
-void put_variable(Writer& out, string_view flag) {
-  out.put("FLANNELD_");
-  for (const char c : flag) {
-    if (c >= 'a' && c <= 'z') {
-      out.put(static_cast<char>(c - 'a' + 'A'));
-    } else {
-      out.put(c == '-' ? '_' : c);
-    }
-  }
-}
 
 void put_origin(Writer& out, const Origin& origin) {
   switch (origin.source) {
@@ -32,7 +23,7 @@ void put_origin(Writer& out, const Origin& origin) {
       if (origin.line > 0) out.put(':').put_unsigned(static_cast<std::uint64_t>(origin.line));
       if (!origin.name.empty()) out.put(": ").put(origin.name);
       break;
-    case Source::kEnvironment: put_variable(out, origin.name); break;
+    case Source::kEnvironment: out.put(origin.name); break;
     case Source::kFlag: out.put("--").put(origin.name); break;
   }
 }
@@ -58,12 +49,16 @@ bool same_value(const Option& option, string_view a, string_view b) {
   return option.boolean() ? parse_bool(a) == parse_bool(b) : a == b;
 }
 
-constexpr std::size_t kMaxStateFolder = 7 + 3 * registry::EtcdSettings::kMaxPrefix;
+constexpr string_view kNoTls = "this build has no TLS";
+constexpr string_view kNameRule =
+    "a name in Kubernetes has only a-z, 0-9, '-' and '.', and at most 253 bytes";
 
-/// "/prefix" and the prefix with + for /, %xx for what is no letter, digit, '.', '-' or '_'. Two prefixes
-/// share a folder only if they mean the same keys (registry/etcd/keys.hpp).
-void put_state_folder(Writer& out, string_view prefix) {
-  out.put("/prefix");
+constexpr std::size_t kMaxStateFolder = 7 + 3 * registry::EtcdSettings::kMaxPrefix;
+static_assert(kMaxStateFolder > 6 + registry::KubeSettings::kMaxPrefix);
+
+/// The prefix with + for /, %xx for what is no letter, digit, '.', '-' or '_'. Two prefixes are written alike
+/// only if they mean the same keys (registry/etcd/keys.hpp).
+void put_prefix(Writer& out, string_view prefix) {
   for (std::size_t i = 0; i < prefix.size(); ++i) {
     const char c = prefix[i];
     const char lower = static_cast<char>(c | 0x20);
@@ -78,7 +73,49 @@ void put_state_folder(Writer& out, string_view prefix) {
   }
 }
 
+/// The part of the state folder that is this network's own; etcd's default prefix has none.
+void put_state_folder(Writer& out, const RunSettings& settings) {
+  if (kKnowsKube && settings.kube.enabled) {
+    out.put("/kube");
+    const string_view prefix = settings.kube.annotation_prefix;
+    if (prefix != registry::KubeSettings::kDefaultPrefix) put_prefix(out.put('+'), prefix);
+    return;
+  }
+  put_prefix(out.put("/prefix"), settings.etcd.prefix);
+  if (out.view() == "/prefix+coreos.com+network") out.clear();
+}
+
+/// Kubernetes' rule for the name of an object: words of a-z, 0-9 and, not at their ends, '-', with dots
+/// between.
+bool is_dns_subdomain(string_view text) {
+  if (text.size() > registry::KubeSettings::kMaxName) return false;
+  char before = '.';
+  for (const char c : text) {
+    const bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    const bool good = word || (c == '-' && before != '.') || (c == '.' && before != '.' && before != '-');
+    if (!good) return false;
+    before = c;
+  }
+  return before != '.' && before != '-';
+}
+
+/// As the kubelet takes it.
+Text<registry::KubeSettings::kMaxName> host_name() {
+  struct utsname host;
+  ::uname(&host);
+  for (char& c : host.nodename) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return host.nodename;
+}
+
 }  // namespace
+
+bool travels_openly(const io::Endpoint& server) {
+  const auto ip = parse_ip4(server.host);
+  return !server.tls && server.host.view() != "localhost" && server.host.view() != "::1" &&
+         !(ip && is_loopback(*ip));
+}
 
 string_view reason(const Error& error) {
   return error.sys_errno > 0 ? ::strerror(error.sys_errno) : error.context;
@@ -95,19 +132,36 @@ void Draft::notice(const Origin& origin, std::initializer_list<string_view> part
 
 void Draft::apply(const Option& option, const Origin& origin, string_view value) {
   if (!option.secret) value = trimmed(value);  // a variable's line end from Windows, a blank in a unit file
-  given_[index(option)] = {origin, origin.source == Source::kFile ? string_view{} : value};
+  Given& given = given_[index(option)];
   source = origin.source;
   blamed = value;
   const string_view complaint =
       value.find('\0') == string_view::npos ? option.set(*this, value) : "a NUL byte";
-  if (complaint.empty()) return;
-  given_[index(option)].value = option.fallback;  // one problem is enough
-  if (option.secret || (blamed.empty() && !value.empty())) return problem(origin, {complaint});
-  problem(origin, {"\"", blamed, "\": ", complaint});
+  // Of the lines of a list in the file, one that is wrong counts.
+  const bool goes_on = given.origin.source == Source::kFile && origin.source == Source::kFile;
+  if (option.fate == Fate::kKube && goes_on && !given.complaint.empty()) return;
+  given = {origin, value, blamed, complaint};
+  if (complaint.empty() || option.fate == Fate::kKube) return;
+  complain(option, given);
+  given.value = option.fallback;  // one problem is enough
+}
+
+void Draft::complain(const Option& option, const Given& given) {
+  if (option.secret || (given.blamed.empty() && !given.value.empty()))
+    return problem(given.origin, {given.complaint});
+  problem(given.origin, {"\"", given.blamed, "\": ", given.complaint});
 }
 
 void Draft::finish() {
   check_fates();
+  if constexpr (kKnowsKube) {
+    if (settings.kube.enabled) check_kube();
+  }
+  if (!settings.kube.enabled) check_etcd();
+  place_state();
+}
+
+void Draft::check_etcd() {
   if (settings.etcd.endpoint_count == 0 && !wrong_) {
     const Option& option = *find_key("etcd", "endpoint");
     option.set(*this, option.fallback);
@@ -115,20 +169,97 @@ void Draft::finish() {
   check_tls();
   check_renew_margin();
   check_credentials();
-  place_state();
 }
 
 void Draft::check_fates() {
+  constexpr string_view kWithout = "accepted without effect: ";
   for (const Option& option : options()) {
     const Given& given = given_[index(option)];
     if (given.origin.source == Source::kNone || same_value(option, given.value, option.fallback)) continue;
     switch (option.fate) {
       case Fate::kUsed:
       case Fate::kControl: break;
-      case Fate::kIgnored: notice(given.origin, {"accepted without effect: ", option.help}); break;
+      case Fate::kEtcd:
+        if (settings.kube.enabled) notice(given.origin, {kWithout, "kube-subnet-mgr does not use it"});
+        break;
+      case Fate::kKube:
+        if (!settings.kube.enabled) {
+          notice(given.origin, {kWithout, "only kube-subnet-mgr uses it"});
+        } else if (!given.complaint.empty()) {
+          complain(option, given);
+        }
+        break;
+      case Fate::kIgnored: notice(given.origin, {kWithout, option.help}); break;
       case Fate::kUnbuilt: problem(given.origin, {"\"", given.value, "\": ", option.help}); break;
     }
   }
+}
+
+void Draft::check_kube() {
+  const auto& kube = settings.kube;
+  name_node();
+  const auto servers = std::span(kube.servers).first(kube.server_count);
+  if (!io::TlsContext::available() && std::ranges::any_of(servers, &io::Endpoint::tls))
+    problem(origin_of_key("kube", "api-url"), {"https: ", kNoTls});
+  if (servers.empty() && kube.kubeconfig.empty() && pod.service_host.empty() && !wrong_) {
+    problem(origin_of_key("kube", "subnet-mgr"),
+            {"no API server is known: give kube-api-url or kubeconfig-file, or run in a Pod"});
+  }
+  check_service();
+}
+
+/// By what is given, else by our Pod, else by the host.
+void Draft::name_node() {
+  auto& kube = settings.kube;
+  Origin origin = origin_of_key("kube", "node-name");
+  string_view name = kube.node_name;
+  if (!pod.node.empty()) {
+    origin = {Source::kEnvironment, "NODE_NAME", {}, 0};
+    name = pod.node;
+  }
+  if (name.empty() && pod.name.empty() != pod.name_space.empty()) {
+    const bool has_name = !pod.name.empty();
+    return problem({Source::kEnvironment, has_name ? "POD_NAMESPACE" : "POD_NAME", {}, 0},
+                   {"is not set, but ", has_name ? "POD_NAME" : "POD_NAMESPACE",
+                    "; both tell our Node, or NODE_NAME alone"});
+  }
+  if (name.empty() && !pod.name.empty()) {
+    const bool good = is_dns_subdomain(pod.name);
+    if (!good || !is_dns_subdomain(pod.name_space)) {
+      return problem({Source::kEnvironment, good ? "POD_NAMESPACE" : "POD_NAME", {}, 0},
+                     {"\"", good ? pod.name_space : pod.name, "\": ", kNameRule});
+    }
+    kube.pod_name = pod.name;
+    kube.pod_namespace = pod.name_space;
+    return;
+  }
+  const auto host = host_name();
+  if (name.empty()) name = host;
+  if (is_dns_subdomain(name)) {
+    kube.node_name = name;
+  } else if (origin.source != Source::kNone) {
+    problem(origin, {"\"", name, "\": ", kNameRule});
+  } else {
+    problem({}, {"the host's name \"", name, "\": ", kNameRule, "; give NODE_NAME or node-name"});
+  }
+}
+
+/// The Service of the API server, as the Pod's environment has it.
+void Draft::check_service() {
+  auto& kube = settings.kube;
+  const bool needed = kube.server_count == 0 && kube.kubeconfig.empty();
+  std::uint64_t port = kube.service_port;
+  const bool good_port =
+      pod.service_port.empty() || (parse_unsigned(pod.service_port, port) && port > 0 && port <= 65535);
+  if (kube.service_host.assign(pod.service_host) && good_port) {
+    kube.service_port = static_cast<std::uint16_t>(port);
+    return;
+  }
+  kube.service_host.clear();
+  if (!needed) return;
+  problem({Source::kEnvironment, good_port ? "KUBERNETES_SERVICE_HOST" : "KUBERNETES_SERVICE_PORT", {}, 0},
+          {"\"", good_port ? pod.service_host : pod.service_port,
+           "\": ", good_port ? "an address is expected" : "a port from 1 to 65535 is expected"});
 }
 
 void Draft::check_tls() {
@@ -149,7 +280,6 @@ void Draft::check_tls() {
 }
 
 void Draft::refuse_tls() {
-  constexpr string_view kNoTls = "this build has no TLS";
   const io::TlsSettings& tls = settings.tls;
   if (settings.any_https()) problem(origin_of_key("etcd", "endpoint"), {"https: ", kNoTls});
   for (const auto& [key, file] :
@@ -204,15 +334,14 @@ void Draft::check_credentials() {
   etcd.password.clear();
 }
 
-/// Daemons of several networks on one machine share no state. The default prefix has the plain folder.
+/// Daemons of several networks on one machine share no state. etcd's default prefix has the plain folder.
 void Draft::place_state() {
   auto& folder = settings.agent.state_dir;
   if (folder.empty()) return;
-  const auto own =
-      to_text<kMaxStateFolder>([&](Writer& out) { put_state_folder(out, settings.etcd.prefix); });
+  const auto own = to_text<kMaxStateFolder>([&](Writer& out) { put_state_folder(out, settings); });
   std::array<char, Files::kMaxPath + 1 - sizeof "/peers"> buffer;
   Writer out(buffer);
-  out.put(folder).put(own.view() == "/prefix+coreos.com+network" ? string_view{} : own.view());
+  out.put(folder).put(own);
   if (out.overflowed()) {
     notice(origin_of_key("node", "state-dir"),
            {"the paths of the state files are too long; no state is saved"});
@@ -244,8 +373,7 @@ void Draft::read_password_file() {
 
 void Draft::warn_if_overheard(const Origin& origin) {
   for (const io::Endpoint& e : settings.endpoints()) {
-    const auto ip = parse_ip4(e.host);
-    if (e.tls || e.host == "localhost" || e.host == "::1" || (ip && is_loopback(*ip))) continue;
+    if (!travels_openly(e)) continue;
     const auto url = to_text<300>([&](Writer& out) { write(out, e); });
     return notice(origin, {"everybody on the path can read it: ", url, " is not https"});
   }

@@ -11,6 +11,9 @@
 
 namespace flannelette::cli {
 
+/// Whether everybody on the path to another machine can read what is sent there.
+bool travels_openly(const io::Endpoint& server);
+
 /// Why a file cannot be read: the system's words, else the error's own.
 std::string_view reason(const Error& error);
 
@@ -19,7 +22,7 @@ enum class Source : std::uint8_t { kNone, kFile, kEnvironment, kFlag };
 
 struct Origin {
   Source source = Source::kNone;
-  std::string_view name;  ///< INI key or flag; may be empty for a line as a whole
+  std::string_view name;  ///< INI key, variable or flag; may be empty for a line as a whole
   std::string_view file;  ///< kFile
   int line = 0;           ///< kFile
 };
@@ -48,10 +51,16 @@ class Draft {
 
   // For the setters.
   RunSettings& settings;
-  Source source = Source::kNone;          ///< of the value that is being set
-  std::string_view blamed;                ///< the part of the value that is wrong; empty: do not show it
-  Text<kMaxDetail> detail;                ///< memory for a setter's answer
+  Source source = Source::kNone;  ///< of the value that is being set
+  std::string_view blamed;        ///< the part of the value that is wrong; empty: do not show it
+  Text<kMaxDetail> detail;        ///< memory for a setter's answer
+  /// Of the Pod that we are in, as its environment has it. Checked where it counts.
+  struct Pod {
+    std::string_view node, name, name_space;
+    std::string_view service_host, service_port;
+  } pod;
   Source endpoints_from = Source::kNone;  ///< of the elements that a list has now
+  Source api_servers_from = Source::kNone;
   Source names_from = Source::kNone;
   Source regexes_from = Source::kNone;
   Text<Files::kMaxPath> password_file;
@@ -59,7 +68,8 @@ class Draft {
  private:
   struct Given {
     Origin origin;
-    std::string_view value;  // only of flags and environment: the text of the INI file goes away
+    std::string_view value, blamed;
+    std::string_view complaint;  // of Fate::kKube it is reported at the end, if it counts
   };
   static std::size_t index(const Option& option) {
     return static_cast<std::size_t>(&option - options().data());
@@ -67,7 +77,12 @@ class Draft {
   const Origin& origin_of_key(std::string_view section, std::string_view key) const {
     return origin_of(*find_key(section, key));
   }
+  void complain(const Option& option, const Given& given);
   void check_fates();
+  void check_etcd();
+  void check_kube();
+  void name_node();
+  void check_service();
   void check_tls();
   void refuse_tls();
   void check_renew_margin();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/kube_known.hpp"
 #include "cli/options.hpp"
 #include "flannelette/base/pattern.hpp"
 
@@ -79,7 +80,12 @@ void write_help(Writer& out) {
     out.put("This build has no TLS: https and its three files are refused.\n\n");
   if (!io::NetStream::resolves_names()) out.put("This build resolves no names: endpoints are addresses.\n\n");
   if (!Pattern::available()) out.put("This build knows no regular expressions: iface-regex is refused.\n\n");
+  put_options(out, Fate::kEtcd);
   put_options(out, Fate::kUsed);
+  if constexpr (kKnowsKube) {
+    out.put("\nWith kube-subnet-mgr:\n\n");
+    put_options(out, Fate::kKube);
+  }
   out.put("\nOnly in the INI file:\n\n");
   for (const Option& option : options()) {
     if (!option.flag.empty()) continue;

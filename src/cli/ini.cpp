@@ -100,7 +100,7 @@ class IniFile {
     if (section.size() + 2 != text.size())
       return wrong({"a section is written [section], alone in its line"});
     if (known_section(section)) return true;
-    constexpr string_view kSections[] = {"etcd", "node", "log"};
+    constexpr string_view kSections[] = {"etcd", "kube", "node", "log"};
     wrong({"[", section, "]: unknown section; the nearest is [", nearest(section, kSections), "]"});
     return true;  // so that its keys are not taken for those of the section before
   }
@@ -124,7 +124,7 @@ class IniFile {
     }
     if (section.empty())
       return draft_.problem(at(key_word()),
-                            {"a key before the first section; it needs [etcd], [node] or [log]"});
+                            {"a key before the first section; it needs [etcd], [kube], [node] or [log]"});
     if (!known_section(section)) return;  // reported once, for its header
     const Option* option = find_key(section, key);
     if (option == nullptr) return unknown_key(section);
@@ -133,7 +133,7 @@ class IniFile {
       const auto line = to_text<12>([&](Writer& out) { out.put_signed(before.line); });
       return draft_.problem(at(option->key), {"given twice, first in line ", line});
     }
-    draft_.apply(*option, at(option->key), value);
+    draft_.apply(*option, at(option->key), value_);  // which stays, as the text does
   }
 
   void unknown_key(string_view section) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/draft.hpp"
+#include "cli/kube_known.hpp"
 #include "flannelette/base/pattern.hpp"
 
 namespace flannelette::cli {
@@ -15,6 +16,7 @@ using std::string_view;
 constexpr string_view kOk;
 constexpr string_view kNumber = "a number is expected";
 constexpr string_view kBool = "true or false is expected";
+constexpr string_view kPath = "a path is expected";
 
 constexpr std::int64_t kMinute = 60;
 constexpr std::int64_t kDay = 86'400;
@@ -71,10 +73,18 @@ std::int64_t parse_duration(string_view text, bool unit_needed) {
 /// True if the list holds elements of a lower source, which the new ones replace.
 bool replaces(Source& from, Source source) { return std::exchange(from, source) != source; }
 
-string_view set_endpoints(Draft& draft, string_view value) {
-  auto& etcd = draft.settings.etcd;
+/// A list of servers in the settings.
+struct Servers {
+  std::span<io::Endpoint> all;
+  std::size_t& count;
+  Source& from;
+  std::uint16_t http_port, https_port;  // of a URL that names none
+  string_view too_many;
+};
+
+string_view set_servers(Draft& draft, string_view value, const Servers& servers) {
   // flanneld's flag is one comma list, the last of several counts.
-  if (replaces(draft.endpoints_from, draft.source) || draft.source == Source::kFlag) etcd.endpoint_count = 0;
+  if (replaces(servers.from, draft.source) || draft.source == Source::kFlag) servers.count = 0;
   while (!value.empty()) {
     const std::size_t comma = std::min(value.find(','), value.size());
     const string_view url = trimmed(value.substr(0, comma));
@@ -82,13 +92,36 @@ string_view set_endpoints(Draft& draft, string_view value) {
     if (url.empty()) continue;
     // A URL with a user in it may hold a password.
     draft.blamed = url.find('@') == string_view::npos ? url : string_view{};
-    const auto endpoint = io::parse_endpoint(url, registry::EtcdRegistry::kDefaultPort);
+    auto endpoint = io::parse_endpoint(url, 0);
     if (!endpoint) return endpoint.error().context;
     if (!io::NetStream::resolves_names() && !parse_ip4(endpoint->host) && !parse_ip6(endpoint->host))
       return "this build resolves no names; give an address";
-    if (etcd.endpoint_count == etcd.endpoints.size()) return "more than 16 endpoints";
-    etcd.endpoints[etcd.endpoint_count++] = *endpoint;
+    if (servers.count == servers.all.size()) return servers.too_many;
+    if (endpoint->port == 0) endpoint->port = endpoint->tls ? servers.https_port : servers.http_port;
+    servers.all[servers.count++] = *endpoint;
   }
+  return kOk;
+}
+
+string_view set_endpoints(Draft& draft, string_view value) {
+  constexpr auto kPort = registry::EtcdRegistry::kDefaultPort;
+  auto& etcd = draft.settings.etcd;
+  return set_servers(
+      draft, value,
+      {etcd.endpoints, etcd.endpoint_count, draft.endpoints_from, kPort, kPort, "more than 16 endpoints"});
+}
+
+string_view set_api_servers(Draft& draft, string_view value) {
+  auto& kube = draft.settings.kube;
+  return set_servers(draft, value,
+                     {kube.servers, kube.server_count, draft.api_servers_from, 80,
+                      registry::KubeRegistry::kDefaultPort, "more than 4 API servers"});
+}
+
+string_view set_annotation_prefix(Draft& draft, string_view value) {
+  const auto complete = registry::KubeSettings::complete_prefix(value);
+  if (!complete) return complete.error().context;
+  draft.settings.kube.annotation_prefix = *complete;
   return kOk;
 }
 
@@ -197,6 +230,11 @@ string_view check_number(Draft&, string_view value) {
 }
 string_view any(Draft&, string_view) { return kOk; }
 
+// What only kube-subnet-mgr uses, and what is left of it in a build without.
+constexpr Fate kKubeFate = kKnowsKube ? Fate::kKube : Fate::kIgnored;
+consteval Literal kube_help(Literal help) { return kKnowsKube ? help : "only kube-subnet-mgr uses it"; }
+consteval Setter kube_setter(Setter set) { return kKnowsKube ? set : any; }
+
 constexpr Option kOptions[] = {
     {"config", "", "", "FILE", kDefaultConfig, "the INI file; the default one may be absent", any,
      Fate::kControl},
@@ -204,24 +242,25 @@ constexpr Option kOptions[] = {
     {"version", "", "", "", "false", "print the version and exit", check_bool, Fate::kControl},
 
     {"etcd-endpoints", "etcd", "endpoint", "URL,...", "http://127.0.0.1:4001,http://127.0.0.1:2379",
-     "where etcd's HTTP gateway answers", set_endpoints, Fate::kUsed, false, true},
+     "where etcd's HTTP gateway answers", set_endpoints, Fate::kEtcd, false, true},
     {"etcd-prefix", "etcd", "prefix", "KEY", "/coreos.com/network", "of the network's keys in etcd",
-     set_prefix},
+     set_prefix, Fate::kEtcd},
     {"etcd-cafile", "etcd", "ca-file", "FILE", "", "who signed etcd's certificate (PEM); needed for https",
-     [](Draft& d, string_view v) { return set_path(d.settings.tls.ca_file, v); }},
+     [](Draft& d, string_view v) { return set_path(d.settings.tls.ca_file, v); }, Fate::kEtcd},
     {"etcd-certfile", "etcd", "cert-file", "FILE", "", "client certificate (PEM), with its key",
-     [](Draft& d, string_view v) { return set_path(d.settings.tls.cert_file, v); }},
+     [](Draft& d, string_view v) { return set_path(d.settings.tls.cert_file, v); }, Fate::kEtcd},
     {"etcd-keyfile", "etcd", "key-file", "FILE", "", "key of the client certificate (PEM)",
-     [](Draft& d, string_view v) { return set_path(d.settings.tls.key_file, v); }},
+     [](Draft& d, string_view v) { return set_path(d.settings.tls.key_file, v); }, Fate::kEtcd},
     {"etcd-username", "etcd", "username", "NAME", "", "etcd user",
-     [](Draft& d, string_view v) { return set_credential(d.settings.etcd.username, v); }},
+     [](Draft& d, string_view v) { return set_credential(d.settings.etcd.username, v); }, Fate::kEtcd},
     {"etcd-password", "etcd", "password", "TEXT", "", "its password; a password-file is better",
-     [](Draft& d, string_view v) { return set_credential(d.settings.etcd.password, v); }, Fate::kUsed, true},
+     [](Draft& d, string_view v) { return set_credential(d.settings.etcd.password, v); }, Fate::kEtcd, true},
     {"", "etcd", "password-file", "FILE", "", "the password is the first line of this file",
-     [](Draft& d, string_view v) { return set_path(d.password_file, v); }},
-    {"", "etcd", "lease-ttl", "TIME", "24h", "how long etcd keeps the lease of a node that is away", set_ttl},
+     [](Draft& d, string_view v) { return set_path(d.password_file, v); }, Fate::kEtcd},
+    {"", "etcd", "lease-ttl", "TIME", "24h", "how long etcd keeps the lease of a node that is away", set_ttl,
+     Fate::kEtcd},
     {"", "etcd", "renew-margin", "TIME", "60m", "renew the lease this long before its end, if not earlier",
-     set_margin_duration},
+     set_margin_duration, Fate::kEtcd},
     {"", "etcd", "keepalive", "normal|metered", "normal",
      "whether an idle connection is probed every minute or every quarter of an hour",
      [](Draft& d, string_view v) {
@@ -231,7 +270,8 @@ constexpr Option kOptions[] = {
        d.settings.tcp = metered ? io::TcpSettings::metered() : io::TcpSettings{};
        return complaint;
      }},
-    {"subnet-lease-renew-margin", "", "", "MINUTES", "60", "the same in minutes", set_margin_minutes},
+    {"subnet-lease-renew-margin", "", "", "MINUTES", "60", "the same in minutes", set_margin_minutes,
+     Fate::kEtcd},
 
     {"iface", "node", "interface", "NAME|IP", "",
      "underlay interface, or an address of it; several are tried in order", set_interface, Fate::kUsed, false,
@@ -243,9 +283,7 @@ constexpr Option kOptions[] = {
     {"public-ip", "node", "public-ip", "IP", "", "the address that the other nodes send to",
      [](Draft& d, string_view v) { return set_address(d.settings.agent.interface.public_ip, v); }},
     {"subnet-file", "node", "subnet-file", "FILE", "/run/flannel/subnet.env", "written for the CNI plugin",
-     [](Draft& d, string_view v) {
-       return v.empty() ? string_view("a path is expected") : set_path(d.settings.agent.subnet_file, v);
-     }},
+     [](Draft& d, string_view v) { return v.empty() ? kPath : set_path(d.settings.agent.subnet_file, v); }},
     {"state-dir", "node", "state-dir", "DIR", FLANNELETTE_STATE_DIR,
      "where this node remembers itself and its peers over a reboot; empty: nowhere",
      [](Draft& d, string_view v) { return set_path(d.settings.agent.state_dir, v); }},
@@ -273,8 +311,36 @@ constexpr Option kOptions[] = {
     {"v", "", "", "NUMBER", "0", "1 and more: log level debug", set_verbosity},
     {"log-level", "log", "level", "LEVEL", "info", "debug, info, warning or error", set_level},
 
-    {"kube-subnet-mgr", "", "", "", "false", "the Kubernetes subnet manager is not built yet", check_bool,
-     Fate::kUnbuilt},
+    {"kube-subnet-mgr", "kube", "subnet-mgr", "", "false",
+     kKnowsKube ? "Node objects of Kubernetes are the registry, not etcd" : "this build knows no Kubernetes",
+     [](Draft& d, string_view v) {
+       return kKnowsKube ? set_bool(d.settings.kube.enabled, v) : check_bool(d, v);
+     },
+     kKnowsKube ? Fate::kUsed : Fate::kUnbuilt},
+    {"kube-api-url", "kube", "api-url", "URL,...", "",
+     kube_help("the API servers; default: as kubeconfig-file or the Pod's environment has it"),
+     kube_setter(set_api_servers), kKubeFate, false, true},
+    {"kubeconfig-file", "kube", "kubeconfig-file", "FILE", "",
+     kube_help("credentials; default: the service account of the Pod"),
+     kube_setter([](Draft& d, string_view v) { return set_path(d.settings.kube.kubeconfig, v); }), kKubeFate},
+    {"kube-annotation-prefix", "kube", "annotation-prefix", "TEXT", "flannel.alpha.coreos.com",
+     kube_help("of the annotations on Nodes"), kube_setter(set_annotation_prefix), kKubeFate},
+    {"net-config-path", "kube", "net-config-path", "FILE", "/etc/kube-flannel/net-conf.json",
+     kube_help("the network config"), kube_setter([](Draft& d, string_view v) {
+       return v.empty() ? kPath : set_path(d.settings.kube.net_config_path, v);
+     }),
+     kKubeFate},
+    {"set-node-network-unavailable", "kube", "set-node-network-unavailable", "", "true",
+     kube_help("set the Node's condition NetworkUnavailable to False"),
+     kube_setter([](Draft& d, string_view v) { return set_bool(d.settings.kube.set_network_available, v); }),
+     kKubeFate},
+    {"", "kube", "node-name", "NAME", "",
+     kube_help("of our Node; default: NODE_NAME, that of the Pod's, or the host's name"),
+     kube_setter([](Draft& d, string_view v) {
+       return set_text(d.settings.kube.node_name, v, "at most 253 bytes are expected");
+     }),
+     kKubeFate},
+
     {"public-ipv6", "", "", "IP", "", "IPv6 is not built yet", any, Fate::kUnbuilt},
     {"healthz-port", "", "", "PORT", "0", "the health listener is not built yet", check_number,
      Fate::kUnbuilt},
@@ -283,14 +349,6 @@ constexpr Option kOptions[] = {
 
     {"healthz-ip", "", "", "IP", "0.0.0.0", "there is no health listener", any, Fate::kIgnored},
     {"iptables-resync", "", "", "SECONDS", "5", "the rules are compared every five minutes", check_number,
-     Fate::kIgnored},
-    {"kubeconfig-file", "", "", "FILE", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},
-    {"kube-api-url", "", "", "URL", "", "only kube-subnet-mgr uses it", any, Fate::kIgnored},
-    {"kube-annotation-prefix", "", "", "TEXT", "flannel.alpha.coreos.com", "only kube-subnet-mgr uses it",
-     any, Fate::kIgnored},
-    {"net-config-path", "", "", "FILE", "/etc/kube-flannel/net-conf.json", "only kube-subnet-mgr uses it",
-     any, Fate::kIgnored},
-    {"set-node-network-unavailable", "", "", "", "true", "only kube-subnet-mgr uses it", check_bool,
      Fate::kIgnored},
     {"vmodule", "", "", "PATTERN", "", "the log level holds for the whole program", any, Fate::kIgnored},
     {"log_backtrace_at", "", "", "FILE:LINE", ":0", "there are no backtraces", any, Fate::kIgnored},

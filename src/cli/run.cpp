@@ -103,6 +103,10 @@ int run(const RunSettings& settings, LogSink& sink) {
   Log log(sink, clock, settings.agent.log_level);
   io::Loop loop(clock);
   give_up_privileges(settings, log);
+  if (settings.kube.enabled) {
+    log.error("the Kubernetes subnet manager is not built yet");
+    return kExitSettings;
+  }
 
   TlsReporter reporter(log);
   io::TlsContext tls(loop, clock, files, reporter);

@@ -11,6 +11,7 @@
 #include "cli/draft.hpp"
 #include "cli/flags.hpp"
 #include "cli/ini.hpp"
+#include "cli/kube_known.hpp"
 #include "flannelette/cli/help.hpp"
 
 namespace flannelette::cli {
@@ -42,23 +43,23 @@ Wish wish_of(std::span<const char* const> arguments) {
   return wish;
 }
 
-void read_file(string_view given, Files& files, Draft& draft) {
+/// What it read; the draft refers to it.
+std::span<char> read_file(string_view given, Files& files, std::span<char> buffer, Draft& draft) {
   const string_view path = given.empty() ? string_view(kDefaultConfig) : given;
   const Origin origin{Source::kFile, {}, path, 0};
-  const auto buffer = std::make_unique_for_overwrite<char[]>(kMaxIni);
-  auto text = files.read(path, {buffer.get(), kMaxIni});
-  if (!text) {
-    const Error& error = text.error();
-    if (error.code == Code::kLimit && path.size() <= Files::kMaxPath)
-      return draft.problem(origin, {"larger than 64 KiB"});
-    return draft.problem(origin, {"cannot be read: ", reason(error)});
+  auto text = files.read(path, buffer);
+  if (text && *text) {
+    read_ini(path, **text, draft);
+    return buffer.first((*text)->size());
   }
-  if (!*text) {
+  if (text) {
     if (!given.empty()) draft.problem(origin, {"there is no such file"});
-    return;
+  } else if (text.error().code == Code::kLimit && path.size() <= Files::kMaxPath) {
+    draft.problem(origin, {"larger than 64 KiB"});
+  } else {
+    draft.problem(origin, {"cannot be read: ", reason(text.error())});
   }
-  read_ini(path, **text, draft);
-  ::explicit_bzero(buffer.get(), (*text)->size());  // it may hold the password
+  return {};
 }
 
 /// The flag whose variable this is: `variable` is what follows FLANNELD_.
@@ -84,8 +85,25 @@ void read_environment(std::span<const char* const> environment, Draft& draft) {
       if (value.empty() ||
           !names_variable(option.flag, entry.substr(kPrefix.size(), equals - kPrefix.size())))
         continue;
-      draft.apply(option, {Source::kEnvironment, option.flag, {}, 0}, value);
+      draft.apply(option, {Source::kEnvironment, entry.substr(0, equals), {}, 0}, value);
       break;
+    }
+  }
+}
+
+/// What flanneld, too, takes from a Pod's manifest and from what Kubernetes itself puts into the environment.
+void read_pod(std::span<const char* const> environment, Draft::Pod& pod) {
+  const std::pair<string_view, string_view&> variables[] = {
+      {"NODE_NAME", pod.node},
+      {"POD_NAME", pod.name},
+      {"POD_NAMESPACE", pod.name_space},
+      {"KUBERNETES_SERVICE_HOST", pod.service_host},
+      {"KUBERNETES_SERVICE_PORT", pod.service_port},
+  };
+  for (const string_view entry : environment) {
+    const std::size_t equals = std::min(entry.find('='), entry.size());
+    for (const auto& [name, value] : variables) {
+      if (entry.substr(0, equals) == name && value.empty()) value = trimmed(entry.substr(equals + 1));
     }
   }
 }
@@ -146,10 +164,13 @@ Asked read_settings(std::span<const char* const> arguments, std::span<const char
   const Wish wish = wish_of(arguments);
   if (wish.asked != Asked::kRun) return wish.asked;
   Draft draft(settings, reporter, files);
-  read_file(wish.config, files, draft);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kMaxIni);
+  const auto file = read_file(wish.config, files, {buffer.get(), kMaxIni}, draft);
   read_environment(environment, draft);
+  if constexpr (kKnowsKube) read_pod(environment, draft.pod);
   read_flags(arguments, draft);
   draft.finish();
+  ::explicit_bzero(file.data(), file.size());  // it may hold the password
   return draft.wrong() ? Asked::kWrong : Asked::kRun;
 }
 

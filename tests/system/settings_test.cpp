@@ -145,9 +145,9 @@ TEST_SUITE("system/settings") {
     outcome = call({"--subnet-lease-renew-margin=0"});
     CHECK(outcome.status == 2);
     CHECK_MESSAGE(contains(outcome.output, "--subnet-lease-renew-margin"), outcome.output);
-    outcome = call({"-kube-subnet-mgr"});
+    outcome = call({"-kube-subnet-mgr"}, {"NODE_NAME=node-1"});
     CHECK(outcome.status == 2);
-    CHECK_MESSAGE(contains(outcome.output, "not built yet"), outcome.output);
+    CHECK_MESSAGE(contains(outcome.output, "no API server is known"), outcome.output);
     outcome = call({}, {"FLANNELD_IP_MASQ=perhaps"});
     CHECK(outcome.status == 2);
     CHECK_MESSAGE(contains(outcome.output, "FLANNELD_IP_MASQ"), outcome.output);

@@ -18,12 +18,14 @@ namespace {
 
 /// All settings, one a line. A setting that is missing here does not compile.
 std::string described(const Reading& reading) {
-  const auto& [agent, etcd, tls, tcp, nexthop_objects] = reading.settings;
+  const auto& [agent, etcd, tls, tcp, nexthop_objects, kube] = reading.settings;
   const auto& [interface, subnet_file, state_dir, registry_wait, ip_masq, fully_random, forward_rules,
                set_forward, log_level] = agent;
   const auto& [names, regexes, can_reach, public_ip] = interface;
   const auto& [endpoints, endpoint_count, prefix, username, password, ttl, margin] = etcd;
   const auto& [ca, cert, key] = tls;
+  const auto& [kube_enabled, servers, server_count, kubeconfig, node_name, pod_name, pod_namespace,
+               annotations, net_config, network_available, service_host, service_port] = kube;
   const auto& [connect, idle, interval, probes, user_timeout] = tcp;
   std::ostringstream out;
   const auto address = [](const std::optional<Ip4>& ip) {
@@ -37,7 +39,11 @@ std::string described(const Reading& reading) {
       << "\nprefix " << prefix.view() << "\nusername " << username.view() << "\npassword " << password.view()
       << "\nttl " << ttl << "\nmargin " << margin << "\ntls " << ca.view() << ' ' << cert.view() << ' '
       << key.view() << "\ntcp " << connect << ' ' << idle << ' ' << interval << ' ' << probes << ' '
-      << user_timeout << "\nnexthop_objects " << nexthop_objects << '\n';
+      << user_timeout << "\nnexthop_objects " << nexthop_objects << "\nkube " << kube_enabled << ' '
+      << server_count << ' ' << kubeconfig.view() << "\nnode_name " << node_name.view() << ' '
+      << pod_name.view() << ' ' << pod_namespace.view() << "\nannotations " << annotations.view()
+      << "\nnet_config " << net_config.view() << "\nnetwork_available " << network_available << "\nservice "
+      << service_host.view() << ' ' << service_port << '\n';
   return out.str();
 }
 

@@ -56,20 +56,28 @@ const Case kSettings[] = {
     {"log-level", "error", [](const Reading& r) { return r.settings.agent.log_level == Level::kError; }},
 };
 
+/// Those that take effect with kube-subnet-mgr, in a Pod.
+const Case kKube[] = {
+    {"kube-api-url", "https://a,http://b,https://c:6443",
+     [](const Reading& r) { return r.api_servers() == "https://a:443 http://b:80 https://c:6443"; }},
+    {"kubeconfig-file", "/k", [](const Reading& r) { return is(r.settings.kube.kubeconfig, "/k"); }},
+    {"kube-annotation-prefix", "x.example",
+     [](const Reading& r) { return is(r.settings.kube.annotation_prefix, "x.example/"); }},
+    {"net-config-path", "/n", [](const Reading& r) { return is(r.settings.kube.net_config_path, "/n"); }},
+    {"set-node-network-unavailable", "false",
+     [](const Reading& r) { return !r.settings.kube.set_network_available; }},
+};
+
+const Words kPod = {"NODE_NAME=node-1", "KUBERNETES_SERVICE_HOST=10.43.0.1", "KUBERNETES_SERVICE_PORT=443"};
+
 const Case kIgnored[] = {
     {"healthz-ip", "127.0.0.1", nullptr},
     {"iptables-resync", "60", nullptr},
-    {"kubeconfig-file", "/k", nullptr},
-    {"kube-api-url", "http://k", nullptr},
-    {"kube-annotation-prefix", "x.example", nullptr},
-    {"net-config-path", "/n", nullptr},
-    {"set-node-network-unavailable", "false", nullptr},
     {"vmodule", "a=1", nullptr},
     {"log_backtrace_at", "a.go:1", nullptr},
 };
 
 const Case kRefused[] = {
-    {"kube-subnet-mgr", "true", nullptr},
     {"public-ipv6", "fd00::1", nullptr},
     {"healthz-port", "8081", nullptr},
     {"ip-blackhole-route", "true", nullptr},
@@ -134,8 +142,30 @@ TEST_CASE("every flag can be given in the environment") {
   }
 }
 
+TEST_CASE("with kube-subnet-mgr every flag of it takes effect, in whatever form and from the environment") {
+  for (const Case& c : kKube) {
+    for (Words form : all_forms(c)) {
+      form.push_back("-kube-subnet-mgr");
+      const Reading reading(form, kPod);
+      INFO(c.flag, "\n", reading.shown());
+      CHECK(reading.clean());
+      CHECK(c.effect(reading));
+    }
+    Words environment = kPod;
+    environment.push_back(variable(c.flag) + "=" + c.value);
+    environment.push_back("FLANNELD_KUBE_SUBNET_MGR=true");
+    const Reading reading({}, environment);
+    INFO(c.flag, "\n", reading.shown());
+    CHECK(reading.clean());
+    CHECK(reading.settings.kube.enabled);
+    CHECK(c.effect(reading));
+  }
+}
+
 TEST_CASE("what is not needed here is accepted with one notice, in whatever form and however often") {
-  for (const Case& c : kIgnored) {
+  std::vector<Case> cases(std::begin(kIgnored), std::end(kIgnored));
+  cases.insert(cases.end(), std::begin(kKube), std::end(kKube));  // without kube-subnet-mgr
+  for (const Case& c : cases) {
     for (const Words& form : all_forms(c)) {
       Words twice = form;
       twice.insert(twice.end(), form.begin(), form.end());
@@ -162,8 +192,6 @@ TEST_CASE("what is not built yet is refused by name") {
       CHECK(reading.problems[0].ends_with("not built yet"));
     }
   }
-  CHECK(wrong(Reading(Words{"-kube-subnet-mgr"}),
-              "--kube-subnet-mgr: \"true\": the Kubernetes subnet manager is not built yet"));
   CHECK(wrong(Reading({}, {"FLANNELD_PUBLIC_IPV6=fd00::1"}),
               "FLANNELD_PUBLIC_IPV6: \"fd00::1\": IPv6 is not built yet"));
 }
@@ -279,7 +307,7 @@ TEST_CASE("what the README says is refused is refused, with that sentence") {
     const Reading reading =
         typed[0] == '['
             ? Reading::of_ini(typed.substr(0, section + 1) + "\n" + typed.substr(section + 2) + "\n")
-            : Reading(tests::words(typed));
+            : Reading(tests::words(typed), {"NODE_NAME=node-1"});
     const std::string ini = "/etc/flannelette.ini";  // as it is packaged
     CHECK(reading.problems ==
           Words{sentence.starts_with(ini) ? FLANNELETTE_CONFIG + sentence.substr(ini.size()) : sentence});

@@ -64,7 +64,7 @@ TEST_CASE("every key takes effect") {
   reading.read({});
   INFO(reading.shown());
   CHECK(reading.clean());
-  const auto& [agent, etcd, tls, tcp, nexthop_objects] = reading.settings;
+  const auto& [agent, etcd, tls, tcp, nexthop_objects, kube] = reading.settings;
   CHECK(reading.endpoints() == "https://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
   CHECK(agent.state_dir.view() == "/state/prefix+net");
@@ -88,6 +88,24 @@ TEST_CASE("every key takes effect") {
   CHECK_FALSE(agent.forward_rules);
   CHECK(agent.set_ip_forward);
   CHECK(agent.log_level == Level::kDebug);
+  CHECK_FALSE(kube.enabled);
+}
+
+TEST_CASE("every key of [kube] takes effect") {
+  const Reading reading = Reading::of_ini(
+      "[kube]\nsubnet-mgr = true\napi-url = https://a\napi-url = http://10.0.0.1, https://b:6443\n"
+      "kubeconfig-file = /kubeconfig\nannotation-prefix = example.org/overlay\nnet-config-path = /net.json\n"
+      "set-node-network-unavailable = false\nnode-name = node-7.example\n");
+  INFO(reading.shown());
+  CHECK(reading.clean());
+  const auto& kube = reading.settings.kube;
+  CHECK(kube.enabled);
+  CHECK(reading.api_servers() == "https://a:443 http://10.0.0.1:80 https://b:6443");
+  CHECK(kube.kubeconfig.view() == "/kubeconfig");
+  CHECK(kube.annotation_prefix.view() == "example.org/overlay-");
+  CHECK(kube.net_config_path.view() == "/net.json");
+  CHECK_FALSE(kube.set_network_available);
+  CHECK(kube.node_name.view() == "node-7.example");
 }
 
 TEST_CASE("the example has every key, and is valid as it is and with all of them") {
@@ -173,7 +191,7 @@ TEST_CASE("an unknown section or key names file, line and the nearest") {
   check_problem("[ectd]\nendpoint = http://a\n", ":1: [ectd]: unknown section; the nearest is [etcd]");
   check_problem("[log]\nendpoint = http://a\n", ":2: endpoint: belongs in [etcd], not in [log]");
   check_problem("endpoint = http://a\n",
-                ":1: endpoint: a key before the first section; it needs [etcd], [node] or [log]");
+                ":1: endpoint: a key before the first section; it needs [etcd], [kube], [node] or [log]");
   check_problem("[etcd]\nendpoint = http://a\n[nod]\nendpoint = x\nfoo = 1\n",
                 ":3: [nod]: unknown section; the nearest is [node]");
   check_problem("[etcd]\n" + std::string(60, 'k') + " = 1\n",

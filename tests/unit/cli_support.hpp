@@ -64,13 +64,9 @@ struct Reading final : cli::Reporter {
     }
     return all;
   }
-  std::string endpoints() const {
-    std::string all;
-    for (std::size_t i = 0; i < settings.etcd.endpoint_count; ++i) {
-      all += (i == 0 ? "" : " ");
-      all += to_text<300>([&](Writer& out) { write(out, settings.etcd.endpoints[i]); }).view();
-    }
-    return all;
+  std::string endpoints() const { return urls(settings.endpoints()); }
+  std::string api_servers() const {
+    return urls(std::span(settings.kube.servers).first(settings.kube.server_count));
   }
   template <class List>
   static std::string joined(const List& list) {
@@ -80,6 +76,14 @@ struct Reading final : cli::Reporter {
   }
 
  private:
+  static std::string urls(std::span<const io::Endpoint> endpoints) {
+    std::string all;
+    for (const io::Endpoint& endpoint : endpoints) {
+      all += (all.empty() ? "" : " ");
+      all += to_text<300>([&](Writer& out) { write(out, endpoint); }).view();
+    }
+    return all;
+  }
   static std::vector<const char*> pointers(const Words& words) {
     std::vector<const char*> all;
     for (const std::string& word : words) all.push_back(word.c_str());

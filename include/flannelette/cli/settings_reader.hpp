@@ -9,11 +9,13 @@
 #include "flannelette/base/files.hpp"
 #include "flannelette/io/net_stream.hpp"
 #include "flannelette/registry/etcd.hpp"
+#include "flannelette/registry/kube.hpp"
 
 namespace flannelette::cli {
 
-/// Everything `run` needs to know, from all sources.
+/// Everything `run` needs to know, from all sources. Of the two registries, kube.enabled tells which.
 struct RunSettings {
+  /// etcd's.
   std::span<const io::Endpoint> endpoints() const {
     return std::span(etcd.endpoints).first(etcd.endpoint_count);
   }
@@ -21,9 +23,10 @@ struct RunSettings {
 
   agent::Settings agent;
   registry::EtcdSettings etcd;
-  io::TlsSettings tls;
+  io::TlsSettings tls;  ///< etcd's
   io::TcpSettings tcp;
   bool nexthop_objects = true;  ///< where the kernel has them
+  registry::KubeSettings kube;
 };
 
 /// Collects lines for the person at the terminal: problems (exit 2) and notices (accepted, but...).
@@ -40,8 +43,9 @@ class Reporter {
 enum class Asked : std::uint8_t { kRun, kHelp, kVersion, kWrong };
 
 /// Reads the INI file (-c, default /etc/flannelette.ini; the default one may be absent), above it FLANNELD_*
-/// environment, above that the flags. `arguments` are those after the verb. `settings` come with their
-/// defaults. kWrong: at least one problem was reported; all problems are, not only the first.
+/// environment (and what tells a Pod where it is), above that the flags. `arguments` are those after the
+/// verb. `settings` come with their defaults. kWrong: at least one problem was reported; all problems are,
+/// not only the first.
 Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment,
                     Files& files, RunSettings& settings, Reporter& reporter);
 

@@ -11,6 +11,8 @@
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/random.hpp"
+#include "flannelette/base/result.hpp"
+#include "flannelette/base/text.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/stream.hpp"
 #include "flannelette/io/tls_context.hpp"
@@ -22,6 +24,7 @@ struct KubeSettings {
   static constexpr std::size_t kMaxServers = 4;
   static constexpr std::size_t kMaxName = 253;  ///< Kubernetes': a DNS subdomain
   static constexpr std::size_t kMaxPrefix = 317;
+  static constexpr std::string_view kDefaultPrefix = "flannel.alpha.coreos.com/";  ///< flannel's
 
   bool enabled = false;
   /// Instead of what the kubeconfig or the Pod's environment says.
@@ -31,12 +34,16 @@ struct KubeSettings {
   /// Of our Node, lower case; empty: the one on which our Pod runs.
   Text<kMaxName> node_name;
   Text<kMaxName> pod_name, pod_namespace;
-  Text<kMaxPrefix> annotation_prefix{"flannel.alpha.coreos.com"};
+  Text<kMaxPrefix> annotation_prefix{kDefaultPrefix};  ///< completed
   Text<Files::kMaxPath> net_config_path{"/etc/kube-flannel/net-conf.json"};
   bool set_network_available = true;  ///< the condition NetworkUnavailable of our Node to False
   /// Of the Pod we are in, from the environment; empty: we are in none.
   Text<64> service_host;
   std::uint16_t service_port = 443;
+
+  /// --kube-annotation-prefix as flanneld completes it: "example.org/overlay" is "example.org/overlay-". The
+  /// error says what is wrong with it.
+  static Result<Text<kMaxPrefix>> complete_prefix(std::string_view text);
 };
 
 /// Where the API server is, and what shows it who asks: a kubeconfig, the service account of our Pod, or a
@@ -75,7 +82,7 @@ class KubeRegistry final : public Registry {
   static constexpr int kListPage = 500;
   /// kAnswerLimit of a page of the list: 500 Nodes' metadata are 700 KB, 90 s at 64 kbit/s.
   static constexpr Millis kPageLimit = 180'000;
-  static constexpr Millis kBackoffMax = 5'000;    ///< between attempts, jittered
+  static constexpr Millis kBackoffMax = 5'000;      ///< between attempts, jittered
   static constexpr Millis kMaxRetryAfter = 60'000;  ///< what a server asks for beyond it is not obeyed
   /// The server is asked to end each watch after kWatchMin to twice as long, as client-go does it; one that
   /// lives kWatchGrace longer is dead.

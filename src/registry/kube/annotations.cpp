@@ -4,7 +4,10 @@
 
 #include <array>
 
-namespace flannelette::registry::kube {
+#include "flannelette/registry/kube.hpp"
+
+namespace flannelette::registry {
+namespace kube {
 namespace {
 
 using namespace std::string_view_literals;
@@ -76,4 +79,13 @@ AnnotationPrefix::Key AnnotationPrefix::key(Annotation annotation) const {
   return to_text<Key::kCapacity>([&](Writer& out) { out.put(text_).put(name(annotation)); });
 }
 
-}  // namespace flannelette::registry::kube
+}  // namespace kube
+
+Result<Text<KubeSettings::kMaxPrefix>> KubeSettings::complete_prefix(std::string_view text) {
+  static_assert(kMaxPrefix == kube::AnnotationPrefix::Key::kCapacity);
+  const auto prefix = kube::AnnotationPrefix::parse(text);
+  if (!prefix) return prefix.error();
+  return Text<kMaxPrefix>(prefix->view());
+}
+
+}  // namespace flannelette::registry
