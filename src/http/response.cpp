@@ -173,6 +173,10 @@ std::optional<ResponseParser::Event> ResponseParser::header_line(std::string_vie
     head_.chunked = true;
   } else if (equal_ignoring_case(field->name, "location")) {
     head_.location = field->value;
+  } else if (equal_ignoring_case(field->name, "retry-after")) {
+    std::uint64_t seconds = 0;
+    (void)parse_unsigned(field->value, seconds);
+    head_.retry_after = std::min(seconds, ResponseHead::kMaxRetryAfter);
   } else if (equal_ignoring_case(field->name, "connection")) {
     if (list_has(field->value, "close")) {
       head_.keep_alive = false;

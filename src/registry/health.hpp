@@ -12,8 +12,9 @@ namespace flannelette::registry {
 /// Why a request came to nothing.
 struct Status {
   Error error;
-  std::int64_t code = 0;  ///< of the registry's protocol (gRPC, HTTP); 0: the transport failed
-  Text<160> detail{};     ///< the server's words
+  std::int64_t code = 0;   ///< of the registry's protocol (gRPC, HTTP); 0: the transport failed
+  Text<160> detail{};      ///< the server's words
+  Millis retry_after = 0;  ///< how long the server asks not to be asked again; 0: it does not
 };
 
 /// Passes each failure on to the listener, and once that nothing fails any more.

@@ -8,19 +8,24 @@
 namespace flannelette::registry {
 
 Session::Session(io::Loop& loop, Random& random, io::Stream& stream, Health& health,
-                 std::span<const io::Endpoint> servers)
+                 std::span<const io::Endpoint> servers, const Backoff& backoff, Millis max_retry_after)
     : loop_(loop),
       random_(random),
       health_(health),
       servers_(servers),
       client_(loop, stream),
       timer_(loop, Delegate<void()>::to<&Session::on_turn>(this)),
-      deadline_(loop, Delegate<void()>::to<&Session::on_deadline>(this)) {}
+      deadline_(loop, Delegate<void()>::to<&Session::on_deadline>(this)),
+      backoff_(backoff),
+      max_retry_after_(max_retry_after) {}
 
 void Session::serve(std::span<Request* const> requests) {
   std::ranges::copy(requests, requests_.begin());
   Health::Part part = Health::kFirstRequest;
-  for (Request* request : requests) request->part_ = std::exchange(part, static_cast<Health::Part>(part * 2));
+  for (Request* request : requests) {
+    request->part_ = std::exchange(part, static_cast<Health::Part>(part * 2));
+    request->backoff_ = backoff_;
+  }
   schedule();
 }
 
@@ -84,7 +89,9 @@ void Session::on_done() {
   if (stopped_) return;
   Request& request = *std::exchange(current_, nullptr);
   Status status;
-  switch (response_->end(status)) {
+  const Response::Verdict verdict = response_->end(status);
+  hold(status.retry_after);
+  switch (verdict) {
     case Response::Verdict::kAnswer: answered(request); break;
     case Response::Verdict::kRefusal: settle(request, request.on_refusal(status), status); break;
     case Response::Verdict::kLost: lost(request, status); break;
@@ -114,6 +121,15 @@ void Session::answered(Request& request) {
   if (!stopped_) settle(request, request.on_answer(), {});
 }
 
+void Session::hold(Millis asked) {
+  asked = std::min(asked, max_retry_after_);
+  if (asked <= 0) return;
+  due_ = held_ =
+      loop_.now() + asked + static_cast<Millis>(random_.below(static_cast<std::uint64_t>(asked / 2 + 1)));
+}
+
+Millis Session::due_after(Backoff& backoff) { return std::max(loop_.now() + backoff.next(random_), held_); }
+
 void Session::settle(Request& request, const Outcome& outcome, const Status& status) {
   if (stopped_ || outcome.kind == Outcome::kAgain) return;
   backoff_.reset();
@@ -121,23 +137,22 @@ void Session::settle(Request& request, const Outcome& outcome, const Status& sta
     request.backoff_.reset();
     return health_.working(request.part_, server());
   }
-  const Millis delay = request.backoff_.next(random_);
-  request.want(loop_.now() + delay);
+  request.want(due_after(request.backoff_));
   const Status own{{outcome.code, 0, outcome.context}};
-  health_.failed(request.part_, request.name_, server(), outcome.context != nullptr ? own : status, delay);
+  health_.failed(request.part_, request.name_, server(), outcome.context != nullptr ? own : status,
+                 request.due_ - loop_.now());
 }
 
 void Session::lost(Request& request, const Status& status) {
   if (request.on_lost(status) || stopped_) return;
   const io::Endpoint& where = server();
   server_ = (server_ + 1) % servers_.size();
-  const Millis delay = backoff_.next(random_);
-  due_ = loop_.now() + delay;
-  health_.failed(Health::kConnection, request.name_, where, status, delay);
+  due_ = due_after(backoff_);
+  health_.failed(Health::kConnection, request.name_, where, status, due_ - loop_.now());
 }
 
 void Session::skip_backoff() {
-  due_ = 0;
+  due_ = held_;
   schedule();
 }
 

@@ -15,9 +15,6 @@
 
 namespace flannelette::registry {
 
-/// Of connections and requests, to begin with.
-inline constexpr Backoff kBackoff{Registry::kBackoffFirst, Registry::kBackoffMax};
-
 /// What a request that was answered, or refused, came to.
 struct Outcome {
   enum Kind : std::uint8_t {
@@ -80,23 +77,27 @@ class Request {
   /// The response is complete, and an answer.
   virtual Outcome on_answer() = 0;
   virtual Outcome on_refusal(const Status& status) = 0;
-  /// No response, or a kLost one. It will be composed again, after a back-off; true: at once, and unreported.
+  /// No response, or a kLost one. It will be composed again, after a back-off; true: at once (or when the
+  /// server wants it), and unreported.
   virtual bool on_lost(const Status& status) = 0;
 
   const char* name_;  // in the log
   bool wanted_ = false;
   Health::Part part_ = 0;
   Millis due_ = 0;
-  Backoff backoff_ = kBackoff;
+  Backoff backoff_{0, 0};  // the session's, of its own
 };
 
 /// Sends what requests want, one at a time, in the order of their importance. A server that does not answer
-/// is followed by the next one, after a back-off.
+/// is followed by the next one, after a back-off; one that asks to be left alone for a while is, and the
+/// others with it.
 class Session final : private http::Client::Handler {
  public:
-  /// `servers`, at least one, outlive this, as the others do.
+  /// `servers`, at least one, outlive this, as the others do. `backoff`, of the connection and of each
+  /// request by itself, is fresh. A server may ask for at most `max_retry_after`; half as much may be added
+  /// by chance, so that nodes do not come back in one moment.
   Session(io::Loop& loop, Random& random, io::Stream& stream, Health& health,
-          std::span<const io::Endpoint> servers);
+          std::span<const io::Endpoint> servers, const Backoff& backoff, Millis max_retry_after = 0);
 
   /// The most important first. They outlive this.
   static constexpr std::size_t kMaxRequests = 6;
@@ -107,7 +108,7 @@ class Session final : private http::Client::Handler {
   bool abandon(const Request& request);
   /// Ends the connection; a request under way is composed again, at once.
   void reconnect();
-  /// The servers can be reached again: the back-off has no reason any more.
+  /// The servers can be reached again: the back-off has no reason any more. What one asked for still holds.
   void skip_backoff();
   /// The last words before silence: sent if the connection is there and free, not waited for.
   void send_last(http::Request request);
@@ -133,6 +134,8 @@ class Session final : private http::Client::Handler {
   void on_done() override;
   void on_error(const Error& error, std::string_view detail) override;
   void answered(Request& request);
+  void hold(Millis asked);
+  Millis due_after(Backoff& backoff);
   void settle(Request& request, const Outcome& outcome, const Status& status);
   void lost(Request& request, const Status& status);
   const io::Endpoint& server() const { return servers_[server_]; }
@@ -149,8 +152,10 @@ class Session final : private http::Client::Handler {
   Response* response_ = nullptr;
   Delegate<void()> on_return_;
   std::string_view authorization_;
-  Backoff backoff_ = kBackoff;
-  Millis due_ = 0;  // of the connection: nothing is sent before
+  Backoff backoff_;
+  const Millis max_retry_after_;
+  Millis held_ = 0;  // until then a server asked not to be asked
+  Millis due_ = 0;   // of the connection: nothing is sent before; never before held_
   Millis answered_ = 0;
   std::size_t server_ = 0;
   bool stopped_ = false;

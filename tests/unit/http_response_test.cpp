@@ -125,6 +125,36 @@ TEST_SUITE("http/response") {
     CHECK(everyhow("HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n") == "304 keep [] done");
   }
 
+  TEST_CASE("when to ask again, in seconds; the form of a date is passed over, and so is what is no number") {
+    const auto retry_after = [](std::string_view lines) {
+      ResponseParser parser;
+      const std::string text = with_head("Content-Length: 0\r\n" + std::string(lines));
+      parser.feed(text);
+      CHECK(parser.next() == Event::kHead);
+      return parser.head().retry_after;
+    };
+    CHECK(retry_after("") == 0);
+    CHECK(retry_after("Retry-After: 0\r\n") == 0);
+    CHECK(retry_after("Retry-After: 1\r\n") == 1);
+    CHECK(retry_after("retry-after:\t120 \r\n") == 120);
+    CHECK(retry_after("Retry-After: 3600\r\n") == ResponseHead::kMaxRetryAfter);
+    CHECK(retry_after("Retry-After: 3601\r\n") == ResponseHead::kMaxRetryAfter);
+    CHECK(retry_after("Retry-After: 18446744073709551615\r\n") == ResponseHead::kMaxRetryAfter);
+    for (const char* other : {"Fri, 31 Dec 2027 23:59:59 GMT", "", "-1", "+1", "1.5", "1 2", "0x10", "1s",
+                              "18446744073709551616"}) {
+      CAPTURE(other);
+      CHECK(retry_after("Retry-After: " + std::string(other) + "\r\n") == 0);
+    }
+  }
+
+  TEST_CASE("that of an interim response is not that of the response") {
+    ResponseParser parser;
+    parser.feed(
+        "HTTP/1.1 103 Early Hints\r\nRetry-After: 5\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    CHECK(parser.next() == Event::kHead);
+    CHECK(parser.head().retry_after == 0);
+  }
+
   TEST_CASE("whether the connection is kept") {
     CHECK(everyhow(with_head("Content-Length: 0\r\nConnection: Close\r\n")) == "200 close [] done");
     CHECK(whole(with_head("Content-Length: 0\r\nConnection: foo , close\r\n")) == "200 close [] done");

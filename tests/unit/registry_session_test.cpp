@@ -40,18 +40,20 @@ class PlainResponse final : public Response {
  public:
   void on_head(const http::ResponseHead& head) override {
     status_ = head.status;
+    retry_after_ = static_cast<Millis>(head.retry_after) * 1000;
     body.clear();
   }
   void on_body(std::string_view bytes) override { body += bytes; }
   Verdict end(Status& status) const override {
     if (status_ / 100 == 2) return Verdict::kAnswer;
-    status = {{Code::kDenied, 0, "the server says no"}, status_, std::string_view(body)};
+    status = {{Code::kDenied, 0, "the server says no"}, status_, std::string_view(body), retry_after_};
     return status_ / 100 == 4 ? Verdict::kRefusal : Verdict::kLost;
   }
   std::string body;
 
  private:
   int status_ = 0;
+  Millis retry_after_ = 0;
 };
 
 class Fetch final : public Request {
@@ -87,8 +89,16 @@ class Fetch final : public Request {
   PlainResponse& response_;
 };
 
+/// A good part of whatever is asked for.
+class SomeRandom final : public Random {
+ public:
+  void fill(std::span<std::uint8_t> bytes) override { std::ranges::fill(bytes, std::uint8_t{0x55}); }
+};
+
 struct World {
-  World() {
+  explicit World(Backoff backoff = {100, 30'000}, Random* chance = nullptr)
+      : random(chance != nullptr ? *chance : none),
+        session(loop, random, stream, health, servers, backoff, kMaxRetryAfter) {
     health.set_listener(listener);
     session.serve(requests);
   }
@@ -108,6 +118,8 @@ struct World {
     const auto from = sent.find('/');
     return from == sent.npos ? "" : sent.substr(from, sent.find(' ', from) - from);
   }
+  static constexpr Millis kMaxRetryAfter = 60'000;
+  /// `status` may have header lines behind it.
   void respond(const char* status, std::string_view body = "ok") {
     stream.give("HTTP/1.1 " + std::string(status) + "\r\nContent-Length: " + std::to_string(body.size()) +
                 "\r\n\r\n" + std::string(body));
@@ -115,14 +127,15 @@ struct World {
   }
 
   ManualClock clock;
-  NoRandom random;
+  NoRandom none;
+  Random& random;
   io::Loop loop{clock};
   io::ScriptedStream stream;
   Listener listener;
   Health health;
   const std::array<io::Endpoint, 2> servers{*io::parse_endpoint("http://10.0.0.1:1", 1),
                                             *io::parse_endpoint("http://10.0.0.2:2", 1)};
-  Session session{loop, random, stream, health, servers};
+  Session session;
   PlainResponse response;
   Fetch first{"/first", response}, second{"/second", response};
   const std::array<Request*, 2> requests{&first, &second};
@@ -220,6 +233,108 @@ TEST_SUITE("registry/session") {
     CHECK(w.asked() == "/first");
     w.respond("200 OK");
     CHECK(w.listener.take() == Lines{"working: http://10.0.0.1:1"});
+  }
+
+  TEST_CASE("the back-off that is given is that of the connection, and of each request") {
+    World w({400, 1'000});
+    w.want(w.first);
+    w.asked();
+    w.respond("403 Forbidden");
+    CHECK(w.listener.retry_in == 200);  // the upper half is left to chance
+    w.want(w.second);
+    w.asked();
+    w.respond("403 Forbidden");
+    CHECK(w.listener.retry_in == 200);
+    for (const Millis delay : {400, 500, 500}) {
+      w.first.may_go = false;
+      w.advance(w.listener.retry_in);
+      CHECK(w.asked() == "/second");
+      w.respond("403 Forbidden");
+      CHECK(w.listener.retry_in == delay);
+    }
+    World away({400, 1'000});
+    away.want(away.first);
+    for (const Millis delay : {200, 400, 500, 500}) {
+      away.asked();
+      away.respond("503 Service Unavailable");
+      CHECK(away.listener.retry_in == delay);
+      away.advance(delay);
+    }
+  }
+
+  TEST_CASE("a server that asks not to be asked for a while is not, nor is another one") {
+    World w;
+    w.want(w.first);
+    w.asked();
+    w.respond("503 Service Unavailable\r\nRetry-After: 7");
+    CHECK(w.listener.take() == Lines{"/first failed: the server says no"});
+    CHECK(w.listener.retry_in == 7'000);
+    w.want(w.second);
+    w.session.skip_backoff();
+    w.advance(6'999);
+    CHECK(w.asked() == "");
+    w.advance(1);
+    CHECK(w.asked() == "/first");
+    w.respond("200 OK");
+    CHECK(w.asked() == "/second");
+    w.respond("429 Too Many Requests\r\nRetry-After: 2");
+    CHECK(w.listener.retry_in == 2'000);
+    w.want(w.first);
+    w.advance(1'999);
+    CHECK(w.asked() == "");
+    w.advance(1);
+    CHECK(w.asked() == "/first");
+  }
+
+  TEST_CASE("what a request would ask again at once waits as well") {
+    World w;
+    w.first.refusal = Outcome::kAgain;
+    w.want(w.first);
+    w.asked();
+    w.respond("429 Too Many Requests\r\nRetry-After: 1");
+    w.advance(999);
+    CHECK(w.asked() == "");
+    w.advance(1);
+    CHECK(w.asked() == "/first");
+    w.first.silent = true;
+    w.respond("504 Gateway Timeout\r\nRetry-After: 1");
+    w.advance(999);
+    CHECK(w.asked() == "");
+    w.advance(1);
+    CHECK(w.asked() == "/first");
+    CHECK(w.stream.to == w.servers[0]);
+    CHECK(w.listener.take().empty());
+  }
+
+  TEST_CASE("the back-off holds where it is longer than what is asked for") {
+    World w({10'000, 30'000});
+    w.want(w.first);
+    w.asked();
+    w.respond("503 Service Unavailable\r\nRetry-After: 1");
+    CHECK(w.listener.retry_in == 5'000);
+    w.advance(5'000);
+    w.asked();
+    w.respond("403 Forbidden\r\nRetry-After: 1");
+    CHECK(w.listener.retry_in == 5'000);
+    w.advance(4'999);
+    CHECK(w.asked() == "");
+    w.advance(1);
+    CHECK(w.asked() == "/first");
+  }
+
+  TEST_CASE("nobody is obeyed beyond the limit, and up to half of the time is added by chance") {
+    SomeRandom some;
+    World w({100, 30'000}, &some);
+    w.want(w.first);
+    w.asked();
+    w.respond("503 Service Unavailable\r\nRetry-After: 1");
+    CHECK(w.listener.retry_in > 1'000);
+    CHECK(w.listener.retry_in <= 1'500);
+    w.advance(w.listener.retry_in);
+    w.asked();
+    w.respond("503 Service Unavailable\r\nRetry-After: 3000");
+    CHECK(w.listener.retry_in > World::kMaxRetryAfter);
+    CHECK(w.listener.retry_in <= World::kMaxRetryAfter * 3 / 2);
   }
 
   TEST_CASE("an answer that is no use is a refusal in the request's own words") {

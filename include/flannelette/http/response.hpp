@@ -14,11 +14,14 @@
 namespace flannelette::http {
 
 struct ResponseHead {
+  static constexpr std::uint64_t kMaxRetryAfter = 3'600;  ///< what is more counts as that
+
   int status = 0;  ///< 100..999; 1xx heads are skipped, never delivered
   bool chunked = false;
   bool keep_alive = true;  ///< the connection may carry another request
   std::optional<std::uint64_t> content_length;
-  Text<128> location;  ///< where a redirect leads, cut
+  std::uint64_t retry_after = 0;  ///< seconds; 0: none, or not in the form of seconds
+  Text<128> location;             ///< where a redirect leads, cut
 };
 
 /// Incremental, byte-split proof. A body is framed by chunks (with extensions and trailers, which are

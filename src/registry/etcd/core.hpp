@@ -2,6 +2,7 @@
 // What the parts of the etcd registry share.
 #pragma once
 
+#include "flannelette/base/backoff.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/registry/etcd.hpp"
@@ -10,6 +11,9 @@
 #include "registry/health.hpp"
 
 namespace flannelette::registry::etcd {
+
+/// Of connections and requests, to begin with.
+inline constexpr Backoff kBackoff{EtcdRegistry::kBackoffFirst, EtcdRegistry::kBackoffMax};
 
 /// Which store spoke, as the header of its answer says.
 struct Store {

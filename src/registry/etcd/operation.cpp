@@ -46,7 +46,7 @@ Request::Call Exchange::compose(json::Writer& body) {
 Channel::Channel(Core& the_core, io::Stream& stream, std::span<char, Decoder::kScratch> scratch)
     : core(the_core),
       session(core.loop, core.random, stream, core.health,
-              std::span(core.settings.endpoints).first(core.settings.endpoint_count)),
+              std::span(core.settings.endpoints).first(core.settings.endpoint_count), kBackoff),
       reply(scratch) {}
 
 Authenticator::Authenticator(Channel& channel) : Exchange(channel, "authenticate") {
