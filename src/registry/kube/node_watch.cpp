@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// The watch of all Nodes.
+#include "registry/kube/node_watch.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace flannelette::registry::kube {
+
+NodeWatch::NodeWatch(Core& core, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch,
+                     Roster& roster, OnGap on_gap, OnReturn on_return)
+    : core_(core),
+      roster_(roster),
+      client_(core.loop, stream),
+      timer_(core.loop, Delegate<void()>::to<&NodeWatch::on_timer>(this)),
+      decoder_(core.prefix, scratch),
+      on_gap_(on_gap),
+      on_return_(on_return) {}
+
+void NodeWatch::begin(std::int64_t resource_version) {
+  resource_version_ = resource_version;
+  enter(State::kWaiting);
+  timer_.arm_in(0);
+}
+
+void NodeWatch::stop() {
+  timer_.cancel();
+  client_.cancel();
+  if (state_ != State::kOff) enter(State::kOff);
+}
+
+void NodeWatch::reconnect() {
+  if (!connected()) return;
+  client_.cancel();
+  wait(0);
+}
+
+void NodeWatch::skip_backoff() {
+  if (state_ == State::kWaiting)
+    timer_.arm_at_latest_in(std::max<Millis>(opened_ + kMinReopen - core_.loop.now(), 0));
+}
+
+void NodeWatch::on_timer() {
+  switch (state_.state()) {
+    case State::kOff: return;
+    case State::kWaiting: return open();
+    case State::kOpening: return retry({{Code::kTimeout, 0, "kube: the watch does not begin"}});
+    case State::kStreaming: return become_stable();
+    case State::kStable: return retry({{Code::kTimeout, 0, "kube: the watch does not end when it should"}});
+  }
+}
+
+void NodeWatch::open() {
+  enter(State::kOpening);
+  opened_ = core_.loop.now();
+  timer_.arm_in(Registry::kAnswerLimit);
+  decoder_.reset(*this);
+  http_ = 0;
+  bad_ = false;
+  // All watches of a cluster that began together should not end together.
+  lives_ = KubeRegistry::kWatchMin +
+           static_cast<Millis>(core_.random.below(static_cast<std::uint64_t>(KubeRegistry::kWatchMin)));
+  const auto version = to_text<20>([&](Writer& out) { out.put_signed(resource_version_); });
+  const auto seconds = to_text<20>([&](Writer& out) { out.put_signed(lives_ / 1'000); });
+  const http::Parameter query[] = {{"watch", "true"},
+                                   {"allowWatchBookmarks", "true"},
+                                   {"resourceVersion", version},
+                                   {"timeoutSeconds", seconds}};
+  client_.request(server(),
+                  {.path = kNodesPath,
+                   .query = query,
+                   .headers = kAcceptMetadata,
+                   .authorization = core_.access.authorization(),
+                   .silence = Registry::kRequestTimeout},
+                  *this);
+}
+
+void NodeWatch::on_head(const http::ResponseHead& head) {
+  http_ = head.status;
+  retry_after_ = static_cast<Millis>(head.retry_after) * 1'000;
+  if (http_ != 200) return;
+  enter(State::kStreaming);
+  refused_ = false;
+  client_.set_silence_limit(0);
+  timer_.arm_in(kStable);
+  if (core_.health.failing(Health::kWatch)) on_return_();
+}
+
+void NodeWatch::become_stable() {
+  enter(State::kStable);
+  backoff_.reset();
+  gaps_.reset();
+  listed_ = false;
+  timer_.arm_in(std::max<Millis>(opened_ + lives_ + KubeRegistry::kWatchGrace - core_.loop.now(), kStable));
+  core_.health.working(Health::kWatch, server());
+}
+
+void NodeWatch::on_body(std::string_view bytes) {
+  if (bad_) return;
+  decoder_.feed(bytes);
+  bool news = false;
+  for (;;) {
+    const NodeDecoder::Step step = decoder_.next();
+    if (step == NodeDecoder::Step::kBad) {
+      bad_ = true;
+      if (http_ == 200) retry({{Code::kInvalid, 0, "kube: the watch sent no JSON"}});
+    }
+    if (step != NodeDecoder::Step::kMessage) break;
+    if (http_ != 200) {  // a Status, told when the response is complete
+      bad_ = true;
+      return;
+    }
+    news |= decoder_.message().nodes > 0;
+    on_message();
+    if (core_.stopped || !connected()) break;
+  }
+  if (news && !core_.stopped) core_.members->on_events_end();
+}
+
+void NodeWatch::on_node(const Node& node, Event event) {
+  if (core_.stopped || http_ != 200 || node.resource_version < resource_version_) return;
+  roster_.on_node(node, event == Event::kDeleted);
+}
+
+void NodeWatch::on_message() {
+  const Message& said = decoder_.message();
+  if (core_.stopped) return;
+  if (said.event == Event::kError) {
+    const Status status = describe(http_, retry_after_, said);
+    return status.code == kGone ? gap(status) : retry(status);
+  }
+  if (said.resource_version == 0) return;  // whatever it is, it says nothing of the Nodes
+  if (said.resource_version < resource_version_)
+    return gap({{Code::kInterrupted, 0, "kube: the store went back to an older state"}});
+  resource_version_ = said.resource_version;
+}
+
+void NodeWatch::on_done() {
+  if (core_.stopped) return;
+  if (http_ != 200) return refused();
+  // As agreed, or as a server does that is restarted.
+  const bool good = state_ == State::kStable;
+  if (!good) return retry({{Code::kClosed, 0, "kube: the watch was ended"}});
+  wait(static_cast<Millis>(core_.random.below(kMinReopen)));
+}
+
+void NodeWatch::refused() {
+  const Status status = describe(http_, retry_after_, decoder_.message());
+  if (status.code == kGone) return gap(status);
+  // A token that was replaced meanwhile, mostly.
+  if (status.code == kUnauthorized && !std::exchange(refused_, true)) return wait(0);
+  retry(status);
+}
+
+void NodeWatch::on_error(const Error& error, std::string_view detail) {
+  if (!core_.stopped) retry({error, 0, detail});
+}
+
+void NodeWatch::wait(Millis delay) {
+  enter(State::kWaiting);
+  timer_.arm_in(delay);
+}
+
+void NodeWatch::retry(const Status& status) {
+  // A connection that was stable and is cut is no failure yet: the next attempt will tell.
+  const bool ended = state_ == State::kStable && status.code == 0;
+  const io::Endpoint& where = server();
+  client_.cancel();
+  server_ = (server_ + 1) % core_.access.servers().size();
+  const Millis asked = std::min(status.retry_after, KubeRegistry::kMaxRetryAfter);
+  const Millis delay = std::max(asked, Millis{0}) + backoff_.next(core_.random);
+  wait(delay);
+  if (!ended) core_.health.failed(Health::kWatch, "watch nodes", where, status, delay);
+}
+
+void NodeWatch::gap(const Status& status) {
+  const io::Endpoint& where = server();
+  stop();
+  const Millis delay = std::exchange(listed_, true) ? gaps_.next(core_.random) : 0;
+  if (delay > 0) core_.health.failed(Health::kWatch, "watch nodes", where, status, delay);
+  on_gap_(delay);
+}
+
+}  // namespace flannelette::registry::kube

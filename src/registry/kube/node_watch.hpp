@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The watch of all Nodes.
+#pragma once
+
+#include "flannelette/base/state_machine.hpp"
+#include "registry/kube/roster.hpp"
+
+namespace flannelette::registry::kube {
+
+enum class NodeWatchState : std::uint8_t {
+  kOff,
+  kWaiting,    ///< for the back-off
+  kOpening,    ///< asked
+  kStreaming,  ///< until kStable has passed
+  kStable,     ///< until the end that was agreed on
+};
+inline constexpr StateTable kNodeWatchStates{
+    "watch",
+    {StateRow(NodeWatchState::kOff, "off", NodeWatchState::kWaiting),
+     StateRow(NodeWatchState::kWaiting, "waiting", NodeWatchState::kOpening, NodeWatchState::kOff),
+     StateRow(NodeWatchState::kOpening, "opening", NodeWatchState::kStreaming, NodeWatchState::kWaiting,
+              NodeWatchState::kOff),
+     StateRow(NodeWatchState::kStreaming, "streaming", NodeWatchState::kStable, NodeWatchState::kWaiting,
+              NodeWatchState::kOff),
+     StateRow(NodeWatchState::kStable, "stable", NodeWatchState::kWaiting, NodeWatchState::kOff)}};
+
+/// Follows the Nodes' metadata from a resourceVersion on, for ever. After a cut it goes on where it stood;
+/// where that cannot be without a gap (compaction, a store that went back) it stops and asks for a list.
+class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink {
+ public:
+  using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
+  using OnReturn = Delegate<void()>;           ///< there is a stream again after a failure
+  NodeWatch(Core& core, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch, Roster& roster,
+            OnGap on_gap, OnReturn on_return);
+
+  void begin(std::int64_t resource_version);
+  void stop();
+  /// Goes on over a new connection, at once.
+  void reconnect();
+  /// The API server can be reached again: the back-off has no reason any more.
+  void skip_backoff();
+
+ private:
+  using State = NodeWatchState;
+  /// A stream that lived that long, or brought news, was a good one.
+  static constexpr Millis kStable = 5'000;
+  static constexpr Millis kMinReopen = 1'000;
+
+  void on_timer();
+  void open();
+  void become_stable();
+  void on_head(const http::ResponseHead& head) override;
+  void on_body(std::string_view bytes) override;
+  void on_done() override;
+  void on_error(const Error& error, std::string_view detail) override;
+  void on_node(const Node& node, Event event) override;
+  void on_message();
+  void refused();
+  void wait(Millis delay);
+  void retry(const Status& status);
+  void gap(const Status& status);
+  void enter(State next) { state_.enter(next, core_.log); }
+  bool connected() const { return state_.state() >= State::kOpening; }
+  const io::Endpoint& server() const { return core_.access.servers()[server_]; }
+
+  Core& core_;
+  Roster& roster_;
+  http::Client client_;
+  io::Timer timer_;
+  NodeDecoder decoder_;
+  OnGap on_gap_;
+  OnReturn on_return_;
+  StateMachine<kNodeWatchStates> state_;
+  Backoff backoff_ = kRetry;
+  Backoff gaps_ = kRetry;  // of its own: an outage must not make the list wait that follows it
+  std::int64_t resource_version_ = 0;
+  Millis opened_ = 0;  // when the last connection was begun
+  Millis lives_ = 0;   // how long the server was asked to go on
+  std::size_t server_ = 0;
+  int http_ = 0;
+  Millis retry_after_ = 0;
+  bool listed_ = false;   // again, because of a gap, since it was last stable
+  bool refused_ = false;  // our credentials, since they were accepted last
+  bool bad_ = false;      // what still comes is no JSON, or nothing that concerns us
+};
+
+}  // namespace flannelette::registry::kube

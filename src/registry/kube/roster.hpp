@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which Nodes are peers, and with which subnet.
+#pragma once
+
+#include "flannelette/base/delegate.hpp"
+#include "flannelette/base/plain_array.hpp"
+#include "registry/kube/api.hpp"
+
+namespace flannelette::registry::kube {
+
+/// Tells the members' listener of each Node that is seen. What it says of itself in its annotations it may
+/// say; which subnet it has only Kubernetes says, in its spec. The metadata show that as managed fields,
+/// which are stripped in some clusters, and which a Node's own kubelet could forge. So a Node that does not
+/// show it, or shows a subnet that another one has, is read in full, once a uid.
+class Roster {
+ public:
+  using Ask = Delegate<void(std::string_view name)>;        ///< read this Node in full
+  using OnOwn = Delegate<void(const Node&, bool removed)>;  ///< our Node
+  Roster(Core& core, Ask ask, OnOwn on_own) : core_(core), ask_(ask), on_own_(on_own) {}
+
+  /// Of all that was delivered.
+  void set_leases(const overlay::Allocation& leases) { leases_ = &leases; }
+  /// A list begins, in which no Node is removed: who is not in it goes at its end.
+  void begin_list();
+  void end_list();
+  void on_node(const Node& node, bool removed);
+  /// What was asked for.
+  void on_read(const Node& node);
+
+ private:
+  /// What a full read has shown.
+  struct Known {
+    std::uint64_t uid;  // its digest
+    PodCidrs cidrs;
+    bool seen;  // in the list under way
+  };
+  static constexpr std::size_t kMaxKnown = 100'000;
+
+  Known* find(std::uint64_t uid);
+  void remember(std::uint64_t uid, const PodCidrs& cidrs);
+  /// The record of this subnet is of this Node, as far as ages tell.
+  bool holds(const Net4& subnet, const Node& node) const;
+  bool contested(const Net4& subnet, const Node& node) const;
+  void remove(const PodCidrs& cidrs, const Node& node);
+  void put(const overlay::LeaseRecord& record, const Node& node, bool proven);
+
+  Core& core_;
+  Ask ask_;
+  OnOwn on_own_;
+  const overlay::Allocation* leases_ = nullptr;
+  PlainArray<Known> known_;
+  std::optional<Net4> doubted_;  // whoever shows it is read in full
+  bool listing_ = false;
+};
+
+}  // namespace flannelette::registry::kube
