@@ -16,7 +16,9 @@ Text<280> url(const io::Endpoint& server) {
 void Health::failed(Part part, const char* operation, const io::Endpoint& server, const Status& status,
                     Millis retry_in) {
   failing_ |= part;
-  listener_->on_failure({operation, url(server), status.error, status.detail, retry_in});
+  const bool unreached = status.code == 0 && status.detail.empty();
+  listener_->on_failure(
+      {operation, url(server), status.error, unreached ? hint_ : status.detail.view(), retry_in});
 }
 
 void Health::working(Part part, const io::Endpoint& server) {

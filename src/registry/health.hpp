@@ -27,6 +27,8 @@ class Health {
   static constexpr Part kFirstRequest = 4;  ///< the next ones have the bits above
 
   void set_listener(MembershipListener& listener) { listener_ = &listener; }
+  /// What is told of a server that is not reached, where nothing more is known of why; static.
+  void set_hint(std::string_view hint) { hint_ = hint; }
   void failed(Part part, const char* operation, const io::Endpoint& server, const Status& status,
               Millis retry_in);
   void working(Part part, const io::Endpoint& server);
@@ -34,6 +36,7 @@ class Health {
 
  private:
   MembershipListener* listener_ = nullptr;
+  std::string_view hint_{};
   Part failing_ = kConnection;  // so that the first success is reported
 };
 

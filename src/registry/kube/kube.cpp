@@ -69,6 +69,9 @@ void KubeRegistry::Impl::start(MemberListener& members, MembershipListener& memb
   core.members = &members;
   core.membership = &membership;
   core.health.set_listener(membership);
+  if (core.access.in_cluster())
+    core.health.set_hint(
+        "this address is the Service of the cluster itself: does kube-proxy run on this node?");
   for (const io::Endpoint& server : core.access.servers()) {
     if (const auto address = parse_ip4(server.host)) membership.on_server_address(*address);
   }
