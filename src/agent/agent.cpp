@@ -94,7 +94,8 @@ void Agent::Impl::set_target(const overlay::NetworkConfig& config, Net4 subnet, 
 
 void Agent::Impl::on_config_problem(const overlay::ConfigProblem& problem, std::string_view at) {
   const overlay::ConfigProblem& known = config_problem_;
-  if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset) {
+  if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset ||
+      known.changed != problem.changed) {
     log_.error(problem.changed       ? "the network config has changed; a restart of this node uses it"
                : problem.unsupported ? "the network config asks for what flannelette cannot do"
                                      : "the network config is wrong",
