@@ -80,6 +80,7 @@ void NodeWatch::on_head(const http::ResponseHead& head) {
   retry_after_ = static_cast<Millis>(head.retry_after) * 1'000;
   if (http_ != 200) return;
   enter(State::kStreaming);
+  heard_ = core_.loop.now();
   refused_ = false;
   client_.set_silence_limit(0);
   timer_.arm_in(kStable);
@@ -125,6 +126,8 @@ void NodeWatch::on_node(const Node& node, Event event) {
 void NodeWatch::on_message() {
   const Message& said = decoder_.message();
   if (core_.stopped) return;
+  heard_ = core_.loop.now();
+  silent_ = 0;
   if (said.event == Event::kError) {
     const Status status = describe(http_, retry_after_, said);
     return status.code == kGone ? gap(status) : retry(status);
@@ -138,6 +141,7 @@ void NodeWatch::on_message() {
 void NodeWatch::on_done() {
   if (core_.stopped) return;
   if (http_ != 200) return refused();
+  if (was_silent()) return gap({{Code::kInterrupted, 0, "kube: the watch was silent"}});
   // As agreed, or as a server does that is restarted.
   const bool good = state_ == State::kStable;
   if (!good) return retry({{Code::kClosed, 0, "kube: the watch was ended"}});
@@ -153,7 +157,17 @@ void NodeWatch::refused() {
 }
 
 void NodeWatch::on_error(const Error& error, std::string_view detail) {
-  if (!core_.stopped) retry({error, 0, detail});
+  if (core_.stopped) return;
+  const Status status{error, 0, detail};
+  if (http_ == 200 && was_silent()) return gap(status);
+  retry(status);
+}
+
+bool NodeWatch::was_silent() {
+  silent_ += core_.loop.now() - heard_;
+  if (silent_ < KubeRegistry::kWatchMin) return false;
+  silent_ = 0;
+  return true;
 }
 
 void NodeWatch::wait(Millis delay) {

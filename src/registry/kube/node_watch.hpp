@@ -56,6 +56,9 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   void on_node(const Node& node, Event event) override;
   void on_message();
   void refused();
+  /// For minutes there was not even a bookmark: so is the watch of a version that a store restored from a
+  /// backup has yet to reach.
+  bool was_silent();
   void wait(Millis delay);
   void retry(const Status& status);
   void gap(const Status& status);
@@ -77,6 +80,8 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   Millis opened_ = 0;  // when the last connection was begun
   Millis lives_ = 0;   // how long the server was asked to go on
   std::size_t server_ = 0;
+  Millis heard_ = 0;   // when there was a line last, or the stream began
+  Millis silent_ = 0;  // how long the streams that have ended said nothing
   int http_ = 0;
   Millis retry_after_ = 0;
   bool listed_ = false;   // again, because of a gap, since it was last stable
