@@ -17,6 +17,7 @@ constexpr Words kWords[] = {
     {403, {Code::kDenied, 0, "kube: a right is missing"}},
     {kNotFound, {Code::kNotFound, 0, "kube: there is no such object"}},
     {kConflict, {Code::kConflict, 0, "kube: it was changed or made anew meanwhile"}},
+    {kInvalid, {Code::kConflict, 0, "kube: the API server finds it invalid"}},
     {kGone, {Code::kInterrupted, 0, "kube: that state of the Nodes is no longer known"}},
     {429, {Code::kUnavailable, 0, "kube: the API server is too busy"}},
     {0, {Code::kUnavailable, 0, "kube: the API server cannot answer"}},

@@ -36,6 +36,7 @@ inline constexpr int kGone = 410;
 inline constexpr int kUnauthorized = 401;
 inline constexpr int kNotFound = 404;
 inline constexpr int kConflict = 409;
+inline constexpr int kInvalid = 422;  ///< so a patch is refused whose uid is not that of the Node
 
 // The forms that are asked for: metadata is a sixteenth of a Node.
 inline constexpr http::Header kAcceptFull[] = {{"Accept", "application/json"}};

@@ -157,7 +157,8 @@ Outcome OwnNode::on_error(const Status& status) {
     await("Node ");
     return Outcome::kDone;
   }
-  if (status.code == kConflict && state_ == State::kWriting) enter(State::kReading);
+  const bool other = status.code == kConflict || status.code == kInvalid;
+  if (other && state_ == State::kWriting) enter(State::kReading);
   return Outcome::kRefused;
 }
 
