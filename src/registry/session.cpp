@@ -102,9 +102,10 @@ void Session::on_done() {
 
 /// Bytes that drip hold off the limit on silence for ever.
 void Session::on_deadline() {
-  client_.cancel();
-  if (current_ == nullptr) return;  // nothing was under way
-  on_error({Code::kTimeout, 0, "registry: the answer does not come to its end"}, {});
+  Request* request = drop();
+  if (request == nullptr) return;  // nothing was under way
+  lost(*request, {{Code::kTimeout, 0, "registry: the answer does not come to its end"}});
+  schedule();
 }
 
 void Session::on_error(const Error& error, std::string_view detail) {
@@ -158,16 +159,18 @@ void Session::skip_backoff() {
 
 bool Session::abandon(const Request& request) {
   if (current_ != &request) return false;
-  current_ = nullptr;
-  deadline_.cancel();
-  client_.cancel();
+  drop();
   return true;
 }
 
-void Session::reconnect() {
+Request* Session::drop() {
   deadline_.cancel();
   client_.cancel();
-  if (Request* request = std::exchange(current_, nullptr)) {
+  return std::exchange(current_, nullptr);
+}
+
+void Session::reconnect() {
+  if (Request* request = drop()) {
     (void)request->on_lost({{Code::kInterrupted, 0, "registry: the connection was given up"}});
   }
   schedule();
@@ -183,8 +186,7 @@ void Session::stop() {
   stopped_ = true;
   timer_.cancel();
   deadline_.cancel();
-  if (current_ != nullptr) client_.cancel();
-  current_ = nullptr;
+  if (current_ != nullptr) drop();
 }
 
 }  // namespace flannelette::registry

@@ -134,6 +134,8 @@ class Session final : private http::Client::Handler {
   void on_done() override;
   void on_error(const Error& error, std::string_view detail) override;
   void answered(Request& request);
+  /// Ends the connection; what was under way.
+  Request* drop();
   void hold(Millis asked);
   Millis due_after(Backoff& backoff);
   void settle(Request& request, const Outcome& outcome, const Status& status);
