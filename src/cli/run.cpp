@@ -16,6 +16,7 @@
 #include "flannelette/base/random.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/net_stream.hpp"
+#include "flannelette/io/tls_files.hpp"
 #include "flannelette/kernel/monitor.hpp"
 #include "flannelette/kernel/netlink_kernel.hpp"
 #include "flannelette/registry/etcd.hpp"
@@ -77,9 +78,9 @@ std::size_t max_leases() {
 struct TlsReporter final : io::TlsContext::Listener {
   explicit TlsReporter(Log& any_log) : log(any_log) {}
   void on_changed() override { log.info("the TLS files have changed; new connections use them"); }
-  void on_unusable(std::string_view path, const Error& error) override {
+  void on_unusable(std::string_view place, const Error& error) override {
     log.warning("the TLS files have changed and cannot be used; the old ones stay",
-                {{"file", path}, Field(error)});
+                {{"file", place}, Field(error)});
   }
   void on_expiry(const io::TlsContext::Expiry& expiry) override {
     log.warning(expiry.days_left < 0 ? "a certificate has expired" : "a certificate expires soon",
@@ -109,7 +110,8 @@ int run(const RunSettings& settings, LogSink& sink) {
   }
 
   TlsReporter reporter(log);
-  io::TlsContext tls(loop, clock, files, reporter);
+  io::TlsFiles tls_files(files, settings.tls);
+  io::TlsContext tls(loop, clock, reporter);
   SignalHandler handler{loop, log, tls};
   io::Signals signals(loop, io::Signals::Handler::to<&SignalHandler::on_signal>(&handler));
   if (const auto watched = watch_signals(signals); !watched) {
@@ -125,8 +127,8 @@ int run(const RunSettings& settings, LogSink& sink) {
   }
 
   if (settings.any_https()) {
-    Text<Files::kMaxPath> failed;
-    if (auto loaded = tls.load(settings.tls, &failed); !loaded) {
+    io::TlsMaterial::Place failed;
+    if (auto loaded = tls.load(tls_files, failed); !loaded) {
       log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});
       return kExitSettings;
     }

@@ -25,8 +25,8 @@
 
 #include "flannelette/base/ip.hpp"
 #include "flannelette/io/calendar.hpp"
+#include "io/pem_buffer.hpp"
 #include "io/tls_certificate.hpp"
-#include "io/tls_files.hpp"
 #include "io/tls_policy.hpp"
 #include "io/tls_reading.hpp"
 #include "io/tls_words.hpp"
@@ -49,9 +49,11 @@ int random_bytes(void*, unsigned char* out, std::size_t size) {
   return 0;
 }
 
-// --- Files ---
+// --- Certificates and keys ---
 
 using Pem = Result<std::span<const unsigned char>>;
+
+bool is_absent(const Pem& pem) { return pem && pem->empty(); }
 
 /// Words for what is a certificate or key, but none that we can use; else nullptr.
 const char* words_for_unsupported(int code) {
@@ -131,34 +133,36 @@ struct TlsReading::Parsed {
   Parsed& operator=(const Parsed&) = delete;
 
   bool has_certificate() const { return certificate.raw.len > 0; }
-  Result<void> load(const TlsSettings& settings, Files& files, std::string_view& path);
+  Result<void> load(TlsMaterial& material, TlsMaterial::Place& place);
   Result<void> configure();
 };
 
 TlsReading::TlsReading() : parsed(new Parsed) {}
 TlsReading::~TlsReading() = default;
 
-Result<void> TlsReading::Parsed::load(const TlsSettings& settings, Files& files, std::string_view& path) {
+Result<void> TlsReading::Parsed::load(TlsMaterial& material, TlsMaterial::Place& place) {
 #ifdef FLT_NEEDS_PSA
   if (const psa_status_t status = psa_crypto_init(); status != PSA_SUCCESS) {
     return tls_error("tls: the crypto library does not start", static_cast<int>(status));
   }
 #endif
-  if (settings.ca_file.empty()) return Error{Code::kInvalid, 0, "https needs a CA file"};
-  if (settings.cert_file.empty() != settings.key_file.empty()) {
+  PemBuffer buffer;
+  const Pem authorities = buffer.read(material, TlsPart::kCa, place);
+  if (is_absent(authorities)) return Error{Code::kInvalid, 0, "https needs a CA file"};
+  FLT_TRY(parse_certificates(authorities, &ca));
+  const Pem own = buffer.read(material, TlsPart::kCertificate, place);
+  const bool certified = !is_absent(own);
+  if (certified) FLT_TRY(parse_certificates(own, &certificate));
+  const Pem secret = buffer.read(material, TlsPart::kKey, place);  // where the certificate was
+  if (is_absent(secret) == certified) {
+    place.clear();
     return Error{Code::kInvalid, 0, "a client certificate and its key: both or none"};
   }
-  PemBuffer buffer;
-  path = settings.ca_file;
-  FLT_TRY(parse_certificates(buffer.read(files, path), &ca));
-  if (!settings.cert_file.empty()) {
-    path = settings.cert_file;
-    FLT_TRY(parse_certificates(buffer.read(files, path), &certificate));
-    path = settings.key_file;
-    FLT_TRY(parse_key(buffer.read(files, path), &key));
+  if (certified) {
+    FLT_TRY(parse_key(secret, &key));
     if (!belong_together(certificate, key)) return tls_error("the key does not belong to the certificate");
   }
-  path = {};
+  place.clear();
   return configure();
 }
 
@@ -191,8 +195,9 @@ Result<void> TlsReading::Parsed::configure() {
   return {};
 }
 
-Result<void> TlsReading::load(const TlsSettings& settings, Files& files, std::string_view& path) {
-  FLT_TRY(parsed->load(settings, files, path));
+Result<void> TlsReading::load(TlsMaterial& material, TlsMaterial::Place& place) {
+  FLT_TRY(parsed->load(material, place));
+  server_name = material.server_name();
   for (const mbedtls_x509_crt* one = &parsed->certificate; parsed->has_certificate() && one != nullptr;
        one = one->next) {
     certificate_ends = std::min(certificate_ends, seconds_of(one->valid_to));
@@ -356,6 +361,7 @@ TlsSession::~TlsSession() = default;
 
 Result<void> TlsSession::start(int fd, std::string_view host) {
   impl_->fd = fd;
+  if (!impl_->reading->server_name.empty()) host = impl_->reading->server_name;
   impl_->address = parse_ip(host);
   mbedtls_ssl_context* ssl = &impl_->ssl;
   if (const int result = mbedtls_ssl_setup(ssl, &impl_->reading->parsed->config))

@@ -2,6 +2,7 @@
 // In the place of the other tls*.cpp when the build has no TLS: a context that never loads,
 // so that no session begins.
 #include "flannelette/io/tls_context.hpp"
+#include "flannelette/io/tls_files.hpp"
 #include "io/tls.hpp"
 
 namespace flannelette::io {
@@ -12,9 +13,13 @@ constexpr Error kAbsent{Code::kTls, 0, "this build has no TLS"};
 struct TlsContext::Impl {};
 struct TlsSession::Impl {};
 
-TlsContext::TlsContext(Loop&, const Clock&, Files&, Listener&) {}
+std::uint64_t TlsFiles::digest() { return 0; }
+Result<std::optional<std::string_view>> TlsFiles::read(TlsPart, std::span<char>, Place&) { return kAbsent; }
+std::string_view TlsFiles::name(TlsPart) const { return {}; }
+
+TlsContext::TlsContext(Loop&, const Clock&, Listener&) {}
 TlsContext::~TlsContext() = default;
-Result<void> TlsContext::load(const TlsSettings&, Text<Files::kMaxPath>*) { return kAbsent; }
+Result<void> TlsContext::load(TlsMaterial&, TlsMaterial::Place&) { return kAbsent; }
 void TlsContext::reload() {}
 bool TlsContext::loaded() const { return false; }
 bool TlsContext::available() { return false; }

@@ -1,34 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all TLS sessions of a process share: the files, checked for changes.
+// What all TLS sessions of a process share: certificates and a key, checked for changes.
 #include "flannelette/io/tls_context.hpp"
 
 #include <utility>
 
 #include "flannelette/io/calendar.hpp"
-#include "io/tls_files.hpp"
 #include "io/tls_reading.hpp"
 
 namespace flannelette::io {
 
-Result<void> TlsContext::Impl::read(std::uint64_t digest, std::string_view& path) {
+Result<void> TlsContext::Impl::read(std::uint64_t digest, TlsMaterial::Place& place) {
   TlsReading::Owner next(new TlsReading);
   next->digest = digest;
-  FLT_TRY(next->load(settings, files, path));
+  FLT_TRY(next->load(*material, place));
   newest = std::move(next);
   return {};
 }
 
 void TlsContext::Impl::refresh() {
-  const std::uint64_t digest = digest_of(settings, files);
+  const std::uint64_t digest = material->digest();
   if (digest == newest->digest) {
     refused = 0;
     return;
   }
-  std::string_view path;
-  if (const Result<void> done = read(digest, path); done) {
+  TlsMaterial::Place place;
+  if (const Result<void> done = read(digest, place); done) {
     listener.on_changed();
   } else if (std::exchange(refused, digest) != digest) {
-    listener.on_unusable(path, done.error());
+    listener.on_unusable(place, done.error());
   }
 }
 
@@ -39,8 +38,8 @@ void TlsContext::Impl::on_check() {
 }
 
 void TlsContext::Impl::remind() {
-  remind(certificate_reported, settings.cert_file, newest->certificate_ends);
-  remind(ca_reported, settings.ca_file, newest->ca_ends);
+  remind(certificate_reported, material->name(TlsPart::kCertificate), newest->certificate_ends);
+  remind(ca_reported, material->name(TlsPart::kCa), newest->ca_ends);
 }
 
 void TlsContext::Impl::remind(Millis& reported, std::string_view path, std::int64_t ends) {
@@ -51,15 +50,13 @@ void TlsContext::Impl::remind(Millis& reported, std::string_view path, std::int6
   listener.on_expiry({path, date_of(ends), days});
 }
 
-TlsContext::TlsContext(Loop& loop, const Clock& clock, Files& files, Listener& listener)
-    : impl_(new Impl(loop, clock, files, listener)) {}
+TlsContext::TlsContext(Loop& loop, const Clock& clock, Listener& listener)
+    : impl_(new Impl(loop, clock, listener)) {}
 TlsContext::~TlsContext() = default;
 
-Result<void> TlsContext::load(const TlsSettings& settings, Text<Files::kMaxPath>* failed_path) {
-  impl_->settings = settings;
-  std::string_view path;
-  const Result<void> result = impl_->read(digest_of(settings, impl_->files), path);
-  if (failed_path != nullptr) *failed_path = result ? std::string_view{} : path;
+Result<void> TlsContext::load(TlsMaterial& material, TlsMaterial::Place& failed) {
+  impl_->material = &material;
+  const Result<void> result = impl_->read(material.digest(), failed);
   if (result) {
     impl_->timer.arm_in(kCheckEvery);
     impl_->remind();

@@ -55,9 +55,10 @@ void files(std::string_view text) {
     settings.cert_file = "1";
     settings.key_file = "2";
   }
-  std::string_view path;
+  TlsFiles material(three, settings);
+  TlsMaterial::Place place;
   TlsReading reading;
-  const auto loaded = reading.load(settings, three, path);
+  const auto loaded = reading.load(material, place);
   if (!loaded) must(std::strlen(loaded.error().context) > 0);
 }
 

@@ -131,9 +131,8 @@ struct World {
 
   SystemClock clock;
   Loop loop{clock};
-  SystemFiles files;
   Silent silent;
-  TlsContext tls{loop, clock, files, silent};
+  TlsContext tls{loop, clock, silent};
   TcpSettings settings;
   Recorder lines;
   Log log{lines, clock, Level::kDebug};

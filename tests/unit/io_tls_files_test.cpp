@@ -48,6 +48,19 @@ struct Folder {
   tests::TempDir dir;
 };
 
+/// Files whose server goes by a name of its own.
+struct NamedMaterial final : TlsMaterial {
+  explicit NamedMaterial(TlsFiles& any_files) : files(any_files) {}
+  std::uint64_t digest() override { return files.digest() + server.size(); }
+  Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory, Place& place) override {
+    return files.read(part, memory, place);
+  }
+  std::string_view name(TlsPart part) const override { return files.name(part); }
+  std::string_view server_name() const override { return server; }
+  TlsFiles& files;
+  std::string server;
+};
+
 /// The server does not know the CA of "other".
 constexpr const char* kStranger = "other";
 
@@ -215,6 +228,58 @@ TEST_SUITE("io/tls files") {
       client.stream.close();
     }
     CHECK(client.told.changed == 3);
+  }
+
+  TEST_CASE("the server is asked for, and verified, by the material's name for it where there is one") {
+    REQUIRE_MEANS(program("openssl"));
+    Server named("named", "-servername etcd.example -cert2 " + Certificates::get().file("server.pem") +
+                              " -key2 " + Certificates::get().file("server.key"));
+    Client client;
+    client.settings.ca_file = std::string_view(Client::path("ca.pem"));
+    NamedMaterial material(client.tls_files);
+    REQUIRE(client.context.load(material, client.failed_path));
+    const std::string none_of_them =
+        "the server's certificate is not valid for this name or address; "
+        "valid for: etcd.example, 10.0.0.1, 127.0.0.1, fd00::1";
+    CHECK(client.talk(named.port()) == none_of_them);  // the address is no address in it
+    material.server = "10.0.0.1";
+    CHECK(client.talk(named.port()) == "ok");
+    material.server = "other.example.";
+    CHECK(client.talk(named.port()) == none_of_them);
+    material.server = "etcd.example";  // to which the server answers with its other certificate
+    CHECK(client.talk(named.port()).find("valid for: localhost") != std::string::npos);
+    material.server = "localhost";
+    CHECK(client.talk(named.port()) == none_of_them);
+    material.server = "";
+    CHECK(client.talk(named.port()) == none_of_them);
+    CHECK(client.told.changed == 5);
+    CHECK(client.told.unusable.empty());
+  }
+
+  TEST_CASE("a material that cannot be read any more is named with its place, and the old one serves") {
+    REQUIRE_MEANS(program("openssl"));
+    struct Broken final : TlsMaterial {
+      std::uint64_t digest() override { return broken ? 1 : files->digest(); }
+      Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory,
+                                                   Place& place) override {
+        if (!broken) return files->read(part, memory, place);
+        place = "/kubeconfig:7: server";
+        return Error{Code::kInvalid, 0, "what it is"};
+      }
+      std::string_view name(TlsPart part) const override { return files->name(part); }
+      std::string_view server_name() const override { return broken ? "nobody" : ""; }
+      TlsFiles* files = nullptr;
+      bool broken = false;
+    } material;
+    Server server("server");
+    Client client;
+    client.settings.ca_file = std::string_view(Client::path("ca.pem"));
+    material.files = &client.tls_files;
+    REQUIRE(client.context.load(material, client.failed_path));
+    REQUIRE(client.talk(server.port()) == "ok");
+    material.broken = true;
+    for (int i = 0; i < 2; ++i) CHECK(client.talk(server.port()) == "ok");
+    CHECK(client.told.unusable == "kubeconfig:7: server: what it is");
   }
 
   TEST_CASE("without a new connection the files are looked at every hour") {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "flannelette/io/net_stream.hpp"
+#include "flannelette/io/tls_files.hpp"
 #include "support/loop.hpp"
 #include "support/means.hpp"
 #include "support/poll.hpp"
@@ -208,11 +209,10 @@ struct Told final : TlsContext::Listener {
 struct Client {
   /// Names of files of the Certificates, or absolute paths.
   Result<void> load(const std::string& ca, const std::string& client = "", const std::string& key = "") {
-    TlsSettings settings;
     settings.ca_file = std::string_view(path(ca));
     settings.cert_file = std::string_view(path(client));
     settings.key_file = std::string_view(path(key));
-    return context.load(settings, &failed_path);
+    return context.load(tls_files, failed_path);
   }
   static std::string path(const std::string& name) {
     return name.empty() || name[0] == '/' ? name : Certificates::get().file(name);
@@ -254,8 +254,10 @@ struct Client {
   SystemFiles files;
   Loop loop{clock};
   Told told;
-  TlsContext context{loop, clock, files, told};
-  Text<Files::kMaxPath> failed_path;
+  TlsSettings settings;
+  TlsFiles tls_files{files, settings};
+  TlsContext context{loop, clock, told};
+  TlsMaterial::Place failed_path;
   NoLog no_log;
   Log log{no_log, clock};
   NetStream stream{loop, TcpSettings{}, context, log};
