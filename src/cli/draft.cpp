@@ -75,9 +75,9 @@ void put_prefix(Writer& out, string_view prefix) {
 
 /// The part of the state folder that is this network's own; etcd's default prefix has none.
 void put_state_folder(Writer& out, const RunSettings& settings) {
-  if (kKnowsKube && settings.kube.enabled) {
+  if (kKnowsKube && settings.kube) {
     out.put("/kube");
-    const string_view prefix = settings.kube.annotation_prefix;
+    const string_view prefix = settings.kube->annotation_prefix;
     if (prefix != registry::KubeSettings::kDefaultPrefix) put_prefix(out.put('+'), prefix);
     return;
   }
@@ -133,31 +133,30 @@ void Draft::notice(const Origin& origin, std::initializer_list<string_view> part
 void Draft::apply(const Option& option, const Origin& origin, string_view value) {
   if (!option.secret) value = trimmed(value);  // a variable's line end from Windows, a blank in a unit file
   Given& given = given_[index(option)];
+  given = {origin, value};
+  if (option.fate != Fate::kKube) set(option, given);
+}
+
+void Draft::set(const Option& option, Given& given) {
+  const auto [origin, value] = given;
   source = origin.source;
   blamed = value;
   const string_view complaint =
       value.find('\0') == string_view::npos ? option.set(*this, value) : "a NUL byte";
-  // Of the lines of a list in the file, one that is wrong counts.
-  const bool goes_on = given.origin.source == Source::kFile && origin.source == Source::kFile;
-  if (option.fate == Fate::kKube && goes_on && !given.complaint.empty()) return;
-  given = {origin, value, blamed, complaint};
-  if (complaint.empty() || option.fate == Fate::kKube) return;
-  complain(option, given);
+  if (complaint.empty()) return;
   given.value = option.fallback;  // one problem is enough
-}
-
-void Draft::complain(const Option& option, const Given& given) {
-  if (option.secret || (given.blamed.empty() && !given.value.empty()))
-    return problem(given.origin, {given.complaint});
-  problem(given.origin, {"\"", given.blamed, "\": ", given.complaint});
+  if (option.secret || (blamed.empty() && !value.empty())) return problem(origin, {complaint});
+  problem(origin, {"\"", blamed, "\": ", complaint});
 }
 
 void Draft::finish() {
+  if (kKnowsKube && wants_kube) settings.kube = std::make_unique<registry::KubeSettings>();
   check_fates();
-  if constexpr (kKnowsKube) {
-    if (settings.kube.enabled) check_kube();
+  if (kKnowsKube && settings.kube) {
+    check_kube();
+  } else {
+    check_etcd();
   }
-  if (!settings.kube.enabled) check_etcd();
   place_state();
 }
 
@@ -174,19 +173,21 @@ void Draft::check_etcd() {
 void Draft::check_fates() {
   constexpr string_view kWithout = "accepted without effect: ";
   for (const Option& option : options()) {
-    const Given& given = given_[index(option)];
+    Given& given = given_[index(option)];
     if (given.origin.source == Source::kNone || same_value(option, given.value, option.fallback)) continue;
     switch (option.fate) {
       case Fate::kUsed:
       case Fate::kControl: break;
       case Fate::kEtcd:
-        if (settings.kube.enabled) notice(given.origin, {kWithout, "kube-subnet-mgr does not use it"});
+        if (kKnowsKube && wants_kube) notice(given.origin, {kWithout, "kube-subnet-mgr does not use it"});
         break;
       case Fate::kKube:
-        if (!settings.kube.enabled) {
-          notice(given.origin, {kWithout, "only kube-subnet-mgr uses it"});
-        } else if (!given.complaint.empty()) {
-          complain(option, given);
+        if constexpr (kKnowsKube) {
+          if (wants_kube) {
+            set(option, given);
+          } else {
+            notice(given.origin, {kWithout, "only kube-subnet-mgr uses it"});
+          }
         }
         break;
       case Fate::kIgnored: notice(given.origin, {kWithout, option.help}); break;
@@ -196,7 +197,7 @@ void Draft::check_fates() {
 }
 
 void Draft::check_kube() {
-  const auto& kube = settings.kube;
+  const auto& kube = *settings.kube;
   name_node();
   const auto servers = std::span(kube.servers).first(kube.server_count);
   if (!io::TlsContext::available() && std::ranges::any_of(servers, &io::Endpoint::tls))
@@ -210,7 +211,7 @@ void Draft::check_kube() {
 
 /// By what is given, else by our Pod, else by the host.
 void Draft::name_node() {
-  auto& kube = settings.kube;
+  auto& kube = *settings.kube;
   Origin origin = origin_of_key("kube", "node-name");
   string_view name = kube.node_name;
   if (!pod.node.empty()) {
@@ -246,7 +247,7 @@ void Draft::name_node() {
 
 /// The Service of the API server, as the Pod's environment has it.
 void Draft::check_service() {
-  auto& kube = settings.kube;
+  auto& kube = *settings.kube;
   const bool needed = kube.server_count == 0 && kube.kubeconfig.empty();
   std::uint64_t port = kube.service_port;
   const bool good_port =

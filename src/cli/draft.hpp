@@ -51,6 +51,7 @@ class Draft {
 
   // For the setters.
   RunSettings& settings;
+  bool wants_kube = false;
   Source source = Source::kNone;  ///< of the value that is being set
   std::string_view blamed;        ///< the part of the value that is wrong; empty: do not show it
   Text<kMaxDetail> detail;        ///< memory for a setter's answer
@@ -60,7 +61,6 @@ class Draft {
     std::string_view service_host, service_port;
   } pod;
   Source endpoints_from = Source::kNone;  ///< of the elements that a list has now
-  Source api_servers_from = Source::kNone;
   Source names_from = Source::kNone;
   Source regexes_from = Source::kNone;
   Text<Files::kMaxPath> password_file;
@@ -68,8 +68,7 @@ class Draft {
  private:
   struct Given {
     Origin origin;
-    std::string_view value, blamed;
-    std::string_view complaint;  // of Fate::kKube it is reported at the end, if it counts
+    std::string_view value;
   };
   static std::size_t index(const Option& option) {
     return static_cast<std::size_t>(&option - options().data());
@@ -77,7 +76,7 @@ class Draft {
   const Origin& origin_of_key(std::string_view section, std::string_view key) const {
     return origin_of(*find_key(section, key));
   }
-  void complain(const Option& option, const Given& given);
+  void set(const Option& option, Given& given);
   void check_fates();
   void check_etcd();
   void check_kube();

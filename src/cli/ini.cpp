@@ -122,9 +122,7 @@ class IniFile {
           {"this build of the INI library reads the line differently; write it without special characters"});
       return;
     }
-    if (section.empty())
-      return draft_.problem(at(key_word()),
-                            {"a key before the first section; it needs [etcd], [kube], [node] or [log]"});
+    if (section.empty()) return draft_.problem(at(key_word()), {"a key before the first [section]"});
     if (!known_section(section)) return;  // reported once, for its header
     const Option* option = find_key(section, key);
     if (option == nullptr) return unknown_key(section);

@@ -73,18 +73,14 @@ std::int64_t parse_duration(string_view text, bool unit_needed) {
 /// True if the list holds elements of a lower source, which the new ones replace.
 bool replaces(Source& from, Source source) { return std::exchange(from, source) != source; }
 
-/// A list of servers in the settings.
-struct Servers {
-  std::span<io::Endpoint> all;
-  std::size_t& count;
-  Source& from;
-  std::uint16_t http_port, https_port;  // of a URL that names none
-  string_view too_many;
-};
-
-string_view set_servers(Draft& draft, string_view value, const Servers& servers) {
+/// etcd's, or the API servers: what is set once there are settings of Kubernetes is of those.
+string_view set_servers(Draft& draft, string_view value) {
+  auto& etcd = draft.settings.etcd;
+  registry::KubeSettings* const kube = kKnowsKube ? draft.settings.kube.get() : nullptr;
+  const std::span<io::Endpoint> servers = kube ? std::span<io::Endpoint>(kube->servers) : etcd.endpoints;
+  std::size_t& count = kube ? kube->server_count : etcd.endpoint_count;
   // flanneld's flag is one comma list, the last of several counts.
-  if (replaces(servers.from, draft.source) || draft.source == Source::kFlag) servers.count = 0;
+  if (replaces(draft.endpoints_from, draft.source) || draft.source == Source::kFlag || kube) count = 0;
   while (!value.empty()) {
     const std::size_t comma = std::min(value.find(','), value.size());
     const string_view url = trimmed(value.substr(0, comma));
@@ -92,36 +88,22 @@ string_view set_servers(Draft& draft, string_view value, const Servers& servers)
     if (url.empty()) continue;
     // A URL with a user in it may hold a password.
     draft.blamed = url.find('@') == string_view::npos ? url : string_view{};
-    auto endpoint = io::parse_endpoint(url, 0);
+    auto endpoint = io::parse_endpoint(url, kube ? 0 : registry::EtcdRegistry::kDefaultPort);
     if (!endpoint) return endpoint.error().context;
     if (!io::NetStream::resolves_names() && !parse_ip4(endpoint->host) && !parse_ip6(endpoint->host))
       return "this build resolves no names; give an address";
-    if (servers.count == servers.all.size()) return servers.too_many;
-    if (endpoint->port == 0) endpoint->port = endpoint->tls ? servers.https_port : servers.http_port;
-    servers.all[servers.count++] = *endpoint;
+    if (count == servers.size()) return kube ? "more than 4 API servers" : "more than 16 endpoints";
+    if (kube && endpoint->port == 0)
+      endpoint->port = endpoint->tls ? registry::KubeRegistry::kDefaultPort : 80;
+    servers[count++] = *endpoint;
   }
   return kOk;
-}
-
-string_view set_endpoints(Draft& draft, string_view value) {
-  constexpr auto kPort = registry::EtcdRegistry::kDefaultPort;
-  auto& etcd = draft.settings.etcd;
-  return set_servers(
-      draft, value,
-      {etcd.endpoints, etcd.endpoint_count, draft.endpoints_from, kPort, kPort, "more than 16 endpoints"});
-}
-
-string_view set_api_servers(Draft& draft, string_view value) {
-  auto& kube = draft.settings.kube;
-  return set_servers(draft, value,
-                     {kube.servers, kube.server_count, draft.api_servers_from, 80,
-                      registry::KubeRegistry::kDefaultPort, "more than 4 API servers"});
 }
 
 string_view set_annotation_prefix(Draft& draft, string_view value) {
   const auto complete = registry::KubeSettings::complete_prefix(value);
   if (!complete) return complete.error().context;
-  draft.settings.kube.annotation_prefix = *complete;
+  draft.settings.kube->annotation_prefix = *complete;
   return kOk;
 }
 
@@ -242,7 +224,7 @@ constexpr Option kOptions[] = {
     {"version", "", "", "", "false", "print the version and exit", check_bool, Fate::kControl},
 
     {"etcd-endpoints", "etcd", "endpoint", "URL,...", "http://127.0.0.1:4001,http://127.0.0.1:2379",
-     "where etcd's HTTP gateway answers", set_endpoints, Fate::kEtcd, false, true},
+     "where etcd's HTTP gateway answers", set_servers, Fate::kEtcd, false, true},
     {"etcd-prefix", "etcd", "prefix", "KEY", "/coreos.com/network", "of the network's keys in etcd",
      set_prefix, Fate::kEtcd},
     {"etcd-cafile", "etcd", "ca-file", "FILE", "", "who signed etcd's certificate (PEM); needed for https",
@@ -313,31 +295,30 @@ constexpr Option kOptions[] = {
 
     {"kube-subnet-mgr", "kube", "subnet-mgr", "", "false",
      kKnowsKube ? "Node objects of Kubernetes are the registry, not etcd" : "this build knows no Kubernetes",
-     [](Draft& d, string_view v) {
-       return kKnowsKube ? set_bool(d.settings.kube.enabled, v) : check_bool(d, v);
-     },
+     [](Draft& d, string_view v) { return kKnowsKube ? set_bool(d.wants_kube, v) : check_bool(d, v); },
      kKnowsKube ? Fate::kUsed : Fate::kUnbuilt},
     {"kube-api-url", "kube", "api-url", "URL,...", "",
      kube_help("the API servers; default: as kubeconfig-file or the Pod's environment has it"),
-     kube_setter(set_api_servers), kKubeFate, false, true},
+     kube_setter(set_servers), kKubeFate},
     {"kubeconfig-file", "kube", "kubeconfig-file", "FILE", "",
      kube_help("credentials; default: the service account of the Pod"),
-     kube_setter([](Draft& d, string_view v) { return set_path(d.settings.kube.kubeconfig, v); }), kKubeFate},
+     kube_setter([](Draft& d, string_view v) { return set_path(d.settings.kube->kubeconfig, v); }),
+     kKubeFate},
     {"kube-annotation-prefix", "kube", "annotation-prefix", "TEXT", "flannel.alpha.coreos.com",
      kube_help("of the annotations on Nodes"), kube_setter(set_annotation_prefix), kKubeFate},
     {"net-config-path", "kube", "net-config-path", "FILE", "/etc/kube-flannel/net-conf.json",
      kube_help("the network config"), kube_setter([](Draft& d, string_view v) {
-       return v.empty() ? kPath : set_path(d.settings.kube.net_config_path, v);
+       return v.empty() ? kPath : set_path(d.settings.kube->net_config_path, v);
      }),
      kKubeFate},
     {"set-node-network-unavailable", "kube", "set-node-network-unavailable", "", "true",
      kube_help("set the Node's condition NetworkUnavailable to False"),
-     kube_setter([](Draft& d, string_view v) { return set_bool(d.settings.kube.set_network_available, v); }),
+     kube_setter([](Draft& d, string_view v) { return set_bool(d.settings.kube->set_network_available, v); }),
      kKubeFate},
     {"", "kube", "node-name", "NAME", "",
      kube_help("of our Node; default: NODE_NAME, that of the Pod's, or the host's name"),
      kube_setter([](Draft& d, string_view v) {
-       return set_text(d.settings.kube.node_name, v, "at most 253 bytes are expected");
+       return set_text(d.settings.kube->node_name, v, "at most 253 bytes are expected");
      }),
      kKubeFate},
 

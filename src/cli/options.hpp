@@ -23,7 +23,7 @@ using Setter = std::string_view (*)(Draft& draft, std::string_view value);
 enum class Fate : std::uint8_t {
   kUsed,
   kEtcd,     ///< used if the registry is etcd; else one notice
-  kKube,     ///< used if the registry is Kubernetes; else one notice
+  kKube,     ///< used, and looked at, if the registry is Kubernetes; else one notice
   kIgnored,  ///< accepted with one notice: it makes no difference here
   kUnbuilt,  ///< refused by name
   kControl,  ///< acts before any setting is read: help, version, config; a flag only

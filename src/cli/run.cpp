@@ -8,6 +8,7 @@
 #include <csignal>
 #include <utility>
 
+#include "cli/kube_known.hpp"
 #include "cli/notify.hpp"
 #include "cli/privileges.hpp"
 #include "flannelette/agent/agent.hpp"
@@ -104,7 +105,7 @@ int run(const RunSettings& settings, LogSink& sink) {
   Log log(sink, clock, settings.agent.log_level);
   io::Loop loop(clock);
   give_up_privileges(settings, log);
-  if (settings.kube.enabled) {
+  if (kKnowsKube && settings.kube) {
     log.error("the Kubernetes subnet manager is not built yet");
     return kExitSettings;
   }

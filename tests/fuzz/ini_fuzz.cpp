@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // Wrong if and only if it was told why; right means that the agent can start with it.
   if (asked != (counter.problems > 0 ? cli::Asked::kWrong : cli::Asked::kRun)) __builtin_trap();
   if (counter.problems > 0) return 0;
-  if (!settings.kube.enabled && settings.etcd.endpoint_count == 0) __builtin_trap();
-  if (settings.kube.enabled && settings.kube.node_name.empty()) __builtin_trap();
+  if (!settings.kube && settings.etcd.endpoint_count == 0) __builtin_trap();
+  if (settings.kube && settings.kube->node_name.empty()) __builtin_trap();
   return 0;
 }

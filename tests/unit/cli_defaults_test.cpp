@@ -24,8 +24,6 @@ std::string described(const Reading& reading) {
   const auto& [names, regexes, can_reach, public_ip] = interface;
   const auto& [endpoints, endpoint_count, prefix, username, password, ttl, margin] = etcd;
   const auto& [ca, cert, key] = tls;
-  const auto& [kube_enabled, servers, server_count, kubeconfig, node_name, pod_name, pod_namespace,
-               annotations, net_config, network_available, service_host, service_port] = kube;
   const auto& [connect, idle, interval, probes, user_timeout] = tcp;
   std::ostringstream out;
   const auto address = [](const std::optional<Ip4>& ip) {
@@ -39,19 +37,27 @@ std::string described(const Reading& reading) {
       << "\nprefix " << prefix.view() << "\nusername " << username.view() << "\npassword " << password.view()
       << "\nttl " << ttl << "\nmargin " << margin << "\ntls " << ca.view() << ' ' << cert.view() << ' '
       << key.view() << "\ntcp " << connect << ' ' << idle << ' ' << interval << ' ' << probes << ' '
-      << user_timeout << "\nnexthop_objects " << nexthop_objects << "\nkube " << kube_enabled << ' '
-      << server_count << ' ' << kubeconfig.view() << "\nnode_name " << node_name.view() << ' '
+      << user_timeout << "\nnexthop_objects " << nexthop_objects << '\n';
+  if (kube == nullptr) return out.str();
+  const auto& [servers, server_count, kubeconfig, node_name, pod_name, pod_namespace, annotations, net_config,
+               network_available, service_host, service_port] = *kube;
+  out << "kube " << server_count << ' ' << kubeconfig.view() << "\nnode_name " << node_name.view() << ' '
       << pod_name.view() << ' ' << pod_namespace.view() << "\nannotations " << annotations.view()
       << "\nnet_config " << net_config.view() << "\nnetwork_available " << network_available << "\nservice "
       << service_host.view() << ' ' << service_port << '\n';
   return out.str();
 }
 
-/// A run in which one option is given.
-Reading with(const Option& option, const std::string& value) {
-  if (!option.flag.empty()) return Reading(Reading::Words{"--" + std::string(option.flag) + "=" + value});
-  return Reading::of_ini("[" + std::string(option.section) + "]\n" + std::string(option.key) + " = " + value +
-                         "\n");
+/// A run in which one option is given, perhaps beside others.
+Reading with(const Option& option, const std::string& value, Reading::Words words = {},
+             const Reading::Words& environment = {}) {
+  if (option.flag.empty()) {
+    return Reading::of_ini(
+        "[" + std::string(option.section) + "]\n" + std::string(option.key) + " = " + value + "\n", words,
+        environment);
+  }
+  words.push_back("--" + std::string(option.flag) + "=" + value);
+  return Reading(words, environment);
 }
 
 /// "| a | b |" -> {"a", "b"}, without the back quotes of code.
@@ -84,6 +90,19 @@ TEST_CASE("a run without an option uses the default that the help tells") {
   for (const Option& option : cli::options()) {
     if (option.fate == cli::Fate::kControl) continue;
     const Reading given = with(option, std::string(option.fallback));
+    INFO(std::string(option.flag), " ", std::string(option.key), "\n", given.shown());
+    CHECK(given.clean());
+    CHECK(described(given) == plain);
+  }
+}
+
+TEST_CASE("so does a run with kube-subnet-mgr") {
+  const Reading::Words kube = {"-kube-subnet-mgr"},
+                       pod = {"KUBERNETES_SERVICE_HOST=10.43.0.1", "NODE_NAME=n"};
+  const std::string plain = described(Reading(kube, pod));
+  for (const Option& option : cli::options()) {
+    if (option.fate != cli::Fate::kKube) continue;
+    const Reading given = with(option, std::string(option.fallback), kube, pod);
     INFO(std::string(option.flag), " ", std::string(option.key), "\n", given.shown());
     CHECK(given.clean());
     CHECK(described(given) == plain);

@@ -60,12 +60,12 @@ const Case kSettings[] = {
 const Case kKube[] = {
     {"kube-api-url", "https://a,http://b,https://c:6443",
      [](const Reading& r) { return r.api_servers() == "https://a:443 http://b:80 https://c:6443"; }},
-    {"kubeconfig-file", "/k", [](const Reading& r) { return is(r.settings.kube.kubeconfig, "/k"); }},
+    {"kubeconfig-file", "/k", [](const Reading& r) { return is(r.settings.kube->kubeconfig, "/k"); }},
     {"kube-annotation-prefix", "x.example",
-     [](const Reading& r) { return is(r.settings.kube.annotation_prefix, "x.example/"); }},
-    {"net-config-path", "/n", [](const Reading& r) { return is(r.settings.kube.net_config_path, "/n"); }},
+     [](const Reading& r) { return is(r.settings.kube->annotation_prefix, "x.example/"); }},
+    {"net-config-path", "/n", [](const Reading& r) { return is(r.settings.kube->net_config_path, "/n"); }},
     {"set-node-network-unavailable", "false",
-     [](const Reading& r) { return !r.settings.kube.set_network_available; }},
+     [](const Reading& r) { return !r.settings.kube->set_network_available; }},
 };
 
 const Words kPod = {"NODE_NAME=node-1", "KUBERNETES_SERVICE_HOST=10.43.0.1", "KUBERNETES_SERVICE_PORT=443"};
@@ -157,7 +157,7 @@ TEST_CASE("with kube-subnet-mgr every flag of it takes effect, in whatever form 
     const Reading reading({}, environment);
     INFO(c.flag, "\n", reading.shown());
     CHECK(reading.clean());
-    CHECK(reading.settings.kube.enabled);
+    CHECK(reading.settings.kube != nullptr);
     CHECK(c.effect(reading));
   }
 }

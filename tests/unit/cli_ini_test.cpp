@@ -88,18 +88,18 @@ TEST_CASE("every key takes effect") {
   CHECK_FALSE(agent.forward_rules);
   CHECK(agent.set_ip_forward);
   CHECK(agent.log_level == Level::kDebug);
-  CHECK_FALSE(kube.enabled);
+  CHECK(kube == nullptr);
 }
 
 TEST_CASE("every key of [kube] takes effect") {
   const Reading reading = Reading::of_ini(
-      "[kube]\nsubnet-mgr = true\napi-url = https://a\napi-url = http://10.0.0.1, https://b:6443\n"
+      "[kube]\nsubnet-mgr = true\napi-url = https://a, http://10.0.0.1,https://b:6443\n"
       "kubeconfig-file = /kubeconfig\nannotation-prefix = example.org/overlay\nnet-config-path = /net.json\n"
       "set-node-network-unavailable = false\nnode-name = node-7.example\n");
   INFO(reading.shown());
   CHECK(reading.clean());
-  const auto& kube = reading.settings.kube;
-  CHECK(kube.enabled);
+  REQUIRE(reading.settings.kube != nullptr);
+  const auto& kube = *reading.settings.kube;
   CHECK(reading.api_servers() == "https://a:443 http://10.0.0.1:80 https://b:6443");
   CHECK(kube.kubeconfig.view() == "/kubeconfig");
   CHECK(kube.annotation_prefix.view() == "example.org/overlay-");
@@ -190,8 +190,7 @@ TEST_CASE("an unknown section or key names file, line and the nearest") {
                 ":2: endpont: unknown key in [etcd]; the nearest is endpoint");
   check_problem("[ectd]\nendpoint = http://a\n", ":1: [ectd]: unknown section; the nearest is [etcd]");
   check_problem("[log]\nendpoint = http://a\n", ":2: endpoint: belongs in [etcd], not in [log]");
-  check_problem("endpoint = http://a\n",
-                ":1: endpoint: a key before the first section; it needs [etcd], [kube], [node] or [log]");
+  check_problem("endpoint = http://a\n", ":1: endpoint: a key before the first [section]");
   check_problem("[etcd]\nendpoint = http://a\n[nod]\nendpoint = x\nfoo = 1\n",
                 ":3: [nod]: unknown section; the nearest is [node]");
   check_problem("[etcd]\n" + std::string(60, 'k') + " = 1\n",

@@ -66,7 +66,7 @@ struct Reading final : cli::Reporter {
   }
   std::string endpoints() const { return urls(settings.endpoints()); }
   std::string api_servers() const {
-    return urls(std::span(settings.kube.servers).first(settings.kube.server_count));
+    return urls(std::span(settings.kube->servers).first(settings.kube->server_count));
   }
   template <class List>
   static std::string joined(const List& list) {

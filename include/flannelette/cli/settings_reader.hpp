@@ -2,6 +2,7 @@
 // Settings from flags, environment and INI file.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -13,7 +14,7 @@
 
 namespace flannelette::cli {
 
-/// Everything `run` needs to know, from all sources. Of the two registries, kube.enabled tells which.
+/// Everything `run` needs to know, from all sources.
 struct RunSettings {
   /// etcd's.
   std::span<const io::Endpoint> endpoints() const {
@@ -25,8 +26,8 @@ struct RunSettings {
   registry::EtcdSettings etcd;
   io::TlsSettings tls;  ///< etcd's
   io::TcpSettings tcp;
-  bool nexthop_objects = true;  ///< where the kernel has them
-  registry::KubeSettings kube;
+  bool nexthop_objects = true;                   ///< where the kernel has them
+  std::unique_ptr<registry::KubeSettings> kube;  ///< null: the registry is etcd
 };
 
 /// Collects lines for the person at the terminal: problems (exit 2) and notices (accepted, but...).

@@ -26,7 +26,6 @@ struct KubeSettings {
   static constexpr std::size_t kMaxPrefix = 317;
   static constexpr std::string_view kDefaultPrefix = "flannel.alpha.coreos.com/";  ///< flannel's
 
-  bool enabled = false;
   /// Instead of what the kubeconfig or the Pod's environment says.
   std::array<io::Endpoint, kMaxServers> servers;
   std::size_t server_count = 0;
