@@ -9,8 +9,12 @@ TARGETS := $(shell toolchains/target.sh)
 VM_TARGETS := aarch64
 MORE_TARGETS := armv7
 NOTLS_TARGET := aarch64
+# Those that have a budget for the program without Kubernetes; make test-more and make size build it.
+ROUTER_TARGETS := x86_64 aarch64 armv7
 TARGET  ?=
 TLS     ?= 1
+KUBE    ?= 1
+BUILD   := $(if $(filter 0,$(TLS)),notls,$(if $(filter 0,$(KUBE)),router,cross))
 CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli --log-level=WARNING -DFLANNELETTE_WERROR=ON -DCMAKE_INSTALL_PREFIX=/usr
 KEEP    ?=
 SECONDS ?= 60
@@ -23,10 +27,13 @@ all: build
 build: cross-$(MACHINE) ## the static, stripped binary for this machine: build/flannelette
 	@cp --remove-destination build/$(MACHINE)/flannelette build/flannelette
 
-cross: $(addprefix $(if $(filter 0,$(TLS)),notls,cross)-,$(or $(TARGET),$(TARGETS))) ## build/NAME/flannelette for every target or for TARGET=NAME; TLS=0: build/NAME-notls
+cross: $(addprefix $(BUILD)-,$(or $(TARGET),$(TARGETS))) ## build/NAME/flannelette for every target or for TARGET=NAME; KUBE=0: build/NAME-router; TLS=0: build/NAME-notls
 
 cross-%:
 	@toolchains/build.sh $* program
+
+router-%:
+	@toolchains/build.sh $* router
 
 notls-%:
 	@toolchains/build.sh $* notls
@@ -79,7 +86,7 @@ vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
 	@tests/targets/vm.sh $* build/vm/$*
 
-test-more: build build-test $(addprefix vm-,$(MORE_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, the program on the other ARM kernel
+test-more: build build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, the program on the other ARM kernel, the sizes
 	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) system-etcd35 check-size
 
 test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated, some also on kernels of their own; and all of test-more
@@ -97,8 +104,8 @@ demo: build ## three nodes and an etcd on this machine; KEEP=1 leaves them runni
 	@toolchains/install.sh demo
 	@KEEP=$(KEEP) tests/demo.sh
 
-size: $(addprefix cross-,$(TARGETS)) notls-$(NOTLS_TARGET) ## a table of what is in the binary of every target; fails if one is over its budget
-	@toolchains/size.sh $(TARGETS) $(NOTLS_TARGET)-notls
+size: $(addprefix cross-,$(TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) notls-$(NOTLS_TARGET) ## a table of what is in the binary of every target; fails if one is over its budget
+	@toolchains/size.sh $(TARGETS) $(addsuffix -router,$(ROUTER_TARGETS)) $(NOTLS_TARGET)-notls
 
 check: build build-test ## format, layers, scripts, warnings, size
 	@tests/check/run.sh

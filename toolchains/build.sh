@@ -3,7 +3,8 @@
 #
 # build.sh TARGET WHAT: compiles for TARGET (toolchains/targets), with all that it takes.
 #   WHAT=program   build/TARGET/flannelette, static and stripped; obj/flannelette there is the same with symbols
-#   WHAT=notls     build/TARGET-notls/flannelette: the smallest one, without TLS, names and regular expressions
+#   WHAT=router    build/TARGET-router/flannelette: the same without Kubernetes
+#   WHAT=notls     build/TARGET-notls/flannelette: the smallest one, without Kubernetes, TLS, names and regular expressions
 #   WHAT=tests     build/TARGET-test/tests/unit and sim, with Debian's glibc and libstdc++ (doctest does not compile with Debian's
 #                  libstdc++ on musl)
 set -eu
@@ -41,12 +42,13 @@ fi
 smaller=
 edge=
 case $what in
-  program) out=build/$target parts=ON small_heap=OFF edge=-fstack-protector-strong ;;  # 1.3 KiB
+  program) out=build/$target parts=ON kube=ON small_heap=OFF edge=-fstack-protector-strong ;;  # 1.3 KiB
+  router) out=build/$target-router parts=ON kube=OFF small_heap=OFF edge=-fstack-protector-strong ;;
   notls) # what is smaller and costs speed
-    out=build/$target-notls parts=OFF small_heap=ON
+    out=build/$target-notls parts=OFF kube=OFF small_heap=ON
     smaller='-fno-expensive-optimizations -fno-guess-branch-probability -fno-move-loop-invariants -fno-tree-loop-im -fipa-pta'
     ;;
-  *) echo "build: program, notls or tests, not $what" >&2; exit 1 ;;
+  *) echo "build: program, router, notls or tests, not $what" >&2; exit 1 ;;
 esac
 if [ "$static" = ON ]; then
   toolchains/sysroot.sh "$target" musl "build/sysroot/$target"
@@ -56,7 +58,7 @@ fi
 # On top of -Os: nothing is inlined that is larger than its call, one prologue a function, equal constants are one.
 small="-Os -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants $smaller"
 configure "$out/obj" -DFLANNELETTE_TLS=$parts -DFLANNELETTE_NAMES=$parts -DFLANNELETTE_REGEX=$parts -DFLANNELETTE_IPTABLES=$parts \
-  -DFLANNELETTE_SMALL_HEAP=$small_heap -DFLANNELETTE_EDGE_FLAGS=$edge \
+  -DFLANNELETTE_KUBE=$kube -DFLANNELETTE_SMALL_HEAP=$small_heap -DFLANNELETTE_EDGE_FLAGS=$edge \
   -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
   -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"
 cmake --build "$out/obj"

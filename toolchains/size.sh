@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# size.sh [NAME...]: a table of what is in build/NAME/flannelette (NAME: a target or TARGET-notls; all that are there without a
-# name), and their budgets (toolchains/targets). Exit code 1 if one is over its budget or was not built.
+# size.sh [NAME...]: a table of what is in build/NAME/flannelette (NAME: a target, TARGET-router or TARGET-notls; all that are there
+# without a name), and their budgets (toolchains/targets). Exit code 1 if one is over its budget or was not built.
 #   text, data, bss    as size(1) has them
 #   file               the stripped program: what the budget is for
 #   rooms, libraries   what is in the file under their symbols; link-time optimisation puts a function that is called once
@@ -24,9 +24,13 @@ symbols() { "$gnu-nm" --defined-only "$@" 2>/dev/null | awk 'NF == 3 { print $3 
 
 # measure NAME: lines "row value".
 measure() {
-  target=${1%-notls}
+  target=${1%%-*}
   gnu=$(toolchains/target.sh "$target" gnu)
-  column=budget${1#"$target"}
+  case $1 in
+    *-router) column="budget" ;;
+    *-notls) column="budget-notls" ;;
+    *) column="budget-full" ;;
+  esac
   budget=$(toolchains/target.sh "$target" "$column")
   linked=build/$1/obj/flannelette
   "$gnu-size" "$linked" | awk 'NR == 2 { print "text", $1; print "data", $2; print "bss", $3 }'

@@ -8,14 +8,14 @@ build=${FLANNELETTE_BUILD_DIR:-build}
 [ -f "$build/flannelette" ] || { echo "$build/flannelette is not there: run make first"; exit 1; }
 status=0
 
-# check TARGET PROGRAM [COLUMN]: with the budget in that column
+# check TARGET PROGRAM COLUMN: with the budget in that column
 check() {
   local binary=$2 budget limit=0 size
   wrong() {
     echo "$binary: $1"
     status=1
   }
-  budget=$(toolchains/target.sh "$1" "${3:-budget}") || wrong "no target is called $1"
+  budget=$(toolchains/target.sh "$1" "$3") || wrong "no target is called $1"
   case $budget in
     '' | -) ;;  # none is set for it
     *) limit=$((budget * 1024)) ;;
@@ -36,11 +36,12 @@ check() {
 }
 
 machine=$(toolchains/target.sh -m)
-check "$machine" "$build/flannelette"
+check "$machine" "$build/flannelette" budget-full
 for target in $(toolchains/target.sh); do
   # What has no musl is linked with shared libraries.
   [ "$target" = "$machine" ] || [ "$(toolchains/target.sh "$target" musl)" = - ] || [ ! -f "$build/$target/flannelette" ] ||
-    check "$target" "$build/$target/flannelette"
+    check "$target" "$build/$target/flannelette" budget-full
+  [ ! -f "$build/$target-router/flannelette" ] || check "$target" "$build/$target-router/flannelette" budget
   [ ! -f "$build/$target-notls/flannelette" ] || check "$target" "$build/$target-notls/flannelette" budget-notls
 done
 exit "$status"

@@ -116,6 +116,8 @@ TEST_SUITE("targets/notls") {
     CHECK_MESSAGE(contains(name, "this build resolves no names; give an address"), name);
     const std::string regex = refusal("--iface-regex=eth[0-9]");
     CHECK_MESSAGE(contains(regex, "this build knows no regular expressions; name the interface"), regex);
+    const std::string kube = refusal("--kube-subnet-mgr");
+    CHECK_MESSAGE(contains(kube, "--kube-subnet-mgr: \"true\": this build knows no Kubernetes"), kube);
     const Outcome help = run({.args = command({"--help"})});
     CHECK(help.status == 0);
     for (const char* missing :
