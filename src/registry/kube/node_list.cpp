@@ -67,9 +67,8 @@ Outcome NodeListing::on_message() {
 void NodeListing::on_read() {
   if (!whole_ || !reading_.idle()) return;
   whole_ = false;
-  if (reading_.overflowed()) return begin_in(0);
+  if (reading_.overflowed() || !roster_.end_list()) return begin_in(0);
   open_ = false;
-  roster_.end_list();
   core_.members->on_snapshot_end();
   if (!core_.stopped) on_end_(resource_version_);
 }

@@ -22,7 +22,8 @@ class Roster {
   void set_leases(const overlay::Allocation& leases) { leases_ = &leases; }
   /// A list begins, in which no Node is removed: who is not in it goes at its end.
   void begin_list();
-  void end_list();
+  /// False: Nodes show subnets that overlap. List again: then they are read in full.
+  bool end_list();
   void on_node(const Node& node, bool removed);
   /// What was asked for.
   void on_read(const Node& node);
@@ -31,13 +32,28 @@ class Roster {
   /// What a full read has shown.
   struct Known {
     std::uint64_t uid;  // its digest
-    PodCidrs cidrs;
+    PodCidrs cidrs;     // none: it was not assigned yet
+    Millis read;        // when
+    std::uint8_t reads;
     bool seen;  // in the list under way
   };
+  /// One that had no subnet when it was read is read again with its next changes, so many times; after that
+  /// only now and then, since each heartbeat is a change.
+  static constexpr std::uint8_t kQuickReads = 3;
+  static constexpr Millis kReadEvery = 60'000;
   static constexpr std::size_t kMaxKnown = 100'000;
 
+  struct Listed {
+    Net4 subnet;
+    bool proven;  // by a full read
+  };
+
+  bool find_disputes();
+  bool is_disputed(const Net4& subnet) const;
   Known* find(std::uint64_t uid);
   void remember(std::uint64_t uid, const PodCidrs& cidrs);
+  void forget(const Known& known);
+  void on_waiting(Known& known, const Node& node, bool removed);
   /// The record of this subnet is of this Node, as far as ages tell.
   bool holds(const Net4& subnet, const Node& node) const;
   bool contested(const Net4& subnet, const Node& node) const;
@@ -49,7 +65,9 @@ class Roster {
   OnOwn on_own_;
   const overlay::Allocation* leases_ = nullptr;
   PlainArray<Known> known_;
-  std::optional<Net4> doubted_;  // whoever shows it is read in full
+  PlainArray<Listed> listed_;    // of the list under way
+  PlainArray<Net4> disputed_;    // whoever shows one of these in a list is read in full
+  std::optional<Net4> doubted_;  // the same, of the watch
   bool listing_ = false;
 };
 
