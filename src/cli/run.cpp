@@ -127,7 +127,7 @@ int run(const RunSettings& settings, LogSink& sink) {
     return kExitFailure;
   }
 
-  if (settings.any_https()) {
+  if (io::TlsContext::available() && settings.any_https()) {  // else it was refused
     io::TlsMaterial::Place failed;
     if (auto loaded = tls.load(tls_files, failed); !loaded) {
       log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});

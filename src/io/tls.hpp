@@ -22,8 +22,8 @@ struct Transfer {
 };
 
 /// TLS over one connected, non-blocking socket, which it does not own. The server is verified against the
-/// context's CA, and its name (the material's, if it has one) or address against the certificate, always. An error ends the session; its
-/// context is the reason in words: "the server's certificate has expired".
+/// context's CA, and its name (the material's, if it has one) or address against the certificate, always. An
+/// error ends the session; its context is the reason in words: "the server's certificate has expired".
 ///
 /// One call takes kMaxTurn bytes from the socket at most, so that a server that floods us leaves the others
 /// their turn; the limits for it are NetStream's.

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <vector>
 
+#include "flannelette/io/tls_files.hpp"
 #include "io/tls.cpp"  // for the functions on names, which nobody else sees
 
 namespace flannelette::io {
