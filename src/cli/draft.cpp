@@ -50,8 +50,6 @@ bool same_value(const Option& option, string_view a, string_view b) {
 }
 
 constexpr string_view kNoTls = "this build has no TLS";
-constexpr string_view kNameRule =
-    "a name in Kubernetes has only a-z, 0-9, '-' and '.', and at most 253 bytes";
 
 constexpr std::size_t kMaxStateFolder = 7 + 3 * registry::EtcdSettings::kMaxPrefix;
 static_assert(kMaxStateFolder > 6 + registry::KubeSettings::kMaxPrefix);
@@ -85,20 +83,6 @@ void put_state_folder(Writer& out, const RunSettings& settings) {
   if (out.view() == "/prefix+coreos.com+network") out.clear();
 }
 
-/// Kubernetes' rule for the name of an object: words of a-z, 0-9 and, not at their ends, '-', with dots
-/// between.
-bool is_dns_subdomain(string_view text) {
-  if (text.size() > registry::KubeSettings::kMaxName) return false;
-  char before = '.';
-  for (const char c : text) {
-    const bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    const bool good = word || (c == '-' && before != '.') || (c == '.' && before != '.' && before != '-');
-    if (!good) return false;
-    before = c;
-  }
-  return before != '.' && before != '-';
-}
-
 /// As the kubelet takes it.
 Text<registry::KubeSettings::kMaxName> host_name() {
   struct utsname host;
@@ -108,6 +92,8 @@ Text<registry::KubeSettings::kMaxName> host_name() {
   }
   return host.nodename;
 }
+
+Origin variable(string_view name) { return {Source::kEnvironment, name, {}, 0}; }
 
 }  // namespace
 
@@ -171,96 +157,93 @@ void Draft::check_etcd() {
 }
 
 void Draft::check_fates() {
-  constexpr string_view kWithout = "accepted without effect: ";
   for (const Option& option : options()) {
     Given& given = given_[index(option)];
     if (given.origin.source == Source::kNone || same_value(option, given.value, option.fallback)) continue;
+    string_view why = option.help;
     switch (option.fate) {
       case Fate::kUsed:
-      case Fate::kControl: break;
+      case Fate::kControl: continue;
       case Fate::kEtcd:
-        if (kKnowsKube && wants_kube) notice(given.origin, {kWithout, "kube-subnet-mgr does not use it"});
+        if (!kKnowsKube || !wants_kube) continue;
+        why = "kube-subnet-mgr does not use it";
         break;
       case Fate::kKube:
         if constexpr (kKnowsKube) {
           if (wants_kube) {
             set(option, given);
-          } else {
-            notice(given.origin, {kWithout, "only kube-subnet-mgr uses it"});
+            continue;
           }
+          why = "only kube-subnet-mgr uses it";
         }
         break;
-      case Fate::kIgnored: notice(given.origin, {kWithout, option.help}); break;
-      case Fate::kUnbuilt: problem(given.origin, {"\"", given.value, "\": ", option.help}); break;
+      case Fate::kIgnored: break;
+      case Fate::kUnbuilt: problem(given.origin, {"\"", given.value, "\": ", why}); continue;
     }
+    notice(given.origin, {"accepted without effect: ", why});
   }
 }
 
 void Draft::check_kube() {
-  const auto& kube = *settings.kube;
+  auto& kube = *settings.kube;
   name_node();
-  const auto servers = std::span(kube.servers).first(kube.server_count);
-  if (!io::TlsContext::available() && std::ranges::any_of(servers, &io::Endpoint::tls))
+  if (!io::TlsContext::available() &&
+      std::ranges::any_of(std::span(kube.servers).first(kube.server_count), &io::Endpoint::tls))
     problem(origin_of_key("kube", "api-url"), {"https: ", kNoTls});
-  if (servers.empty() && kube.kubeconfig.empty() && pod.service_host.empty() && !wrong_) {
+
+  const string_view text = pod[kServicePort];
+  std::uint64_t port = kube.service_port;
+  const bool good = text.empty() || (parse_unsigned(text, port) && port > 0 && port <= 65535);
+  if (good) {
+    kube.service_host = pod[kServiceHost];
+    kube.service_port = static_cast<std::uint16_t>(port);
+  }
+  if (kube.server_count > 0 || !kube.kubeconfig.empty() || wrong_) return;
+  if (!good) {
+    problem(variable("KUBERNETES_SERVICE_PORT"), {"\"", text, "\": a port from 1 to 65535 is expected"});
+  } else if (kube.service_host.empty()) {
     problem(origin_of_key("kube", "subnet-mgr"),
             {"no API server is known: give kube-api-url or kubeconfig-file, or run in a Pod"});
   }
-  check_service();
 }
 
 /// By what is given, else by our Pod, else by the host.
 void Draft::name_node() {
   auto& kube = *settings.kube;
+  const auto host = host_name();
   Origin origin = origin_of_key("kube", "node-name");
   string_view name = kube.node_name;
-  if (!pod.node.empty()) {
-    origin = {Source::kEnvironment, "NODE_NAME", {}, 0};
-    name = pod.node;
+  if (!pod[kNode].empty()) {
+    origin = variable("NODE_NAME");
+    name = pod[kNode];
   }
-  if (name.empty() && pod.name.empty() != pod.name_space.empty()) {
-    const bool has_name = !pod.name.empty();
-    return problem({Source::kEnvironment, has_name ? "POD_NAMESPACE" : "POD_NAME", {}, 0},
-                   {"is not set, but ", has_name ? "POD_NAME" : "POD_NAMESPACE",
-                    "; both tell our Node, or NODE_NAME alone"});
-  }
-  if (name.empty() && !pod.name.empty()) {
-    const bool good = is_dns_subdomain(pod.name);
-    if (!good || !is_dns_subdomain(pod.name_space)) {
-      return problem({Source::kEnvironment, good ? "POD_NAMESPACE" : "POD_NAME", {}, 0},
-                     {"\"", good ? pod.name_space : pod.name, "\": ", kNameRule});
+  if (name.empty()) {
+    if (!pod[kName].empty() || !pod[kNamespace].empty()) {
+      kube.pod_name = pod[kName];
+      kube.pod_namespace = pod[kNamespace];
+      check_name(variable("POD_NAME"), pod[kName]);
+      return check_name(variable("POD_NAMESPACE"), pod[kNamespace]);
     }
-    kube.pod_name = pod.name;
-    kube.pod_namespace = pod.name_space;
-    return;
+    origin = variable("the host's name (NODE_NAME goes before it)");
+    name = host;
   }
-  const auto host = host_name();
-  if (name.empty()) name = host;
-  if (is_dns_subdomain(name)) {
-    kube.node_name = name;
-  } else if (origin.source != Source::kNone) {
-    problem(origin, {"\"", name, "\": ", kNameRule});
-  } else {
-    problem({}, {"the host's name \"", name, "\": ", kNameRule, "; give NODE_NAME or node-name"});
-  }
+  kube.node_name = name;
+  check_name(origin, name);
 }
 
-/// The Service of the API server, as the Pod's environment has it.
-void Draft::check_service() {
-  auto& kube = *settings.kube;
-  const bool needed = kube.server_count == 0 && kube.kubeconfig.empty();
-  std::uint64_t port = kube.service_port;
-  const bool good_port =
-      pod.service_port.empty() || (parse_unsigned(pod.service_port, port) && port > 0 && port <= 65535);
-  if (kube.service_host.assign(pod.service_host) && good_port) {
-    kube.service_port = static_cast<std::uint16_t>(port);
-    return;
+/// Kubernetes' rule for the name of an object: words of a-z, 0-9 and, not at their ends, '-', with dots
+/// between.
+void Draft::check_name(const Origin& origin, string_view name) {
+  char before = '.';
+  bool good = name.size() <= registry::KubeSettings::kMaxName;
+  for (const char c : name) {
+    const bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    good = good && (word || (c == '-' && before != '.') || (c == '.' && before != '.' && before != '-'));
+    before = c;
   }
-  kube.service_host.clear();
-  if (!needed) return;
-  problem({Source::kEnvironment, good_port ? "KUBERNETES_SERVICE_HOST" : "KUBERNETES_SERVICE_PORT", {}, 0},
-          {"\"", good_port ? pod.service_host : pod.service_port,
-           "\": ", good_port ? "an address is expected" : "a port from 1 to 65535 is expected"});
+  if (good && before != '.' && before != '-') return;
+  problem(origin,
+          {"\"", name, "\": a name in Kubernetes is expected: a-z, 0-9, '-' and '.', at most 253 bytes"});
 }
 
 void Draft::check_tls() {

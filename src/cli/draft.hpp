@@ -56,10 +56,8 @@ class Draft {
   std::string_view blamed;        ///< the part of the value that is wrong; empty: do not show it
   Text<kMaxDetail> detail;        ///< memory for a setter's answer
   /// Of the Pod that we are in, as its environment has it. Checked where it counts.
-  struct Pod {
-    std::string_view node, name, name_space;
-    std::string_view service_host, service_port;
-  } pod;
+  enum Pod : std::size_t { kNode, kName, kNamespace, kServiceHost, kServicePort };
+  std::array<std::string_view, 5> pod;
   Source endpoints_from = Source::kNone;  ///< of the elements that a list has now
   Source names_from = Source::kNone;
   Source regexes_from = Source::kNone;
@@ -81,7 +79,7 @@ class Draft {
   void check_etcd();
   void check_kube();
   void name_node();
-  void check_service();
+  void check_name(const Origin& origin, std::string_view name);
   void check_tls();
   void refuse_tls();
   void check_renew_margin();

@@ -298,8 +298,8 @@ constexpr Option kOptions[] = {
      [](Draft& d, string_view v) { return kKnowsKube ? set_bool(d.wants_kube, v) : check_bool(d, v); },
      kKnowsKube ? Fate::kUsed : Fate::kUnbuilt},
     {"kube-api-url", "kube", "api-url", "URL,...", "",
-     kube_help("the API servers; default: as kubeconfig-file or the Pod's environment has it"),
-     kube_setter(set_servers), kKubeFate},
+     kube_help("the API servers; default: the kubeconfig's, or that of the Pod"), kube_setter(set_servers),
+     kKubeFate},
     {"kubeconfig-file", "kube", "kubeconfig-file", "FILE", "",
      kube_help("credentials; default: the service account of the Pod"),
      kube_setter([](Draft& d, string_view v) { return set_path(d.settings.kube->kubeconfig, v); }),
@@ -316,7 +316,7 @@ constexpr Option kOptions[] = {
      kube_setter([](Draft& d, string_view v) { return set_bool(d.settings.kube->set_network_available, v); }),
      kKubeFate},
     {"", "kube", "node-name", "NAME", "",
-     kube_help("of our Node; default: NODE_NAME, that of the Pod's, or the host's name"),
+     kube_help("of our Node; default: that of the Pod, or the host's name"),
      kube_setter([](Draft& d, string_view v) {
        return set_text(d.settings.kube->node_name, v, "at most 253 bytes are expected");
      }),

@@ -92,18 +92,15 @@ void read_environment(std::span<const char* const> environment, Draft& draft) {
 }
 
 /// What flanneld, too, takes from a Pod's manifest and from what Kubernetes itself puts into the environment.
-void read_pod(std::span<const char* const> environment, Draft::Pod& pod) {
-  const std::pair<string_view, string_view&> variables[] = {
-      {"NODE_NAME", pod.node},
-      {"POD_NAME", pod.name},
-      {"POD_NAMESPACE", pod.name_space},
-      {"KUBERNETES_SERVICE_HOST", pod.service_host},
-      {"KUBERNETES_SERVICE_PORT", pod.service_port},
-  };
+void read_pod(std::span<const char* const> environment, Draft& draft) {
+  static constexpr Literal kVariables[] = {"NODE_NAME", "POD_NAME", "POD_NAMESPACE",
+                                           "KUBERNETES_SERVICE_HOST",
+                                           "KUBERNETES_SERVICE_PORT"};  // in the order of Draft::Pod
   for (const string_view entry : environment) {
     const std::size_t equals = std::min(entry.find('='), entry.size());
-    for (const auto& [name, value] : variables) {
-      if (entry.substr(0, equals) == name && value.empty()) value = trimmed(entry.substr(equals + 1));
+    for (std::size_t i = 0; i < draft.pod.size(); ++i) {
+      if (kVariables[i] == entry.substr(0, equals) && draft.pod[i].empty())
+        draft.pod[i] = trimmed(entry.substr(equals + 1));
     }
   }
 }
@@ -167,7 +164,7 @@ Asked read_settings(std::span<const char* const> arguments, std::span<const char
   const auto buffer = std::make_unique_for_overwrite<char[]>(kMaxIni);
   const auto file = read_file(wish.config, files, {buffer.get(), kMaxIni}, draft);
   read_environment(environment, draft);
-  if constexpr (kKnowsKube) read_pod(environment, draft.pod);
+  if constexpr (kKnowsKube) read_pod(environment, draft);
   read_flags(arguments, draft);
   draft.finish();
   ::explicit_bzero(file.data(), file.size());  // it may hold the password
