@@ -66,7 +66,7 @@ bool sealed(std::string_view path) {
 
 }  // namespace
 
-void give_up_privileges(const RunSettings& settings, Log& log) {
+void give_up_privileges(const agent::Settings& settings, std::span<const std::string_view> read, Log& log) {
   bool done = ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
   done = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && done;
 
@@ -75,17 +75,16 @@ void give_up_privileges(const RunSettings& settings, Log& log) {
   Set wanted = permitted & bit(CAP_NET_ADMIN);
   done = set_capabilities(wanted, permitted) && done;
   const Set overruling = permitted & (kReadSearch | kOverride);
-  for (const Path* path : {&settings.tls.ca_file, &settings.tls.cert_file, &settings.tls.key_file}) {
-    if (overruling == 0 || path->empty() || try_open(*path, O_RDONLY) != EACCES) continue;
+  for (const std::string_view path : read) {
+    if (overruling == 0 || path.empty() || try_open(path, O_RDONLY) != EACCES) continue;
     const bool reads = (overruling & kReadSearch) != 0;  // containers tend to have the other one only
     wanted |= reads ? kReadSearch : kOverride;
     log.info("a capability stays, since a file cannot be read without it",
-             {{"capability", reads ? "CAP_DAC_READ_SEARCH" : "CAP_DAC_OVERRIDE"}, {"file", path->view()}});
+             {{"capability", reads ? "CAP_DAC_READ_SEARCH" : "CAP_DAC_OVERRIDE"}, {"file", path}});
     break;
   }
-  const Path state =
-      to_text<Files::kMaxPath>([&](Writer& out) { out.put(settings.agent.state_dir).put('/'); });
-  for (const Path* path : {&settings.agent.subnet_file, &state}) {
+  const Path state = to_text<Files::kMaxPath>([&](Writer& out) { out.put(settings.state_dir).put('/'); });
+  for (const Path* path : {&settings.subnet_file, &state}) {
     if ((permitted & kOverride) == 0 || !sealed(*path)) continue;
     wanted |= kOverride;
     log.info("a capability stays, since a folder cannot be written to without it",

@@ -2,16 +2,20 @@
 // The capabilities that the process gives up.
 #pragma once
 
+#include <span>
+#include <string_view>
+
+#include "flannelette/agent/settings.hpp"
 #include "flannelette/base/log.hpp"
-#include "flannelette/cli/settings_reader.hpp"
 
 namespace flannelette::cli {
 
-/// Gives up what the agent does not need, before it reads its first file or byte from outside: no core and no
+/// Gives up what the agent does not need, before it reads its first byte from outside: no core and no
 /// debugger of the same user, no program that gains anything, and of the capabilities only CAP_NET_ADMIN.
-/// Those that overrule the permissions of files stay where a configured file or folder needs them, which the
-/// log says. For good, and for children. Best effort: what this system refuses (an emulator, a filter) is a
-/// debug line.
-void give_up_privileges(const RunSettings& settings, Log& log);
+/// Those that overrule the permissions of files stay where one of `read` (paths of files that are read again
+/// while it runs; empty ones are passed over) or a folder that the agent writes to needs them, which the log
+/// says. For good, and for children. Best effort: what this system refuses (an emulator, a filter) is a debug
+/// line.
+void give_up_privileges(const agent::Settings& settings, std::span<const std::string_view> read, Log& log);
 
 }  // namespace flannelette::cli

@@ -90,59 +90,69 @@ struct TlsReporter final : io::TlsContext::Listener {
   Log& log;
 };
 
-Result<void> open_kernel(kernel::NetlinkKernel& kernel, kernel::Monitor& monitor, bool nexthop_objects) {
-  using Nexthops = kernel::NetlinkKernel::Nexthops;
-  FLT_TRY(kernel.open(nexthop_objects ? Nexthops::kAuto : Nexthops::kOff));
-  return monitor.open();
-}
+/// What surrounds the agent, whatever the registry is.
+struct Process {
+  /// All outlive this.
+  Process(const RunSettings& any_settings, const Clock& any_clock, Files& any_files, Log& any_log,
+          io::TlsContext::Listener& tls_listener)
+      : settings(any_settings),
+        clock(any_clock),
+        files(any_files),
+        log(any_log),
+        tls(loop, clock, tls_listener) {}
 
-}  // namespace
+  /// 0, or the exit code. `read`: as give_up_privileges() wants it.
+  int open(std::span<const std::string_view> read);
+  /// The material outlives this.
+  bool load_tls(io::TlsMaterial& material);
+  /// The agent, until a signal; the exit code.
+  int run(registry::Registry& registry);
 
-int run(const RunSettings& settings, LogSink& sink) {
-  SystemClock clock;
-  SystemFiles files;
+  const RunSettings& settings;
+  const Clock& clock;
+  Files& files;
+  Log& log;
   SystemRandom random;
-  Log log(sink, clock, settings.agent.log_level);
-  io::Loop loop(clock);
-  give_up_privileges(settings, log);
-  if (kKnowsKube && settings.kube) {
-    log.error("the Kubernetes subnet manager is not built yet");
-    return kExitSettings;
-  }
-
-  TlsReporter reporter(log);
-  io::TlsFiles tls_files(files, settings.tls);
-  io::TlsContext tls(loop, clock, reporter);
+  io::Loop loop{clock};
+  io::TlsContext tls;
   SignalHandler handler{loop, log, tls};
-  io::Signals signals(loop, io::Signals::Handler::to<&SignalHandler::on_signal>(&handler));
+  io::Signals signals{loop, io::Signals::Handler::to<&SignalHandler::on_signal>(&handler)};
+  kernel::NetlinkKernel kernel{files};
+  kernel::Monitor monitor{loop, kernel};
+  io::NetStream requests{loop, settings.tcp, tls, log};
+  io::NetStream watch{loop, settings.tcp, tls, log};
+};
+
+int Process::open(std::span<const std::string_view> read) {
+  give_up_privileges(settings.agent, read, log);
   if (const auto watched = watch_signals(signals); !watched) {
     log.error("cannot watch for signals", {Field(watched.error())});
     return kExitFailure;
   }
-
-  kernel::NetlinkKernel kernel(files);
-  kernel::Monitor monitor(loop, kernel);
-  if (const auto opened = open_kernel(kernel, monitor, settings.nexthop_objects); !opened) {
+  using Nexthops = kernel::NetlinkKernel::Nexthops;
+  auto opened = kernel.open(settings.nexthop_objects ? Nexthops::kAuto : Nexthops::kOff);
+  if (opened) opened = monitor.open();
+  if (!opened) {
     log.error("cannot talk to the kernel (CAP_NET_ADMIN is needed)", {Field(opened.error())});
     return kExitFailure;
   }
+  return 0;
+}
 
-  if (io::TlsContext::available() && settings.any_https()) {  // else it was refused
-    io::TlsMaterial::Place failed;
-    if (auto loaded = tls.load(tls_files, failed); !loaded) {
-      log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});
-      return kExitSettings;
-    }
-  }
-  io::NetStream requests(loop, settings.tcp, tls, log);
-  io::NetStream watch(loop, settings.tcp, tls, log);
-  registry::EtcdRegistry etcd(loop, random, log, requests, watch, settings.etcd);
+bool Process::load_tls(io::TlsMaterial& material) {
+  io::TlsMaterial::Place failed;
+  const auto loaded = tls.load(material, failed);
+  if (loaded) return true;
+  log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});
+  return false;
+}
 
+int Process::run(registry::Registry& registry) {
   Notifier notifier(loop, log);
   agent::Agent agent({loop,
                       log,
                       {kernel, kernel, kernel, kernel, kernel, monitor},
-                      etcd,
+                      registry,
                       files,
                       Delegate<void()>::to<&Notifier::ready>(&notifier),
                       max_leases()},
@@ -157,6 +167,37 @@ int run(const RunSettings& settings, LogSink& sink) {
   }
   log.info("stopped; the data plane stays up");
   return 0;
+}
+
+int run_with_etcd(const RunSettings& settings, LogSink& sink) {
+  const SystemClock clock;
+  SystemFiles files;
+  Log log(sink, clock, settings.agent.log_level);
+  TlsReporter reporter(log);
+  io::TlsFiles material(files, settings.tls);
+  Process process(settings, clock, files, log, reporter);
+  const std::string_view read[] = {settings.tls.ca_file, settings.tls.cert_file, settings.tls.key_file};
+  if (const int code = process.open(read); code != 0) return code;
+  if (io::TlsContext::available() && settings.any_https() && !process.load_tls(material))
+    return kExitSettings;
+  registry::EtcdRegistry etcd(process.loop, process.random, process.log, process.requests, process.watch,
+                              settings.etcd);
+  return process.run(etcd);
+}
+
+[[maybe_unused]] int refuse_kube(const RunSettings& settings, LogSink& sink) {
+  const SystemClock clock;
+  Log(sink, clock, settings.agent.log_level).error("the Kubernetes subnet manager is not built yet");
+  return kExitSettings;
+}
+
+}  // namespace
+
+int run(const RunSettings& settings, LogSink& sink) {
+  if constexpr (kKnowsKube) {
+    if (settings.kube) return refuse_kube(settings, sink);
+  }
+  return run_with_etcd(settings, sink);
 }
 
 }  // namespace flannelette::cli
