@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "system/kube_cluster.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "support/means.hpp"
+#include "support/poll.hpp"
+#include "support/project.hpp"
+#include "system/gateway.hpp"
+
+namespace flannelette::tests {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+const std::string kAccount = "/api/v1/namespaces/kube-system/serviceaccounts";
+const std::string kSecrets = "/api/v1/namespaces/kube-system/secrets";
+const std::string kPrefix = "flannel.alpha.coreos.com/";
+const std::string kAccountFolder = "/run/secrets/kubernetes.io/serviceaccount";  // as /var/run has it
+
+std::string from_env(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// The JSON string at the first `"key":"` behind `from`, unescaped as far as annotations need it.
+std::string string_of(const std::string& json, const std::string& key) {
+  const std::string start = "\"" + key + "\":\"";
+  auto at = json.find(start);
+  if (at == json.npos) return "";
+  std::string text;
+  for (at += start.size(); json.at(at) != '"'; ++at) {
+    if (json[at] == '\\') ++at;
+    text += json.at(at);
+  }
+  return text;
+}
+
+std::string metadata(const std::string& name, const std::string& more = "") {
+  return R"("metadata":{"name":")" + name + "\"" + more + "}";
+}
+
+/// The members podCIDR and podCIDRs.
+std::string spec(const std::string& pod_cidr) {
+  if (pod_cidr.empty()) return R"("spec":{})";
+  return R"("spec":{"podCIDR":")" + pod_cidr + R"(","podCIDRs":[")" + pod_cidr + R"("]})";
+}
+
+}  // namespace
+
+std::string kube_means() {
+  for (const char* name : {"KUBE_APISERVER", "KUBE_ETCD"}) {
+    const std::string path = from_env(name);
+    if (path.empty()) return std::string(name) + " is not set";
+    if (const std::string missing = missing_program(path); !missing.empty()) return missing;
+  }
+  for (const std::string& missing :
+       {machine_means(), missing_program(beside(from_env("KUBE_ETCD"), "etcdctl")), means::program("curl"),
+        means::program("openssl")}) {
+    if (!missing.empty()) return missing;
+  }
+  return "";
+}
+
+std::string flanneld() { return from_env("FLANNELD"); }
+
+std::string peer_node(const std::string& name, const std::string& pod_cidr, const std::string& public_ip,
+                      const std::string& mac) {
+  const auto annotation = [](const char* key, const std::string& value) {
+    return "\"" + kPrefix + key + "\":\"" + value + "\"";
+  };
+  return "{" +
+         metadata(name, R"(,"annotations":{)" + annotation("kube-subnet-manager", "true") + "," +
+                            annotation("backend-type", "vxlan") + "," +
+                            annotation("backend-data", R"({\"VNI\":1,\"VtepMAC\":\")" + mac + R"(\"})") +
+                            "," + annotation("public-ip", public_ip) +
+                            R"(},"labels":{"kubernetes.io/hostname":")" + name + "\"}") +
+         "," + spec(pod_cidr) + "}";
+}
+
+std::string heartbeat(int seconds) {
+  const auto two_digits = [](int number) { return std::to_string(100 + number % 60).substr(1); };
+  const std::string time = "2026-01-01T00:" + two_digits(seconds / 60) + ":" + two_digits(seconds) + "Z";
+  std::string conditions;
+  for (const std::string type : {"MemoryPressure", "DiskPressure", "PIDPressure", "Ready"}) {
+    conditions += (conditions.empty() ? "" : ",") + R"({"type":")"s + type + R"(","status":")" +
+                  (type == "Ready" ? "True" : "False") +
+                  R"(","reason":"KubeletReady","message":"kubelet is posting ready status",)" +
+                  R"("lastHeartbeatTime":")" + time + R"(","lastTransitionTime":"2026-01-01T00:00:00Z"})";
+  }
+  return R"({"status":{"conditions":[)" + conditions + "]}}";
+}
+
+KubeApi::KubeApi(Rights rights) : etcd_({.program = from_env("KUBE_ETCD")}) {
+  certificates_.sign("server", "/CN=kube-apiserver", "IP:172.30.0.1,DNS:kubernetes.default.svc");
+  certificates_.sign("admin", "/O=system:masters/CN=admin");
+  certificates_.sign("accounts", "/CN=accounts");
+  write_file(files_.file("curl"), curl_config());
+  start();
+  apply_rights(rights);
+}
+
+std::string KubeApi::url(const std::string& path) const {
+  return "https://172.30.0.1:" + std::to_string(port_) + path;
+}
+
+void KubeApi::stop() { process_.reset(); }
+
+void KubeApi::start(int port) {
+  port_ = port;
+  const auto file = [this](const char* name) { return certificates_.file(name); };
+  process_ = std::make_unique<Process>(Command{
+      .args = {from_env("KUBE_APISERVER"), "--etcd-servers=" + etcd_.url(), "--bind-address=172.30.0.1",
+               "--advertise-address=172.30.0.1", "--secure-port=" + std::to_string(port),
+               "--cert-dir=" + files_.path(), "--tls-cert-file=" + file("server.pem"),
+               "--tls-private-key-file=" + file("server.key"), "--client-ca-file=" + file("ca.pem"),
+               "--authorization-mode=RBAC", "--service-account-issuer=https://kubernetes.default.svc",
+               "--service-account-key-file=" + file("accounts.pem"),
+               "--service-account-signing-key-file=" + file("accounts.key"),
+               "--api-audiences=https://kubernetes.default.svc", "--service-cluster-ip-range=10.0.0.0/24",
+               "--endpoint-reconciler-type=none",
+               // There are no controllers, which a Pod's admission would wait for.
+               "--disable-admission-plugins=ServiceAccount", "--etcd-compaction-interval=0",
+               "--profiling=false"},
+      .netns = etcd_.node().name(),
+      .output_file = files_.file("log")});
+  const bool ready = wait_until(
+      90s, [this] { return !process_->running() || run(curl({url("/readyz")}), 5s).output == "ok"; });
+  if (!ready || !process_->running())
+    throw std::runtime_error("kube-apiserver does not start: " + file_text(files_.file("log")));
+}
+
+std::string KubeApi::curl_config() const {
+  // With a user agent like curl's own the answers are indented.
+  return "silent\nshow-error\nuser-agent = tests\nnoproxy = \"*\"\ncacert = " + ca_file() +
+         "\ncert = " + certificates_.file("admin.pem") + "\nkey = " + certificates_.file("admin.key") + "\n";
+}
+
+Command KubeApi::curl(const std::vector<std::string>& arguments) const {
+  Command command{.args = {"curl", "-K", files_.file("curl")}, .netns = etcd_.node().name()};
+  command.args.insert(command.args.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+std::string KubeApi::request(const std::string& method, const std::string& path, const std::string& body,
+                             const std::string& type) const {
+  std::vector<std::string> arguments{"-X", method, "-w", "\n%{http_code}", url(path)};
+  if (!body.empty()) {
+    write_file(files_.file("body"), body);
+    arguments.insert(arguments.begin(),
+                     {"-H", "Content-Type: " + type, "--data-binary", "@" + files_.file("body")});
+  }
+  std::string answer = must_run(curl(arguments), 30s);
+  const auto end = answer.rfind('\n');
+  if (answer.at(end + 1) != '2') throw std::runtime_error(method + " " + path + " " + body + ": " + answer);
+  answer.resize(end);
+  return answer;
+}
+
+void KubeApi::apply_rights(Rights rights) const {
+  // The API server makes this namespace itself, soon after it is ready.
+  const bool there = wait_until(20s, [this] {
+    return run(curl({"-f", url("/api/v1/namespaces/kube-system")})).status == 0;
+  });
+  if (!there) throw std::runtime_error("there is no namespace kube-system");
+  std::string manifest = project_file("src/registry/kube/rbac.yaml");
+  if (rights == Rights::kNoPatch) manifest.replace(manifest.find("patch]"), 5, "get");
+  const std::string separator = "\n---\n";
+  const std::string roles = "/apis/rbac.authorization.k8s.io/v1/";
+  for (const std::string& path : {kAccount, roles + "clusterroles", roles + "clusterrolebindings"}) {
+    const auto end = manifest.find(separator);
+    request("POST", path, manifest.substr(0, end), "application/yaml");
+    manifest.erase(0, end == manifest.npos ? end : end + separator.size());
+  }
+}
+
+void KubeApi::add_node(const std::string& name, const std::string& pod_cidr) const {
+  // A kubelet's annotation: flanneld panics where there is none.
+  const std::string annotations =
+      R"(,"annotations":{"volumes.kubernetes.io/controller-managed-attach-detach":"true"})";
+  request("POST", "/api/v1/nodes", "{" + metadata(name, annotations) + "," + spec(pod_cidr) + "}");
+}
+
+void KubeApi::give_pod_cidr(const std::string& name, const std::string& pod_cidr) const {
+  patch_node(name, "{" + spec(pod_cidr) + "}");
+}
+
+void KubeApi::delete_node(const std::string& name) const { request("DELETE", kNodes + name); }
+
+void KubeApi::patch_node(const std::string& name, const std::string& json) const {
+  request("PATCH", kNodes + name, json, "application/merge-patch+json");
+}
+
+void KubeApi::patch_status(const std::string& name, const std::string& json) const {
+  request("PATCH", kNodes + name + "/status", json, "application/strategic-merge-patch+json");
+}
+
+void KubeApi::annotate(const std::string& name, const std::string& annotation,
+                       const std::string& json) const {
+  patch_node(name, R"({"metadata":{"annotations":{")" + kPrefix + annotation + "\":" + json + "}}}");
+}
+
+std::string KubeApi::annotation(const std::string& name, const std::string& annotation) const {
+  return string_of(node(name), kPrefix + annotation);
+}
+
+void KubeApi::add_peer(const std::string& name, const std::string& pod_cidr, const std::string& public_ip,
+                       const std::string& mac) const {
+  request("POST", "/api/v1/nodes", peer_node(name, pod_cidr, public_ip, mac));
+}
+
+std::string KubeApi::token(const std::string& secret) const {
+  std::string request_spec = R"("expirationSeconds":3600)";
+  if (!secret.empty()) {
+    if (run(curl({"-f", url(kSecrets + "/" + secret)})).status != 0)
+      request("POST", kSecrets, "{" + metadata(secret) + "}");
+    request_spec += R"(,"boundObjectRef":{"kind":"Secret","apiVersion":"v1","name":")" + secret + R"("})";
+  }
+  return string_of(request("POST", kAccount + "/flannelette/token", R"({"spec":{)" + request_spec + "}}"),
+                   "token");
+}
+
+void KubeApi::delete_secret(const std::string& name) const { request("DELETE", kSecrets + "/" + name); }
+
+std::string KubeApi::kubeconfig(const std::string& user) const {
+  return "apiVersion: v1\n"
+         "clusters:\n"
+         "- cluster:\n"
+         "    certificate-authority-data: " +
+         base64(file_text(ca_file())) +
+         "\n"
+         "    server: https://172.30.0.1:" +
+         std::to_string(kPort) +
+         "\n"
+         "  name: kubernetes\n"
+         "contexts:\n"
+         "- context:\n"
+         "    cluster: kubernetes\n"
+         "    user: flannelette\n"
+         "  name: flannelette@kubernetes\n"
+         "current-context: flannelette@kubernetes\n"
+         "kind: Config\n"
+         "users:\n"
+         "- name: flannelette\n"
+         "  user:\n"
+         "    " +
+         user + "\n";
+}
+
+KubeMachine::KubeMachine(const KubeApi& api, int number, std::string program)
+    : KubeMachine(api, number, std::move(program), "10.240." + std::to_string(number) + ".0/24") {}
+
+KubeMachine::KubeMachine(const KubeApi& api, int number, std::string program, const std::string& pod_cidr)
+    : Machine(api.etcd(), number), api_(api), program_(std::move(program)) {
+  api_.add_node(name(), pod_cidr);
+}
+
+std::string KubeMachine::pod_cidr() const { return string_of(api_.node(name()), "podCIDR"); }
+
+void KubeMachine::start(std::vector<std::string> more) {
+  // What flanneld needs of /etc is this host's, so its files lie elsewhere.
+  const std::string kubeconfig = ours() ? "/etc/flannelette/kubeconfig" : "/run/kubeconfig";
+  if (file_text(file(kubeconfig)).empty())
+    write_file(file(kubeconfig), api_.kubeconfig("token: " + api_.token()));
+  write_file(file(ours() ? "/etc/kube-flannel/net-conf.json" : "/run/net-conf.json"), KubeApi::kNetConf);
+  if (!ours()) more.emplace_back("--net-config-path=/run/net-conf.json");
+  more.insert(more.begin(), {"--kube-subnet-mgr", "--kubeconfig-file=" + kubeconfig});
+  start_with(std::move(more), {"NODE_NAME=" + name()}, program_);
+}
+
+void KubeMachine::start_in_pod(const std::string& token, std::vector<std::string> more,
+                               std::vector<std::string> env) {
+  write_service_account(token);
+  add_etc("/etc/kube-flannel/net-conf.json", KubeApi::kNetConf);
+  more.insert(more.begin(), "--kube-subnet-mgr");
+  env.insert(env.begin(), {"KUBERNETES_SERVICE_HOST=172.30.0.1",
+                           "KUBERNETES_SERVICE_PORT=" + std::to_string(KubeApi::kPort)});
+  start_with(std::move(more), std::move(env), program_);
+}
+
+void KubeMachine::write_service_account(const std::string& token) const {
+  write_file(file(kAccountFolder + "/ca.crt"), file_text(api_.ca_file()));
+  write_file(file(kAccountFolder + "/token"), token);
+}
+
+bool knows(const Machine& a, const Machine& b) {
+  try {
+    const std::string base = host_in(b.subnet(), 0);
+    const std::string mac = b.device("link/ether");
+    return contains(a.routes(), b.subnet() + " ") && contains(a.routes(), " via " + base + " ") &&
+           contains(a.neighbours(), base + " lladdr " + mac + " PERMANENT") &&
+           contains(a.fdb(), mac + " dst " + b.address() + " self permanent");
+  } catch (const std::runtime_error&) {
+    return false;  // a device is not there
+  }
+}
+
+}  // namespace flannelette::tests
