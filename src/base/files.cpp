@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <utility>
 
 #include "flannelette/base/random.hpp"
@@ -192,6 +193,18 @@ Result<bool> SystemFiles::read_pieces(std::string_view path, std::uint64_t limit
     limit -= *got;
     out.piece({buffer.data(), *got});
   }
+}
+
+Result<std::string_view> Files::read_into(std::string_view path, std::span<char> buffer,
+                                          const char* too_large) {
+  const auto got = read(path, buffer.first(buffer.size() - 1));
+  if (!got && got.error().code == Code::kLimit) return Error{Code::kLimit, 0, too_large};
+  if (!got) return got.error();
+  if (!*got) return Error{Code::kNotFound, 0, "there is no such file"};
+  const std::string_view text = **got;
+  if (text.data() != buffer.data() && !text.empty()) std::memmove(buffer.data(), text.data(), text.size());
+  buffer[text.size()] = '\0';
+  return std::string_view(buffer.data(), text.size());
 }
 
 Result<void> Files::replace(std::string_view path, std::string_view text, unsigned mode) {

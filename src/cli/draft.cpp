@@ -97,12 +97,6 @@ Origin variable(string_view name) { return {Source::kEnvironment, name, {}, 0}; 
 
 }  // namespace
 
-bool travels_openly(const io::Endpoint& server) {
-  const auto ip = parse_ip4(server.host);
-  return !server.tls && server.host.view() != "localhost" && server.host.view() != "::1" &&
-         !(ip && is_loopback(*ip));
-}
-
 string_view reason(const Error& error) {
   return error.sys_errno > 0 ? ::strerror(error.sys_errno) : error.context;
 }

@@ -11,9 +11,6 @@
 
 namespace flannelette::cli {
 
-/// Whether everybody on the path to another machine can read what is sent there.
-bool travels_openly(const io::Endpoint& server);
-
 /// Why a file cannot be read: the system's words, else the error's own.
 std::string_view reason(const Error& error);
 

@@ -85,4 +85,10 @@ void write(Writer& out, const Endpoint& endpoint) {
   out.put(':').put_unsigned(endpoint.port);
 }
 
+bool travels_openly(const Endpoint& endpoint) {
+  const auto ip = parse_ip4(endpoint.host);
+  return !endpoint.tls && endpoint.host.view() != "localhost" && endpoint.host.view() != "::1" &&
+         !(ip && is_loopback(*ip));
+}
+
 }  // namespace flannelette::io

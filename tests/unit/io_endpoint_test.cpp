@@ -63,4 +63,14 @@ TEST_SUITE("io/endpoint") {
     CHECK(round_trip("http://" + std::string(253, 'a')) == "http://" + std::string(253, 'a') + ":2379");
     CHECK(round_trip("http://" + std::string(254, 'a')) == "the host is longer than 253 bytes");
   }
+
+  TEST_CASE("what goes to another machine without TLS can be read on the path") {
+    const auto openly = [](const char* url) { return travels_openly(*parse_endpoint(url, 1)); };
+    CHECK(openly("http://10.0.0.1"));
+    CHECK(openly("http://api.example"));
+    CHECK(openly("http://[fd00::1]"));
+    for (const char* url :
+         {"https://10.0.0.1", "http://127.0.0.1", "http://127.8.0.1", "http://localhost", "http://[::1]"})
+      CHECK_FALSE(openly(url));
+  }
 }

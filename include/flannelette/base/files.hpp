@@ -42,7 +42,10 @@ class Files {
   /// Reads the whole file; nullopt if it does not exist; kLimit if it is larger than `buffer` (nothing is cut
   /// silently).
   virtual Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) = 0;
-  /// The same for a larger file, of at most `limit` bytes; false if it does not exist. kLimit comes before
+  /// The same, but the text is at the beginning of `buffer` and a NUL is behind it, and absence is an error.
+  /// `too_large`: its context where the file with the NUL has no room.
+  Result<std::string_view> read_into(std::string_view path, std::span<char> buffer, const char* too_large);
+  /// As read(), of a larger file, of at most `limit` bytes; false if it does not exist. kLimit comes before
   /// the first piece, unless the file grows meanwhile or does not know its size (procfs).
   virtual Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) = 0;
   /// Makes the directory and its parents (0755 less the umask) if missing, writes a temporary file beside the

@@ -26,4 +26,7 @@ Result<Endpoint> parse_endpoint(std::string_view url, std::uint16_t default_port
 /// The form that parse_endpoint reads.
 void write(Writer& out, const Endpoint& endpoint);
 
+/// Whether others can read what is sent there: it is not encrypted, and leaves this machine.
+bool travels_openly(const Endpoint& endpoint);
+
 }  // namespace flannelette::io

@@ -33,7 +33,8 @@ class TlsMaterial {
 
   /// Changes with any of the texts, with the server's name, and with whether they can be read.
   virtual std::uint64_t digest() = 0;
-  /// The PEM text of a part, with a NUL behind it, somewhere in `memory`; nullopt: there is no such part.
+  /// The PEM text of a part, with a NUL behind it, somewhere in `memory`, which has one byte more than
+  /// TlsContext::kMaxPem; nullopt: there is no such part.
   /// `place` is filled in any case; a part that does not exist is nowhere. An error's context says why.
   virtual Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory,
                                                        Place& place) = 0;
@@ -56,6 +57,7 @@ class TlsMaterial {
 class TlsContext {
  public:
   static constexpr std::size_t kMaxPem = 1024 * 1024;  ///< larger certificates or keys are refused
+  static constexpr const char* kOverlong = "larger than 1 MiB";
   static constexpr Millis kCheckEvery = 60 * 60'000;
   static constexpr std::int64_t kSoonDays = 14;  ///< an end nearer than this is reported, once a day
 

@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "flannelette/base/files.hpp"
-#include "flannelette/base/fnv.hpp"
 #include "flannelette/io/tls_context.hpp"
 
 namespace flannelette::io {
@@ -27,11 +26,5 @@ class TlsFiles final : public TlsMaterial {
   Files& files_;
   const TlsSettings& settings_;
 };
-
-/// The text of a PEM file, as TlsMaterial::read() gives it.
-Result<std::string_view> read_pem_file(Files& files, std::string_view path, std::span<char> memory);
-
-/// Mixes the file's content in, and whether it can be read.
-void mix_pem_file(Fnv1a& hash, Files& files, std::string_view path);
 
 }  // namespace flannelette::io

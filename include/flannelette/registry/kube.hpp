@@ -45,15 +45,20 @@ struct KubeSettings {
   static Result<Text<kMaxPrefix>> complete_prefix(std::string_view text);
 };
 
-/// Where the API server is, and what shows it who asks: a kubeconfig, the service account of our Pod, or a
-/// bare URL. What may change while we run (tokens, certificates) is read again when it is needed.
+/// Where the API server is, and what shows it who asks. That is a kubeconfig, else bare URLs (http, without
+/// credentials), else the service account of our Pod; servers that are given replace the kubeconfig's.
+///
+/// Credentials may change while we run. They are read whenever they are needed, and of what holds secrets
+/// nothing but the token stays in memory; what cannot be used leaves the old one in force. Servers stay as
+/// they were.
 class KubeAccess final : public io::TlsMaterial {
  public:
   explicit KubeAccess(Files& files);
   ~KubeAccess();
 
-  /// Reads all of it, before anything else is called here. The error's `context` is static; `problem` says
-  /// the file, the key and what to do.
+  /// Reads all but the certificates and the key, which TlsContext::load() does if a server is https. Before
+  /// anything else is called here. `problem` says on an error the file, the key and what to do; it has no
+  /// secrets.
   Result<void> load(const KubeSettings& settings, Text<512>& problem);
   /// At least one.
   std::span<const io::Endpoint> servers() const;
@@ -62,6 +67,11 @@ class KubeAccess final : public io::TlsMaterial {
   /// The value of the Authorization header as of now: a token's file is read again. Empty: there is none.
   /// Valid until the next call. Secret.
   std::string_view authorization();
+  /// Why authorization() could not be read again when it was last called, so that it is that of before: file,
+  /// key and reason. Empty: it is as of then.
+  std::string_view problem() const;
+  /// The first server to which the token travels so that everybody on the path can read it; nullptr: none.
+  const io::Endpoint* overheard() const;
 
   // -- io::TlsMaterial --
   std::uint64_t digest() override;

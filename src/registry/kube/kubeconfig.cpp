@@ -357,9 +357,7 @@ bool KubeconfigReader::take_user(const Field& name) {
   }
   if (const Field* token = find(Key::kToken, name.entry)) {
     out_.token = text(*token);
-    if (!std::ranges::all_of(out_.token, [](char c) { return c > ' ' && c < '\x7f'; })) {
-      return refuse(*token, "a blank or a byte beyond printable ASCII is in it");
-    }
+    if (const char* fault = fault_of_token(out_.token)) return refuse(*token, fault);
   }
   const Field* token_file = find(Key::kTokenFile, name.entry);
   if (token_file != nullptr && !take_path(*token_file, out_.token_file)) return false;
@@ -406,14 +404,25 @@ Result<void> parse_kubeconfig(std::span<char> text, std::string_view path, std::
   return Error{Code::kInvalid, 0, problem.why};
 }
 
-void write(Writer& out, std::string_view path, const KubeconfigProblem& problem) {
-  out.put(path).put(':');
-  if (problem.line != 0) out.put_unsigned(problem.line).put(':');
-  out.put(' ').put(problem.key);
+const char* fault_of_token(std::string_view token) {
+  if (token.empty()) return "no token is in it";
+  if (token.size() > Kubeconfig::kMaxToken) return "a token of more than 8 KiB";
+  const bool clean = std::ranges::all_of(token, [](char c) { return c > ' ' && c < '\x7f'; });
+  return clean ? nullptr : "a blank or a byte beyond printable ASCII is in it";
+}
+
+void write_place(Writer& out, std::string_view path, const KubeconfigProblem& problem) {
+  out.put(path);
+  if (problem.line != 0) out.put(':').put_unsigned(problem.line);
+  if (problem.key.empty()) return;
+  out.put(": ").put(problem.key);
   // A name may be as long as the file, and the reason behind it has to fit.
   if (!problem.name.empty()) out.put(" \"").put(problem.name.substr(0, 128)).put('"');
-  if (!problem.key.empty()) out.put(": ");
-  out.put(problem.why);
+}
+
+void write(Writer& out, std::string_view path, const KubeconfigProblem& problem) {
+  write_place(out, path, problem);
+  out.put(": ").put(problem.why);
 }
 
 }  // namespace flannelette::registry::kube

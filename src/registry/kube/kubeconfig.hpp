@@ -25,6 +25,7 @@ struct Pem {
 /// (token, key), so that who owns it wipes it.
 struct Kubeconfig {
   static constexpr std::size_t kMaxText = 64 * 1024;
+  static constexpr std::size_t kMaxToken = 8 * 1024;
 
   io::Endpoint server;                           ///< a missing port is 443 or, of http://, 80
   Text<io::Endpoint::kMaxHost> tls_server_name;  ///< of the server's certificate; empty: the server's host
@@ -54,7 +55,12 @@ struct KubeconfigProblem {
 Result<void> parse_kubeconfig(std::span<char> text, std::string_view path, std::string_view context,
                               Kubeconfig& out, KubeconfigProblem& problem);
 
-/// "PATH:7: tokenFile: why", "PATH:9: cluster "local": why"; a name is cut to 128 bytes.
+/// Why this is no token that a header can hold; nullptr: it is one.
+const char* fault_of_token(std::string_view token);
+
+/// "PATH:7: tokenFile", "PATH:9: cluster "local""; a name is cut to 128 bytes.
+void write_place(Writer& out, std::string_view path, const KubeconfigProblem& problem);
+/// The same and why: "PATH:7: tokenFile: why".
 void write(Writer& out, std::string_view path, const KubeconfigProblem& problem);
 
 }  // namespace flannelette::registry::kube
