@@ -26,7 +26,7 @@ jobs=${TEST_JOBS:-$(($(nproc) + 1))}
 # The system tier in pieces, which are one part to whoever reads the results: the suites of the first two are named here, and
 # the third has all others.
 readonly jobs system1=system/faults,system/settings,system/lease,system/names system2=system/tls,system/scale,system/quorum
-all_parts='unit sim system.1 unit-valgrind system.2 unit-asan system.3 sim-asan check kernel kernel-asan fuzz'
+all_parts='unit sim system.1 unit-valgrind system.2 unit-asan system.3 sim-asan check kernel kernel-asan fuzz kube'
 for target in ${VM_TARGETS:-}; do all_parts+=" program@$target vm@$target"; done  # make test says which
 [ -z "${NOTLS_TARGET:-}" ] || all_parts+=" notls@$NOTLS_TARGET"
 readonly all_parts
@@ -64,7 +64,8 @@ command_of() {  # part: one word a line
       printf '%s\n' env FLANNELETTE_TARGET="${binary:-$target}" FLANNELETTE_EMULATOR="$(toolchains/target.sh "$target" qemu)" \
         "$build/test/tests/targets" "--test-suite=targets/${1%@*}"
       ;;
-    system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak ;;
+    system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak,kube ;;
+    kube) printf '%s\n' "$build/test/tests/system" --test-suite=kube ;;
     check) printf '%s\n' tests/check/run.sh ;;
     check-size) printf '%s\n' tests/check/run.sh size ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
@@ -73,10 +74,10 @@ command_of() {  # part: one word a line
       printf '%s\n' "${few_rounds[@]}" valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes "$build/test/tests/unit" ;;
     *-asan) printf '%s\n' "$build/asan/tests/${1%-asan}" ;;
-    system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak ;;
+    system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak,kube ;;
     system.1) printf '%s\n' "$build/test/tests/system" --test-suite="$system1" ;;
     system.2) printf '%s\n' "$build/test/tests/system" --test-suite="$system2" ;;
-    system.3) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,$system1,$system2" ;;
+    system.3) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,kube,$system1,$system2" ;;
     *) printf '%s\n' "$build/test/tests/$1" ;;
   esac
 }
@@ -87,7 +88,7 @@ limit_of() {  # part: seconds
     unit | sim | fuzz | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
     kernel | kernel-asan | system-etcd35) echo 240 ;;
-    system | system.* | system@*) echo 900 ;;
+    system | system.* | system@* | kube) echo 900 ;;
   esac
 }
 

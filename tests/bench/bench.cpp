@@ -26,7 +26,7 @@ constexpr Part kParts[] = {
     {"latency", bench_latency},   {"change", bench_change},
     {"idle", bench_idle},         {"nodes", bench_nodes},
     {"parse", bench_parse},       {"instructions", bench_instructions},
-    {"gateways", bench_gateways},
+    {"gateways", bench_gateways}, {"kube", bench_kube},
 };
 
 /// "Intel ..., 2 cores, Linux 6.1.0, 2025-01-31"

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nothing happens for a while: what an agent does all the same.
 #include <algorithm>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <thread>
 
 #include "bench/lab.hpp"
@@ -16,15 +14,10 @@ using namespace tests;
 constexpr int kPeers = 100;
 constexpr auto kSettle = std::chrono::seconds{10};
 
-/// Bytes through eth0 so far, both ways.
+/// Both ways.
 double bytes_at(const Node& node) {
-  const std::string text = node.inside([] { return file_text("/proc/thread-self/net/dev"); });
-  const auto at = text.find("eth0:");
-  if (at == std::string::npos) return 0;
-  std::istringstream in(text.substr(at + 5));
-  double field[9] = {};
-  for (double& number : field) in >> number;
-  return field[0] + field[8];
+  const Traffic traffic = traffic_of(node);
+  return traffic.received + traffic.sent;
 }
 
 struct Sample {

@@ -57,6 +57,7 @@ Settings Settings::from_environment() {
           .events = number("EVENTS", "2000"),
           .idle_seconds = number("IDLE", "60"),
           .nodes = number("NODES", "100"),
+          .kube_sizes = numbers(from_env("KUBE_SIZES", "1000 5000")),
           .wait_seconds = number("WAIT", "30"),
           .probe = from_env("BENCH_PROBE", "build/bench_probe")};
 }
@@ -84,6 +85,16 @@ Usage usage_of(pid_t pid) {
   usage.peak = number_in(process + "/status", "VmHWM");
   usage.proportional = number_in(process + "/smaps_rollup", "Pss");
   return usage;
+}
+
+Traffic traffic_of(const Node& node) {
+  const std::string text = node.inside([] { return file_text("/proc/thread-self/net/dev"); });
+  const auto at = text.find("eth0:");
+  if (at == std::string::npos) return {};
+  std::istringstream in(text.substr(at + 5));
+  double field[9] = {};
+  for (double& number : field) in >> number;
+  return {field[0], field[8]};
 }
 
 Guest::Guest(Lab& lab)

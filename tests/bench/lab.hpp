@@ -26,6 +26,7 @@ struct Settings {
   int events;                    ///< EVENTS
   int idle_seconds;              ///< IDLE
   int nodes;                     ///< NODES
+  std::vector<int> kube_sizes;   ///< KUBE_SIZES
   int wait_seconds;              ///< WAIT
   std::string probe;             ///< BENCH_PROBE: where bench_probe is
 
@@ -49,6 +50,13 @@ struct Usage {
   double proportional = 0;  ///< PSS
 };
 Usage usage_of(pid_t pid);
+
+/// Bytes through eth0 so far.
+struct Traffic {
+  double received = 0;
+  double sent = 0;
+};
+Traffic traffic_of(const tests::Node& node);
 
 /// An agent on a machine of its own; the machine and the agent's key are gone at the end of the scope, and
 /// the kernel has finished removing them.
@@ -122,5 +130,6 @@ void bench_parse(const Settings& settings, Report& report);
 void bench_nodes(const Settings& settings, Report& report);
 void bench_instructions(const Settings& settings, Report& report);
 void bench_gateways(const Settings& settings, Report& report);
+void bench_kube(const Settings& settings, Report& report);
 
 }  // namespace flannelette::bench

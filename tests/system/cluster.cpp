@@ -30,11 +30,6 @@ std::string sorted_lines(const std::string& text) {
   return out;
 }
 
-std::string missing_program(const std::string& name) {
-  if (name.find('/') == std::string::npos) return means::program(name);
-  return access(name.c_str(), X_OK) == 0 ? "" : "no program " + name;
-}
-
 }  // namespace
 
 std::string binary() {
@@ -42,24 +37,39 @@ std::string binary() {
   return given != nullptr ? given : "build/flannelette";
 }
 
-std::string etcd_program(const std::string& name) {
-  const char* given = std::getenv("FLANNELETTE_ETCD");
-  if (given == nullptr || *given == '\0') return name;
-  const std::string path = given;
+std::string beside(const std::string& path, const std::string& name) {
   return path.substr(0, path.rfind('/') + 1) + name;
 }
 
-std::string cluster_means() {
+std::string etcd_program(const std::string& name) {
+  const char* given = std::getenv("FLANNELETTE_ETCD");
+  return given == nullptr || *given == '\0' ? name : beside(given, name);
+}
+
+std::string missing_program(const std::string& name) {
+  if (name.find('/') == std::string::npos) return means::program(name);
+  return access(name.c_str(), X_OK) == 0 ? "" : "no program " + name;
+}
+
+std::string machine_means() {
   if (access(binary().c_str(), X_OK) != 0) return binary() + " is not built";
   for (const std::string& missing :
-       {means::namespaces(), missing_program(etcd_program("etcd")), missing_program(etcd_program("etcdctl")),
-        means::program("ping"), means::link_kind("type vxlan id 77 dstport 9999")}) {
+       {means::namespaces(), means::program("ping"), means::link_kind("type vxlan id 77 dstport 9999")}) {
+    if (!missing.empty()) return missing;
+  }
+  return "";
+}
+
+std::string cluster_means() {
+  for (const std::string& missing :
+       {machine_means(), missing_program(etcd_program("etcd")), missing_program(etcd_program("etcdctl"))}) {
     if (!missing.empty()) return missing;
   }
   return "";
 }
 
 Etcd::Etcd(Options options) : options_(std::move(options)), node_("etcd") {
+  if (options_.program.empty()) options_.program = etcd_program("etcd");
   add_bridge(node_, "br0");
   node_.ip("addr add 172.30.0.1/24 dev br0");
   if (options_.process) start();
@@ -68,12 +78,12 @@ Etcd::Etcd(Options options) : options_(std::move(options)), node_("etcd") {
 void Etcd::start() {
   up_ = false;
   Command command{
-      .args = {etcd_program("etcd"), "--data-dir", data_.file("etcd"), "--listen-client-urls",
+      .args = {options_.program, "--data-dir", data_.file("etcd"), "--listen-client-urls",
                options_.client_url, "--advertise-client-urls", options_.client_url, "--listen-peer-urls",
                "http://127.0.0.1:2380", "--log-level", "error", "--unsafe-no-fsync"},
       .netns = node_.name(),
       .output_file = data_.file("etcd.log")};
-  if (run({.args = {etcd_program("etcd"), "--help"}}).output.find("unsafe-no-fsync") == std::string::npos)
+  if (run({.args = {options_.program, "--help"}}).output.find("unsafe-no-fsync") == std::string::npos)
     command.args.pop_back();
   command.args.insert(command.args.end(), options_.arguments.begin(), options_.arguments.end());
   process_ = std::make_unique<Process>(command);
@@ -95,7 +105,7 @@ void Etcd::stop() { process_.reset(); }
 
 std::string Etcd::ctl(std::vector<std::string> arguments) const {
   Command command{
-      .args = {etcd_program("etcdctl"), "--endpoints", options_.client_url, "--dial-timeout",
+      .args = {beside(options_.program, "etcdctl"), "--endpoints", options_.client_url, "--dial-timeout",
                up_ ? "10s" : "1s"},  // starting, it refuses; later a busy machine may take its time
       .env = {"ETCDCTL_API=3"},
       .netns = node_.name()};
@@ -240,6 +250,11 @@ std::string Machine::add_pod() {
   pod_->ip("route add default via " + gateway);
   shell(*node_, "echo 1 > /proc/sys/net/ipv4/ip_forward");
   return pod;
+}
+
+void Machine::remove_pod() {
+  node_->ip("link delete veth0");  // with its namespace alone it would go some time later
+  pod_.reset();
 }
 
 std::string lease_name(const std::string& subnet) {

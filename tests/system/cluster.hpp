@@ -18,10 +18,16 @@ std::string binary();
 
 /// "etcd" or "etcdctl": of PATH, or those beside each other at $FLANNELETTE_ETCD (the path of an etcd).
 std::string etcd_program(const std::string& name);
+/// `name` in the folder of the program `path`.
+std::string beside(const std::string& path, const std::string& name);
 
 /// Skips the test (REQUIRE_MEANS) where namespaces, vxlan, etcd or the binary are missing; give its result to
 /// REQUIRE_MEANS.
 std::string cluster_means();
+/// The same but for etcd.
+std::string machine_means();
+/// Why `name`, a path or one of PATH, cannot be run; empty if it can.
+std::string missing_program(const std::string& name);
 
 /// etcd with the underlay bridge, at 172.30.0.1 in a namespace of its own.
 class Etcd {
@@ -30,7 +36,8 @@ class Etcd {
     std::vector<std::string> arguments{};  ///< more flags
     std::string client_url = "http://172.30.0.1:2379";
     std::vector<std::string> ctl{};  ///< more flags for etcdctl
-    bool process = true;  ///< false: the bridge alone; who answers at client_url is somebody else's
+    bool process = true;    ///< false: the bridge alone; who answers at client_url is somebody else's
+    std::string program{};  ///< another etcd than etcd_program's, with its etcdctl beside it
   };
   Etcd() : Etcd(Options{}) {}
   explicit Etcd(Options options);
@@ -113,6 +120,7 @@ class Machine {
   /// A pod in this machine's subnet at .2, with the node as gateway at .1. Returns the address.
   std::string add_pod();
   const Node& pod() const { return *pod_; }
+  void remove_pod();
 
  private:
   void plug_in();

@@ -225,6 +225,12 @@ std::string KubeApi::token(const std::string& secret) const {
 
 void KubeApi::delete_secret(const std::string& name) const { request("DELETE", kSecrets + "/" + name); }
 
+std::string KubeApi::certificate_user() const {
+  certificates_.sign("account", "/CN=system:serviceaccount:kube-system:flannelette");
+  return "client-certificate-data: " + base64(file_text(certificates_.file("account.pem"))) +
+         "\n    client-key-data: " + base64(file_text(certificates_.file("account.key")));
+}
+
 std::string KubeApi::kubeconfig(const std::string& user) const {
   return "apiVersion: v1\n"
          "clusters:\n"
@@ -261,13 +267,10 @@ KubeMachine::KubeMachine(const KubeApi& api, int number, std::string program, co
 std::string KubeMachine::pod_cidr() const { return string_of(api_.node(name()), "podCIDR"); }
 
 void KubeMachine::start(std::vector<std::string> more) {
-  // What flanneld needs of /etc is this host's, so its files lie elsewhere.
-  const std::string kubeconfig = ours() ? "/etc/flannelette/kubeconfig" : "/run/kubeconfig";
-  if (file_text(file(kubeconfig)).empty())
-    write_file(file(kubeconfig), api_.kubeconfig("token: " + api_.token()));
+  if (file_text(file(kubeconfig())).empty()) write_kubeconfig(api_.kubeconfig("token: " + api_.token()));
   write_file(file(ours() ? "/etc/kube-flannel/net-conf.json" : "/run/net-conf.json"), KubeApi::kNetConf);
   if (!ours()) more.emplace_back("--net-config-path=/run/net-conf.json");
-  more.insert(more.begin(), {"--kube-subnet-mgr", "--kubeconfig-file=" + kubeconfig});
+  more.insert(more.begin(), {"--kube-subnet-mgr", "--kubeconfig-file=" + kubeconfig()});
   start_with(std::move(more), {"NODE_NAME=" + name()}, program_);
 }
 

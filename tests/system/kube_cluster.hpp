@@ -78,7 +78,9 @@ class KubeApi {
   /// Of the service account of rbac.yaml. `secret`: it ends with that Secret, which is made if need be.
   std::string token(const std::string& secret = "") const;
   void delete_secret(const std::string& name) const;
-  /// As kubeadm writes one: the CA inline.
+  /// The `user` of a kubeconfig: that service account, by a client certificate.
+  std::string certificate_user() const;
+  /// As kubeadm writes one, all inline.
   std::string kubeconfig(const std::string& user) const;
 
   static inline const std::string kNodes = "/api/v1/nodes/";
@@ -104,15 +106,21 @@ class KubeMachine : public Machine {
 
   const std::string& name() const { return node().name(); }
   std::string pod_cidr() const;
+  /// Where ours keeps the peers that it knew.
+  std::string peers_file() const { return state_dir() + "/kube/peers"; }
   bool ours() const { return program_ == binary(); }
-  /// With a kubeconfig that holds a token, and the config in its default place.
+  /// With the config in its default place, and a kubeconfig that holds a token if there is none yet.
   void start(std::vector<std::string> more = {});
+  void write_kubeconfig(const std::string& text) const { write_file(file(kubeconfig()), text); }
   /// As in a Pod, with this token in the folder of its service account.
   void start_in_pod(const std::string& token, std::vector<std::string> more = {},
                     std::vector<std::string> env = {});
   void write_service_account(const std::string& token) const;
 
  private:
+  // What flanneld needs of /etc is this host's, so its files lie elsewhere.
+  std::string kubeconfig() const { return ours() ? "/etc/flannelette/kubeconfig" : "/run/kubeconfig"; }
+
   const KubeApi& api_;
   std::string program_;
 };
