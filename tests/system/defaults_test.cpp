@@ -7,6 +7,7 @@
 #include "support/means.hpp"
 #include "support/poll.hpp"
 #include "support/project.hpp"
+#include "system/api_server.hpp"
 #include "system/certificates.hpp"
 #include "system/cluster.hpp"
 
@@ -15,12 +16,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// The one line of README.md that a user may type and that begins with `program`, as arguments.
-std::vector<std::string> readme_command(const std::string& program) {
+/// The one line of README.md that a user may type and that begins with `beginning`, as arguments.
+std::vector<std::string> readme_command(const std::string& beginning) {
   std::istringstream lines(project_file("README.md"));
   std::vector<std::string> found;
   for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with("    " + program + " ")) continue;
+    if (!line.starts_with("    " + beginning)) continue;
     REQUIRE(found.empty());
     const auto quote = line.find('\'');
     found = words(line.substr(0, quote));
@@ -49,7 +50,7 @@ struct ReadmeCluster {
   }
   void start(Machine& machine) const {
     machine.add_etc("/etc/flannelette/ca.pem", file_text(certificates.file("ca.pem")));
-    machine.start_with(readme_command("flannelette"));
+    machine.start_with(readme_command("flannelette --etcd"));
   }
 };
 
@@ -90,5 +91,25 @@ TEST_SUITE("system/defaults") {
     CHECK_MESSAGE(a.logs("no longer degraded"), a.log());
     CHECK(a.subnet() == subnet);
     CHECK(pings(a.pod(), pod_b));
+  }
+
+  TEST_CASE("README's command line for Kubernetes joins, with the config that README puts into etcd") {
+    REQUIRE_MEANS(cluster_means(), means::program("openssl"), means::program("hostname"));
+    Etcd bridge({.process = false});
+    ApiServer api(bridge);
+    const std::string host = shell(bridge.node(), "hostname | tr A-Z a-z | tr -d '\\n'");
+    api.with([&](ScriptedKube& kube) {
+      kube.create(host, {"10.42.1.0/24"});
+      return 0;
+    });
+    Machine machine(bridge, 1);
+    machine.add_etc("/etc/flannelette/kubeconfig", api.kubeconfig("token"));
+    machine.add_etc("/etc/kube-flannel/net-conf.json", readme_command("etcdctl").back());
+    machine.start_with(readme_command("flannelette --kube"));
+    REQUIRE_MESSAGE(machine.joined(0), machine.log());
+    CHECK(machine.subnet() == "10.42.1.0/24");
+    CHECK(api.with([&](ScriptedKube& kube) {
+      return kube.annotation(host, "flannel.alpha.coreos.com/public-ip");
+    }) == machine.address());
   }
 }
