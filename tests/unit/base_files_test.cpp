@@ -17,9 +17,11 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "flannelette/base/file_digest.hpp"
 #include "support/skip.hpp"
 #include "support/temp_dir.hpp"
 
@@ -109,6 +111,46 @@ TEST_CASE("a file is read whole or not at all") {
   const auto none = files.read(path, {});
   REQUIRE_FALSE(none);
   CHECK(none.error().code == Code::kLimit);
+}
+
+TEST_CASE("a file that has to be there is read with a NUL behind it") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/file";
+  SystemFiles files;
+  REQUIRE(files.replace(path, "1234567", 0644));
+  std::array<char, 8> exact;
+  exact.fill('x');
+  const auto text = files.read_into(path, exact, "too much");
+  REQUIRE(text);
+  CHECK(*text == "1234567");
+  CHECK(text->data() == exact.data());
+  CHECK(exact[7] == '\0');
+  const auto cut = files.read_into(path, std::span(exact).first(7), "too much");
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == Code::kLimit);
+  CHECK(cut.error().context == std::string_view("too much"));
+  const auto missing = files.read_into(path + "2", exact, "too much");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().code == Code::kNotFound);
+  const auto directory = files.read_into(dir.path(), exact, "too much");
+  REQUIRE_FALSE(directory);
+  CHECK(directory.error().sys_errno == EISDIR);
+}
+
+TEST_CASE("the digest of a file tells what it holds, and whether it can be read") {
+  const TempDir dir;
+  SystemFiles files;
+  const auto digest = [&](const std::string& name) {
+    Fnv1a hash;
+    mix_file(hash, files, dir.file(name), 4);
+    return hash.value();
+  };
+  for (const auto& [name, text] : {std::pair{"a", "1234"}, {"b", "1235"}, {"c", ""}, {"d", "12345"}})
+    REQUIRE(files.replace(dir.file(name), text, 0644));
+  CHECK(digest("a") == digest("a"));
+  const std::set<std::uint64_t> all{digest("a"), digest("b"), digest("c"), digest("d"), digest("missing")};
+  CHECK(all.size() == 5);
+  CHECK(digest("d") == digest(""));  // too large, a directory: it cannot be read
 }
 
 TEST_CASE("a file of any size is written and read in pieces of any size") {
