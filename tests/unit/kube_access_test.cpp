@@ -231,7 +231,9 @@ TEST_SUITE("registry/kube access") {
         {std::string(70'000, 't'), "longer than 64 KiB"},
         {"denied", "open: Permission denied"},
     };
-    for (const auto& [text, why] : cases) {
+    for (const auto& one : cases) {
+      const std::string& text = one.first;
+      const std::string& why = one.second;
       CAPTURE(why);
       w.files.all[kTokenFile] = text;
       CHECK(w.access.authorization() == "Bearer " + limit);
