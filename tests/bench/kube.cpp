@@ -99,7 +99,9 @@ void add_peers(const KubeApi& api, int first, int last) {
 /// An agent on a machine of its own.
 struct KubeGuest {
   KubeGuest(const KubeApi& api, int number, const Contender& contender)
-      : name(contender.name), machine(api, number, contender.program), tables(machine.node()) {}
+      : name(contender.name), machine(api, number, contender.program), tables(machine.node()) {
+    machine.write_kubeconfig(api.kubeconfig("token: " + api.token()));
+  }
   ~KubeGuest() {
     if (machine.running()) (void)machine.stop();
     clear_device(machine.node());
