@@ -1,23 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Three nodes join an overlay through a real etcd, and their pods talk to each other over VXLAN; see what each node has
-# programmed, and what crossed the wire. Exits 0 only if everything arrived. Root is used if it is there, not needed.
+# Three nodes join an overlay through a real etcd, or an API server of Kubernetes, and their pods talk to each other over
+# VXLAN; see what each node has programmed, and what crossed the wire. Exits 0 only if everything arrived. Root is used if it
+# is there, not needed.
 #
 #   tests/demo.sh           needs build/flannelette (`make demo` builds it first)
 #   KEEP=1 tests/demo.sh    leaves it running and says how to look around
 #   FLANNELETTE=...         another binary with flanneld's command line
+#   KUBE_APISERVER=path KUBE_ETCD=path tests/demo.sh
+#                           the same in Kubernetes: a real API server, with Nodes instead of leases
 set -euo pipefail
 shopt -s extglob
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=support/lab.sh
 source "$here/support/lab.sh"
+# shellcheck source=support/lab_kube.sh
+source "$here/support/lab_kube.sh"
 
 readonly NETWORK=10.244.0.0/16
 readonly NODES=(node1 node2 node3)
+readonly CONFIG="{\"Network\":\"$NETWORK\",\"Backend\":{\"Type\":\"vxlan\"}}"
 readonly TRANSFER_MIB=4
 FLANNELETTE=${FLANNELETTE:-$here/../build/flannelette}
+KUBE_APISERVER=${KUBE_APISERVER-}
+KUBE_ETCD=${KUBE_ETCD-}
 KEEP=${KEEP-}
 [[ $KEEP != 0 ]] || KEEP=
 
@@ -26,14 +34,22 @@ if [[ ${1-} != --inside ]]; then
     echo "no binary at $FLANNELETTE: run make first" >&2
     exit 1
   fi
-  lab_need ip=iproute2 nft=nftables etcd=etcd-server ping=iputils-ping tcpdump=tcpdump socat=socat
+  lab_need ip=iproute2 nft=nftables ping=iputils-ping tcpdump=tcpdump socat=socat
+  if [[ $KUBE_APISERVER ]]; then
+    KUBE_APISERVER=$(realpath "$KUBE_APISERVER")
+    KUBE_ETCD=$(realpath "${KUBE_ETCD:?say where its etcd is}")
+    lab_need openssl=openssl curl=curl
+  else
+    lab_need etcd=etcd-server
+  fi
   FLANNELETTE=$(realpath "$FLANNELETTE")
-  export FLANNELETTE KEEP
+  export FLANNELETTE KEEP KUBE_APISERVER KUBE_ETCD
   lab_open "${BASH_SOURCE[0]}" --inside
   exit
 fi
 
 declare -A address pod_ip subnet gateway mtu agent # by node
+declare -a agent_flags
 declare -A node_at                                 # by underlay address
 bold='' dim='' red='' plain=''
 if [[ -t 1 && -z ${NO_COLOR-} ]]; then bold=$'\e[1m' dim=$'\e[2m' red=$'\e[31m' plain=$'\e[0m'; fi
@@ -63,7 +79,7 @@ die() {
   local log
   trap - EXIT
   printf '\n%sfailed%s: %s\n' "$red" "$plain" "$1"
-  for log in "${NODES[@]}" etcd; do
+  for log in "${NODES[@]}" etcd kube; do
     [[ -s $LAB_DIR/$log/log ]] || continue
     title "$log" 'last lines of its log'
     tail -n 12 "$LAB_DIR/$log/log" | cut -c 1-200 | sed 's/^/  /'
@@ -87,6 +103,27 @@ after() {
 mib() { printf '%d.%d MiB' $(($1 / 1048576)) $(($1 % 1048576 * 10 / 1048576)); }
 
 # --- Parts of the lab ---
+
+registry_etcd() {
+  lab_etcd
+  lab_poll 20 lab_etcd_put /coreos.com/network/config "$CONFIG" || die 'etcd does not answer'
+  step etcd "$LAB_ETCD, Network $NETWORK"
+  agent_flags=(--etcd-endpoints="$LAB_ETCD")
+}
+
+registry_kube() {
+  lab_kube
+  lab_poll 60 lab_kube_request GET /api/v1/namespaces/kube-system >/dev/null || die 'the API server does not answer'
+  lab_kube_rights "$here/../src/registry/kube/rbac.yaml" || die 'the manifest is not accepted'
+  step kubernetes "$LAB_KUBE, with the rights of rbac.yaml"
+  agent_flags=(--kube-subnet-mgr --kubeconfig-file=/run/kubeconfig --net-config-path=/run/net-conf.json)
+}
+
+# node_kube NODE: its Node has a podCIDR already, and the network config is a file.
+node_kube() {
+  lab_kube_node "$1" "${NETWORK%.0.0/16}.${1#node}.0/24" || die "no Node $1"
+  printf '%s' "$CONFIG" >"$LAB_DIR/$1/run/net-conf.json"
+}
 
 agents_live() {
   local node
@@ -279,6 +316,16 @@ show_underlay() {
   show_capture
 }
 
+# What flanneld reads of each other node.
+show_annotations() {
+  local node
+  title annotations 'of the Nodes, as each agent has written its own'
+  for node in "${NODES[@]}"; do
+    printf '  %-9s  %s\n' "$node" "$(lab_kube_request GET "/api/v1/nodes/$node" |
+      grep -o '"flannel\.alpha\.coreos\.com/backend-data":"[^}]*}"' | cut -d: -f2-)"
+  done
+}
+
 show_size() {
   local node kib rss=()
   for node in "${NODES[@]}"; do
@@ -303,25 +350,24 @@ show_ways_in() {
 
 read -r _ outer_uid _ </proc/self/uid_map
 LAB_ROOT=$((outer_uid == 0))
-printf '%sflannelette%s  three nodes, one etcd, pods that talk over VXLAN\n\n' "$bold" "$plain"
+printf '%sflannelette%s  three nodes, one %s, pods that talk over VXLAN\n\n' "$bold" "$plain" \
+  "$([[ $KUBE_APISERVER ]] && echo 'API server of Kubernetes' || echo etcd)"
 lab_enter
 trap '(($? == 0 || $? > 128)) || die "a command ended with $?"' EXIT
 count_underlay
 step lab "own network, mount and process namespaces$( ((LAB_ROOT)) || echo ', no root')"
 
-lab_etcd
-lab_poll 20 lab_etcd_put /coreos.com/network/config "{\"Network\":\"$NETWORK\",\"Backend\":{\"Type\":\"vxlan\"}}" ||
-  die 'etcd does not answer'
-step etcd "$LAB_ETCD, Network $NETWORK"
+if [[ $KUBE_APISERVER ]]; then registry_kube; else registry_etcd; fi
 
 number=11
 for node in "${NODES[@]}"; do
   address[$node]=${LAB_HOST%.*}.$((number++))
   node_at[${address[$node]}]=$node
   lab_machine "$node" "${address[$node]}"
+  [[ -z $KUBE_APISERVER ]] || node_kube "$node"
 done
 for node in "${NODES[@]}"; do
-  lab_start "$node" "$FLANNELETTE" --etcd-endpoints="$LAB_ETCD" --iface=eth0 --ip-masq
+  lab_start "$node" env NODE_NAME="$node" "$FLANNELETTE" "${agent_flags[@]}" --iface=eth0 --ip-masq
   agent[$node]=$LAB_STARTED
 done
 step nodes "${address[node1]} to ${address[node3]} started together"
@@ -336,6 +382,7 @@ step peers 'each node has a route, a neighbour and an FDB entry for each other, 
 lab_poll 5 pods_listen || die 'a pod does not listen'
 
 for node in "${NODES[@]}"; do show_node "$node"; done
+[[ -z $KUBE_APISERVER ]] || show_annotations
 
 start_capture
 

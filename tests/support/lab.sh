@@ -128,10 +128,10 @@ lab_start() {
   export LAB_STARTED=$!
 }
 
-# lab_etcd: start etcd. It is ready when lab_etcd_put succeeds.
+# lab_etcd: start etcd, or LAB_ETCD_PROGRAM. It is ready when lab_etcd_put succeeds.
 lab_etcd() {
   mkdir -p "$LAB_DIR/etcd"
-  env -i PATH="$PATH" etcd --data-dir "$LAB_DIR/etcd/data" --listen-peer-urls http://127.0.0.1:2380 \
+  env -i PATH="$PATH" "${LAB_ETCD_PROGRAM:-etcd}" --data-dir "$LAB_DIR/etcd/data" --listen-peer-urls http://127.0.0.1:2380 \
     --listen-client-urls "$LAB_ETCD" --advertise-client-urls "$LAB_ETCD" --enable-grpc-gateway \
     </dev/null >"$LAB_DIR/etcd/log" 2>&1 3>&- &
 }
