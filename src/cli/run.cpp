@@ -4,6 +4,7 @@
 
 #include <sys/sysinfo.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "flannelette/kernel/monitor.hpp"
 #include "flannelette/kernel/netlink_kernel.hpp"
 #include "flannelette/registry/etcd.hpp"
+#include "flannelette/registry/kube.hpp"
 
 namespace flannelette::cli {
 namespace {
@@ -185,17 +187,40 @@ int run_with_etcd(const RunSettings& settings, LogSink& sink) {
   return process.run(etcd);
 }
 
-[[maybe_unused]] int refuse_kube(const RunSettings& settings, LogSink& sink) {
+[[maybe_unused]] int run_with_kube(const RunSettings& settings, LogSink& sink) {
+  const registry::KubeSettings& kube = *settings.kube;
   const SystemClock clock;
-  Log(sink, clock, settings.agent.log_level).error("the Kubernetes subnet manager is not built yet");
-  return kExitSettings;
+  SystemFiles files;
+  Log log(sink, clock, settings.agent.log_level);
+  TlsReporter reporter(log);
+  registry::KubeAccess access(files);
+  Process process(settings, clock, files, log, reporter);
+  Text<512> problem;
+  if (!access.load(kube, problem)) {
+    log.error("the API server cannot be asked", {{"problem", problem.view()}});
+    return kExitSettings;
+  }
+  using io::TlsPart;
+  const std::string_view read[] = {kube.kubeconfig, kube.net_config_path, access.name(TlsPart::kCa),
+                                   access.name(TlsPart::kCertificate), access.name(TlsPart::kKey)};
+  if (const int code = process.open(read); code != 0) return code;
+  if (std::ranges::any_of(access.servers(), &io::Endpoint::tls) && !process.load_tls(access))
+    return kExitSettings;
+  if (const io::Endpoint* const server = access.overheard()) {
+    const auto url = to_text<300>([&](Writer& out) { write(out, *server); });
+    log.warning("everybody on the path can read the token: the server is not https",
+                {{"server", url.view()}});
+  }
+  registry::KubeRegistry registry(process.loop, clock, process.random, log, files, access, process.requests,
+                                  process.watch, kube);
+  return process.run(registry);
 }
 
 }  // namespace
 
 int run(const RunSettings& settings, LogSink& sink) {
   if constexpr (kKnowsKube) {
-    if (settings.kube) return refuse_kube(settings, sink);
+    if (settings.kube) return run_with_kube(settings, sink);
   }
   return run_with_etcd(settings, sink);
 }

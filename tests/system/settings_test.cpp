@@ -148,6 +148,9 @@ TEST_SUITE("system/settings") {
     outcome = call({"-kube-subnet-mgr"}, {"NODE_NAME=node-1"});
     CHECK(outcome.status == 2);
     CHECK_MESSAGE(contains(outcome.output, "no API server is known"), outcome.output);
+    outcome = call({"-kube-subnet-mgr", "-kubeconfig-file=/absent.kubeconfig"}, {"NODE_NAME=node-1"});
+    CHECK(outcome.status == 2);
+    CHECK_MESSAGE(contains(outcome.output, "/absent.kubeconfig: there is no such file"), outcome.output);
     outcome = call({}, {"FLANNELD_IP_MASQ=perhaps"});
     CHECK(outcome.status == 2);
     CHECK_MESSAGE(contains(outcome.output, "FLANNELD_IP_MASQ"), outcome.output);

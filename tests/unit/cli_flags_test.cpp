@@ -315,6 +315,20 @@ TEST_CASE("what the README says is refused is refused, with that sentence") {
   CHECK(rows >= 12);
 }
 
+TEST_CASE("every command line of the README is accepted without a word") {
+  std::istringstream in(tests::project_file("README.md"));
+  int lines = 0;
+  const std::string start = "    flannelette ";
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with(start)) continue;
+    ++lines;
+    const Reading reading(tests::words(line.substr(start.size())), {"NODE_NAME=node-1"});
+    INFO(line, "\n", reading.shown());
+    CHECK(reading.clean());
+  }
+  CHECK(lines >= 2);
+}
+
 TEST_CASE("an unknown flag names the nearest, and the others are looked at all the same") {
   CHECK(wrong(Reading(Words{"--etcd-endpoint=http://a"}),
               "--etcd-endpoint: unknown flag; the nearest is --etcd-endpoints"));
