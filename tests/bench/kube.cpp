@@ -2,6 +2,7 @@
 // Kubernetes: a start among many Nodes of 30 KB, what their heartbeats cost, and how soon an API server that
 // comes back is heard.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <random>
@@ -21,16 +22,7 @@ constexpr std::size_t kNodeSize = 30'000;
 constexpr int kHeartbeatSeconds = 10;
 constexpr int kHeartbeatNodes = 1000;
 constexpr int kAwaySeconds = 60;
-
-std::string peer_name(int number) { return "peer-" + std::to_string(number); }
-
-/// As tests/system/gateway.hpp has them.
-std::string peer_node(int number) {
-  const std::string low = std::to_string(number / 256) + "." + std::to_string(number % 256);
-  char mac[18];
-  std::snprintf(mac, sizeof mac, "02:00:00:00:%02x:%02x", number / 256, number % 256);
-  return tests::peer_node(peer_name(number), "10." + low + ".0/24", "172.31." + low, mac);
-}
+constexpr int kJoinPeer = 50'000;  // the first of those that join while agents run
 
 /// A kubelet's first status, so long that the Node has kNodeSize bytes: its images make up most of a real
 /// one, too. Their digests differ from Node to Node, as an answer is compressed.
@@ -50,49 +42,16 @@ std::string full_status(int peer) {
   return R"({"status":{"images":[)" + images + "]}}";
 }
 
-/// Requests for one curl.
-class Requests {
- public:
-  explicit Requests(const KubeApi& api) : api_(api) {}
-  void add(const std::string& method, const std::string& path, const std::string& type,
-           const std::string& body) {
-    std::string quoted;
-    for (const char c : body) quoted += (c == '"' || c == '\\') ? std::string("\\") + c : std::string(1, c);
-    if (!config_.empty()) config_ += "next\n";
-    config_ += api_.curl_config() + "fail\noutput = /dev/null\nurl = \"" + api_.url(path) +
-               "\"\nrequest = " + method + "\nheader = \"Content-Type: application/" + type +
-               "\"\ndata = \"" + quoted + "\"\n";
-  }
-  void patch_status(int peer, const std::string& body) {
-    add("PATCH", KubeApi::kNodes + peer_name(peer) + "/status", "strategic-merge-patch+json", body);
-  }
-  std::string file(const std::string& name, const std::string& text) const {
-    write_file(files_.file(name), text);
-    return files_.file(name);
-  }
-  Command command(const std::vector<std::string>& flags) const {
-    Command command{.args = {"curl", "-K", file("config", config_)}, .netns = api_.etcd().node().name()};
-    command.args.insert(command.args.end(), flags.begin(), flags.end());
-    return command;
-  }
-  void send_in_parallel() const { must_run(command({"-Z", "--parallel-max", "16"}), 600s); }
-
- private:
-  const KubeApi& api_;
-  TempDir files_;
-  std::string config_;
-};
-
 void add_peers(const KubeApi& api, int first, int last) {
   constexpr int kTogether = 500;
   for (; first <= last; first += kTogether) {
-    Requests nodes(api), statuses(api);
+    KubeRequests nodes(api), statuses(api);
     for (int i = first; i <= std::min(last, first + kTogether - 1); ++i) {
-      nodes.add("POST", "/api/v1/nodes", "json", peer_node(i));
-      statuses.patch_status(i, full_status(i));
+      nodes.add_peer(i);
+      statuses.patch_status(peer_name(i), full_status(i));
     }
-    nodes.send_in_parallel();
-    statuses.send_in_parallel();
+    nodes.send_at_once();
+    statuses.send_at_once();
   }
 }
 
@@ -212,13 +171,13 @@ void measure_heartbeats(const Settings& settings, const KubeApi& api, const Gues
   constexpr int kAtOnce = 8;
   const char* const rate = "16/s";
   const int rounds = settings.idle_seconds / kHeartbeatSeconds + 2;
-  std::vector<std::unique_ptr<Requests>> requests;
+  std::vector<std::unique_ptr<KubeRequests>> requests;
   std::vector<std::unique_ptr<Process>> curls;
   for (int part = 0; part < kAtOnce; ++part) {
-    requests.push_back(std::make_unique<Requests>(api));
+    requests.push_back(std::make_unique<KubeRequests>(api));
     for (int round = 0; round < rounds; ++round) {
       for (int i = 1 + part; i <= kHeartbeatNodes; i += kAtOnce)
-        requests.back()->patch_status(i, heartbeat(round * kHeartbeatSeconds));
+        requests.back()->patch_status(peer_name(i), heartbeat(round * kHeartbeatSeconds));
     }
     curls.push_back(std::make_unique<Process>(requests.back()->command({"--rate", rate})));
   }
@@ -246,15 +205,40 @@ void measure_arrival(const Guests& guests, double start, const std::string& entr
   });
 }
 
-void set_mac(const KubeApi& api, int peer, const std::string& mac) {
-  api.annotate(peer_name(peer), "backend-data", R"("{\"VNI\":1,\"VtepMAC\":\")" + mac + R"(\"}")");
+/// The agents alone are away, and what they knew is compacted.
+void measure_gone(KubeApi& api, const Guests& guests, int round, Report& report) {
+  const std::string mac = "02:00:00:00:fe:" + std::to_string(10 + round);
+  for (const auto& guest : guests) guest->machine.agent().signal(SIGSTOP);
+  api.annotate(peer_name(2), "backend-data", mac_annotation(mac));
+  api.compact();
+  api.stop();
+  api.start();
+  const double start = now();
+  for (const auto& guest : guests) guest->machine.agent().signal(SIGCONT);
+  measure_arrival(guests, start, mac + " dst",
+                  "a compaction while the agent slept: a change of it, from then on", report);
+}
+
+/// One Node more. One agent a Node is looked at: the kernel's messages are timed as they are read.
+void measure_join(const KubeApi& api, const Guests& guests, int peer, Report& report) {
+  for (const auto& guest : guests) {
+    Arrivals arrivals(guest->machine.node());
+    KubeRequests request(api);
+    request.add_peer(++peer);
+    const double start = now();
+    request.send();
+    if (const auto seen = arrivals.wait(peer, 20))
+      report.add({"", 0, "a Node joins: its creation by curl until its entries", Unit::kSeconds}, guest->name,
+                 *seen - start);
+    api.delete_node(peer_name(peer));
+  }
 }
 
 void measure_absence(KubeApi& api, const Guests& guests, int round, Report& report) {
   const std::string mac = "02:00:00:00:ff:" + std::to_string(10 + round);
   const double stopped = now();
   api.while_away([&] {
-    set_mac(api, 2, mac);
+    api.annotate(peer_name(2), "backend-data", mac_annotation(mac));
     api.compact();
     std::this_thread::sleep_for(std::chrono::duration<double>(stopped + kAwaySeconds - now()));
   });
@@ -295,8 +279,12 @@ void bench_kube(const Settings& settings, Report& report) {
     std::this_thread::sleep_for(10s);
     measure_while(guests, settings.idle_seconds, "silence", size, report);
     measure_heartbeats(settings, api, guests, report);
-    for (int round = 0; round < settings.flanneld_rounds; ++round)
+    for (int round = 0; round < settings.rounds; ++round)
+      measure_join(api, guests, kJoinPeer + round * 10, report);
+    for (int round = 0; round < settings.flanneld_rounds; ++round) {
+      measure_gone(api, guests, round, report);
       measure_absence(api, guests, round, report);
+    }
     for (const auto& guest : guests) api.delete_node(guest->machine.name());
   }
 }

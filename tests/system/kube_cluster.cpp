@@ -2,6 +2,7 @@
 #include "system/kube_cluster.hpp"
 
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -43,6 +44,10 @@ std::string metadata(const std::string& name, const std::string& more = "") {
   return R"("metadata":{"name":")" + name + "\"" + more + "}";
 }
 
+std::string annotation_patch(const std::string& annotation, const std::string& json) {
+  return R"({"metadata":{"annotations":{")" + kPrefix + annotation + "\":" + json + "}}}";
+}
+
 /// The members podCIDR and podCIDRs.
 std::string spec(const std::string& pod_cidr) {
   if (pod_cidr.empty()) return R"("spec":{})";
@@ -79,6 +84,18 @@ std::string peer_node(const std::string& name, const std::string& pod_cidr, cons
                             "," + annotation("public-ip", public_ip) +
                             R"(},"labels":{"kubernetes.io/hostname":")" + name + "\"}") +
          "," + spec(pod_cidr) + "}";
+}
+
+std::string mac_annotation(const std::string& mac) {
+  return R"("{\"VNI\":1,\"VtepMAC\":\")" + mac + R"(\"}")";
+}
+
+std::string peer_name(int number) { return "peer-" + std::to_string(number); }
+
+std::string peer_mac(int number) {
+  char mac[18];
+  std::snprintf(mac, sizeof mac, "02:00:00:00:%02x:%02x", number / 256, number % 256);
+  return mac;
 }
 
 std::string heartbeat(int seconds) {
@@ -200,7 +217,7 @@ void KubeApi::patch_status(const std::string& name, const std::string& json) con
 
 void KubeApi::annotate(const std::string& name, const std::string& annotation,
                        const std::string& json) const {
-  patch_node(name, R"({"metadata":{"annotations":{")" + kPrefix + annotation + "\":" + json + "}}}");
+  patch_node(name, annotation_patch(annotation, json));
 }
 
 std::string KubeApi::annotation(const std::string& name, const std::string& annotation) const {
@@ -254,6 +271,39 @@ std::string KubeApi::kubeconfig(const std::string& user) const {
          "  user:\n"
          "    " +
          user + "\n";
+}
+
+void KubeRequests::add(const std::string& method, const std::string& path, const std::string& type,
+                       const std::string& body) {
+  std::string quoted;
+  for (const char c : body) quoted += (c == '"' || c == '\\') ? "\\"s + c : std::string(1, c);
+  if (!config_.empty()) config_ += "next\n";
+  config_ += api_.curl_config() + "fail\noutput = /dev/null\nurl = \"" + api_.url(path) +
+             "\"\nrequest = " + method + "\n";
+  if (!body.empty())
+    config_ += "header = \"Content-Type: application/" + type + "\"\ndata = \"" + quoted + "\"\n";
+}
+
+void KubeRequests::add_peer(int number) {
+  const std::string low = std::to_string(number / 256) + "." + std::to_string(number % 256);
+  add("POST", "/api/v1/nodes", "json",
+      peer_node(peer_name(number), "10." + low + ".0/24", "172.31." + low, peer_mac(number)));
+}
+
+void KubeRequests::change_mac(int number, const std::string& mac) {
+  add("PATCH", KubeApi::kNodes + peer_name(number), "merge-patch+json",
+      annotation_patch("backend-data", mac_annotation(mac)));
+}
+
+void KubeRequests::patch_status(const std::string& node, const std::string& body) {
+  add("PATCH", KubeApi::kNodes + node + "/status", "strategic-merge-patch+json", body);
+}
+
+Command KubeRequests::command(const std::vector<std::string>& flags) const {
+  write_file(files_.file("config"), config_);
+  Command command{.args = {"curl", "-K", files_.file("config")}, .netns = api_.etcd().node().name()};
+  command.args.insert(command.args.end(), flags.begin(), flags.end());
+  return command;
 }
 
 KubeMachine::KubeMachine(const KubeApi& api, int number, std::string program)

@@ -3,6 +3,7 @@
 // address, and machines whose Nodes are in it. There is no kubelet: the tests write what it would.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,11 @@ std::string flanneld();
 /// A Node with the annotations of a vxlan peer, VNI 1, that nobody stands behind: what POST takes.
 std::string peer_node(const std::string& name, const std::string& pod_cidr, const std::string& public_ip,
                       const std::string& mac);
+/// The value of backend-data with this MAC, as JSON.
+std::string mac_annotation(const std::string& mac);
+/// Those that tests/system/gateway.hpp has in etcd: Node "peer-<number>", its MAC and subnet.
+std::string peer_name(int number);
+std::string peer_mac(int number);
 /// What a kubelet says again and again: a patch of the status.
 std::string heartbeat(int seconds);
 
@@ -94,6 +100,31 @@ class KubeApi {
   Etcd etcd_;
   int port_ = kPort;
   std::unique_ptr<Process> process_;
+};
+
+/// Many requests by one curl, over few connections.
+class KubeRequests {
+ public:
+  explicit KubeRequests(const KubeApi& api) : api_(api) {}
+
+  /// `type` and `body` as KubeApi::request() has them; application/ is put before the type.
+  void add(const std::string& method, const std::string& path, const std::string& type = "json",
+           const std::string& body = "");
+  void add_peer(int number);
+  void delete_peer(int number) { add("DELETE", KubeApi::kNodes + peer_name(number)); }
+  void change_mac(int number, const std::string& mac);
+  void patch_status(const std::string& node, const std::string& body);
+
+  Command command(const std::vector<std::string>& flags) const;
+  /// One behind the other, or some at once in any order.
+  void send() const { must_run(command({}), kLimit); }
+  void send_at_once() const { must_run(command({"-Z", "--parallel-max", "16"}), kLimit); }
+
+ private:
+  static constexpr std::chrono::minutes kLimit{10};
+  const KubeApi& api_;
+  TempDir files_;
+  std::string config_;
 };
 
 /// A machine with its Node, n<number>, pods in 10.240.<number>.0/24.

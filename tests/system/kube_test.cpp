@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <functional>
+#include <map>
+#include <set>
 
 #include "support/means.hpp"
 #include "support/poll.hpp"
@@ -186,7 +189,7 @@ TEST_SUITE("kube") {
       });
     };
     const auto set_mac = [&](const std::string& mac) {
-      api.annotate("p2", "backend-data", R"("{\"VNI\":1,\"VtepMAC\":\")" + mac + R"(\"}")");
+      api.annotate("p2", "backend-data", mac_annotation(mac));
     };
     api.while_away([&] {
       api.delete_node("p1");
@@ -350,6 +353,56 @@ TEST_SUITE("kube") {
     CHECK_FALSE(contains(monitor.output(), "10.240.200.0"));
     CHECK(state_times() == saved);  // the change is saved a minute later
     CHECK(count_of(a.log(), "lease held") == 1);
+  }
+
+  TEST_CASE("after 1,500 changes in a burst the tables are the truth, without an entry of an old MAC") {
+    REQUIRE_MEANS(kube_means());
+    KubeApi api;
+    KubeMachine a(api, 1);
+    std::map<int, std::string> macs;  // of peers
+    const auto burst = [&](const std::function<void(KubeRequests&)>& fill) {
+      KubeRequests requests(api);
+      fill(requests);
+      requests.send_at_once();
+    };
+    const auto add = [&](KubeRequests& requests, int first, int last) {
+      for (int i = first; i <= last; ++i) {
+        requests.add_peer(i);
+        macs[i] = peer_mac(i);
+      }
+    };
+    const auto change = [&](KubeRequests& requests, int first, int last, int by) {
+      for (int i = first; i <= last; ++i) requests.change_mac(i, macs[i] = peer_mac(i + by));
+    };
+    const auto remove = [&](KubeRequests& requests, int first, int last) {
+      for (int i = first; i <= last; ++i) {
+        requests.delete_peer(i);
+        macs.erase(i);
+      }
+    };
+    burst([&](KubeRequests& requests) { add(requests, 1, 600); });
+    a.start();
+    REQUIRE_MESSAGE(a.joined(600), a.log());
+    burst([&](KubeRequests& requests) {
+      change(requests, 1, 450, 10'000);
+      remove(requests, 451, 600);
+      add(requests, 601, 900);
+    });
+    burst([&](KubeRequests& requests) {
+      change(requests, 151, 450, 20'000);
+      change(requests, 601, 750, 20'000);
+      remove(requests, 1, 150);
+    });
+    std::set<std::string> truth;
+    for (const auto& [peer, mac] : macs) {
+      truth.insert(mac + " dst 172.31." + std::to_string(peer / 256) + "." + std::to_string(peer % 256) +
+                   " self permanent\n");
+    }
+    std::string fdb;
+    for (const std::string& line : truth) fdb += line;
+    CHECK_MESSAGE(wait_until(5s, [&] { return a.fdb() == fdb; }), a.log());
+    CHECK(count_lines(a.routes()) == static_cast<int>(macs.size()));
+    CHECK(count_lines(a.neighbours()) == static_cast<int>(macs.size()));
   }
 
   TEST_CASE("the API server is away at boot: the node forwards with what it knew, and verifies later") {
