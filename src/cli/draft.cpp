@@ -185,44 +185,35 @@ void Draft::check_kube() {
       std::ranges::any_of(std::span(kube.servers).first(kube.server_count), &io::Endpoint::tls))
     problem(origin_of_key("kube", "api-url"), {"https: ", kNoTls});
 
+  // registry::KubeAccess says what is wrong with it, where it counts.
+  if (!kube.service_host.assign(pod[kServiceHost])) kube.service_host.clear();
   const string_view text = pod[kServicePort];
   std::uint64_t port = kube.service_port;
-  const bool good = text.empty() || (parse_unsigned(text, port) && port > 0 && port <= 65535);
-  if (good) {
-    kube.service_host = pod[kServiceHost];
-    kube.service_port = static_cast<std::uint16_t>(port);
+  if (!text.empty() && !(parse_unsigned(text, port) && port > 0 && port <= 65535)) {
+    port = 0;
+    if (kube.server_count == 0 && kube.kubeconfig.empty())
+      problem(variable("KUBERNETES_SERVICE_PORT"), {"\"", text, "\": a port from 1 to 65535 is expected"});
   }
-  if (kube.server_count > 0 || !kube.kubeconfig.empty() || wrong_) return;
-  if (!good) {
-    problem(variable("KUBERNETES_SERVICE_PORT"), {"\"", text, "\": a port from 1 to 65535 is expected"});
-  } else if (kube.service_host.empty()) {
-    problem(origin_of_key("kube", "subnet-mgr"),
-            {"no API server is known: give kube-api-url or kubeconfig-file, or run in a Pod"});
-  }
+  kube.service_port = static_cast<std::uint16_t>(port);
 }
 
 /// By what is given, else by our Pod, else by the host.
 void Draft::name_node() {
   auto& kube = *settings.kube;
-  const auto host = host_name();
-  Origin origin = origin_of_key("kube", "node-name");
-  string_view name = kube.node_name;
   if (!pod[kNode].empty()) {
-    origin = variable("NODE_NAME");
-    name = pod[kNode];
+    kube.node_name = pod[kNode];
+    check_name(variable("NODE_NAME"), pod[kNode]);
+  } else if (!kube.node_name.empty()) {
+    check_name(origin_of_key("kube", "node-name"), kube.node_name);
+  } else if (!pod[kName].empty() || !pod[kNamespace].empty()) {
+    kube.pod_name = pod[kName];
+    kube.pod_namespace = pod[kNamespace];
+    check_name(variable("POD_NAME"), pod[kName]);
+    check_name(variable("POD_NAMESPACE"), pod[kNamespace]);
+  } else {
+    kube.node_name = host_name();
+    check_name(variable("the host's name (NODE_NAME goes before it)"), kube.node_name);
   }
-  if (name.empty()) {
-    if (!pod[kName].empty() || !pod[kNamespace].empty()) {
-      kube.pod_name = pod[kName];
-      kube.pod_namespace = pod[kNamespace];
-      check_name(variable("POD_NAME"), pod[kName]);
-      return check_name(variable("POD_NAMESPACE"), pod[kNamespace]);
-    }
-    origin = variable("the host's name (NODE_NAME goes before it)");
-    name = host;
-  }
-  kube.node_name = name;
-  check_name(origin, name);
 }
 
 /// Kubernetes' rule for the name of an object: words of a-z, 0-9 and, not at their ends, '-', with dots

@@ -200,12 +200,13 @@ int run_with_etcd(const RunSettings& settings, LogSink& sink) {
     log.error("the API server cannot be asked", {{"problem", problem.view()}});
     return kExitSettings;
   }
+  // Before the privileges go: the files that a kubeconfig names are known then.
+  if (std::ranges::any_of(access.servers(), &io::Endpoint::tls) && !process.load_tls(access))
+    return kExitSettings;
   using io::TlsPart;
   const std::string_view read[] = {kube.kubeconfig, kube.net_config_path, access.name(TlsPart::kCa),
                                    access.name(TlsPart::kCertificate), access.name(TlsPart::kKey)};
   if (const int code = process.open(read); code != 0) return code;
-  if (std::ranges::any_of(access.servers(), &io::Endpoint::tls) && !process.load_tls(access))
-    return kExitSettings;
   if (const io::Endpoint* const server = access.overheard()) {
     const auto url = to_text<300>([&](Writer& out) { write(out, *server); });
     log.warning("everybody on the path can read the token: the server is not https",

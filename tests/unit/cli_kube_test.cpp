@@ -85,33 +85,26 @@ TEST_CASE("kube-subnet-mgr wants true or false, whatever else is given") {
               "--kube-subnet-mgr: \"maybe\": true or false is expected"));
 }
 
-TEST_CASE("an API server has to be known: by URL, by a kubeconfig or by the Pod's environment") {
-  const std::string none =
-      "--kube-subnet-mgr: no API server is known: give kube-api-url or kubeconfig-file, or run in a Pod";
-  CHECK(wrong(Reading(Words{"-kube-subnet-mgr"}, {"NODE_NAME=n"}), none));
-  CHECK(Reading({"-kube-subnet-mgr", "-kube-api-url=http://127.0.0.1:8001"}, {"NODE_NAME=n"}).clean());
-  CHECK(Reading({"-kube-subnet-mgr", "-kubeconfig-file=/k"}, {"NODE_NAME=n"}).clean());
-  const Reading pod({"-kube-subnet-mgr"},
-                    {"NODE_NAME=n", "KUBERNETES_SERVICE_HOST=fd00:43::1", "KUBERNETES_SERVICE_PORT=6443"});
-  CHECK(pod.clean());
-  CHECK(pod.settings.kube->service_host.view() == "fd00:43::1");
-  CHECK(pod.settings.kube->service_port == 6443);
-}
-
-TEST_CASE("the Service's host and port are checked where they are needed") {
+TEST_CASE("in a Pod the environment tells the Service of the API server") {
   const auto pod = [](const std::string& host, const std::string& port) {
     return Reading({"-kube-subnet-mgr"},
                    {"NODE_NAME=n", "KUBERNETES_SERVICE_HOST=" + host, "KUBERNETES_SERVICE_PORT=" + port});
   };
+  const Reading reading = pod("fd00:43::1", "6443");
+  CHECK(reading.clean());
+  CHECK(reading.settings.kube->service_host.view() == "fd00:43::1");
+  CHECK(reading.settings.kube->service_port == 6443);
   CHECK(pod("10.43.0.1", "").settings.kube->service_port == 443);
+  const std::string longest(253, 'h');  // names, of managed clusters
+  CHECK(pod(longest, "443").settings.kube->service_host.view() == longest);
+  CHECK(pod(longest + "h", "443").settings.kube->service_host.empty());
+  CHECK(Reading({"-kube-subnet-mgr"}, {"NODE_NAME=n"}).settings.kube->service_host.empty());
   for (const char* bad : {"tcp://10.43.0.1:443", "0", "65536", "-1"}) {
     CHECK(wrong(pod("10.43.0.1", bad),
                 std::string("KUBERNETES_SERVICE_PORT: \"") + bad + "\": a port from 1 to 65535 is expected"));
   }
-  const Reading elsewhere = kube({}, {"NODE_NAME=n", "KUBERNETES_SERVICE_HOST=10.43.0.1",
-                                      "KUBERNETES_SERVICE_PORT=tcp://10.43.0.1:443"});
-  CHECK(elsewhere.clean());
-  CHECK(elsewhere.settings.kube->service_host.empty());
+  // Not where it does not count.
+  CHECK(kube({}, {"NODE_NAME=n", "KUBERNETES_SERVICE_PORT=tcp://10.43.0.1:443"}).clean());
 }
 
 TEST_CASE("up to four API servers may be given; a path is refused") {

@@ -37,7 +37,7 @@ struct KubeSettings {
   Text<Files::kMaxPath> net_config_path{"/etc/kube-flannel/net-conf.json"};
   bool set_network_available = true;  ///< the condition NetworkUnavailable of our Node to False
   /// Of the Pod we are in, from the environment; empty: we are in none.
-  Text<64> service_host;
+  Text<io::Endpoint::kMaxHost> service_host;
   std::uint16_t service_port = 443;
 
   /// --kube-annotation-prefix as flanneld completes it: "example.org/overlay" is "example.org/overlay-". The
