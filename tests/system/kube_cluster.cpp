@@ -318,8 +318,8 @@ std::string KubeMachine::pod_cidr() const { return string_of(api_.node(name()), 
 
 void KubeMachine::start(std::vector<std::string> more) {
   if (file_text(file(kubeconfig())).empty()) write_kubeconfig(api_.kubeconfig("token: " + api_.token()));
-  write_file(file(ours() ? "/etc/kube-flannel/net-conf.json" : "/run/net-conf.json"), KubeApi::kNetConf);
-  if (!ours()) more.emplace_back("--net-config-path=/run/net-conf.json");
+  write_missing_network_config();
+  if (!ours()) more.push_back("--net-config-path=" + network_config());
   more.insert(more.begin(), {"--kube-subnet-mgr", "--kubeconfig-file=" + kubeconfig()});
   start_with(std::move(more), {"NODE_NAME=" + name()}, program_);
 }
@@ -327,11 +327,16 @@ void KubeMachine::start(std::vector<std::string> more) {
 void KubeMachine::start_in_pod(const std::string& token, std::vector<std::string> more,
                                std::vector<std::string> env) {
   write_service_account(token);
-  add_etc("/etc/kube-flannel/net-conf.json", KubeApi::kNetConf);
+  write_missing_network_config();
   more.insert(more.begin(), "--kube-subnet-mgr");
   env.insert(env.begin(), {"KUBERNETES_SERVICE_HOST=172.30.0.1",
                            "KUBERNETES_SERVICE_PORT=" + std::to_string(KubeApi::kPort)});
   start_with(std::move(more), std::move(env), program_);
+}
+
+void KubeMachine::write_missing_network_config() const {
+  if (file_text(file(network_config())).empty())
+    write_network_config(R"({"Network":"10.0.0.0/8","Backend":{"Type":"vxlan"}})");
 }
 
 void KubeMachine::write_service_account(const std::string& token) const {

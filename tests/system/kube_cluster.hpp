@@ -90,7 +90,6 @@ class KubeApi {
   std::string kubeconfig(const std::string& user) const;
 
   static inline const std::string kNodes = "/api/v1/nodes/";
-  static inline const std::string kNetConf = R"({"Network":"10.0.0.0/8","Backend":{"Type":"vxlan"}})";
 
  private:
   void apply_rights(Rights rights) const;
@@ -142,6 +141,8 @@ class KubeMachine : public Machine {
   bool ours() const { return program_ == binary(); }
   /// With the config in its default place, and a kubeconfig that holds a token if there is none yet.
   void start(std::vector<std::string> more = {});
+  /// Else vxlan in 10.0.0.0/8.
+  void write_network_config(const std::string& text) const { write_file(file(network_config()), text); }
   void write_kubeconfig(const std::string& text) const { write_file(file(kubeconfig()), text); }
   /// As in a Pod, with this token in the folder of its service account.
   void start_in_pod(const std::string& token, std::vector<std::string> more = {},
@@ -151,6 +152,10 @@ class KubeMachine : public Machine {
  private:
   // What flanneld needs of /etc is this host's, so its files lie elsewhere.
   std::string kubeconfig() const { return ours() ? "/etc/flannelette/kubeconfig" : "/run/kubeconfig"; }
+  std::string network_config() const {
+    return ours() ? "/etc/kube-flannel/net-conf.json" : "/run/net-conf.json";
+  }
+  void write_missing_network_config() const;
 
   const KubeApi& api_;
   std::string program_;

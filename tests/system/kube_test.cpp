@@ -157,6 +157,50 @@ TEST_SUITE("kube") {
     renew(d, "10.240.104.0/24");
   }
 
+  TEST_CASE(
+      "ours and flanneld share a prefix of the annotations, and the first server that answers is used") {
+    REQUIRE_MEANS(kube_means(), missing_program(flanneld()));
+    KubeApi api;
+    KubeMachine a(api, 1), b(api, 2), other(api, 3), c(api, 4, flanneld());
+    for (KubeMachine* m : {&a, &b, &c}) {
+      std::vector<std::string> flags{"--kube-annotation-prefix=example.test/overlay"};
+      if (m == &a) flags.push_back("--kube-api-url=https://172.30.0.1:1," + api.url());
+      m->start(flags);
+    }
+    other.start();
+    for (KubeMachine* m : {&a, &b, &c}) REQUIRE_MESSAGE(m->joined(2), m->log());
+    REQUIRE_MESSAGE(other.joined(0), other.log());
+    for (KubeMachine* m : {&a, &b, &c}) m->add_pod();
+    check_overlay({&a, &b, &c});
+    for (const char* node : {"n1", "n4"})
+      CHECK(contains(api.node(node), R"("example.test/overlay-kube-subnet-manager":"true")"));
+  }
+
+  TEST_CASE("host-gw: ours and flanneld route to each other, and their Nodes say the same") {
+    REQUIRE_MEANS(kube_means(), missing_program(flanneld()));
+    KubeApi api;
+    KubeMachine a(api, 1), b(api, 2, flanneld());
+    for (KubeMachine* m : {&a, &b}) {
+      m->write_network_config(R"({"Network":"10.0.0.0/8","Backend":{"Type":"host-gw"}})");
+      m->start();
+    }
+    const auto routed = [](const KubeMachine& from, const KubeMachine& to) {
+      return wait_until(20s, [&] {
+        const std::string route = from.node().ip("route show " + to.pod_cidr());
+        return contains(route, " via " + to.address() + " dev eth0");
+      });
+    };
+    REQUIRE_MESSAGE(routed(a, b), a.log());
+    REQUIRE_MESSAGE(routed(b, a), b.log());
+    for (KubeMachine* m : {&a, &b}) m->add_pod();
+    CHECK(pings(a.pod(), host_in(b.subnet(), 2)));
+    CHECK(pings(b.pod(), host_in(a.subnet(), 2)));
+    for (const char* name : {"backend-data", "backend-type", "kube-subnet-manager"})
+      CHECK(api.annotation("n1", name) == api.annotation("n2", name));
+    CHECK(api.annotation("n1", "backend-data") == "null");
+    CHECK(api.annotation("n1", "public-ip") == "172.30.0.11");
+  }
+
   TEST_CASE("a Node made anew with another podCIDR while the agent was cut off is followed") {
     REQUIRE_MEANS(kube_means());
     KubeApi api;
