@@ -167,7 +167,7 @@ Asked read_settings(std::span<const char* const> arguments, std::span<const char
   if constexpr (kKnowsKube) read_pod(environment, draft);
   read_flags(arguments, draft);
   draft.finish();
-  ::explicit_bzero(file.data(), file.size());  // it may hold the password
+  ::explicit_bzero(buffer.get(), file.size());  // it may hold the password; a missing file has no data()
   return draft.wrong() ? Asked::kWrong : Asked::kRun;
 }
 
