@@ -215,7 +215,8 @@ string_view any(Draft&, string_view) { return kOk; }
 // What only kube-subnet-mgr uses, and what is left of it in a build without.
 constexpr Fate kKubeFate = kKnowsKube ? Fate::kKube : Fate::kIgnored;
 consteval Literal kube_help(Literal help) { return kKnowsKube ? help : "only kube-subnet-mgr uses it"; }
-consteval Setter kube_setter(Setter set) { return kKnowsKube ? set : any; }
+/// Not consteval: clang 14 then calls a lambda with other arguments.
+constexpr Setter kube_setter(Setter set) { return kKnowsKube ? set : any; }
 
 constexpr Option kOptions[] = {
     {"config", "", "", "FILE", kDefaultConfig, "the INI file; the default one may be absent", any,

@@ -204,8 +204,12 @@ int run_with_etcd(const RunSettings& settings, LogSink& sink) {
   if (std::ranges::any_of(access.servers(), &io::Endpoint::tls) && !process.load_tls(access))
     return kExitSettings;
   using io::TlsPart;
-  const std::string_view read[] = {kube.kubeconfig, kube.net_config_path, access.name(TlsPart::kCa),
-                                   access.name(TlsPart::kCertificate), access.name(TlsPart::kKey)};
+  const std::string_view read[] = {kube.kubeconfig,
+                                   kube.net_config_path,
+                                   access.token_file(),
+                                   access.name(TlsPart::kCa),
+                                   access.name(TlsPart::kCertificate),
+                                   access.name(TlsPart::kKey)};
   if (const int code = process.open(read); code != 0) return code;
   if (const io::Endpoint* const server = access.overheard()) {
     const auto url = to_text<300>([&](Writer& out) { write(out, *server); });

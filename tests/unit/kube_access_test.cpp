@@ -120,6 +120,9 @@ TEST_SUITE("registry/kube access") {
     CHECK(w.access.authorization() == "Bearer secret");
     CHECK(w.access.problem().empty());
     CHECK(w.access.overheard() == nullptr);
+    CHECK(w.access.token_file() == kConfig);
+    CHECK(w.access.name(TlsPart::kCa) == kConfig);
+    CHECK(w.access.name(TlsPart::kKey).empty());
   }
 
   TEST_CASE("servers that are given replace the kubeconfig's") {
@@ -145,6 +148,9 @@ TEST_SUITE("registry/kube access") {
       CHECK(w.load() == "ok");
       CHECK(w.servers() == url);
       CHECK(w.access.in_cluster());
+      CHECK(w.access.name(TlsPart::kCa) == kPod + "ca.crt");
+      CHECK(w.access.name(TlsPart::kKey).empty());
+      CHECK(w.access.token_file() == kPod + "token");
       CHECK(w.access.authorization() == "Bearer first");
       w.files.all[kPod + "token"] = "second";
       CHECK(w.access.authorization() == "Bearer second");
@@ -183,6 +189,7 @@ TEST_SUITE("registry/kube access") {
     CHECK(w.servers() == "http://10.0.0.1:8080 http://127.0.0.1:8080");
     CHECK_FALSE(w.access.in_cluster());
     CHECK(w.access.authorization().empty());
+    CHECK(w.access.token_file().empty());
     CHECK(w.access.overheard() == nullptr);
     CHECK(w.part(TlsPart::kCa) == "-");
     w.server("https://10.0.0.2");
@@ -213,6 +220,7 @@ TEST_SUITE("registry/kube access") {
     w.files.all[kTokenFile] = "second";
     CHECK(w.access.authorization() == "Bearer second");
     CHECK(w.access.problem().empty());
+    CHECK(w.access.token_file() == kTokenFile);
   }
 
   TEST_CASE("a token that cannot be used is named, and the last good one stays") {
@@ -308,7 +316,10 @@ TEST_SUITE("registry/kube access") {
                        "client-certificate-data: " + base64(pem("cert")) + "\nclient-key: sub/key.pem"));
     w.files.all["/etc/kube/sub/key.pem"] = pem("key");
     CHECK(w.load() == "ok");
+    CHECK(w.access.name(TlsPart::kCertificate) == kConfig);
+    CHECK(w.access.name(TlsPart::kKey) == "/etc/kube/sub/key.pem");
     CHECK(w.access.authorization().empty());
+    CHECK(w.access.token_file().empty());
     CHECK(w.part(TlsPart::kCa) == "/etc/kube/config: certificate-authority-data: " + pem("ca"));
     CHECK(w.part(TlsPart::kCertificate) == "/etc/kube/config: client-certificate-data: " + pem("cert"));
     CHECK(w.part(TlsPart::kKey) == "/etc/kube/sub/key.pem: " + pem("key"));

@@ -38,7 +38,7 @@ class TlsMaterial {
   /// `place` is filled in any case; a part that does not exist is nowhere. An error's context says why.
   virtual Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory,
                                                        Place& place) = 0;
-  /// The path of the file that the part was last in.
+  /// The path of the file that the part was last in; empty: there is no such part.
   virtual std::string_view name(TlsPart part) const = 0;
   /// The name in the server's certificate, which is asked for too, as of the last read(); empty: the host
   /// that is connected to.

@@ -70,6 +70,8 @@ class KubeAccess final : public io::TlsMaterial {
   /// Why authorization() could not be read again when it was last called, so that it is that of before: file,
   /// key and reason. Empty: it is as of then.
   std::string_view problem() const;
+  /// The path of the file that the token was last in; empty: there is none.
+  std::string_view token_file() const;
   /// The first server to which the token travels so that everybody on the path can read it; nullptr: none.
   const io::Endpoint* overheard() const;
 

@@ -70,13 +70,15 @@ struct KubeAccess::Impl {
   Result<void> load_pod(const KubeSettings& settings, Place& place);
   Result<void> read_kubeconfig(std::span<char> memory, Kubeconfig& config, Place& place);
   Result<void> read_token(Place& place);
+  void note_files(const Kubeconfig& config);
 
   Files& files;
   Source source = Source::kKubeconfig;
   Text<Files::kMaxPath> kubeconfig;
   std::array<io::Endpoint, KubeSettings::kMaxServers> servers;
   std::size_t server_count = 0;
-  std::array<Text<Files::kMaxPath>, 3> names;  // of the parts
+  std::array<Text<Files::kMaxPath>, 3> names;  // of the files of the parts
+  Text<Files::kMaxPath> token_file;
   Text<io::Endpoint::kMaxHost> server_name;
   Text<512> problem;
   std::array<char, kScheme.size() + Kubeconfig::kMaxToken> authorization;
@@ -103,6 +105,7 @@ Result<void> KubeAccess::Impl::load_kubeconfig(const KubeSettings& settings, Pla
     const MappedMemory memory(Kubeconfig::kMaxText + 1);
     Kubeconfig config;
     FLT_TRY(read_kubeconfig(memory.bytes(), config, place));
+    note_files(config);
     if (server_count == 0) servers[server_count++] = config.server;
     for (const io::Endpoint& server : std::span(servers).first(server_count)) {
       if (!server.tls || !config.ca.empty()) continue;
@@ -115,6 +118,7 @@ Result<void> KubeAccess::Impl::load_kubeconfig(const KubeSettings& settings, Pla
 
 Result<void> KubeAccess::Impl::load_pod(const KubeSettings& settings, Place& place) {
   source = Source::kPod;
+  names[static_cast<std::size_t>(TlsPart::kCa)] = kPodCa;
   const std::string_view host = settings.service_host;
   if (host.empty()) {
     return Error{Code::kInvalid, 0,
@@ -146,6 +150,14 @@ Result<void> KubeAccess::Impl::read_kubeconfig(std::span<char> memory, Kubeconfi
   return parsed;
 }
 
+void KubeAccess::Impl::note_files(const Kubeconfig& config) {
+  server_name = config.tls_server_name;
+  for (const TlsPart part : {TlsPart::kCa, TlsPart::kCertificate, TlsPart::kKey}) {
+    const Pem& pem = part_of(config, part);
+    names[static_cast<std::size_t>(part)] = pem.data.empty() ? pem.file : kubeconfig;
+  }
+}
+
 Result<void> KubeAccess::Impl::read_token(Place& place) {
   if (source == Source::kUrl) return {};
   const MappedMemory memory(Kubeconfig::kMaxText + 1);
@@ -170,6 +182,7 @@ Result<void> KubeAccess::Impl::read_token(Place& place) {
   Writer out(authorization);
   if (!token.empty()) out.put(kScheme).put(token);
   authorization_size = out.size();
+  token_file = !place.empty() ? place.view() : token.empty() ? std::string_view() : kubeconfig.view();
   return {};
 }
 
@@ -198,6 +211,8 @@ std::string_view KubeAccess::authorization() {
 }
 
 std::string_view KubeAccess::problem() const { return impl_->problem; }
+
+std::string_view KubeAccess::token_file() const { return impl_->token_file; }
 
 const io::Endpoint* KubeAccess::overheard() const {
   const std::span<const io::Endpoint> all = servers();
@@ -229,23 +244,20 @@ std::uint64_t KubeAccess::digest() {
 
 Result<std::optional<std::string_view>> KubeAccess::read(TlsPart part, std::span<char> memory, Place& place) {
   using None = std::optional<std::string_view>;
-  Text<Files::kMaxPath>& name = impl_->names[static_cast<std::size_t>(part)];
-  place.clear();
-  if (impl_->source == Impl::Source::kPod && part == TlsPart::kCa) place = kPodCa;
+  place = name(part);
   if (impl_->source == Impl::Source::kKubeconfig) {
     Kubeconfig config;
     FLT_TRY(impl_->read_kubeconfig(memory, config, place));
-    impl_->server_name = config.tls_server_name;
-    const Pem& pem = part_of(config, part);
-    if (!pem.data.empty()) {
-      name = impl_->kubeconfig;
-      place = to_text<Place::kCapacity>([&](Writer& out) { out.put(name).put(": ").put(key_of(part)); });
-      return std::optional(pem.data);
+    impl_->note_files(config);
+    place = name(part);
+    const std::string_view data = part_of(config, part).data;
+    if (!data.empty()) {
+      place =
+          to_text<Place::kCapacity>([&](Writer& out) { out.put(name(part)).put(": ").put(key_of(part)); });
+      return std::optional(data);
     }
-    place = pem.file.view();
   }
   if (place.empty()) return None();
-  name = place.view();
   const auto text = impl_->files.read_into(place, memory, io::TlsContext::kOverlong);
   if (!text) return text.error();
   return std::optional(*text);
