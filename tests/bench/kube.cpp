@@ -57,13 +57,18 @@ void add_peers(const KubeApi& api, int first, int last) {
 
 /// An agent on a machine of its own.
 struct KubeGuest {
-  KubeGuest(const KubeApi& api, int number, const Contender& contender)
-      : name(contender.name), machine(api, number, contender.program), tables(machine.node()) {
+  KubeGuest(const KubeApi& api, const Contender& contender)
+      : name(contender.name), machine(api, next_number(), contender.program), tables(machine.node()) {
     machine.write_kubeconfig(api.kubeconfig("token: " + api.token()));
   }
   ~KubeGuest() {
     if (machine.running()) (void)machine.stop();
     clear_device(machine.node());
+  }
+  /// The kernel takes its time to remove a namespace, and with it the port of that number.
+  static int next_number() {
+    static int number = 0;
+    return ++number;
   }
   Usage usage() { return usage_of(machine.agent().pid()); }
   double received() const { return traffic_of(machine.node()).received; }
@@ -128,7 +133,7 @@ bool measure_one_start(const Settings& settings, KubeGuest& guest, const char* k
 
 void measure_starts(const Settings& settings, const KubeApi& api, const Contender& contender,
                     const Rows& rows, Report& report) {
-  KubeGuest guest(api, 1, contender);
+  KubeGuest guest(api, contender);
   if (measure_one_start(settings, guest, "cold start", rows, report)) {
     (void)guest.machine.stop();
     clear_device(guest.machine.node());
@@ -271,7 +276,7 @@ void bench_kube(const Settings& settings, Report& report) {
     if (size != kHeartbeatNodes) continue;
     Guests guests;
     for (const Contender& contender : contenders()) {
-      guests.push_back(std::make_unique<KubeGuest>(api, static_cast<int>(guests.size()) + 1, contender));
+      guests.push_back(std::make_unique<KubeGuest>(api, contender));
       guests.back()->machine.start();
       if (!guests.back()->tables.wait(size + static_cast<int>(guests.size()) - 1, settings.wait_seconds))
         throw std::runtime_error(contender.name + " does not start: " + guests.back()->machine.log());

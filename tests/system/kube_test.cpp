@@ -363,6 +363,11 @@ TEST_SUITE("kube") {
     api.add_peer("p3", "", "172.30.0.203", "02:00:00:00:00:13");
     api.patch_node("p3", R"({"metadata":{"managedFields":[{}]},"spec":{"podCIDRs":["10.240.203.0/24"]}})");
     CHECK_MESSAGE(wait_until(5s, [&] { return contains(a.routes(), "10.240.203.0/24 "); }), a.log());
+    // Both families, the other one first.
+    api.add_peer("p4", "", "172.30.0.204", "02:00:00:00:00:14");
+    api.patch_node("p4",
+                   R"({"spec":{"podCIDR":"fd00:9::/64","podCIDRs":["fd00:9::/64","10.240.204.0/24"]}})");
+    CHECK_MESSAGE(wait_until(5s, [&] { return contains(a.routes(), "10.240.204.0/24 "); }), a.log());
     api.annotate("p1", "kube-subnet-manager", "null");
     CHECK(loses_route(a, "10.240.201.0/24"));
     api.annotate("p1", "kube-subnet-manager", R"("true")");
