@@ -6,7 +6,9 @@
 #include "flannelette/json/base64.hpp"
 #include "flannelette/json/writer.hpp"
 #include "flannelette/registry/kube.hpp"
+#include "registry/kube/api.hpp"
 #include "registry/kube/kubeconfig.hpp"
+#include "unit/manual_clock.hpp"
 #include "unit/tls_harness.hpp"
 
 using namespace flannelette;
@@ -256,6 +258,33 @@ TEST_SUITE("registry/kube access") {
     w.files.all[kTokenFile] = "next";
     CHECK(w.access.authorization() == "Bearer next");
     CHECK(w.access.problem().empty());
+  }
+
+  TEST_CASE("that a token cannot be read again is reported once, and once more for another reason") {
+    World w(kubeconfig(kServer, "tokenFile: token"));
+    w.files.all[kTokenFile] = "secret";
+    REQUIRE(w.load() == "ok");
+    struct Lines final : LogSink {
+      void line(Level, std::string_view text) override { all.emplace_back(text); }
+      std::vector<std::string> all;
+    } lines;
+    ManualClock clock;
+    io::Loop loop(clock);
+    NoRandom random;
+    Log log(lines, clock);
+    kube::Core core{loop, clock, random, log, w.files, w.access, w.settings, kube::AnnotationPrefix()};
+    const auto ask = [&](const char* token) {
+      w.files.all[kTokenFile] = token;
+      lines.all.clear();
+      for (int i = 0; i < 3; ++i) CHECK(core.authorization() == "Bearer secret");
+      return lines.all.size();
+    };
+    CHECK(ask("secret") == 0);
+    CHECK(ask("") == 1);
+    CHECK(lines.all[0].find(std::string(kTokenFile) + ": no token is in it") != std::string::npos);
+    CHECK(ask("a b") == 1);
+    CHECK(ask("secret") == 0);
+    CHECK(ask("a b") == 1);
   }
 
   TEST_CASE("a kubeconfig that changes is followed; one that breaks leaves the token that there was") {

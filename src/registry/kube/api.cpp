@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "flannelette/base/fnv.hpp"
+
 namespace flannelette::registry::kube {
 namespace {
 
@@ -26,6 +28,20 @@ constexpr Words kWords[] = {
 constexpr Error kNoObject{Code::kInvalid, 0, "kube: the answer is not complete JSON"};
 
 }  // namespace
+
+std::string_view Core::authorization() {
+  const std::string_view value = access.authorization();
+  const std::string_view problem = access.problem();
+  if (problem.empty()) {
+    token_problems.clear();
+    return value;
+  }
+  Fnv1a digest;
+  digest.mix(problem);
+  if (token_problems.is_news(digest.value(), 0))
+    log.warning("the token cannot be read again; the one of before stays", {{"problem", problem}});
+  return value;
+}
 
 Path node_path(std::string_view name, std::string_view rest) {
   return to_text<Path::kCapacity>([&](Writer& out) { out.put(kNodesPath).put('/').put(name).put(rest); });
@@ -88,7 +104,7 @@ Channel::Channel(Core& the_core, io::Stream& stream, std::span<char, NodeDecoder
 
 Request::Call Operation::compose(json::Writer& body) {
   channel_.answer.begin(*this);
-  channel_.session.set_authorization(core_.access.authorization());
+  channel_.session.set_authorization(core_.authorization());
   Call call = write(body);
   call.response = &channel_.answer;
   return call;

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "flannelette/base/say_once.hpp"
 #include "flannelette/registry/kube.hpp"
 #include "registry/health.hpp"
 #include "registry/kube/node_decoder.hpp"
@@ -29,6 +30,10 @@ struct Core {
   Health health{};
   overlay::NetworkConfig network{};  ///< as it was read
   bool stopped = false;
+  SayOnce<> token_problems{};
+
+  /// As KubeAccess has it; why it cannot be read again is reported once.
+  std::string_view authorization();
 };
 
 /// Kubernetes' own limit of what a watch may lack: that state of the Nodes is no longer to be had.

@@ -70,7 +70,7 @@ void NodeWatch::open() {
                   {.path = kNodesPath,
                    .query = query,
                    .headers = kAcceptMetadata,
-                   .authorization = core_.access.authorization(),
+                   .authorization = core_.authorization(),
                    .silence = Registry::kRequestTimeout},
                   *this);
 }
