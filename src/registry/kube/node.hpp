@@ -40,6 +40,7 @@ struct Node {
   PodCidrs spec_cidrs;                                             ///< of spec
   PodCidrs managed_cidrs;                                          ///< that managedFields show in spec
   bool full = false;                                               ///< with spec and status
+  bool has_managed_fields = false;
   bool overlong = false;           ///< name, uid or one of these annotations is over its limit, and empty
   bool network_available = false;  ///< full, and its condition NetworkUnavailable is "False"
 

@@ -228,6 +228,7 @@ bool NodeDecoder::enter(bool object) {
   scopes_[++depth_] = *inner;
   if (*inner == Scope::kItem) node_ = {};
   if (*inner == Scope::kSpec) node_.full = true;
+  if (*inner == Scope::kManager) node_.has_managed_fields = true;
   if (*inner == Scope::kCondition) condition_ = {};
   return true;
 }

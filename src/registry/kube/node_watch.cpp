@@ -136,6 +136,8 @@ void NodeWatch::on_message() {
   if (said.resource_version < resource_version_)
     return gap({{Code::kInterrupted, 0, "kube: the store went back to an older state"}});
   resource_version_ = said.resource_version;
+  if (roster_.lost_track())
+    gap({{Code::kInterrupted, 0, "kube: a Node is gone that does not show its podCIDR"}});
 }
 
 void NodeWatch::on_done() {

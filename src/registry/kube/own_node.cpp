@@ -48,6 +48,13 @@ void OwnNode::read() {
   session().schedule();
 }
 
+/// Where no change shows whether it is the one that is awaited.
+void OwnNode::read_later() {
+  enter(State::kReading);
+  want(core_.loop.now() + backoff_.next(core_.random));
+  session().schedule();
+}
+
 void OwnNode::write_again() {
   const Millis now = core_.loop.now();
   if (now - written_ >= kCalm) backoff_.reset();
@@ -209,7 +216,8 @@ void OwnNode::on_seen(const Node& node, bool removed) {
     case State::kReading:
     case State::kWriting: return;  // compared when the answer is there
     case State::kAwaiting:
-      if (other || (!subnet_ && (node.full || node.shows_pod_cidrs()))) read();
+      if (other || (!subnet_ && (node.full || node.shows_pod_cidrs()))) return read();
+      if (!subnet_ && !node.has_managed_fields) read_later();
       return;
     case State::kHeld:
     case State::kContested: break;

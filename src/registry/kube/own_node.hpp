@@ -55,6 +55,7 @@ class OwnNode final : public Operation {
 
   Outcome on_read();
   void read();
+  void read_later();
   void write_again();
   void await(std::string_view missing);
   Outcome hold(bool written);

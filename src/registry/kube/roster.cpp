@@ -80,10 +80,12 @@ void Roster::on_node(const Node& node, bool removed) {
     return on_waiting(*known, node, removed);
   const bool proven = node.full || known != nullptr;
   const PodCidrs& cidrs = known != nullptr ? known->cidrs : node.pod_cidrs();
+  const bool shown = proven || node.shows_pod_cidrs();
   if (removed) {
     remove(cidrs, node);
+    lost_ |= !shown && (node.managed() || !node.has_managed_fields);
     if (known != nullptr) forget(*known);
-  } else if (!proven && !node.shows_pod_cidrs()) {
+  } else if (!shown) {
     if (node.managed()) ask_(node.name);
   } else if (const auto record = record_of(node, cidrs)) {
     put(*record, node, proven);
@@ -93,8 +95,10 @@ void Roster::on_node(const Node& node, bool removed) {
 }
 
 /// What it shows now may be its subnet, or a lie.
-void Roster::on_waiting(Known& known, const Node& node, bool removed) {
+void Roster::on_waiting(const Known& known, const Node& node, bool removed) {
   if (removed) return forget(known);
+  const PodCidrs& shown = node.managed_cidrs;
+  if (node.has_managed_fields && !shown.v4 && !shown.v6) return;
   const bool due = known.reads < kQuickReads || core_.loop.now() - known.read >= kReadEvery;
   if (node.managed() && due) ask_(node.name);
 }

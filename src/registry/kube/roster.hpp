@@ -2,6 +2,8 @@
 // Which Nodes are peers, and with which subnet.
 #pragma once
 
+#include <utility>
+
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/base/plain_array.hpp"
 #include "registry/kube/api.hpp"
@@ -27,6 +29,8 @@ class Roster {
   void on_node(const Node& node, bool removed);
   /// What was asked for.
   void on_read(const Node& node);
+  /// Whether a peer went, since this was called last, of which nothing tells what its subnet was: list again.
+  bool lost_track() { return std::exchange(lost_, false); }
 
  private:
   /// What a full read has shown.
@@ -37,8 +41,8 @@ class Roster {
     std::uint8_t reads;
     bool seen;  // in the list under way
   };
-  /// One that had no subnet when it was read is read again with its next changes, so many times; after that
-  /// only now and then, since each heartbeat is a change.
+  /// One that had no subnet when it was read, and would not show it, is read again with its next changes, so
+  /// many times; after that only now and then, since each heartbeat is a change.
   static constexpr std::uint8_t kQuickReads = 3;
   static constexpr Millis kReadEvery = 60'000;
   static constexpr std::size_t kMaxKnown = 100'000;
@@ -53,7 +57,7 @@ class Roster {
   Known* find(std::uint64_t uid);
   void remember(std::uint64_t uid, const PodCidrs& cidrs);
   void forget(const Known& known);
-  void on_waiting(Known& known, const Node& node, bool removed);
+  void on_waiting(const Known& known, const Node& node, bool removed);
   /// The record of this subnet is of this Node, as far as ages tell.
   bool holds(const Net4& subnet, const Node& node) const;
   bool contested(const Net4& subnet, const Node& node) const;
@@ -69,6 +73,7 @@ class Roster {
   PlainArray<Net4> disputed_;    // whoever shows one of these in a list is read in full
   std::optional<Net4> doubted_;  // the same, of the watch
   bool listing_ = false;
+  bool lost_ = false;
 };
 
 }  // namespace flannelette::registry::kube
