@@ -198,6 +198,10 @@ void ScriptedKube::assign_pod_cidrs(const std::string& name, const Cidrs& pod_ci
   });
 }
 
+void ScriptedKube::claim_pod_cidrs(const std::string& name, const Cidrs& pod_cidrs) {
+  change(name, [&](KubeNode& node) { node.claimed = pod_cidrs; });
+}
+
 void ScriptedKube::set_condition(const std::string& name, const std::string& type,
                                  const std::string& status) {
   change(name, [&](KubeNode& node) { node.conditions[type]["status"] = status; });
@@ -269,14 +273,16 @@ std::string ScriptedKube::metadata_of(const KubeNode& node) const {
   out += R"(,"managedFields":[)" +
          manager("kubelet", R"("f:metadata":{"f:annotations":{".":{},"f:a.example/x":{}},"f:labels":{".":{},)"
                             R"("f:kubernetes.io/os":{}}},"f:spec":{"f:providerID":{}})");
-  if (!node.pod_cidrs.empty()) {
+  const auto add_spec = [&](const std::string& name, const Cidrs& pod_cidrs) {
+    if (pod_cidrs.empty()) return;
     std::string set;
-    for (const std::string& cidr : node.pod_cidrs) set += ",\"v:" + quoted(quoted(cidr)).substr(1) + ":{}";
-    out += "," + manager("kube-controller-manager",
-                         R"("f:metadata":{"f:annotations":{"f:node.alpha.kubernetes.io/ttl":{}}},)"
-                         R"("f:spec":{"f:podCIDR":{},"f:podCIDRs":{".":{})" +
-                             set + "}}");
-  }
+    for (const std::string& cidr : pod_cidrs) set += ",\"v:" + quoted(quoted(cidr)).substr(1) + ":{}";
+    out += "," + manager(name, R"("f:metadata":{"f:annotations":{"f:node.alpha.kubernetes.io/ttl":{}}},)"
+                               R"("f:spec":{"f:podCIDR":{},"f:podCIDRs":{".":{})" +
+                                   set + "}}");
+  };
+  add_spec("kube-controller-manager", node.pod_cidrs);
+  add_spec("kubelet", node.claimed);
   std::string keys;
   for (const auto& [key, value] : node.annotations) keys += ",\"f:" + quoted(key).substr(1) + ":{}";
   if (!keys.empty()) {

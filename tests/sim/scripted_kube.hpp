@@ -28,6 +28,8 @@ struct KubeNode {
   std::int64_t resource_version = 0;
   Texts annotations;
   std::vector<std::string> pod_cidrs;  ///< none: not assigned yet
+  std::vector<std::string>
+      claimed;  ///< podCIDRs that its kubelet's managed fields show, and its spec does not
   std::map<std::string, Texts> conditions;
   std::int64_t heartbeats = 0;
 };
@@ -60,6 +62,7 @@ class ScriptedKube final : public ScriptedServer {
   void annotate(const std::string& name, const Texts& annotations);  ///< in one event
   void remove_annotations(const std::string& name, const std::vector<std::string>& keys);
   void assign_pod_cidrs(const std::string& name, const Cidrs& pod_cidrs);  ///< to a Node that has none
+  void claim_pod_cidrs(const std::string& name, const Cidrs& pod_cidrs);   ///< see KubeNode::claimed
   void set_condition(const std::string& name, const std::string& type, const std::string& status);
   /// The status of the kubelet: nothing but the resourceVersion changes in the metadata.
   void heartbeat(const std::string& name);

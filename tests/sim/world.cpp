@@ -97,16 +97,34 @@ std::string LogRecorder::text() const {
 struct SimNode::Running {
   Running(SimNode& node, World& world)
       : logger(node.log, world.clock, node.settings.log_level),
-        requests(world.etcd.make_stream()),
-        watch(world.etcd.make_stream()),
-        registry(world.loop, node.random_, logger, *requests, *watch, node.etcd_settings),
-        agent({world.loop, logger, node.kernel.ports(), registry, node.files,
+        access(node.files),
+        requests(server(node, world).make_stream()),
+        watch(server(node, world).make_stream()),
+        registry(make_registry(node, world)),
+        agent({world.loop, logger, node.kernel.ports(), *registry, node.files,
                Delegate<void()>::to<&SimNode::on_ready>(&node), node.max_leases},
               node.settings) {}
 
+  static ScriptedServer& server(SimNode& node, World& world) {
+    if (node.kube_settings) return world.kube;
+    return world.etcd;
+  }
+  std::unique_ptr<registry::Registry> make_registry(SimNode& node, World& world) {
+    if (!node.kube_settings) {
+      return std::make_unique<registry::EtcdRegistry>(world.loop, node.random_, logger, *requests, *watch,
+                                                      node.etcd_settings);
+    }
+    Text<512> problem;
+    const bool loaded = static_cast<bool>(access.load(*node.kube_settings, problem));
+    REQUIRE_MESSAGE(loaded, problem.c_str());
+    return std::make_unique<registry::KubeRegistry>(world.loop, world.clock, node.random_, logger, node.files,
+                                                    access, *requests, *watch, *node.kube_settings);
+  }
+
   Log logger;
+  registry::KubeAccess access;
   std::unique_ptr<io::Stream> requests, watch;
-  registry::EtcdRegistry registry;
+  std::unique_ptr<registry::Registry> registry;
   agent::Agent agent;
 };
 

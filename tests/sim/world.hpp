@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole cluster in one process: a scripted etcd, and nodes that each have a kernel, files, a log and chance
-// of their own, under one clock that the test advances. What is real: agent, registry, http, json, peer
-// table.
+// A whole cluster in one process: a scripted etcd or API server, and nodes that each have a kernel, files, a
+// log and chance of their own, under one clock that the test advances. What is real: agent, registry, http,
+// json, peer table.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -9,13 +9,16 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "flannelette/agent/agent.hpp"
 #include "flannelette/registry/etcd.hpp"
+#include "flannelette/registry/kube.hpp"
 #include "sim/fake_kernel.hpp"
 #include "sim/scripted_etcd.hpp"
+#include "sim/scripted_kube.hpp"
 #include "support/rng.hpp"
 
 namespace flannelette::tests {
@@ -121,6 +124,7 @@ class SimNode {
   LogRecorder log;
   agent::Settings settings;
   registry::EtcdSettings etcd_settings;
+  std::optional<registry::KubeSettings> kube_settings;        ///< if there: its registry is Kubernetes
   std::size_t max_leases = overlay::LeaseTable::kMaxRecords;  ///< as the machine's memory says
 
  private:
@@ -180,8 +184,9 @@ class World {
   std::uint64_t wakeups() const { return loop.wakeups(); }
 
   SimClock clock;
-  io::Loop loop{clock};  ///< everybody's, etcd's too
+  io::Loop loop{clock};  ///< everybody's, the servers' too
   ScriptedEtcd etcd{loop, clock};
+  ScriptedKube kube{loop, clock};
 
  private:
   friend class SimNode;
