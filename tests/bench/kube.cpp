@@ -214,10 +214,10 @@ void measure_arrival(const Guests& guests, double start, const std::string& entr
 void measure_gone(KubeApi& api, const Guests& guests, int round, Report& report) {
   const std::string mac = "02:00:00:00:fe:" + std::to_string(10 + round);
   for (const auto& guest : guests) guest->machine.agent().signal(SIGSTOP);
-  api.annotate(peer_name(2), "backend-data", mac_annotation(mac));
-  api.compact();
-  api.stop();
-  api.start();
+  api.while_away([&] {
+    api.annotate(peer_name(2), "backend-data", mac_annotation(mac));
+    api.compact();
+  });
   const double start = now();
   for (const auto& guest : guests) guest->machine.agent().signal(SIGCONT);
   measure_arrival(guests, start, mac + " dst",
