@@ -92,7 +92,7 @@ void read_environment(std::span<const char* const> environment, Draft& draft) {
 }
 
 /// What flanneld, too, takes from a Pod's manifest and from what Kubernetes itself puts into the environment.
-void read_pod(std::span<const char* const> environment, Draft& draft) {
+[[maybe_unused]] void read_pod(std::span<const char* const> environment, Draft& draft) {
   static constexpr Literal kVariables[] = {"NODE_NAME", "POD_NAME", "POD_NAMESPACE",
                                            "KUBERNETES_SERVICE_HOST",
                                            "KUBERNETES_SERVICE_PORT"};  // in the order of Draft::Pod
