@@ -225,6 +225,33 @@ TEST_SUITE("agent/kube_refused") {
     CHECK_FALSE(node.log.has("secret-"));
   }
 
+  TEST_CASE(
+      "in a Pod: the Service's address that kube-proxy has not set up yet is called that; then all is well") {
+    constexpr const char* kAccount = "/var/run/secrets/kubernetes.io/serviceaccount/";
+    KubeWorld world;
+    SimNode& node = world.add(1);
+    node.kube_settings->server_count = 0;
+    node.kube_settings->service_host = "10.43.0.1";
+    node.files.all[kAccount + std::string("token")] = "of-the-pod\n";
+    node.files.all[kAccount + std::string("ca.crt")] = "-----BEGIN CERTIFICATE-----\n";
+    world.kube.tokens = {"of-the-pod"};
+    world.kube.set_down("10.43.0.1", true);
+    node.start();
+    world.advance(2 * kMinute);
+    CHECK(node.log.has("kube-proxy"));
+    CHECK(node.log.lines.size() < 12);
+    world.kube.set_down("10.43.0.1", false);
+    CHECK(world.run_until([&] { return node.ready_count() == 1; }, 6'000));
+    // The kubelet replaces the token before it ends.
+    world.advance(10'000);
+    node.files.all[kAccount + std::string("token")] = "another";
+    world.kube.tokens = {"another"};
+    world.kube.end_watches();
+    world.add_peer(20);
+    CHECK(world.run_until([&] { return KubeWorld::has_peer(node, 20); }, 2'000));
+    CHECK_FALSE(node.log.has("credentials"));
+  }
+
   TEST_CASE("a server that asks for time is given it, up to a minute, and is no failure of the data plane") {
     struct {
       int code, retry_after;
