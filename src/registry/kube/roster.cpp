@@ -41,14 +41,15 @@ bool Roster::end_list() {
 /// that shows the next time.
 bool Roster::find_disputes() {
   sort_array(listed_,
-             [&](std::uint32_t a, std::uint32_t b) { return listed_[a].subnet < listed_[b].subnet; });
+             [&](std::uint32_t a, std::uint32_t b) { return listed_[a].subnet() < listed_[b].subnet(); });
   bool found = false;
   for (std::size_t i = 1; i < listed_.size(); ++i) {
     const Listed& outer = listed_[i - 1];
     const Listed& inner = listed_[i];
     const Listed& doubtful = outer.proven ? inner : outer;
-    if (!outer.subnet.overlaps(inner.subnet) || doubtful.proven || is_disputed(doubtful.subnet)) continue;
-    disputed_.append(doubtful.subnet);
+    if (!outer.subnet().overlaps(inner.subnet()) || doubtful.proven || is_disputed(doubtful.subnet()))
+      continue;
+    disputed_.append(doubtful.subnet());
     found = true;
   }
   return found;
@@ -107,7 +108,7 @@ void Roster::put(const overlay::LeaseRecord& record, const Node& node, bool prov
   const Net4& subnet = record.key.subnet;
   if (listing_) {
     if (!proven && is_disputed(subnet)) return ask_(node.name);
-    listed_.append({subnet, proven});
+    listed_.append({subnet.base, subnet.length, proven});
   } else if ((doubted_ && doubted_->overlaps(subnet)) || contested(subnet, node)) {
     if (!proven) return ask_(node.name);
     doubted_ = subnet;

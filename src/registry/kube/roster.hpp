@@ -47,9 +47,11 @@ class Roster {
   static constexpr Millis kReadEvery = 60'000;
   static constexpr std::size_t kMaxKnown = 100'000;
 
-  struct Listed {
-    Net4 subnet;
+  struct Listed {  // packed: there are thousands
+    Ip4 base;
+    std::uint8_t length;
     bool proven;  // by a full read
+    Net4 subnet() const { return {base, length}; }
   };
 
   bool find_disputes();
