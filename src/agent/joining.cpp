@@ -95,7 +95,8 @@ void Agent::Impl::on_left(const registry::Left& left) {
                         {{"subnet", left.subnet}, {"network", config_.network}, {"reason", left.detail}});
     case Why::kNamesake:
       return log_.error(
-          "another program publishes itself as this node; not fighting over it, stop it or rename one of both",
+          "another program publishes itself as this node; not fighting over it, stop it or rename one of "
+          "both",
           {{"node", left.detail}, {"its_public_ip", left.public_ip}, {"its_mac", left.mac}});
     case Why::kTwin:
       return log_.error("another node wrote our lease; two nodes have one public address",
