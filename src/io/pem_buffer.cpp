@@ -12,8 +12,8 @@ Result<std::span<const unsigned char>> PemBuffer::read(TlsMaterial& material, Tl
   if (memory_.bytes().empty()) return system_error("mmap", ENOMEM);
   const auto got = material.read(part, memory_.bytes(), place);
   if (!got) return got.error();
-  if (!*got) return std::span<const unsigned char>();
-  const std::string_view text = **got;
+  const std::string_view text = *got;
+  if (text.data() == nullptr) return std::span<const unsigned char>();
   const std::size_t last = text.rfind("-----BEGIN");
   if (last != text.npos && text.find("-----END", last) == text.npos) {
     return Error{Code::kTls, 0, "the end of the file is missing"};

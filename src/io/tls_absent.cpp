@@ -14,7 +14,7 @@ struct TlsContext::Impl {};
 struct TlsSession::Impl {};
 
 std::uint64_t TlsFiles::digest() { return 0; }
-Result<std::optional<std::string_view>> TlsFiles::read(TlsPart, std::span<char>, Place&) { return kAbsent; }
+Result<std::string_view> TlsFiles::read(TlsPart, std::span<char>, Place&) { return kAbsent; }
 std::string_view TlsFiles::name(TlsPart) const { return {}; }
 
 TlsContext::TlsContext(Loop&, const Clock&, Listener&) {}

@@ -14,12 +14,10 @@ std::uint64_t TlsFiles::digest() {
   return hash.value();
 }
 
-Result<std::optional<std::string_view>> TlsFiles::read(TlsPart part, std::span<char> memory, Place& place) {
+Result<std::string_view> TlsFiles::read(TlsPart part, std::span<char> memory, Place& place) {
   place = name(part);
-  if (place.empty()) return std::optional<std::string_view>();
-  const auto text = files_.read_into(place, memory, TlsContext::kOverlong);
-  if (!text) return text.error();
-  return std::optional(*text);
+  if (place.empty()) return std::string_view();
+  return files_.read_into(place, memory, TlsContext::kOverlong);
 }
 
 std::string_view TlsFiles::name(TlsPart part) const {

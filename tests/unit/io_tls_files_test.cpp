@@ -52,7 +52,7 @@ struct Folder {
 struct NamedMaterial final : TlsMaterial {
   explicit NamedMaterial(TlsFiles& any_files) : files(any_files) {}
   std::uint64_t digest() override { return files.digest() + server.size(); }
-  Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory, Place& place) override {
+  Result<std::string_view> read(TlsPart part, std::span<char> memory, Place& place) override {
     return files.read(part, memory, place);
   }
   std::string_view name(TlsPart part) const override { return files.name(part); }
@@ -260,8 +260,7 @@ TEST_SUITE("io/tls files") {
     REQUIRE_MEANS(program("openssl"));
     struct Broken final : TlsMaterial {
       std::uint64_t digest() override { return broken ? 1 : files->digest(); }
-      Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory,
-                                                   Place& place) override {
+      Result<std::string_view> read(TlsPart part, std::span<char> memory, Place& place) override {
         if (!broken) return files->read(part, memory, place);
         place = "/kubeconfig:7: server";
         return Error{Code::kInvalid, 0, "what it is"};

@@ -99,11 +99,11 @@ struct World {
     io::TlsMaterial::Place place;
     const auto text = access.read(part, memory, place);
     if (!text) return std::string(place) + "! " + text.error().context;
-    CHECK(place.empty() == !*text);
-    if (!*text) return "-";
-    CHECK((*text)->data() >= memory.data());
-    CHECK((*text)->data()[(*text)->size()] == '\0');
-    return std::string(place) + ": " + std::string(**text);
+    CHECK(place.empty() == (text->data() == nullptr));
+    if (text->data() == nullptr) return "-";
+    CHECK(text->data() >= memory.data());
+    CHECK(text->data()[text->size()] == '\0');
+    return std::string(place) + ": " + std::string(*text);
   }
 
   Texts files;

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -34,10 +33,9 @@ class TlsMaterial {
   /// Changes with any of the texts, with the server's name, and with whether they can be read.
   virtual std::uint64_t digest() = 0;
   /// The PEM text of a part, with a NUL behind it, somewhere in `memory`, which has one byte more than
-  /// TlsContext::kMaxPem; nullopt: there is no such part.
+  /// TlsContext::kMaxPem; no data(): there is no such part.
   /// `place` is filled in any case; a part that does not exist is nowhere. An error's context says why.
-  virtual Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory,
-                                                       Place& place) = 0;
+  virtual Result<std::string_view> read(TlsPart part, std::span<char> memory, Place& place) = 0;
   /// The path of the file that the part was last in; empty: there is no such part.
   virtual std::string_view name(TlsPart part) const = 0;
   /// The name in the server's certificate, which is asked for too, as of the last read(); empty: the host

@@ -18,7 +18,7 @@ class TlsFiles final : public TlsMaterial {
   TlsFiles(Files& files, const TlsSettings& settings) : files_(files), settings_(settings) {}
 
   std::uint64_t digest() override;
-  Result<std::optional<std::string_view>> read(TlsPart part, std::span<char> memory, Place& place) override;
+  Result<std::string_view> read(TlsPart part, std::span<char> memory, Place& place) override;
   std::string_view name(TlsPart part) const override;
   std::string_view server_name() const override { return {}; }
 

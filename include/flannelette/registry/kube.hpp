@@ -77,8 +77,7 @@ class KubeAccess final : public io::TlsMaterial {
 
   // -- io::TlsMaterial --
   std::uint64_t digest() override;
-  Result<std::optional<std::string_view>> read(io::TlsPart part, std::span<char> memory,
-                                               Place& place) override;
+  Result<std::string_view> read(io::TlsPart part, std::span<char> memory, Place& place) override;
   std::string_view name(io::TlsPart part) const override;
   std::string_view server_name() const override;
 

@@ -242,8 +242,7 @@ std::uint64_t KubeAccess::digest() {
   return hash.value();
 }
 
-Result<std::optional<std::string_view>> KubeAccess::read(TlsPart part, std::span<char> memory, Place& place) {
-  using None = std::optional<std::string_view>;
+Result<std::string_view> KubeAccess::read(TlsPart part, std::span<char> memory, Place& place) {
   place = name(part);
   if (impl_->source == Impl::Source::kKubeconfig) {
     Kubeconfig config;
@@ -254,13 +253,11 @@ Result<std::optional<std::string_view>> KubeAccess::read(TlsPart part, std::span
     if (!data.empty()) {
       place =
           to_text<Place::kCapacity>([&](Writer& out) { out.put(name(part)).put(": ").put(key_of(part)); });
-      return std::optional(data);
+      return data;
     }
   }
-  if (place.empty()) return None();
-  const auto text = impl_->files.read_into(place, memory, io::TlsContext::kOverlong);
-  if (!text) return text.error();
-  return std::optional(*text);
+  if (place.empty()) return std::string_view();
+  return impl_->files.read_into(place, memory, io::TlsContext::kOverlong);
 }
 
 std::string_view KubeAccess::name(TlsPart part) const { return impl_->names[static_cast<std::size_t>(part)]; }
