@@ -423,6 +423,26 @@ TEST_SUITE("agent/kube_load") {
     CHECK(world.wakeups() - wakeups <= 2 * 60 * 24 + 2 * bookmarks);
   }
 
+  TEST_CASE("a day in which nothing changes at all, and so no bookmark comes, costs no list of all Nodes") {
+    KubeWorld world;
+    world.kube.bookmark_every = 0;
+    for (unsigned i = 20; i < 120; ++i) world.add_peer(i);
+    SimNode& node = world.add_joined(1);
+    const auto writes = node.kernel.writes;
+    const auto lines = node.log.lines.size();
+    world.kube.reset_counts();
+    world.kube.before_end_bookmark = false;
+    world.advance(24 * kHour);
+    CHECK(world.kube.requests("page") == 0);
+    CHECK(world.kube.bytes_sent("list") < 3'000 * world.kube.requests("list"));
+    CHECK(world.kube.requests() <= 2 * 24 * 12);
+    CHECK(node.kernel.writes == writes);
+    CHECK(node.log.lines.size() == lines);
+    world.add_peer(120);
+    world.advance(2'000);
+    CHECK(KubeWorld::has_peer(node, 120));
+  }
+
   TEST_CASE("what the watch tells is not asked for: a hundred changes are a hundred events") {
     KubeWorld world;
     SimNode& node = world.add_joined(1);

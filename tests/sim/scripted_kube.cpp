@@ -609,7 +609,7 @@ void ScriptedKube::on_time() {
   const Millis now = clock_.now();
   for (Watch& watch : watches_) {
     if (watch.ends <= now) {
-      send_bookmark(watch);
+      if (before_end_bookmark) send_bookmark(watch);
       end(watch);
     } else if (bookmark_every != 0 && watch.next_bookmark <= now) {
       send_bookmark(watch);

@@ -51,6 +51,7 @@ class ScriptedKube final : public ScriptedServer {
   bool strip_managed_fields = false;   ///< as with a proxy or an admission plugin that does so
   bool full_only = false;              ///< whatever form is asked for
   Millis bookmark_every = 60'000;      ///< 0: none by itself
+  bool before_end_bookmark = true;     ///< one more before a watch ends
   std::size_t history_limit = 50'000;  ///< events that a watch can go back to
   bool uid_is_conflict = false;  ///< a patch for another uid: 409 as older proxies say, else 422 Invalid
 

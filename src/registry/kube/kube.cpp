@@ -32,6 +32,7 @@ struct KubeRegistry::Impl {
   void on_config();
   void list() { listing.begin_in(0); }
   void on_gap(Millis delay) { listing.begin_in(delay); }
+  void on_older();
   void on_read();
   void on_watch_returned() { channel.session.skip_backoff(); }
   void on_address(Ip address) { core.membership->on_server_address(address); }
@@ -56,8 +57,10 @@ KubeRegistry::Impl::Impl(const kube::Core& parts, io::Stream& request_stream, io
              kube::Roster::OnOwn::to<&kube::OwnNode::on_seen>(&own)),
       reading(channel, kube::NodeReading::OnRead::to<&kube::Roster::on_read>(&roster),
               kube::NodeReading::OnIdle::to<&Impl::on_read>(this)),
-      listing(channel, roster, reading, kube::NodeListing::OnEnd::to<&kube::NodeWatch::begin>(&watch)),
+      listing(channel, roster, reading, kube::NodeListing::OnEnd::to<&kube::NodeWatch::begin>(&watch),
+              kube::NodeListing::OnOlder::to<&Impl::on_older>(this)),
       watch(core, watch_stream, watch_scratch, roster, kube::NodeWatch::OnGap::to<&Impl::on_gap>(this),
+            kube::NodeWatch::OnSilence::to<&kube::NodeListing::check>(&listing),
             kube::NodeWatch::OnReturn::to<&Impl::on_watch_returned>(this)) {
   const auto on_address = Delegate<void(Ip)>::to<&Impl::on_address>(this);
   request_stream.set_on_address(on_address);
@@ -81,6 +84,11 @@ void KubeRegistry::Impl::start(MemberListener& members, MembershipListener& memb
 
 void KubeRegistry::Impl::on_config() {
   if (core.node_name.empty()) return pod.begin();
+  list();
+}
+
+void KubeRegistry::Impl::on_older() {
+  watch.stop();
   list();
 }
 

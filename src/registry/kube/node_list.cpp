@@ -11,12 +11,20 @@ static_assert(KubeRegistry::kListPage == 500);
 void NodeListing::begin_in(Millis delay) {
   session().abandon(*this);
   abort();
+  known_ = 0;
   want(core_.loop.now() + delay);
   session().schedule();
 }
 
+void NodeListing::check(std::int64_t known) {
+  if (wanted()) return;
+  known_ = known;
+  want(core_.loop.now());
+  session().schedule();
+}
+
 Request::Call NodeListing::write(json::Writer&) {
-  query_ = {{{"limit", "500"}, {"continue", continue_}}};
+  query_ = {{{"limit", known_ == 0 ? "500" : "1"}, {"continue", continue_}}};
   return {.request = {.path = kNodesPath,
                       .query = std::span(query_).first(continue_.empty() ? 1 : 2),
                       .headers = kAcceptMetadataList},
@@ -37,6 +45,7 @@ void NodeListing::abort() {
 }
 
 void NodeListing::on_node(const Node& node) {
+  if (known_ != 0) return;
   open();
   if (!core_.stopped) roster_.on_node(node, false);
 }
@@ -47,6 +56,11 @@ Outcome NodeListing::on_message() {
   if (!list || said.resource_version == 0 || said.continue_overlong) {
     abort();
     return Error{Code::kInvalid, 0, "kube: the answer is no list of Nodes"};
+  }
+  if (known_ != 0) {
+    done();
+    if (said.resource_version < std::exchange(known_, 0)) on_older_();
+    return Outcome::kDone;
   }
   open();
   if (core_.stopped) return Outcome::kDone;

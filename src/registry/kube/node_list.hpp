@@ -14,10 +14,17 @@ namespace flannelette::registry::kube {
 class NodeListing final : public Operation {
  public:
   using OnEnd = Delegate<void(std::int64_t resource_version)>;
-  NodeListing(Channel& channel, Roster& roster, NodeReading& reading, OnEnd on_end)
-      : Operation(channel, "list nodes"), roster_(roster), reading_(reading), on_end_(on_end) {}
+  using OnOlder = Delegate<void()>;
+  NodeListing(Channel& channel, Roster& roster, NodeReading& reading, OnEnd on_end, OnOlder on_older)
+      : Operation(channel, "list nodes"),
+        roster_(roster),
+        reading_(reading),
+        on_end_(on_end),
+        on_older_(on_older) {}
 
   void begin_in(Millis delay);
+  /// Asks for a list of one, to see whether the store is older than this version, which is known of it.
+  void check(std::int64_t known);
   /// What was to be read in full has been.
   void on_read();
 
@@ -37,9 +44,11 @@ class NodeListing final : public Operation {
   Roster& roster_;
   NodeReading& reading_;
   OnEnd on_end_;
+  OnOlder on_older_;
   Text<Message::kMaxContinue> continue_;  // empty: the first page
   std::array<http::Parameter, 2> query_{};
   std::int64_t resource_version_ = 0;
+  std::int64_t known_ = 0;  // 0: it is a list of all
   int lost_ = 0;
   bool open_ = false;     // the listener has heard of its beginning
   bool whole_ = false;    // all pages are here

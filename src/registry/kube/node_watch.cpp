@@ -8,13 +8,14 @@
 namespace flannelette::registry::kube {
 
 NodeWatch::NodeWatch(Core& core, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch,
-                     Roster& roster, OnGap on_gap, OnReturn on_return)
+                     Roster& roster, OnGap on_gap, OnSilence on_silence, OnReturn on_return)
     : core_(core),
       roster_(roster),
       client_(core.loop, stream),
       timer_(core.loop, Delegate<void()>::to<&NodeWatch::on_timer>(this)),
       decoder_(core.prefix, scratch),
       on_gap_(on_gap),
+      on_silence_(on_silence),
       on_return_(on_return) {}
 
 void NodeWatch::begin(std::int64_t resource_version) {
@@ -143,7 +144,7 @@ void NodeWatch::on_message() {
 void NodeWatch::on_done() {
   if (core_.stopped) return;
   if (http_ != 200) return refused();
-  if (was_silent()) return gap({{Code::kInterrupted, 0, "kube: the watch was silent"}});
+  note_silence();
   // As agreed, or as a server does that is restarted.
   const bool good = state_ == State::kStable;
   if (!good) return retry({{Code::kClosed, 0, "kube: the watch was ended"}});
@@ -160,16 +161,15 @@ void NodeWatch::refused() {
 
 void NodeWatch::on_error(const Error& error, std::string_view detail) {
   if (core_.stopped) return;
-  const Status status{error, 0, detail};
-  if (http_ == 200 && was_silent()) return gap(status);
-  retry(status);
+  if (http_ == 200) note_silence();
+  retry({error, 0, detail});
 }
 
-bool NodeWatch::was_silent() {
+void NodeWatch::note_silence() {
   silent_ += core_.loop.now() - heard_;
-  if (silent_ < KubeRegistry::kWatchMin) return false;
+  if (silent_ < KubeRegistry::kWatchMin) return;
   silent_ = 0;
-  return true;
+  on_silence_(resource_version_);
 }
 
 void NodeWatch::wait(Millis delay) {

@@ -28,10 +28,11 @@ inline constexpr StateTable kNodeWatchStates{
 /// where that cannot be without a gap (compaction, a store that went back) it stops and asks for a list.
 class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink {
  public:
-  using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
-  using OnReturn = Delegate<void()>;           ///< there is a stream again after a failure
+  using OnGap = Delegate<void(Millis delay)>;                       ///< list again, but not before `delay`
+  using OnSilence = Delegate<void(std::int64_t resource_version)>;  ///< for minutes not even a bookmark
+  using OnReturn = Delegate<void()>;  ///< there is a stream again after a failure
   NodeWatch(Core& core, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch, Roster& roster,
-            OnGap on_gap, OnReturn on_return);
+            OnGap on_gap, OnSilence on_silence, OnReturn on_return);
 
   void begin(std::int64_t resource_version);
   void stop();
@@ -56,9 +57,9 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   void on_node(const Node& node, Event event) override;
   void on_message();
   void refused();
-  /// For minutes there was not even a bookmark: so is the watch of a version that a store restored from a
-  /// backup has yet to reach.
-  bool was_silent();
+  /// So is the watch of a version that a store restored from a backup has yet to reach, and that of a cluster
+  /// in which nothing changes.
+  void note_silence();
   void wait(Millis delay);
   void retry(const Status& status);
   void gap(const Status& status);
@@ -72,6 +73,7 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   io::Timer timer_;
   NodeDecoder decoder_;
   OnGap on_gap_;
+  OnSilence on_silence_;
   OnReturn on_return_;
   StateMachine<kNodeWatchStates> state_;
   Backoff backoff_ = kRetry;
