@@ -60,6 +60,9 @@ bool loses_route(const Machine& m, const std::string& subnet) {
 /// What the node's own tools print of all that is programmed for a peer.
 std::string tables(const Machine& m) { return m.routes() + m.neighbours() + m.fdb(); }
 
+/// A back-off of at most 5 s, as much as a second before a list that follows another one soon, and the list.
+constexpr std::chrono::seconds kFollowed{8};
+
 const char* const kPeerMac = "02:00:00:00:00:01";
 
 }  // namespace
@@ -213,7 +216,8 @@ TEST_SUITE("kube") {
       api.add_node("n2", "10.240.102.0/24");
       api.compact();
     });
-    CHECK_MESSAGE(wait_until(6s, [&] { return b.subnet() == "10.240.102.0/24" && knows(a, b); }), a.log());
+    CHECK_MESSAGE(wait_until(kFollowed, [&] { return b.subnet() == "10.240.102.0/24" && knows(a, b); }),
+                  a.log());
     for (KubeMachine* m : {&a, &b}) m->add_pod();
     check_overlay({&a, &b});
   }
@@ -227,7 +231,7 @@ TEST_SUITE("kube") {
     a.start();
     REQUIRE_MESSAGE(a.joined(2), a.log());
     const auto truth = [&](const std::string& mac) {
-      return wait_until(6s, [&] {
+      return wait_until(kFollowed, [&] {
         return count_lines(a.routes()) == 2 && count_lines(a.fdb()) == 2 &&
                contains(a.fdb(), mac + " dst 172.30.0.202 ") && contains(a.fdb(), " dst 172.30.0.203 ");
       });
@@ -267,14 +271,14 @@ TEST_SUITE("kube") {
       api.start();
       api.annotate("n1", "public-ip", "null");
     };
-    const auto written_again = [&] {
-      return wait_until(5s, [&] { return api.annotation("n1", "public-ip") == "172.30.0.11"; });
+    const auto written_again = [&](std::chrono::seconds limit) {
+      return wait_until(limit, [&] { return api.annotation("n1", "public-ip") == "172.30.0.11"; });
     };
 
     // As a kubelet does it: the new one is there before the old one ends.
     a.write_service_account(api.token("second"));
     restart_without("first");
-    CHECK_MESSAGE(written_again(), a.log());
+    CHECK_MESSAGE(written_again(5s), a.log());
     CHECK_FALSE(contains(a.log(), "credentials"));
 
     // Too late.
@@ -282,8 +286,8 @@ TEST_SUITE("kube") {
     CHECK_MESSAGE(a.logs("does not accept our credentials"), a.log());
     api.add_peer("p1", "10.240.200.0/24", "172.30.0.200", kPeerMac);
     a.write_service_account(api.token("third"));
-    CHECK_MESSAGE(written_again(), a.log());
-    CHECK_MESSAGE(wait_until(5s, [&] { return contains(a.routes(), "10.240.200.0/24 "); }), a.log());
+    CHECK_MESSAGE(written_again(kFollowed), a.log());
+    CHECK_MESSAGE(wait_until(kFollowed, [&] { return contains(a.routes(), "10.240.200.0/24 "); }), a.log());
   }
 
   TEST_CASE("a missing right is named, and once it is given the node joins") {
