@@ -100,7 +100,7 @@ TEST_SUITE("agent/kube_cut") {
       world.kube.cut_after(cut);
       world.add_peer(20);
       world.kube.recreate("peer-99", {KubeWorld::cidr(99)}, KubeWorld::annotations_of(99));
-      world.kube.annotate("peer-20", {{KubeWorld::key("backend-data"), KubeWorld::data_of(mac(21))}});
+      world.kube.annotate("peer-20", {{kData, KubeWorld::data_of(mac(21))}});
       world.advance(7'000);
       REQUIRE(node.has_peer(World::peer_subnet(20), mac(21), World::peer_ip(20)));
       REQUIRE(KubeWorld::has_peer(node, 99));
@@ -138,8 +138,7 @@ TEST_SUITE("agent/kube_cut") {
         } else if (rng.one_in(2)) {
           world.kube.heartbeat(name);
         } else {
-          world.kube.annotate(name,
-                              {{KubeWorld::key("kube-subnet-manager"), rng.one_in(2) ? "true" : "false"}});
+          world.kube.annotate(name, {{kManager, rng.one_in(2) ? "true" : "false"}});
         }
         world.advance(static_cast<Millis>(rng.below(50)));
       }
@@ -147,7 +146,7 @@ TEST_SUITE("agent/kube_cut") {
       if (rng.one_in(10)) world.kube.cut_all();
       if (rng.one_in(10)) world.kube.restart(rng.one_in(2));
       if (rng.one_in(10)) world.kube.end_watches();
-      if (rng.one_in(8)) world.kube.remove_annotations("node-1", {KubeWorld::key("kube-subnet-manager")});
+      if (rng.one_in(8)) world.kube.remove_annotations("node-1", {kManager});
       if (rng.one_in(6)) {
         const int codes[] = {401, 403, 409, 410, 429, 500, 503, 504};
         world.kube.refuse_next(kinds[rng.below(4)],
@@ -160,7 +159,7 @@ TEST_SUITE("agent/kube_cut") {
     world.kube.clear_faults();
     std::size_t peers = 0;
     for (const auto& [name, it] : world.kube.nodes()) {
-      const auto manager = it->annotations.find(KubeWorld::key("kube-subnet-manager"));
+      const auto manager = it->annotations.find(kManager);
       peers += name.starts_with("peer-") && manager->second == "true";
     }
     REQUIRE_MESSAGE(world.run_until([&] { return node.running() && node.routes() == peers; }, kMinute),
@@ -191,7 +190,7 @@ TEST_SUITE("agent/kube_refused") {
       CHECK(KubeWorld::has_peer(node, 20));
     }
     SUBCASE("a request") {
-      world.kube.remove_annotations("node-1", {KubeWorld::key("kube-subnet-manager")});
+      world.kube.remove_annotations("node-1", {kManager});
       world.advance(1'500);
       CHECK(world.annotation(1, "kube-subnet-manager") == "true");
     }

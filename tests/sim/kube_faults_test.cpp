@@ -17,9 +17,6 @@ constexpr const char* kHosts[] = {"10.0.0.1", "10.0.0.2"};
 constexpr const char* kKinds[] = {"list", "page", "watch", "node", "patch"};
 /// Peers have 10.5.<n>.0/24 to begin with, n from 2 to kPeers, and own Nodes that are made anew higher ones.
 constexpr unsigned kPeers = 60;
-const std::string kManager = KubeWorld::key("kube-subnet-manager");
-const std::string kData = KubeWorld::key("backend-data");
-const std::string kPublicIp = KubeWorld::key("public-ip");
 
 /// Two nodes with two API servers, a token each that changes, and peers that are only Nodes.
 class Faults {

@@ -9,12 +9,6 @@ namespace {
 
 using Texts = ScriptedKube::Texts;
 
-const std::string kManager = KubeWorld::key("kube-subnet-manager");
-const std::string kData = KubeWorld::key("backend-data");
-const std::string kType = KubeWorld::key("backend-type");
-const std::string kPublicIp = KubeWorld::key("public-ip");
-const std::string kOverwrite = KubeWorld::key("public-ip-overwrite");
-
 /// A node that is a member.
 struct Joined {
   KubeWorld world;

@@ -12,11 +12,6 @@ namespace {
 
 using Texts = ScriptedKube::Texts;
 
-const std::string kManager = KubeWorld::key("kube-subnet-manager");
-const std::string kData = KubeWorld::key("backend-data");
-const std::string kType = KubeWorld::key("backend-type");
-const std::string kPublicIp = KubeWorld::key("public-ip");
-
 /// A node that watches, and a peer that stays.
 struct Watching {
   KubeWorld world;

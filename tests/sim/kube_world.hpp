@@ -92,4 +92,11 @@ class KubeWorld : public World {
   const char* config_;
 };
 
+// The annotations by their whole names.
+inline const std::string kManager = KubeWorld::key("kube-subnet-manager");
+inline const std::string kData = KubeWorld::key("backend-data");
+inline const std::string kType = KubeWorld::key("backend-type");
+inline const std::string kPublicIp = KubeWorld::key("public-ip");
+inline const std::string kOverwrite = KubeWorld::key("public-ip-overwrite");
+
 }  // namespace flannelette::tests

@@ -20,6 +20,12 @@ class Fnv1a {
     for (; count > 0; --count, number >>= 8) mix(number & 0xff);
   }
   std::uint64_t value() const { return value_; }
+  /// Of one text.
+  static std::uint64_t of(std::string_view text) {
+    Fnv1a digest;
+    digest.mix(text);
+    return digest.value();
+  }
 
  private:
   std::uint64_t value_ = 0xcbf29ce484222325;

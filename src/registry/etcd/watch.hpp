@@ -5,30 +5,13 @@
 #include <algorithm>
 
 #include "flannelette/base/delegate.hpp"
-#include "flannelette/base/state_machine.hpp"
 #include "flannelette/http/client.hpp"
 #include "registry/etcd/history.hpp"
 #include "registry/etcd/operation.hpp"
 #include "registry/etcd/records.hpp"
+#include "registry/watch_state.hpp"
 
 namespace flannelette::registry::etcd {
-
-enum class WatchState : std::uint8_t {
-  kOff,
-  kWaiting,    ///< for the back-off, or for a token
-  kOpening,    ///< asked; a byte is due within kRequestTimeout, the first line within kAnswerLimit
-  kStreaming,  ///< until kStable has passed, longer while what is old is being told
-  kStable,     ///< the next message is due within kWatchSilence
-};
-inline constexpr StateTable kWatchStates{
-    "watch",
-    {StateRow(WatchState::kOff, "off", WatchState::kWaiting),
-     StateRow(WatchState::kWaiting, "waiting", WatchState::kOpening, WatchState::kOff),
-     StateRow(WatchState::kOpening, "opening", WatchState::kStreaming, WatchState::kWaiting,
-              WatchState::kOff),
-     StateRow(WatchState::kStreaming, "streaming", WatchState::kStable, WatchState::kWaiting,
-              WatchState::kOff),
-     StateRow(WatchState::kStable, "stable", WatchState::kWaiting, WatchState::kOff)}};
 
 /// Follows `<prefix>/subnets/` from a revision on, for ever. After a cut it goes on where it stood; where
 /// that cannot be without a gap (compaction, a store that went back or is another one) it stops and asks for

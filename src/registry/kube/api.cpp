@@ -36,9 +36,7 @@ std::string_view Core::authorization() {
     token_problems.clear();
     return value;
   }
-  Fnv1a digest;
-  digest.mix(problem);
-  if (token_problems.is_news(digest.value(), 0))
+  if (token_problems.is_news(Fnv1a::of(problem), 0))
     log.warning("the token cannot be read again; the one of before stays", {{"problem", problem}});
   return value;
 }

@@ -29,10 +29,9 @@ void ConfigFile::read() {
 }
 
 void ConfigFile::parse(std::string_view text) {
-  Fnv1a digest;
-  digest.mix(text);
-  const bool same = digest.value() == digest_;
-  digest_ = digest.value();
+  const std::uint64_t digest = Fnv1a::of(text);
+  const bool same = digest == digest_;
+  digest_ = digest;
   if (same && running_) return;
   NetworkConfig config;
   overlay::ConfigProblem problem;

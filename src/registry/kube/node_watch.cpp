@@ -184,7 +184,7 @@ void NodeWatch::retry(const Status& status) {
   client_.cancel();
   server_ = (server_ + 1) % core_.access.servers().size();
   const Millis asked = std::min(status.retry_after, KubeRegistry::kMaxRetryAfter);
-  const Millis delay = std::max(asked, Millis{0}) + backoff_.next(core_.random);
+  const Millis delay = asked + backoff_.next(core_.random);
   wait(delay);
   if (!ended) core_.health.failed(Health::kWatch, "watch nodes", where, status, delay);
 }

@@ -4,25 +4,9 @@
 
 #include "flannelette/base/state_machine.hpp"
 #include "registry/kube/roster.hpp"
+#include "registry/watch_state.hpp"
 
 namespace flannelette::registry::kube {
-
-enum class NodeWatchState : std::uint8_t {
-  kOff,
-  kWaiting,    ///< for the back-off
-  kOpening,    ///< asked
-  kStreaming,  ///< until kStable has passed
-  kStable,     ///< until the end that was agreed on
-};
-inline constexpr StateTable kNodeWatchStates{
-    "watch",
-    {StateRow(NodeWatchState::kOff, "off", NodeWatchState::kWaiting),
-     StateRow(NodeWatchState::kWaiting, "waiting", NodeWatchState::kOpening, NodeWatchState::kOff),
-     StateRow(NodeWatchState::kOpening, "opening", NodeWatchState::kStreaming, NodeWatchState::kWaiting,
-              NodeWatchState::kOff),
-     StateRow(NodeWatchState::kStreaming, "streaming", NodeWatchState::kStable, NodeWatchState::kWaiting,
-              NodeWatchState::kOff),
-     StateRow(NodeWatchState::kStable, "stable", NodeWatchState::kWaiting, NodeWatchState::kOff)}};
 
 /// Follows the Nodes' metadata from a resourceVersion on, for ever. After a cut it goes on where it stood;
 /// where that cannot be without a gap (compaction, a store that went back) it stops and asks for a list.
@@ -42,7 +26,7 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   void skip_backoff();
 
  private:
-  using State = NodeWatchState;
+  using State = WatchState;
   /// A stream that lived that long, or brought news, was a good one.
   static constexpr Millis kStable = 5'000;
   static constexpr Millis kMinReopen = 1'000;
@@ -75,7 +59,7 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   OnGap on_gap_;
   OnSilence on_silence_;
   OnReturn on_return_;
-  StateMachine<kNodeWatchStates> state_;
+  StateMachine<kWatchStates> state_;
   Backoff backoff_ = kRetry;
   Backoff gaps_ = kRetry;  // of its own: an outage must not make the list wait that follows it
   std::int64_t resource_version_ = 0;

@@ -6,16 +6,6 @@
 #include "registry/kube/node_record.hpp"
 
 namespace flannelette::registry::kube {
-namespace {
-
-std::uint64_t digest_of(std::string_view uid) {
-  Fnv1a digest;
-  digest.mix(uid);
-  return digest.value();
-}
-
-}  // namespace
-
 void Roster::begin_list() {
   listing_ = true;
   listed_.truncate(0);
@@ -64,7 +54,7 @@ bool Roster::is_disputed(const Net4& subnet) const {
 
 void Roster::on_read(const Node& node) {
   if (node.name == core_.node_name) return;
-  const std::uint64_t uid = digest_of(node.uid);
+  const std::uint64_t uid = Fnv1a::of(node.uid);
   remember(uid, node.spec_cidrs);
   const PodCidrs& shown = node.managed_cidrs;
   if (shown.v4 && shown.v4 != node.spec_cidrs.v4) remove(shown, node);
@@ -74,7 +64,7 @@ void Roster::on_read(const Node& node) {
 
 void Roster::on_node(const Node& node, bool removed) {
   if (node.name == core_.node_name) return on_own_(node, removed);
-  const std::uint64_t uid = digest_of(node.uid);
+  const std::uint64_t uid = Fnv1a::of(node.uid);
   Known* known = find(uid);
   if (known != nullptr) known->seen = true;
   if (!node.full && known != nullptr && !known->cidrs.v4 && !known->cidrs.v6)
