@@ -203,6 +203,29 @@ TEST_SUITE("agent/kube_refused") {
     CHECK_FALSE(node.log.has("does not accept our credentials"));
   }
 
+  TEST_CASE(
+      "a token that comes some time after it was needed is used within 5 s, for requests and the watch") {
+    KubeWorld world;
+    SimNode& node = world.add(1);
+    world.use_token(node, "token-0");
+    world.kube.tokens = {"token-0"};
+    node.start();
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1 && world.kube.watch_count() == 1; }));
+    for (unsigned i = 1; i < 20; ++i) {
+      CAPTURE(i);
+      const std::string token = "token-" + std::to_string(i);
+      world.kube.tokens = {token};
+      world.kube.end_watches();
+      world.kube.remove_annotations("node-1", {kManager});
+      world.add_peer(20 + i);
+      world.advance(static_cast<Millis>(3'000 * i + 137 * i));
+      node.files.all[KubeWorld::kTokenFile] = token;
+      CHECK(world.run_until([&] { return KubeWorld::has_peer(node, 20 + i); }, 5'000));
+      CHECK(world.run_until([&] { return world.annotation(1, "kube-subnet-manager") == "true"; }, 5'000));
+      world.advance(60'000);
+    }
+  }
+
   TEST_CASE("a token that is no good is said, asked again with patience, and in no line") {
     KubeWorld world;
     SimNode& node = world.add(1);

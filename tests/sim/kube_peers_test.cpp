@@ -428,6 +428,29 @@ TEST_SUITE("agent/kube_peers") {
     CHECK(w.kube.requests("list") == 2);
   }
 
+  TEST_CASE("one gap soon after another: each list follows within a second while the watch brings news") {
+    Watching w;
+    for (unsigned i = 20; i < 30; ++i) {
+      CAPTURE(i);
+      w.kube.fail_watches({410, "Expired", "too old resource version: 1 (2)"});
+      w.world.add_peer(i);
+      REQUIRE(w.world.run_until([&] { return w.has(i); }, 1'100));
+      REQUIRE(w.world.run_until([&] { return w.kube.watch_count() == 1; }, 1'000));
+      w.world.add_peer(i + 20);
+      REQUIRE(w.world.run_until([&] { return w.has(i + 20); }, 1'000));
+    }
+    CHECK(w.kube.requests("list") == 11);
+  }
+
+  TEST_CASE("a list whose version can never be watched is asked again with patience") {
+    Watching w;
+    for (int i = 0; i < 60; ++i) {
+      w.kube.fail_watches({410, "Expired", "too old resource version: 1 (2)"});
+      w.world.advance(1'000);
+    }
+    CHECK(w.kube.requests("list") < 25);
+  }
+
   TEST_CASE("a page that has expired: the list begins anew or goes on, and nothing is missed or removed") {
     KubeWorld world(KubeWorld::kWide);
     for (unsigned i = 0; i < 1'200; ++i) {

@@ -93,7 +93,7 @@ class KubeRegistry final : public Registry {
   static constexpr int kListPage = 500;
   /// kAnswerLimit of a page of the list: 500 Nodes' metadata are 700 KB, 90 s at 64 kbit/s.
   static constexpr Millis kPageLimit = 180'000;
-  static constexpr Millis kBackoffMax = 5'000;      ///< between attempts, jittered
+  static constexpr Millis kBackoffMax = 4'000;      ///< between attempts, jittered
   static constexpr Millis kMaxRetryAfter = 60'000;  ///< what a server asks for beyond it is not obeyed
   /// The server is asked to end each watch after kWatchMin to twice as long, as client-go does it; one that
   /// lives kWatchGrace longer is dead.

@@ -91,8 +91,7 @@ void NodeWatch::on_head(const http::ResponseHead& head) {
 void NodeWatch::become_stable() {
   enter(State::kStable);
   backoff_.reset();
-  gaps_.reset();
-  listed_ = false;
+  advanced_ = true;
   timer_.arm_in(std::max<Millis>(opened_ + lives_ + KubeRegistry::kWatchGrace - core_.loop.now(), kStable));
   core_.health.working(Health::kWatch, server());
 }
@@ -136,6 +135,7 @@ void NodeWatch::on_message() {
   if (said.resource_version == 0) return;  // whatever it is, it says nothing of the Nodes
   if (said.resource_version < resource_version_)
     return gap({{Code::kInterrupted, 0, "kube: the store went back to an older state"}});
+  advanced_ |= said.resource_version > resource_version_;
   resource_version_ = said.resource_version;
   if (roster_.lost_track())
     gap({{Code::kInterrupted, 0, "kube: a Node is gone that does not show its podCIDR"}});
@@ -192,7 +192,11 @@ void NodeWatch::retry(const Status& status) {
 void NodeWatch::gap(const Status& status) {
   const io::Endpoint& where = server();
   stop();
-  const Millis delay = std::exchange(listed_, true) ? gaps_.next(core_.random) : 0;
+  // Only a list whose version cannot be watched is asked again with patience.
+  if (std::exchange(advanced_, false)) gaps_.reset();
+  const Millis now = core_.loop.now();
+  const Millis delay = listed_ < 0 ? 0 : std::max<Millis>(listed_ + gaps_.next(core_.random) - now, 0);
+  listed_ = now + delay;
   if (delay > 0) core_.health.failed(Health::kWatch, "watch nodes", where, status, delay);
   on_gap_(delay);
 }

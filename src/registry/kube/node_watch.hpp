@@ -70,7 +70,8 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   Millis silent_ = 0;  // how long the streams that have ended said nothing
   int http_ = 0;
   Millis retry_after_ = 0;
-  bool listed_ = false;   // again, because of a gap, since it was last stable
+  Millis listed_ = -1;    // when a gap last had all Nodes listed again; -1: never
+  bool advanced_ = true;  // it was stable, or brought a newer version, since then
   bool refused_ = false;  // our credentials, since they were accepted last
   bool bad_ = false;      // what still comes is no JSON, or nothing that concerns us
 };
