@@ -63,7 +63,7 @@ void Agent::Impl::on_links_changed() {
 void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
   if (before.underlay && before.underlay->address != underlay().address) registry_.reconnect();
   if (has_data_plane()) {
-    const Dataplane::Target target = *dataplane_.target();
+    const Target target = *dataplane_.target();
     set_target(target.config, target.subnet, target.mac);
     refuses_own(target.subnet, "it stays until a restart takes another");
   }

@@ -48,6 +48,7 @@ Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, 
       peers_(peers),
       plan_(peers),
       listener_(listener),
+      device_(kernel, log, plan_),
       traffic_rules_(kernel.rules, kernel.sysctl, log, settings),
       converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
       retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
@@ -132,9 +133,7 @@ void Dataplane::on_converge() {
 void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addresses,
                                         const overlay::NetworkConfig& config) {
   if (target_) return;  // its audit removes them
-  std::optional<overlay::Device> device;
-  (void)find_device(overlay::device_name(config.vni), device);
-  const int index = device ? device->index : 0;
+  const int index = device_.find(config.vni);
   const bool any = config.direct || std::any_of(addresses.begin(), addresses.end(), [&](const auto& address) {
                      const auto route = kernel_.links.route_to(address.ip);
                      return route && *route && (*route)->link_index == index;
@@ -154,7 +153,7 @@ void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addre
 Result<void> Dataplane::converge() {
   // Without subnet.env and rules the overlay itself still works: they are retried, and the rest goes on.
   if (dirty_) {
-    FLT_TRY(converge_device());
+    FLT_TRY(device_.converge(*target_));
     file_ = converge_subnet_env();
     dirty_ = !file_;
     rules_dirty_ = true;
@@ -174,119 +173,23 @@ Result<void> Dataplane::converge() {
   return {};
 }
 
-Result<void> Dataplane::converge_device() {
-  const Target& t = *target_;
-  if (backend().device == nullptr) {
-    device_index_ = 0;
-    mtu_ = t.underlay.mtu;
-    return {};
-  }
-  const overlay::DeviceSpec spec = backend().device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
-  if (spec.mtu == 0) {
-    const Error error{Code::kInvalid, 0, "MTU"};
-    if (device_reported_.is_news(error, t.underlay.mtu)) {
-      log_.error("the underlay's MTU is too small for VXLAN",
-                 {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
-    }
-    return error;
-  }
-
-  std::optional<overlay::Device> have;
-  FLT_TRY(find_device(spec.name, have));
-  const overlay::DevicePlan plan = plan_device(spec, have);
-  if (plan.remove_first) {
-    FLT_TRY(kernel_.device.delete_device(have->index));
-    log_.info("recreating the device", {{"device", spec.name.view()}, {"reason", plan.reason}});
-  }
-  if (plan.create) FLT_TRY(create_device(spec, have));
-  const int index = have->index;
-  const std::uint32_t times_down = kernel_.notifications.times_down();
-  if (plan.entries_lost() || index != device_index_ || times_down != times_down_) plan_.invalidate();
-  device_index_ = index;
-  times_down_ = times_down;
-
-  // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong
-  // source.
-  disable_accept_ra(spec.name);
-  const bool strict = t.config.direct && kernel_.sysctl.strict_rp_filter(t.underlay.name, spec.name);
-  if (strict && rp_filter_reported_.is_news(1, 0)) {  // either end of a flow may change first
-    log_.warning(
-        "a strict rp_filter (1) drops packets while a peer changes between direct route and VXLAN; 2 does "
-        "not");
-  }
-  FLT_TRY(kernel_.device.set_device_address(index, t.subnet.base, t.config.network));
-  const overlay::DevicePlan rest = plan.create ? plan_device(spec, have) : plan;
-  if (!rest.nothing()) {
-    FLT_TRY(kernel_.device.change_device(index, spec, rest));
-    if (!plan.create)
-      log_.info("device adjusted", {{"device", spec.name.view()}, {"local", spec.local}, {"mtu", spec.mtu}});
-  }
-  mtu_ = spec.mtu;
-  device_reported_.clear();
-  return {};
-}
-
 /// Routes on a device that we had were replaced where a peer has one. What else it has goes with it.
 Result<void> Dataplane::remove_former() {
   if (former_ == nullptr) return {};
-  const overlay::NetworkConfig& config = former_->config;
-  std::optional<overlay::Device> device;
-  FLT_TRY(find_device(overlay::device_name(config.vni), device));
-  if (device && device->index != device_index_ && device->vni == config.vni && device->mac == former_->mac) {
-    FLT_TRY(kernel_.device.delete_device(device->index));
-    log_.info("device of the earlier config removed");
-  }
-  if (rules_ && config.vni != target_->config.vni) {
+  FLT_TRY(device_.remove_former(*former_));
+  if (rules_ && former_->config.vni != target_->config.vni) {
     overlay::RuleSpec none;
-    none.vni = config.vni;
+    none.vni = former_->config.vni;
     (void)kernel_.rules.apply_rules(none);
   }
   former_ = nullptr;
   return {};
 }
 
-Result<void> Dataplane::find_device(const kernel::InterfaceName& name, std::optional<overlay::Device>& have) {
-  auto found = kernel_.device.find_device(name);
-  if (!found) return found.error();
-  have = *found;
-  return {};
-}
-
-Result<void> Dataplane::create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have) {
-  if (const auto created = kernel_.device.create_device(spec); !created) {
-    if (device_reported_.is_news(created.error())) {
-      log_.error("cannot create the VXLAN device", {{"device", spec.name.view()},
-                                                    {"vni", spec.vni},
-                                                    {"port", unsigned{spec.port}},
-                                                    Field(created.error())});
-    }
-    return created.error();
-  }
-  log_.info("device created",
-            {{"device", spec.name.view()}, {"mac", spec.mac}, {"local", spec.local}, {"mtu", spec.mtu}});
-  FLT_TRY(find_device(spec.name, have));
-  if (!have) return Error{Code::kNotFound, 0, "the device vanished after its creation"};
-  return {};
-}
-
-void Dataplane::disable_accept_ra(const kernel::InterfaceName& device) {
-  const auto done = kernel_.sysctl.disable_accept_ra(device);
-  if (done) {
-    (void)sysctl_reported_.clear();
-  } else if (sysctl_reported_.is_news(done.error())) {
-    log_.warning(
-        kSysctlRefused,
-        {{"path", kernel::accept_ra_path(device).view()},
-         {"value", 0},
-         {"consequence", "a router advertisement in the overlay would change this node's IPv6 routes"},
-         Field(done.error())});
-  }
-}
-
 Result<void> Dataplane::converge_subnet_env() {
   const Target& t = *target_;
   const overlay::SubnetEnv env{
-      t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, mtu_, settings_.ip_masq};
+      t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, device_.mtu(), settings_.ip_masq};
   std::array<char, kMaxSubnetFile> buffer;
   const auto have = files_.read(settings_.subnet_file, buffer);
   const std::string_view before = have ? have->value_or("") : std::string_view{};
@@ -302,7 +205,7 @@ Result<void> Dataplane::converge_subnet_env() {
   }
   file_reported_.clear();
   log_.info("subnet file written",
-            {{"file", settings_.subnet_file.view()}, {"subnet", t.subnet}, {"mtu", mtu_}});
+            {{"file", settings_.subnet_file.view()}, {"subnet", t.subnet}, {"mtu", device_.mtu()}});
   return {};
 }
 
@@ -324,7 +227,7 @@ bool Dataplane::on_refused(const Change& change, const Error& error) {
 }
 
 Result<void> Dataplane::converge_entries() {
-  site_.device = device_index_;
+  site_.device = device_.index();
   site_.underlay = target_->underlay.link_index;
   site_.network = target_->config.network;
   site_.former = former_ != nullptr ? former_->config.network : Net4{};

@@ -4,9 +4,10 @@
 
 #include <optional>
 
+#include "agent/device_sync.hpp"
 #include "agent/retry.hpp"
+#include "agent/target.hpp"
 #include "agent/traffic_rules.hpp"
-#include "agent/underlay.hpp"
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
@@ -25,13 +26,6 @@ namespace flannelette::agent {
 /// a row writes once. What fails is reported once and retried with back-off.
 class Dataplane final : kernel::RefusalListener {
  public:
-  struct Target {
-    overlay::NetworkConfig config;
-    Underlay underlay;
-    Net4 subnet;  ///< ours, host bits cleared
-    Mac mac;
-    overlay::ProtectedAddresses protected_addresses;
-  };
   class Listener {
    public:
     /// After each convergence, done or failed.
@@ -89,15 +83,11 @@ class Dataplane final : kernel::RefusalListener {
   bool on_refused(const overlay::Change& change, const Error& error) override;
   const overlay::Backend& backend() const { return backend_of(target_->config); }
   bool is_direct(Ip4 public_ip, bool was);
-  Result<void> find_device(const kernel::InterfaceName& name, std::optional<overlay::Device>& have);
-  Result<void> converge_device();
   Result<void> remove_former();
-  Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> converge_subnet_env();
   Result<void> converge_entries();
   Result<void> audit();
   Result<void> finish(kernel::EntryBatch& batch);
-  void disable_accept_ra(const kernel::InterfaceName& device);
 
   io::Loop& loop_;
   const kernel::Ports kernel_;
@@ -107,6 +97,7 @@ class Dataplane final : kernel::RefusalListener {
   overlay::LeaseTable& peers_;
   overlay::EntryPlan plan_;
   Listener& listener_;
+  DeviceSync device_;
   TrafficRules traffic_rules_;
   io::Timer converge_;
   io::Timer retry_;
@@ -121,20 +112,14 @@ class Dataplane final : kernel::RefusalListener {
   std::optional<Target> target_;
   const std::optional<overlay::NodeState>& before_;
   const overlay::NodeState* former_ = nullptr;
-  int device_index_ = 0;
   kernel::Site site_;
-  std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
   bool dirty_ = true;
   bool rules_dirty_ = true;
   bool complete_ = false;
-  std::uint32_t mtu_ = 0;         ///< of the device
   Result<void> file_;             ///< of subnet.env
   Result<void> rules_;            ///< of the traffic rules
   std::optional<Error> refused_;  ///< entries that the kernel refused: they count as done until the retry
   SayOnce<> failure_reported_;
-  SayOnce<> device_reported_;
-  SayOnce<> sysctl_reported_;
-  SayOnce<> rp_filter_reported_;
   SayOnce<> file_reported_;
   SayOnce<> refused_reported_;
 };

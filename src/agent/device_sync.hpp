@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device of this node.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "agent/target.hpp"
+#include "flannelette/base/log.hpp"
+#include "flannelette/base/say_once.hpp"
+#include "flannelette/kernel/ports.hpp"
+#include "flannelette/overlay/entry_plan.hpp"
+#include "flannelette/overlay/state.hpp"
+
+namespace flannelette::agent {
+
+/// Keeps our device and its address as they should be. Where the entries of peers may have gone with a change
+/// of it, the entry plan is invalidated.
+class DeviceSync {
+ public:
+  DeviceSync(const kernel::Ports& kernel, Log& log, overlay::EntryPlan& plan)
+      : kernel_(kernel), log_(log), plan_(plan) {}
+
+  /// Compares, and writes what differs.
+  Result<void> converge(const Target& target);
+  /// Of the last converge(); 0: the backend has none.
+  int index() const { return index_; }
+  /// For the pods: that of the device, else the underlay's.
+  std::uint32_t mtu() const { return mtu_; }
+  /// Index of the device of this VNI; 0: there is none.
+  int find(std::uint32_t vni);
+  /// Removes the device of an earlier config, if it is another one than ours now.
+  Result<void> remove_former(const overlay::NodeState& former);
+
+ private:
+  Result<void> find_device(const kernel::InterfaceName& name, std::optional<overlay::Device>& have);
+  Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
+  void set_sysctls(const Target& target, const kernel::InterfaceName& device);
+  void disable_accept_ra(const kernel::InterfaceName& device);
+
+  const kernel::Ports kernel_;
+  Log& log_;
+  overlay::EntryPlan& plan_;
+  int index_ = 0;
+  std::uint32_t mtu_ = 0;
+  std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
+  SayOnce<> device_reported_;
+  SayOnce<> sysctl_reported_;
+  SayOnce<> rp_filter_reported_;
+};
+
+}  // namespace flannelette::agent
