@@ -11,18 +11,9 @@ namespace flannelette::agent {
 namespace {
 
 using overlay::Change;
-using overlay::EntryPlan;
 
-/// Rounds of audit in one convergence: each removes up to EntryPlan::kMaxStale entries.
-constexpr int kMaxAuditRounds = 64;
 /// A larger subnet file, with lines of other programs, is rewritten without them.
 constexpr std::size_t kMaxSubnetFile = 4096;
-
-struct Auditor final : kernel::EntryVisitor {
-  explicit Auditor(EntryPlan& of) : plan(of) {}
-  void entry(const overlay::Entry& entry) override { plan.audit_entry(entry); }
-  EntryPlan& plan;
-};
 
 /// The routes that lead one of these addresses into the overlay.
 struct ShadowingRoutes final : kernel::EntryVisitor {
@@ -46,9 +37,9 @@ Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, 
       log_(log),
       settings_(settings),
       peers_(peers),
-      plan_(peers),
+      entries_(kernel, log, peers),
       listener_(listener),
-      device_(kernel, log, plan_),
+      device_(kernel, log, entries_.plan()),
       traffic_rules_(kernel.rules, kernel.sysctl, log, settings),
       converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
       retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
@@ -67,14 +58,14 @@ void Dataplane::set_target(const Target& target) {
   peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
                     target.underlay.broadcast, target.protected_addresses});
   if (target.config.direct) kernel_.notifications.follow_routes();
-  plan_.invalidate();
+  entries_.invalidate();
   mark_dirty();
 }
 
 void Dataplane::on_routes_changed() {
   if (!target_ || !target_->config.direct) return;
-  plan_.invalidate();
-  converge_.arm_at_latest_in(std::max(audited_ + kRoutesEvery - loop_.now(), kRoutesDelay));
+  entries_.invalidate();
+  converge_.arm_at_latest_in(std::max(entries_.audited() + kRoutesEvery - loop_.now(), kRoutesDelay));
 }
 
 void Dataplane::mark_dirty() {
@@ -102,15 +93,14 @@ void Dataplane::inspect_rules() {
 }
 
 void Dataplane::on_audit() {
-  plan_.invalidate();
+  entries_.invalidate();
   inspect_rules();  // the kernel's older iptables interface sends no notifications
   mark_dirty();
   listener_.on_audit();
 }
 
 void Dataplane::on_retry() {
-  if (refused_) plan_.invalidate();
-  refused_.reset();
+  entries_.retry_refused();
   mark_dirty();
 }
 
@@ -168,9 +158,7 @@ Result<void> Dataplane::converge() {
   FLT_TRY(remove_former());
   if (!rules_) return rules_;
   if (!file_) return file_;
-  if (refused_) return *refused_;
-  refused_reported_.clear();
-  return {};
+  return entries_.refused();
 }
 
 /// Routes on a device that we had were replaced where a peer has one. What else it has goes with it.
@@ -209,70 +197,14 @@ Result<void> Dataplane::converge_subnet_env() {
   return {};
 }
 
-/// Where no route leads at present, all stays as it is.
-bool Dataplane::is_direct(Ip4 public_ip, bool was) {
-  if (!target_->config.direct || backend().device == nullptr) return false;
-  const auto route = kernel_.links.route_to(public_ip);
-  if (!route || !*route) return was;
-  return (*route)->gateway.v4() == Ip4{} && (*route)->link_index == target_->underlay.link_index;
-}
-
-bool Dataplane::on_refused(const Change& change, const Error& error) {
-  if (error.code != Code::kUnavailable) return false;
-  if (plan_.refused(change.entry)) {
-    log_.warning("the peer is not on our link; waiting for routes or addresses to change",
-                 {{"subnet", change.entry.net}, {"public_ip", change.entry.via}});
-  }
-  return true;
-}
-
 Result<void> Dataplane::converge_entries() {
-  site_.device = device_.index();
-  site_.underlay = target_->underlay.link_index;
-  site_.network = target_->config.network;
-  site_.former = former_ != nullptr ? former_->config.network : Net4{};
-  site_.direct = target_->config.direct || former_ != nullptr || !complete_;
-  plan_.ask_direct([this](Ip4 public_ip, bool was) { return is_direct(public_ip, was); });
-  for (int round = 0; plan_.needs_audit(); ++round) {
-    if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
-    FLT_TRY(audit());
-  }
-  kernel::EntryBatch& batch = kernel_.entries.begin(site_, this);
-  plan_.plan(batch);
-  return finish(batch);
-}
-
-Result<void> Dataplane::audit() {
-  plan_.begin_audit();
-  Auditor auditor(plan_);
-  audited_ = loop_.now();
-  if (auto dumped = kernel_.entries.dump_entries(site_, auditor); !dumped) {
-    plan_.abort_audit();
-    return dumped.error();
-  }
-  kernel::EntryBatch& batch = kernel_.entries.begin(site_, this);
-  plan_.finish_audit(batch);
-  return finish(batch);
-}
-
-Result<void> Dataplane::finish(kernel::EntryBatch& batch) {
-  const auto report = batch.finish();
-  if (!report) {
-    plan_.invalidate();
-    return report.error();
-  }
-  // What was refused counts as done until the retry: an entry that can never be made, such as a route that
-  // another program has, must not cause a whole audit at every event.
-  plan_.commit();
-  if (report->failed == 0) return {};
-  if (refused_reported_.is_news(report->first, report->first_change.entry.net.base.v4().value)) {
-    log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},
-                                                       {"done", std::uint64_t{report->done}},
-                                                       {"first", report->first_change.entry.net},
-                                                       Field(report->first)});
-  }
-  refused_ = report->first;
-  return {};
+  const overlay::NetworkConfig& config = target_->config;
+  const kernel::Site site{.device = device_.index(),
+                          .underlay = target_->underlay.link_index,
+                          .network = config.network,
+                          .former = former_ != nullptr ? former_->config.network : Net4{},
+                          .direct = config.direct || former_ != nullptr || !complete_};
+  return entries_.converge(site, config.direct && backend().device != nullptr, loop_.now());
 }
 
 }  // namespace flannelette::agent

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "agent/device_sync.hpp"
+#include "agent/entry_sync.hpp"
 #include "agent/retry.hpp"
 #include "agent/target.hpp"
 #include "agent/traffic_rules.hpp"
@@ -15,7 +16,6 @@
 #include "flannelette/io/loop.hpp"
 #include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/backend.hpp"
-#include "flannelette/overlay/entry_plan.hpp"
 #include "flannelette/overlay/state.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
 
@@ -24,7 +24,7 @@ namespace flannelette::agent {
 /// Keeps this machine equal to a target: the device, its address, the traffic rules, subnet.env, and the
 /// entries of every peer. Knows the kernel, not the registry. Every step compares first: converging twice in
 /// a row writes once. What fails is reported once and retried with back-off.
-class Dataplane final : kernel::RefusalListener {
+class Dataplane final {
  public:
   class Listener {
    public:
@@ -80,14 +80,10 @@ class Dataplane final : kernel::RefusalListener {
   void inspect_rules();
   /// What is not done on failure stays to be done.
   Result<void> converge();
-  bool on_refused(const overlay::Change& change, const Error& error) override;
   const overlay::Backend& backend() const { return backend_of(target_->config); }
-  bool is_direct(Ip4 public_ip, bool was);
   Result<void> remove_former();
   Result<void> converge_subnet_env();
   Result<void> converge_entries();
-  Result<void> audit();
-  Result<void> finish(kernel::EntryBatch& batch);
 
   io::Loop& loop_;
   const kernel::Ports kernel_;
@@ -95,7 +91,7 @@ class Dataplane final : kernel::RefusalListener {
   Log& log_;
   const Settings& settings_;
   overlay::LeaseTable& peers_;
-  overlay::EntryPlan plan_;
+  EntrySync entries_;
   Listener& listener_;
   DeviceSync device_;
   TrafficRules traffic_rules_;
@@ -105,23 +101,19 @@ class Dataplane final : kernel::RefusalListener {
   io::Timer rules_timer_;
   Backoff backoff_{kRetryFirst, kRetryMax};
   Backoff rules_backoff_{kRetryFirst, kRulesEvery};
-  Millis audited_ = -kRoutesEvery;
   Millis rules_inspected_ = 0;
   Millis rules_pause_ = 0;  ///< from that inspection to the next, at least
 
   std::optional<Target> target_;
   const std::optional<overlay::NodeState>& before_;
   const overlay::NodeState* former_ = nullptr;
-  kernel::Site site_;
   bool dirty_ = true;
   bool rules_dirty_ = true;
   bool complete_ = false;
-  Result<void> file_;             ///< of subnet.env
-  Result<void> rules_;            ///< of the traffic rules
-  std::optional<Error> refused_;  ///< entries that the kernel refused: they count as done until the retry
+  Result<void> file_;   ///< of subnet.env
+  Result<void> rules_;  ///< of the traffic rules
   SayOnce<> failure_reported_;
   SayOnce<> file_reported_;
-  SayOnce<> refused_reported_;
 };
 
 }  // namespace flannelette::agent
