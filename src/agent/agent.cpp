@@ -25,7 +25,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       on_ready_(needs.on_ready),
       settings_(settings),
       members_(log_, needs.max_leases, underlay_watch_, *this),
-      underlay_watch_(loop_, log_, kernel_.links, settings_.interface, *this),
+      underlay_watch_(loop_, log_, kernel_.links, files_, settings_.interface, *this),
       memory_(loop_, log_, files_, settings_, members_.table(),
               Delegate<void()>::to<&Impl::try_degraded>(this)),
       dataplane_(loop_, kernel_, files_, log_, settings_, members_.table(), memory_.node(), *this) {}
@@ -130,8 +130,11 @@ void Agent::Impl::on_config(const overlay::NetworkConfig& config) {
 
 void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
   if (ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses))
-    underlay_watch_.check_in(UnderlayWatch::kLinksDelay);
-  if (ring.has(kernel::Cause::kRoutes)) dataplane_.on_routes_changed();
+    underlay_watch_.on_links_changed();
+  if (ring.has(kernel::Cause::kRoutes)) {
+    underlay_watch_.on_routes_changed();
+    dataplane_.on_routes_changed();
+  }
   if (ring.has(kernel::Cause::kRules)) dataplane_.on_rules_changed(ring);
 }
 

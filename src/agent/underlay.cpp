@@ -2,6 +2,7 @@
 // The choice of the interface that carries the overlay.
 #include "agent/underlay.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "flannelette/base/pattern.hpp"
@@ -42,22 +43,47 @@ int rank(const Address& address) {
          (address.net.length == (address.net.is_v4() ? 32 : 128) ? 2 : 0) + (address.secondary ? 1 : 0);
 }
 
+/// How well a link can carry the overlay.
+enum class Grade : std::uint8_t {
+  kAny,
+  kUp,    ///< it is up and has an address that peers can reach
+  kGood,  ///< and a carrier, and its address is more than a link-local one
+};
+
+/// The host, as far as the links are of a grade.
+struct View {
+  const HostNetwork& host;
+  const UnderlayHints& hints;
+  Grade grade = Grade::kAny;
+  int only = 0;  ///< this link alone; 0: all
+
+  bool takes(const Link& link) const;
+};
+
 /// The best address of those that are accepted; the one in use, if it is among them.
 template <class Accepts>
-const Address* best_address(const HostNetwork& host, const UnderlayHints& hints, Accepts accepts) {
+const Address* best_address(const View& view, Accepts accepts) {
   const Address* best = nullptr;
-  for (const Address& address : host.addresses) {
+  for (const Address& address : view.host.addresses) {
     if (address.deprecated || !reachable(address.net.base) || !accepts(address)) continue;
     // A link-local one is used only until there is a better one.
-    if (hints.in_use == address.net.base && rank(address) < 4) return &address;
+    if (view.hints.in_use == address.net.base && rank(address) < 4) return &address;
     if (best == nullptr || (address.link_index == best->link_index && rank(address) < rank(*best)))
       best = &address;
   }
   return best;
 }
 
-const Address* best_address_on(const Link& link, const HostNetwork& host, const UnderlayHints& hints) {
-  return best_address(host, hints, [&](const Address& a) { return a.link_index == link.index; });
+const Address* best_address_on(const Link& link, const View& view) {
+  return best_address(view, [&](const Address& a) { return a.link_index == link.index; });
+}
+
+bool View::takes(const Link& link) const {
+  if (only != 0 && link.index != only) return false;
+  if (grade == Grade::kAny) return true;
+  if (!link.up || is_overlay(link)) return false;
+  const Address* address = best_address_on(link, *this);
+  return address != nullptr && (grade == Grade::kUp || (link.carrier && rank(*address) < 4));
 }
 
 /// The interface that was asked for, and its address where the setting determines one.
@@ -66,44 +92,64 @@ struct Match {
   std::optional<Ip> address;
 };
 
-Match by_name(const HostNetwork& host, std::string_view wanted) {
+Match on_link(const View& view, int index, std::optional<Ip> address) {
+  const Link* link = link_of(view.host, index);
+  return link != nullptr && view.takes(*link) ? Match{link, address} : Match{};
+}
+
+Match by_name(const View& view, std::string_view wanted) {
   if (const auto ip = parse_ip4(wanted)) {
-    const Address* address = address_of(host, *ip);
-    return address == nullptr ? Match{} : Match{link_of(host, address->link_index), *ip};
+    const Address* address = address_of(view.host, *ip);
+    return address == nullptr ? Match{} : on_link(view, address->link_index, *ip);
   }
-  for (const Link& link : host.links) {
-    if (link.name.view() == wanted) return {&link, std::nullopt};
+  for (const Link& link : view.host.links) {
+    if (link.name.view() == wanted && view.takes(link)) return {&link, std::nullopt};
   }
   return {};
 }
 
 /// Ignores loopback, the overlay itself and its pods, which are never meant.
-Match by_regex(const HostNetwork& host, const UnderlayHints& hints, std::string_view regex) {
+Match by_regex(const View& view, std::string_view regex) {
+  const UnderlayHints& hints = view.hints;
   Pattern pattern;
   if (!pattern.compile(regex)) return {};  // cli has refused bad ones
-  const Address* address = best_address(host, hints, [&](const Address& a) {
-    const Link* link = link_of(host, a.link_index);
+  const Address* address = best_address(view, [&](const Address& a) {
+    const Link* link = link_of(view.host, a.link_index);
     const bool of_pods =
         hints.subnet && Net(*hints.subnet).contains(a.net.base) && hints.in_use != a.net.base;
-    return link != nullptr && !is_overlay(*link) && !of_pods && pattern.found_in(text_of(a.net.base));
+    return link != nullptr && !is_overlay(*link) && !of_pods && pattern.found_in(text_of(a.net.base)) &&
+           view.takes(*link);
   });
-  if (address != nullptr) return {link_of(host, address->link_index), address->net.base};
-  for (const Link& link : host.links) {
-    if (is_overlay(link) || (link.loopback && best_address_on(link, host, hints) == nullptr)) continue;
-    if (pattern.found_in(link.name)) return {&link, std::nullopt};
+  if (address != nullptr) return {link_of(view.host, address->link_index), address->net.base};
+  for (const Link& link : view.host.links) {
+    if (is_overlay(link) || (link.loopback && best_address_on(link, view) == nullptr)) continue;
+    if (pattern.found_in(link.name) && view.takes(link)) return {&link, std::nullopt};
   }
   return {};
 }
 
-Match explicit_match(const InterfaceSettings& settings, const HostNetwork& host, const UnderlayHints& hints) {
+Match explicit_match(const InterfaceSettings& settings, const View& view) {
   for (const auto& name : settings.names.items()) {
-    if (const Match match = by_name(host, name); match.link != nullptr) return match;
+    if (const Match match = by_name(view, name); match.link != nullptr) return match;
   }
   for (const auto& regex : settings.regexes.items()) {
-    if (const Match match = by_regex(host, hints, regex); match.link != nullptr) return match;
+    if (const Match match = by_regex(view, regex); match.link != nullptr) return match;
   }
-  if (host.reached) return {link_of(host, host.reached->link_index), host.reached->source};
+  if (view.host.reached) return on_link(view, view.host.reached->link_index, view.host.reached->source);
   return {};
+}
+
+Match by_default_route(const View& view) {
+  const kernel::Route* best = nullptr;
+  Match match;
+  for (const kernel::Route& route : view.host.routes) {
+    if (!route.is_default || (best != nullptr && best->metric <= route.metric)) continue;
+    const Match found = on_link(view, route.link_index, std::nullopt);
+    if (found.link == nullptr) continue;
+    best = &route;
+    match = found;
+  }
+  return match;
 }
 
 /// The addresses that the chosen underlay depends on.
@@ -119,10 +165,14 @@ void protect(UnderlayChoice& choice, const HostNetwork& host, const UnderlayHint
     if (address.link_index == underlay) add(address.net.base, Kind::kUnderlay);
   }
   add(choice.underlay->public_ip, Kind::kUnderlay);
-  for (const kernel::RouteAnswer& route : host.routes) {
+  const auto add_gateway = [&](const auto& route) {
     const Link* link = link_of(host, route.link_index);
     if (link != nullptr && !is_overlay(*link)) add(route.gateway, Kind::kGateway);
+  };
+  for (const kernel::Route& route : host.routes) {
+    if (route.is_default) add_gateway(route);
   }
+  for (const kernel::RouteAnswer& route : host.to_registry) add_gateway(route);
   for (const Ip& server : hints.registry) add(server, Kind::kRegistry);
   if (network.length == 0) return;
   for (const Address& address : host.addresses) {
@@ -149,29 +199,44 @@ struct AddressCollector final : kernel::AddressVisitor {
   }
 };
 
+struct RouteCollector final : kernel::RouteVisitor {
+  PlainArray<kernel::Route> seen;
+  void route(const kernel::Route& route) override {
+    if (seen.size() < kMaxSeen) seen.append(route);
+  }
+};
+
+/// Whether it is one of several that the operator put in order. The route to an address and the default route
+/// are the kernel's choice, which all other packets follow at once.
+bool ordered(const InterfaceSettings& settings) {
+  return !settings.names.empty() || !settings.regexes.empty();
+}
+
 /// Why there is no match; nullptr: there is one, with its address.
-const char* find_match(const InterfaceSettings& settings, const HostNetwork& host, const UnderlayHints& hints,
-                       Match& match) {
+const char* find_match(const InterfaceSettings& settings, const View& view, Match& match) {
   constexpr const char* kUnreachable =
       "peers reach no loopback, multicast or unspecified address; it cannot be the public one";
+  const bool by_file = !settings.public_ip_file.empty();
+  if (by_file && !view.hints.public_ip) return "the public IP file has no address yet";
   if (settings.public_ip && !reachable(*settings.public_ip)) return kUnreachable;
-  if (!settings.names.empty() || !settings.regexes.empty() || settings.can_reach) {
-    match = explicit_match(settings, host, hints);
+  if (ordered(settings) || settings.can_reach) {
+    match = explicit_match(settings, view);
     if (match.link == nullptr) return "no interface here is the one asked for";
-  } else if (settings.public_ip) {
-    const Address* address = address_of(host, *settings.public_ip);
+  } else if (settings.public_ip && !by_file) {
+    const Address* address = address_of(view.host, *settings.public_ip);
     if (address == nullptr) {
       return "no interface has the public address; give the interface too if it is behind NAT";
     }
-    match = {link_of(host, address->link_index), *settings.public_ip};
+    match = on_link(view, address->link_index, *settings.public_ip);
   } else {
-    if (!host.default_route) return "there is no default route; give the interface";
-    match.link = link_of(host, host.default_route->link_index);
+    if (std::ranges::none_of(view.host.routes, &kernel::Route::is_default))
+      return "there is no default route; give the interface";
+    match = by_default_route(view);
   }
   if (match.link == nullptr) return "the interface vanished while it was examined";
   if (is_overlay(*match.link)) return "a flannel device cannot carry the overlay";
   if (!match.address) {
-    const Address* address = best_address_on(*match.link, host, hints);
+    const Address* address = best_address_on(*match.link, view);
     if (address == nullptr) return "the interface has no IPv4 address that peers can reach";
     match.address = address->net.base;
   }
@@ -185,18 +250,37 @@ const char* find_match(const InterfaceSettings& settings, const HostNetwork& hos
 UnderlayChoice choose_underlay(const InterfaceSettings& settings, const HostNetwork& host,
                                const UnderlayHints& hints) {
   UnderlayChoice choice;
+  View view{host, hints};
   Match match;
-  if (const char* missing = find_match(settings, host, hints, match)) {
-    choice.missing = missing;
-    return choice;
+  for (const Grade grade : {Grade::kGood, Grade::kUp, Grade::kAny}) {
+    view.grade = grade;
+    choice.missing = find_match(settings, view, match);
+    if (choice.missing == nullptr) break;
   }
+  if (choice.missing != nullptr) return choice;
+  choice.missing = "";
+  if (ordered(settings) && hints.in_use_link != 0 && hints.in_use_link != match.link->index) {
+    view.only = hints.in_use_link;
+    Match held;
+    if (find_match(settings, view, held) == nullptr) {
+      if (view.grade == Grade::kGood) choice.better = match.link->index;
+      match = held;
+    }
+  }
+  choice.carrier = match.link->carrier;
   Underlay& underlay = choice.underlay.emplace();
   underlay.link_index = match.link->index;
   underlay.name = match.link->name;
   underlay.mtu = match.link->mtu;
+  for (const kernel::Route& route : host.routes) {
+    if (route.link_index == underlay.link_index && route.mtu != 0)
+      underlay.mtu = std::min(underlay.mtu, route.mtu);
+  }
   underlay.address = *match.address;
-  underlay.public_ip = settings.public_ip ? Ip(*settings.public_ip) : *match.address;
-  underlay.local = address_of(host, underlay.public_ip) != nullptr ? underlay.public_ip : underlay.address;
+  const auto& wanted = settings.public_ip_file.empty() ? settings.public_ip : hints.public_ip;
+  underlay.public_ip = wanted ? Ip(*wanted) : underlay.address;
+  choice.forwarded = address_of(host, underlay.public_ip) == nullptr;
+  underlay.local = choice.forwarded ? underlay.address : underlay.public_ip;
   const Address* own = address_of(host, underlay.address);
   if (own != nullptr && own->net.is_v4() && own->net.length <= 30) {
     underlay.broadcast = own->net.v4().last();
@@ -219,17 +303,16 @@ Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::
     if (!answer) return answer.error();
     host.reached = *answer;
   }
-  auto route = kernel.default_route();
-  if (!route) return route.error();
-  host.default_route = *route;
-  std::array<kernel::RouteAnswer, UnderlayHints::kMaxServers + 1> routes;
+  RouteCollector routes;
+  FLT_TRY(kernel.dump_routes(routes));
+  host.routes = routes.seen;
+  std::array<kernel::RouteAnswer, UnderlayHints::kMaxServers> to_registry;
   std::size_t count = 0;
-  if (*route) routes[count++] = **route;
   for (const Ip& server : hints.registry) {
     const auto to = kernel.route_to(server);
-    if (to && *to && count < routes.size()) routes[count++] = **to;
+    if (to && *to && count < to_registry.size()) to_registry[count++] = **to;
   }
-  host.routes = std::span(routes).first(count);
+  host.to_registry = std::span(to_registry).first(count);
   return choose_underlay(settings, host, hints);
 }
 

@@ -3,20 +3,38 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
 
 namespace flannelette::agent {
 
-UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links,
+UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links, Files& files,
                              const InterfaceSettings& settings, Listener& listener)
-    : log_(log),
+    : loop_(loop),
+      log_(log),
       links_(links),
       settings_(settings),
       listener_(listener),
+      public_ip_file_(loop, log, files, settings, Delegate<void()>::to<&UnderlayWatch::check>(this)),
       timer_(loop, Delegate<void()>::to<&UnderlayWatch::check>(this)) {}
 
 void UnderlayWatch::start(std::optional<Ip> in_use) {
   in_use_ = in_use;
+  public_ip_file_.start(in_use ? std::optional<Ip4>(in_use->v4()) : std::nullopt);
   check();
+}
+
+void UnderlayWatch::stop() {
+  timer_.cancel();
+  public_ip_file_.stop();
+}
+
+void UnderlayWatch::on_links_changed() {
+  links_changed_ = true;
+  check_in(kLinksDelay);
+}
+
+void UnderlayWatch::on_routes_changed() {
+  check_in(std::max(checked_ + kRoutesEvery - loop_.now(), kLinksDelay));
 }
 
 void UnderlayWatch::add_server(const Ip& address) {
@@ -25,10 +43,12 @@ void UnderlayWatch::add_server(const Ip& address) {
   if (found()) check_in(0);
 }
 
-Result<UnderlayChoice> UnderlayWatch::choose() {
+Result<UnderlayChoice> UnderlayWatch::choose(int held) {
   UnderlayHints hints{.registry =
                           std::span(servers_).first(std::min(servers_next_, UnderlayHints::kMaxServers))};
   hints.in_use = in_use_;
+  hints.in_use_link = held;
+  hints.public_ip = public_ip_file_.read();
   hints.network = network_;
   if (found()) hints.subnet = subnet_;
   return find_underlay(settings_, links_, hints);
@@ -39,13 +59,28 @@ void UnderlayWatch::enter(UnderlayState next) {
 }
 
 void UnderlayWatch::check() {
-  if (found()) listener_.on_links_changed();
+  checked_ = loop_.now();
+  if (std::exchange(links_changed_, false) && found()) listener_.on_links_changed();
   const auto choice = choose();
+  if (fails_back(choice ? choice->better : 0)) return on_result(choose(0));
+  on_result(choice);
+}
+
+void UnderlayWatch::on_result(const Result<UnderlayChoice>& choice) {
   if (!choice || !choice->underlay) return on_missing(choice);
   on_choice(*choice);
 }
 
-/// The kernel reports links and addresses but not routes, so that it is asked again after a while too.
+bool UnderlayWatch::fails_back(int better) {
+  if (better != better_) better_since_ = loop_.now();
+  better_ = better;
+  if (better == 0) return false;
+  const Millis left = better_since_ + settings_.failback_delay - loop_.now();
+  if (left > 0) check_in(left);
+  return left <= 0;
+}
+
+/// Not all that counts is notified, so that it is asked again after a while too.
 void UnderlayWatch::on_missing(const Result<UnderlayChoice>& choice) {
   if (found()) enter(UnderlayState::kMissing);
   if (!choice) {
@@ -62,6 +97,7 @@ void UnderlayWatch::on_choice(const UnderlayChoice& choice) {
   missing_backoff_.reset();
   missing_reason_ = "";
   if (failure_reported_.clear() && found()) log_.info("the interfaces can be listed again");
+  report_choice(choice);
   if (underlay_ == choice.underlay && protected_ == choice.protected_addresses) return;
   const Change before{underlay_, protected_};
   underlay_ = choice.underlay;
@@ -73,6 +109,19 @@ void UnderlayWatch::on_choice(const UnderlayChoice& choice) {
     log_underlay("the underlay changed");
   }
   listener_.on_underlay(before);
+}
+
+void UnderlayWatch::report_choice(const UnderlayChoice& choice) {
+  const Underlay& underlay = *choice.underlay;
+  if (!choice.carrier && !no_carrier_) {
+    log_.warning("the interface has no carrier, and no other can be used; waiting",
+                 {{"interface", underlay.name.view()}});
+  }
+  no_carrier_ = !choice.carrier;
+  if (!choice.forwarded || forwarded_reported_ == underlay.public_ip) return;
+  forwarded_reported_ = underlay.public_ip;
+  log_.warning("the public IP is no address of this machine: what is sent to it must be forwarded here",
+               {{"public_ip", underlay.public_ip}, {"address", underlay.address}});
 }
 
 void UnderlayWatch::apply_network() {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "agent/public_ip_file.hpp"
 #include "agent/retry.hpp"
 #include "agent/underlay.hpp"
 #include "flannelette/base/log.hpp"
@@ -26,12 +27,16 @@ inline constexpr StateTable kUnderlayStates{
      StateRow(UnderlayState::kPresent, "present", UnderlayState::kMissing),
      StateRow(UnderlayState::kMissing, "missing", UnderlayState::kPresent)}};
 
-/// Seeks the underlay until there is one, then checks it whenever links or addresses change. An underlay that
-/// vanishes is remembered as it was: the data plane outlives its NIC, and the address most often comes back.
+/// Seeks the underlay until there is one, then checks it whenever links, addresses or default routes change.
+/// One that is lost gives way to the next at once; a better one is taken when it was usable for a while. If
+/// there is none, it is remembered as it was: the data plane outlives its NIC, and the address most often
+/// comes back.
 class UnderlayWatch {
  public:
   /// Addresses come and go in sets: check when they have settled.
   static constexpr Millis kLinksDelay = 100;
+  /// From check to check while nothing but routes goes on changing.
+  static constexpr Millis kRoutesEvery = 300;
   /// The longest pause between two attempts: before there is an underlay somebody is setting the node up.
   static constexpr Millis kSeekMax = 5'000;
 
@@ -51,12 +56,15 @@ class UnderlayWatch {
     ~Listener() = default;
   };
 
-  UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links, const InterfaceSettings& settings,
-                Listener& listener);
+  UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links, Files& files,
+                const InterfaceSettings& settings, Listener& listener);
 
-  /// `in_use`: our address before the restart, preferred as long as it is there.
+  /// `in_use`: our public address before the restart, preferred as long as it is there.
   void start(std::optional<Ip> in_use);
-  void stop() { timer_.cancel(); }
+  void stop();
+  /// Links or addresses may have changed; or routes.
+  void on_links_changed();
+  void on_routes_changed();
   void check_in(Millis delay) { timer_.arm_at_latest_in(delay); }
   void check();
 
@@ -81,17 +89,25 @@ class UnderlayWatch {
 
  private:
   void enter(UnderlayState next);
-  Result<UnderlayChoice> choose();
+  /// `held`: the link that stays as long as it is usable; 0: none.
+  Result<UnderlayChoice> choose(int held);
+  Result<UnderlayChoice> choose() { return choose(found() ? underlay_->link_index : 0); }
+  /// Whether a better link than the one in use was usable for long enough; else it is asked again in time.
+  bool fails_back(int better);
+  void report_choice(const UnderlayChoice& choice);
+  void on_result(const Result<UnderlayChoice>& choice);
   void on_missing(const Result<UnderlayChoice>& choice);
   void on_choice(const UnderlayChoice& choice);
   void log_underlay(const char* text) const;
   /// Reports why there is no underlay, once for as long as the reason stays the same.
   void report_missing(const char* reason);
 
+  io::Loop& loop_;
   Log& log_;
   kernel::Links& links_;
   const InterfaceSettings& settings_;
   Listener& listener_;
+  PublicIpFile public_ip_file_;
   io::Timer timer_;
   Backoff seek_backoff_{kRetryFirst, kSeekMax};
   Backoff missing_backoff_{kRetryFirst, kRetryMax};
@@ -104,7 +120,13 @@ class UnderlayWatch {
   std::optional<Net4> subnet_;
   std::array<Ip, UnderlayHints::kMaxServers> servers_{};  ///< unspecified: none
   std::size_t servers_next_ = 0;                          ///< the place of the next one
-  const char* missing_reason_ = "";                       ///< as reported
+  int better_ = 0;  ///< the link that is to be taken if it stays usable; 0: none
+  Millis better_since_ = 0;
+  Millis checked_ = -kRoutesEvery;
+  Ip forwarded_reported_;            ///< the public address that was reported to be none of ours
+  const char* missing_reason_ = "";  ///< as reported
+  bool no_carrier_ = false;          ///< as reported
+  bool links_changed_ = false;       ///< and the listener has not heard of it
   bool overlap_reported_ = false;
   SayOnce<> failure_reported_;  ///< the interfaces could not be listed
 };

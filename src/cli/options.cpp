@@ -136,10 +136,10 @@ string_view set_ttl(Draft& draft, string_view value) {
   return kOk;
 }
 
-string_view set_registry_wait(Draft& draft, string_view value) {
+string_view set_wait(std::int64_t& millis, string_view value) {
   const std::int64_t seconds = parse_duration(value, false);
   if (seconds < 0 || seconds > kMaxWait) return "a time from 0s to 1h is expected";
-  draft.settings.agent.registry_wait = seconds * 1000;
+  millis = seconds * 1000;
   return kOk;
 }
 
@@ -257,21 +257,27 @@ constexpr Option kOptions[] = {
      Fate::kEtcd},
 
     {"iface", "node", "interface", "NAME|IP", "",
-     "underlay interface, or an address of it; several are tried in order", set_interface, Fate::kUsed, false,
-     true},
+     "underlay interface, or an address of it; of several the first that is usable", set_interface,
+     Fate::kUsed, false, true},
     {"iface-regex", "node", "interface-regex", "REGEX", "", "or by regular expressions (as Go's)", set_regex,
      Fate::kUsed, false, true},
     {"iface-can-reach", "node", "interface-can-reach", "IP", "", "or the one that leads to this address",
      [](Draft& d, string_view v) { return set_address(d.settings.agent.interface.can_reach, v); }},
     {"public-ip", "node", "public-ip", "IP", "", "the address that the other nodes send to",
      [](Draft& d, string_view v) { return set_address(d.settings.agent.interface.public_ip, v); }},
+    {"public-ip-file", "node", "public-ip-file", "FILE", "",
+     "a file that has it, followed: for a node behind a port forward",
+     [](Draft& d, string_view v) { return set_path(d.settings.agent.interface.public_ip_file, v); }},
+    {"", "node", "failback-delay", "TIME", "30s",
+     "how long an interface must be usable before the one in use gives way to it",
+     [](Draft& d, string_view v) { return set_wait(d.settings.agent.interface.failback_delay, v); }},
     {"subnet-file", "node", "subnet-file", "FILE", "/run/flannel/subnet.env", "written for the CNI plugin",
      [](Draft& d, string_view v) { return v.empty() ? kPath : set_path(d.settings.agent.subnet_file, v); }},
     {"state-dir", "node", "state-dir", "DIR", FLANNELETTE_STATE_DIR,
      "where this node remembers itself and its peers over a reboot; empty: nowhere",
      [](Draft& d, string_view v) { return set_path(d.settings.agent.state_dir, v); }},
     {"", "node", "registry-wait", "TIME", "1s", "how long to wait at start before coming up from state-dir",
-     set_registry_wait},
+     [](Draft& d, string_view v) { return set_wait(d.settings.agent.registry_wait, v); }},
     {"ip-masq", "node", "ip-masq", "", "false", "masquerade traffic that leaves the overlay network",
      [](Draft& d, string_view v) { return set_bool(d.settings.agent.ip_masq, v); }},
     {"", "node", "masq-fully-random", "", "true", "masquerade with random ports",

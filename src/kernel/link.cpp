@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Links of the machine, its default route and its route to an address.
+// Links of the machine, the routes that it goes by, and its route to an address.
 #include "link.hpp"
 
 #include <linux/if_link.h>
@@ -11,6 +11,14 @@
 #include "route.hpp"
 
 namespace flannelette::kernel {
+namespace {
+
+/// IFF_LOWER_UP, which <net/if.h> does not know: there is a carrier. IFF_RUNNING: nor is the link dormant or
+/// its lower one down (operstate UP or UNKNOWN).
+constexpr unsigned kCarrier = (1u << 16) | IFF_RUNNING;
+
+}  // namespace
+
 Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
   netlink.request<ifinfomsg>(RTM_GETLINK);
   netlink.out().put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
@@ -23,22 +31,19 @@ Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
     if (!link.name.assign(attributes.text(IFLA_IFNAME))) return;
     link.mtu = attributes.u32(IFLA_MTU, 0);
     link.up = (header->ifi_flags & IFF_UP) != 0;
+    link.carrier = (~header->ifi_flags & kCarrier) == 0;
     link.loopback = (header->ifi_flags & IFF_LOOPBACK) != 0;
     visitor.link(link);
   });
 }
 
-Result<std::optional<RouteAnswer>> default_route(Netlink& netlink) {
-  std::optional<RouteAnswer> best;
-  std::uint32_t best_metric = 0;
-  FLT_TRY(dump_main_routes(netlink, 0, 0, [&](const MainRoute& route) {
-    if (route.destination.length != 0 || route.type != RTN_UNICAST || route.dead || route.first_link == 0)
-      return;
-    if (best && best_metric <= route.metric) return;
-    best = RouteAnswer{route.first_link, {}, route.gateway};
-    best_metric = route.metric;
-  }));
-  return best;
+Result<void> dump_routes(Netlink& netlink, RouteVisitor& visitor) {
+  return dump_main_routes(netlink, 0, 0, [&](const MainRoute& route) {
+    const bool is_default = route.destination.length == 0;
+    if (!is_default && (route.mtu == 0 || route.protocol == kRouteProtocol)) return;
+    if (route.type != RTN_UNICAST || route.dead || route.first_link == 0) return;
+    visitor.route({route.first_link, route.gateway, route.metric, route.mtu, is_default});
+  });
 }
 
 Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, const Ip& destination) {

@@ -9,7 +9,7 @@
 namespace flannelette::kernel {
 
 Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor);
-Result<std::optional<RouteAnswer>> default_route(Netlink& netlink);
+Result<void> dump_routes(Netlink& netlink, RouteVisitor& visitor);
 Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, const Ip& destination);
 
 }  // namespace flannelette::kernel

@@ -46,8 +46,8 @@ Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) {
 Result<void> NetlinkKernel::dump_addresses(AddressVisitor& visitor) {
   return kernel::dump_addresses(impl_->route, 0, visitor);
 }
-Result<std::optional<RouteAnswer>> NetlinkKernel::default_route() {
-  return kernel::default_route(impl_->route);
+Result<void> NetlinkKernel::dump_routes(RouteVisitor& visitor) {
+  return kernel::dump_routes(impl_->route, visitor);
 }
 Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(const Ip& destination) {
   return kernel::route_to(impl_->route, destination);

@@ -32,6 +32,7 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
   MainRoute route;
   route.destination = {attributes.ip4(RTA_DST, Ip4{}), header->rtm_dst_len};
   route.metric = attributes.u32(RTA_PRIORITY, 0);
+  route.mtu = attributes.nested(RTA_METRICS).u32(RTAX_MTU, 0);
   route.type = header->rtm_type;
   route.protocol = header->rtm_protocol;
   route.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;

@@ -19,6 +19,7 @@ inline constexpr std::uint8_t kRouteProtocol = 70;
 struct MainRoute {
   Net4 destination;
   std::uint32_t metric = 0;
+  std::uint32_t mtu = 0;  ///< 0: that of the link
   std::uint8_t type = 0;  ///< RTN_UNICAST, ...
   std::uint8_t protocol = 0;
   Ip4 gateway;         ///< of a unicast route with one next hop, else 0.0.0.0

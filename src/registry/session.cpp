@@ -173,7 +173,7 @@ void Session::reconnect() {
   if (Request* request = drop()) {
     (void)request->on_lost({{Code::kInterrupted, 0, "registry: the connection was given up"}});
   }
-  schedule();
+  skip_backoff();
 }
 
 void Session::send_last(http::Request request) {

@@ -169,9 +169,10 @@ struct ProcFiles final : Files {
 };
 
 /// Values that leave the kernel room keep what their types promise.
-struct Checks final : LinkVisitor, AddressVisitor, EntryVisitor, FindingVisitor {
+struct Checks final : LinkVisitor, AddressVisitor, RouteVisitor, EntryVisitor, FindingVisitor {
   void link(const Link&) override {}
   void address(const Address& address) override { must(address.net.length <= 32); }
+  void route(const Route& route) override { must(route.is_default || route.mtu != 0); }
   void entry(const overlay::Entry& entry) override { must(entry.net.v4().length <= 32); }
   void finding(const FirewallFinding& finding) override { must(finding.family.size() >= 2); }
 };
@@ -217,7 +218,7 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
   switch (what % 14) {
     case 0: (void)kernel.dump_links(checks); break;
     case 1: (void)kernel.dump_addresses(checks); break;
-    case 2: (void)kernel.default_route(); break;
+    case 2: (void)kernel.dump_routes(checks); break;
     case 3: (void)kernel.route_to(Ip4{peer.number()}); break;
     case 4: (void)kernel.find_device(spec.name); break;
     case 5: (void)kernel.create_device(spec); break;

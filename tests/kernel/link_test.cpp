@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Links and routes of the machine as a real kernel shows them.
 #include "kernel/kernel_node.hpp"
+#include "support/poll.hpp"
 
 using namespace flannelette;
 using namespace flannelette::tests;
@@ -30,12 +31,48 @@ TEST_SUITE("kernel/link") {
     CHECK_FALSE(find("eth1").up);
   }
 
-  TEST_CASE("the default route's link is that of the lowest metric in table main") {
+  TEST_CASE("a link has a carrier when it is up and its driver and lower link say so") {
+    REQUIRE_MEANS(namespaces(), program("ip"));
+    KernelNode n("klink4");
+    ip("link add eth0 type veth peer name port0");
+    ip("link add br0 type bridge");
+    ip("link set eth0 master br0");
+    const auto carrier = [&](std::string_view name) {
+      struct Collect final : kernel::LinkVisitor {
+        void link(const kernel::Link& l) override { all.push_back(l); }
+        std::vector<kernel::Link> all;
+      } links;
+      REQUIRE(n.kernel.dump_links(links));
+      for (const auto& link : links.all) {
+        if (link.name.view() == name) return link.carrier;
+      }
+      return false;
+    };
+    CHECK(carrier("lo"));
+    CHECK_FALSE(carrier("eth0"));
+    for (const char* name : {"eth0", "br0"}) ip(std::string("link set ") + name + " up");
+    CHECK_FALSE(carrier("eth0"));
+    CHECK_FALSE(carrier("br0"));
+    ip("link set port0 up");
+    CHECK(wait_until(std::chrono::seconds(5), [&] { return carrier("eth0") && carrier("br0"); }));
+    ip("link set port0 down");
+    CHECK_FALSE(carrier("eth0"));
+    CHECK_FALSE(carrier("br0"));
+  }
+
+  TEST_CASE("default routes of table main with metric and MTU, others that have an MTU, and none of ours") {
     REQUIRE_MEANS(namespaces(), program("ip"));
     KernelNode n("klink2");
-    auto none = n.kernel.default_route();
-    REQUIRE(none);
-    CHECK_FALSE(*none);
+    struct Routes final : kernel::RouteVisitor {
+      void route(const kernel::Route& route) override { all.push_back(route); }
+      std::vector<kernel::Route> all;
+    };
+    const auto routes = [&] {
+      Routes found;
+      REQUIRE(n.kernel.dump_routes(found));
+      return found.all;
+    };
+    CHECK(routes().empty());
     for (const char* name : {"eth0", "eth1"}) {
       ip(std::string("link add ") + name + " type bridge");
       ip(std::string("link set ") + name + " up");
@@ -43,19 +80,30 @@ TEST_SUITE("kernel/link") {
     const int eth0 = std::stoi(ip("-o link show eth0"));
     const int eth1 = std::stoi(ip("-o link show eth1"));
     ip("route add default dev eth0 table 100");
-    CHECK_FALSE(*n.kernel.default_route());
     ip("route add unreachable default metric 4000");
-    CHECK_FALSE(*n.kernel.default_route());
+    ip("route add 10.9.0.0/16 dev eth0");
+    ip("route add 10.8.0.0/16 dev eth0 mtu 1280 proto 70");
+    CHECK(routes().empty());
     ip("route add default dev eth0 metric 100");
-    CHECK((*n.kernel.default_route())->link_index == eth0);
+    REQUIRE(routes().size() == 1);
+    CHECK(routes()[0].link_index == eth0);
+    CHECK(routes()[0].metric == 100);
+    CHECK(routes()[0].mtu == 0);
+    CHECK(routes()[0].is_default);
+    CHECK(routes()[0].gateway == Ip4{});
     ip("route add default dev eth1 metric 50");
-    CHECK((*n.kernel.default_route())->link_index == eth1);
-    ip("route add default dev eth0");
-    CHECK((*n.kernel.default_route())->link_index == eth0);
-    CHECK((*n.kernel.default_route())->gateway == Ip4{});
+    REQUIRE(routes().size() == 2);
+    CHECK(routes()[0].link_index == eth1);
+    CHECK(routes()[1].link_index == eth0);
     ip("address add 192.0.2.5/24 dev eth0");
-    ip("route replace default via 192.0.2.1 dev eth0");
-    CHECK((*n.kernel.default_route())->gateway == ip4("192.0.2.1"));
+    ip("route replace default via 192.0.2.1 dev eth0 mtu lock 1400");
+    REQUIRE(routes().size() == 3);
+    CHECK(routes()[0].gateway == ip4("192.0.2.1"));
+    CHECK(routes()[0].mtu == 1400);
+    ip("route add 10.7.0.0/16 dev eth1 mtu 1300");
+    REQUIRE(routes().size() == 4);
+    CHECK(routes()[3].mtu == 1300);
+    CHECK_FALSE(routes()[3].is_default);
   }
 
   TEST_CASE("a route look-up answers link, source and gateway, or that there is none") {

@@ -91,7 +91,7 @@ TEST_SUITE("agent/dataplane") {
     p.node.change_address(ip("172.30.7.7"));
     p.world.advance(1'000);  // the doorbell has rung, the route is not there yet
     CHECK(p.node.device()->local == ip("172.30.0.1"));
-    p.node.set_default_route(true);  // no doorbell for routes
+    p.node.kernel.default_link = SimNode::kNic;  // no doorbell
     REQUIRE(p.world.run_until([&] { return p.node.device()->local == ip("172.30.7.7"); }, 61'000));
     REQUIRE(p.world.run_until_all_know_all());
   }
@@ -356,7 +356,7 @@ TEST_SUITE("agent/dataplane") {
 
   TEST_CASE("any single call of the kernel fails at any time: everything is right in the end") {
     for (const Call call :
-         {Call::kDumpLinks, Call::kDumpAddresses, Call::kDefaultRoute, Call::kFindDevice, Call::kCreateDevice,
+         {Call::kDumpLinks, Call::kDumpAddresses, Call::kDumpRoutes, Call::kFindDevice, Call::kCreateDevice,
           Call::kChangeDevice, Call::kSetDeviceAddress, Call::kDumpEntries, Call::kFinish, Call::kApplyRules,
           Call::kInspectFirewall, Call::kIpForward, Call::kDisableAcceptRa}) {
       CAPTURE(static_cast<int>(call));

@@ -16,10 +16,11 @@ Result<void> FakeKernel::dump_addresses(kernel::AddressVisitor& visitor) {
   return {};
 }
 
-Result<std::optional<kernel::RouteAnswer>> FakeKernel::default_route() {
-  FLT_TRY(fault(Call::kDefaultRoute));
-  if (!default_link) return std::optional<kernel::RouteAnswer>{};
-  return std::optional(kernel::RouteAnswer{*default_link, {}, default_gateway});
+Result<void> FakeKernel::dump_routes(kernel::RouteVisitor& visitor) {
+  FLT_TRY(fault(Call::kDumpRoutes));
+  if (default_link) visitor.route({*default_link, default_gateway, 0, default_mtu, true});
+  for (const auto& route : more_routes) visitor.route(route);
+  return {};
 }
 
 Result<std::optional<kernel::RouteAnswer>> FakeKernel::route_to(const Ip& destination) {

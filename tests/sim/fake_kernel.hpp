@@ -7,7 +7,8 @@
 //   - a route that is not ours to the same destination and metric is a conflict;
 //   - a gateway of the underlay must be in a prefix of its link;
 //   - links and IPv4 addresses ring the doorbell from the loop, our own changes too; with them, or alone, the
-//   routes of others, if they are followed; rules only if another program changes them.
+//   routes of others, if they are followed, and default routes always; rules only if another program changes
+//   them.
 // It counts writes, keeps the changes in order, and fails when told to.
 #pragma once
 
@@ -37,7 +38,7 @@ class FakeKernel final : public kernel::Links,
   enum class Call {
     kDumpLinks,
     kDumpAddresses,
-    kDefaultRoute,
+    kDumpRoutes,
     kRouteTo,
     kFindDevice,
     kCreateDevice,
@@ -69,7 +70,7 @@ class FakeKernel final : public kernel::Links,
   explicit FakeKernel(io::Loop& loop)
       : bell_(loop, Delegate<void()>::to<&FakeKernel::ring_for_links>(this)),
         rules_bell_(loop, Delegate<void()>::to<&FakeKernel::ring_for_rules>(this)) {
-    links.push_back({.index = 1, .name = "lo", .mtu = 65536, .up = true, .loopback = true});
+    links.push_back({.index = 1, .name = "lo", .mtu = 65536, .up = true, .carrier = true, .loopback = true});
   }
 
   // -- the tables: tests set and read them; what others do to the machine is below --
@@ -81,6 +82,8 @@ class FakeKernel final : public kernel::Links,
   std::map<RouteKey, Route> routes;
   std::optional<int> default_link;
   Ip4 default_gateway;
+  std::uint32_t default_mtu = 0;
+  std::vector<kernel::Route> more_routes;  // defaults of other metrics than 0; others with an MTU
   std::optional<overlay::RuleSpec> rules;
   std::vector<kernel::FirewallFinding> findings;
   bool forwarding = false;
@@ -108,7 +111,7 @@ class FakeKernel final : public kernel::Links,
   /// A NIC with one address, up; the first one has the default route.
   int add_nic(std::string_view name, Net4 address, std::uint32_t mtu = 1500) {
     const int index = next_index_++;
-    links.push_back({.index = index, .name = name, .mtu = mtu, .up = true});
+    links.push_back({.index = index, .name = name, .mtu = mtu, .up = true, .carrier = true});
     addresses.push_back({.link_index = index, .net = address});
     if (!default_link) default_link = index;
     changed();
@@ -123,6 +126,7 @@ class FakeKernel final : public kernel::Links,
     std::erase_if(fdb, [&](const auto& f) { return std::get<0>(f.first) == index; });
     std::erase_if(routes, [&](const auto& r) { return r.second.link == index; });
     if (default_link == index) default_link.reset();
+    std::erase_if(more_routes, [&](const auto& r) { return r.link_index == index; });
     changed();
   }
   void set_up(int index, bool up) {
@@ -133,6 +137,14 @@ class FakeKernel final : public kernel::Links,
       std::erase_if(routes, [&](const auto& r) { return r.second.link == index; });
       if (find(devices, index) != nullptr) ++unread_downs_;
     }
+    changed();
+  }
+  void set_carrier(int index, bool carrier) {
+    if (kernel::Link* link = find(links, index)) link->carrier = carrier;
+    changed();
+  }
+  void remove_addresses(int index) {
+    std::erase_if(addresses, [&](const auto& a) { return a.link_index == index; });
     changed();
   }
   /// Down and up again before anybody asks: what went with it stays gone.
@@ -158,7 +170,8 @@ class FakeKernel final : public kernel::Links,
   /// A device that is no work of ours; its index is given out.
   int add_device(overlay::Device device) {
     device.index = next_index_++;
-    links.push_back({.index = device.index, .name = device.name, .mtu = device.mtu, .up = device.up});
+    links.push_back(
+        {.index = device.index, .name = device.name, .mtu = device.mtu, .up = device.up, .carrier = true});
     accept_ra[std::string(device.name.view())] = 1;
     devices.push_back(device);
     changed();
@@ -182,6 +195,11 @@ class FakeKernel final : public kernel::Links,
     links_changed_ = true;
     bell_.arm_in(0);
   }
+  /// The default route did.
+  void default_route_changed() {
+    default_route_changed_ = true;
+    bell_.arm_in(0);
+  }
   void rules_changed(std::string_view program, std::uint32_t pid) {
     rules_ring_.add(kernel::Cause::kRules);
     rules_ring_.program = program;
@@ -193,7 +211,7 @@ class FakeKernel final : public kernel::Links,
   kernel::Ports ports() { return {*this, *this, *this, *this, *this, *this}; }
   Result<void> dump_links(kernel::LinkVisitor& visitor) override;
   Result<void> dump_addresses(kernel::AddressVisitor& visitor) override;
-  Result<std::optional<kernel::RouteAnswer>> default_route() override;
+  Result<void> dump_routes(kernel::RouteVisitor& visitor) override;
   Result<std::optional<kernel::RouteAnswer>> route_to(const Ip& destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> create_device(const overlay::DeviceSpec& spec) override;
@@ -255,7 +273,7 @@ class FakeKernel final : public kernel::Links,
       ring.add(kernel::Cause::kLinks);
       ring.add(kernel::Cause::kAddresses);
     }
-    if (follows_routes_) ring.add(kernel::Cause::kRoutes);
+    if (std::exchange(default_route_changed_, false) || follows_routes_) ring.add(kernel::Cause::kRoutes);
     if (doorbell_ && ring.causes != 0) doorbell_(ring);
   }
   void ring_for_rules() {
@@ -274,6 +292,7 @@ class FakeKernel final : public kernel::Links,
   kernel::RefusalListener* listener_ = nullptr;
   bool follows_routes_ = false;
   bool links_changed_ = false;
+  bool default_route_changed_ = false;
   int next_index_ = 2;
 };
 

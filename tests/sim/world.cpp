@@ -146,6 +146,7 @@ void SimNode::change_address(Ip4 to) {
 
 void SimNode::set_default_route(bool on) {
   kernel.default_link = on ? std::optional<int>(kNic) : std::nullopt;
+  kernel.default_route_changed();
 }
 
 void SimNode::reboot() {

@@ -22,7 +22,7 @@ struct Machine {
   std::vector<kernel::Address> addresses{address(1, "127.0.0.1/8"), address(2, "169.254.3.4/16"),
                                          address(2, "192.168.7.2/24"), address(3, "203.0.113.5/24"),
                                          address(5, "10.9.9.9/24")};
-  std::optional<kernel::RouteAnswer> default_route = kernel::RouteAnswer{2, {}, ip("192.168.7.1")};
+  std::vector<kernel::Route> routes{{2, ip("192.168.7.1"), 0, 0, true}};
   std::optional<kernel::RouteAnswer> reached;
   InterfaceSettings settings;
   UnderlayHints hints;
@@ -38,6 +38,7 @@ struct Machine {
     made.name = name;
     made.mtu = 1500;
     made.up = true;
+    made.carrier = true;
     return made;
   }
   static kernel::Address address(int index, const char* net) {
@@ -47,7 +48,7 @@ struct Machine {
     return made;
   }
   UnderlayChoice choose() const {
-    return choose_underlay(settings, {links, addresses, default_route, reached}, hints);
+    return choose_underlay(settings, {links, addresses, routes, reached}, hints);
   }
   Underlay chosen() const {
     const UnderlayChoice choice = choose();
@@ -78,7 +79,7 @@ TEST_SUITE("agent/underlay") {
 
   TEST_CASE("no setting and no default route: wait") {
     Machine machine;
-    machine.default_route.reset();
+    machine.routes.clear();
     CHECK(machine.missing() == "there is no default route; give the interface");
   }
 
@@ -272,7 +273,128 @@ TEST_SUITE("agent/underlay") {
 
   TEST_CASE("a link that goes away between the two dumps is no choice") {
     Machine machine;
-    machine.default_route->link_index = 77;
+    machine.routes[0].link_index = 77;
     CHECK(machine.missing() == "the interface vanished while it was examined");
+  }
+
+  TEST_CASE("of interfaces in order, the first that is up and has a carrier and a good address is taken") {
+    Machine machine;
+    SUBCASE("names") {
+      REQUIRE(machine.settings.names.add("eth0"));
+      REQUIRE(machine.settings.names.add("wan"));
+    }
+    SUBCASE("a name, then an address") {
+      REQUIRE(machine.settings.names.add("eth0"));
+      REQUIRE(machine.settings.names.add("203.0.113.5"));
+    }
+    SUBCASE("regular expressions") {
+      REQUIRE(machine.settings.regexes.add("^eth0$"));
+      REQUIRE(machine.settings.regexes.add("^wan$"));
+    }
+    SUBCASE("one regular expression for two names") { REQUIRE(machine.settings.regexes.add("^(wan|eth0)$")); }
+    SUBCASE("one regular expression for two addresses") {
+      REQUIRE(machine.settings.regexes.add("^192\\.168|^203\\."));
+    }
+    SUBCASE("a name, then what leads to an address") {
+      REQUIRE(machine.settings.names.add("eth0"));
+      machine.settings.can_reach = ip("8.8.8.8");
+      machine.reached = kernel::RouteAnswer{3, ip("203.0.113.5"), ip("203.0.113.1")};
+    }
+    REQUIRE(machine.chosen().name.view() == "eth0");
+    const auto links = machine.links;
+    const auto addresses = machine.addresses;
+    machine.links[1].up = false;
+    CHECK(machine.chosen().address == ip("203.0.113.5"));
+    machine.links = links;
+    machine.links[1].carrier = false;
+    CHECK(machine.chosen().address == ip("203.0.113.5"));
+    CHECK(machine.choose().carrier);
+    machine.links = links;
+    std::erase_if(machine.addresses, [](const auto& a) { return a.link_index == 2; });
+    CHECK(machine.chosen().address == ip("203.0.113.5"));
+    machine.addresses.push_back(Machine::address(2, "169.254.3.4/16"));  // DHCP failed
+    CHECK(machine.chosen().address == ip("203.0.113.5"));
+    machine.addresses = addresses;
+    machine.links.erase(machine.links.begin() + 1);
+    CHECK(machine.chosen().address == ip("203.0.113.5"));
+  }
+
+  TEST_CASE("no interface has a carrier: the first that is up and has an address, so that pods can start") {
+    Machine machine;
+    for (const char* name : {"old", "wlan0", "eth0", "wan"}) REQUIRE(machine.settings.names.add(name));
+    for (auto& link : machine.links) link.carrier = false;
+    CHECK(machine.chosen().name.view() == "eth0");
+    CHECK_FALSE(machine.choose().carrier);
+    machine.hints.in_use_link = 3;
+    CHECK(machine.chosen().name.view() == "wan");
+    CHECK(machine.choose().better == 0);
+  }
+
+  TEST_CASE("the link in use stays while it is usable, and the one that goes before it is named") {
+    Machine machine;
+    REQUIRE(machine.settings.names.add("eth0"));
+    REQUIRE(machine.settings.names.add("wan"));
+    machine.hints.in_use_link = 3;
+    CHECK(machine.chosen().name.view() == "wan");
+    CHECK(machine.choose().better == 2);
+    machine.links[1].carrier = false;
+    CHECK(machine.choose().better == 0);
+    machine.links[1].carrier = true;
+    machine.links[2].carrier = false;
+    CHECK(machine.chosen().name.view() == "eth0");
+    machine.hints.in_use_link = 77;  // it is gone
+    CHECK(machine.chosen().name.view() == "eth0");
+    CHECK(machine.choose().better == 0);
+  }
+
+  TEST_CASE("the default route of the lowest metric is followed at once, past links that cannot be used") {
+    Machine machine;
+    machine.routes[0].metric = 100;
+    machine.routes.push_back({3, ip("203.0.113.1"), 700, 0, true});
+    machine.hints.in_use_link = 3;
+    CHECK(machine.chosen().name.view() == "eth0");
+    CHECK(machine.choose().better == 0);
+    machine.routes[1].metric = 50;
+    CHECK(machine.chosen().name.view() == "wan");
+    machine.links[2].carrier = false;
+    CHECK(machine.chosen().name.view() == "eth0");
+    machine.links[1].carrier = false;
+    CHECK(machine.chosen().name.view() == "wan");
+  }
+
+  TEST_CASE("the gateways of all default routes are protected") {
+    Machine machine;
+    machine.routes.push_back({3, ip("203.0.113.1"), 700, 0, true});
+    machine.hints.network = *parse_net4("203.0.113.0/24");
+    CHECK(machine.choose().protected_addresses.in(*parse_net4("203.0.113.1/32")) != nullptr);
+  }
+
+  TEST_CASE("the MTU is that of the link, or of a route through it where that is smaller") {
+    Machine machine;
+    CHECK(machine.chosen().mtu == 1500);
+    machine.routes.push_back({3, {}, 0, 1280, false});  // through another link
+    CHECK(machine.chosen().mtu == 1500);
+    machine.routes[0].mtu = 1400;
+    CHECK(machine.chosen().mtu == 1400);
+    machine.routes.push_back({2, {}, 0, 1300, false});
+    CHECK(machine.chosen().mtu == 1300);
+    machine.links[1].mtu = 1298;
+    CHECK(machine.chosen().mtu == 1298);
+  }
+
+  TEST_CASE("the public address of a file is published, and chooses no interface") {
+    Machine machine;
+    REQUIRE(machine.settings.public_ip_file.assign("/run/public-ip"));
+    CHECK(machine.missing() == "the public IP file has no address yet");
+    machine.hints.public_ip = ip("198.51.100.1");
+    SUBCASE("alone") {}
+    SUBCASE("before public-ip") { machine.settings.public_ip = ip("203.0.113.5"); }
+    CHECK(machine.chosen().name.view() == "eth0");
+    CHECK(machine.chosen().public_ip == ip("198.51.100.1"));
+    CHECK(machine.chosen().local == ip("192.168.7.2"));
+    CHECK(machine.choose().forwarded);
+    machine.hints.public_ip = ip("203.0.113.5");
+    CHECK(machine.chosen().local == ip("203.0.113.5"));
+    CHECK_FALSE(machine.choose().forwarded);
   }
 }

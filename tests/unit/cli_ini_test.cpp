@@ -59,7 +59,7 @@ TEST_CASE("every key takes effect") {
       "[node]\ninterface = eth0\ninterface = 10.0.0.1\ninterface-regex = ^en\ninterface-regex = x$\n"
       "interface-can-reach = 10.0.0.2\npublic-ip = 192.0.2.1\nsubnet-file = /s\nip-masq = true\n"
       "masq-fully-random = false\nforward-rules = 0\nip-forward = set\nnexthop-objects = off\nstate-dir = "
-      "/state\nregistry-wait = 5s\n"
+      "/state\nregistry-wait = 5s\npublic-ip-file = /run/ip\nfailback-delay = 2m\n"
       "[log]\nlevel = debug\n";
   reading.read({});
   INFO(reading.shown());
@@ -69,6 +69,8 @@ TEST_CASE("every key takes effect") {
   CHECK_FALSE(nexthop_objects);
   CHECK(agent.state_dir.view() == "/state/prefix+net");
   CHECK(agent.registry_wait == 5000);
+  CHECK(agent.interface.public_ip_file.view() == "/run/ip");
+  CHECK(agent.interface.failback_delay == 120'000);
   CHECK(etcd.prefix.view() == "/net");
   CHECK(etcd.username.view() == "u");
   CHECK(etcd.password.view() == "hunter2");

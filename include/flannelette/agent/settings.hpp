@@ -36,13 +36,19 @@ class TextList {
 
 /// How to find the underlay interface and our address on it, in flanneld's order: each of `names` (an
 /// interface name or one of its addresses), then each regular expression, then the interface that reaches an
-/// address, then the one that has `public_ip`, then that of the default route. If any of the first three is
-/// given and nothing matches, we wait; we never fall through to the default route.
+/// address, then the one that has `public_ip`, then that of the default route. Of those the first that is up
+/// and has a carrier and an address; where none has a carrier, the first that is up and has an address. If
+/// any of the first three is given and nothing matches, we wait; we never fall through to the default route.
 struct InterfaceSettings {
   TextList<8, 63> names;
   TextList<4, Pattern::kMaxText> regexes;  ///< each compiles; searched in addresses, then in names
   std::optional<Ip4> can_reach;
   std::optional<Ip4> public_ip;  ///< what peers send to; default: our address on the interface
+  /// Has that address in it, and goes before `public_ip`, which then does not choose the interface. Empty: no
+  /// file.
+  Text<Files::kMaxPath> public_ip_file;
+  /// How long an interface that goes before the one in use must have been usable until it is taken, ms.
+  std::int64_t failback_delay = 30'000;
 };
 
 struct Settings {

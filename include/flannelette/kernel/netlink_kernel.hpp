@@ -32,7 +32,7 @@ class NetlinkKernel final : public Links,
 
   Result<void> dump_links(LinkVisitor& visitor) override;
   Result<void> dump_addresses(AddressVisitor& visitor) override;
-  Result<std::optional<RouteAnswer>> default_route() override;
+  Result<void> dump_routes(RouteVisitor& visitor) override;
   Result<std::optional<RouteAnswer>> route_to(const Ip& destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> create_device(const overlay::DeviceSpec& spec) override;

@@ -27,7 +27,8 @@ struct Link {
   int index = 0;
   InterfaceName name;
   std::uint32_t mtu = 0;
-  bool up = false;  ///< IFF_UP
+  bool up = false;       ///< IFF_UP
+  bool carrier = false;  ///< IFF_LOWER_UP and IFF_RUNNING: packets get through, as far as the driver knows
   bool loopback = false;
 };
 
@@ -54,6 +55,22 @@ class AddressVisitor {
   ~AddressVisitor() = default;
 };
 
+/// A route of table main that leads through a link.
+struct Route {
+  int link_index = 0;  ///< of its first next hop
+  Ip gateway;          ///< unspecified: none, or several next hops
+  std::uint32_t metric = 0;
+  std::uint32_t mtu = 0;    ///< as the route has it; 0: it has none
+  bool is_default = false;  ///< to 0.0.0.0/0
+};
+class RouteVisitor {
+ public:
+  virtual void route(const Route& route) = 0;
+
+ protected:
+  ~RouteVisitor() = default;
+};
+
 struct RouteAnswer {
   int link_index = 0;
   Ip source;
@@ -64,9 +81,8 @@ class Links {
  public:
   virtual Result<void> dump_links(LinkVisitor& visitor) = 0;
   virtual Result<void> dump_addresses(AddressVisitor& visitor) = 0;  ///< IPv4
-  /// The IPv4 default route of the main table with the lowest metric; nullopt if there is none. `source` is
-  /// not filled in, nor is `gateway` where there are several.
-  virtual Result<std::optional<RouteAnswer>> default_route() = 0;
+  /// The IPv4 routes of table main that are default routes or have an MTU, but for our own.
+  virtual Result<void> dump_routes(RouteVisitor& visitor) = 0;
   /// Where the kernel would send a packet to `destination`; nullopt: no route.
   virtual Result<std::optional<RouteAnswer>> route_to(const Ip& destination) = 0;
 

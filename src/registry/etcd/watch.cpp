@@ -47,7 +47,7 @@ void Watch::stop() {
 }
 
 void Watch::reconnect() {
-  if (!connected()) return;
+  if (!connected()) return skip_backoff();
   close();
   timer_.arm_in(0);
 }

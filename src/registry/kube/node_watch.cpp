@@ -31,7 +31,7 @@ void NodeWatch::stop() {
 }
 
 void NodeWatch::reconnect() {
-  if (!connected()) return;
+  if (!connected()) return skip_backoff();
   client_.cancel();
   wait(0);
 }
