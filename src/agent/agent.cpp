@@ -56,10 +56,6 @@ void Agent::Impl::enter(State next) {
 
 // -- underlay and config --
 
-void Agent::Impl::on_links_changed() {
-  if (has_data_plane()) dataplane_.mark_dirty();
-}
-
 void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
   if (before.underlay && before.underlay->address != underlay().address) registry_.reconnect();
   if (has_data_plane()) {
@@ -129,8 +125,10 @@ void Agent::Impl::on_config(const overlay::NetworkConfig& config) {
 }
 
 void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
-  if (ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses))
+  if (ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses)) {
+    dataplane_.on_links_changed();
     underlay_watch_.on_links_changed();
+  }
   if (ring.has(kernel::Cause::kRoutes)) {
     underlay_watch_.on_routes_changed();
     dataplane_.on_routes_changed();

@@ -53,7 +53,6 @@ struct Agent::Impl final : Members::Listener,
   void on_server_address(const Ip& address) override;
 
   // -- UnderlayWatch::Listener --
-  void on_links_changed() override;
   void on_underlay(const UnderlayWatch::Change& before) override;
 
   // -- Dataplane::Listener --

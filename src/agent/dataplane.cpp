@@ -39,7 +39,7 @@ Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, 
       peers_(peers),
       entries_(kernel, log, peers),
       listener_(listener),
-      device_(kernel, log, entries_.plan()),
+      device_(kernel, log, settings, entries_.plan()),
       traffic_rules_(kernel.rules, kernel.sysctl, log, settings),
       converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
       retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
@@ -66,6 +66,12 @@ void Dataplane::on_routes_changed() {
   if (!target_ || !target_->config.direct) return;
   entries_.invalidate();
   converge_.arm_at_latest_in(std::max(entries_.audited() + kRoutesEvery - loop_.now(), kRoutesDelay));
+}
+
+void Dataplane::on_links_changed() {
+  if (!target_) return;
+  dirty_ = true;
+  converge_.arm_at_latest_in(std::max(links_read_ + kLinksEvery - loop_.now(), kLinksDelay));
 }
 
 void Dataplane::mark_dirty() {
@@ -107,7 +113,8 @@ void Dataplane::on_retry() {
 void Dataplane::on_converge() {
   if (!target_) return;
   if (const auto done = converge(); !done) {
-    const Millis delay = backoff_.next();
+    Millis delay = backoff_.next();
+    if (done.error().code == Code::kExists) delay = std::min(delay, kTakenEvery);
     if (failure_reported_.is_news(done.error()))
       log_.warning("data plane out of sync", {Field(done.error()), {"retry_in_ms", delay}});
     retry_.arm_at_latest_in(delay);
@@ -143,6 +150,7 @@ void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addre
 Result<void> Dataplane::converge() {
   // Without subnet.env and rules the overlay itself still works: they are retried, and the rest goes on.
   if (dirty_) {
+    links_read_ = loop_.now();
     FLT_TRY(device_.converge(*target_));
     file_ = converge_subnet_env();
     dirty_ = !file_;
@@ -163,13 +171,7 @@ Result<void> Dataplane::converge() {
 
 /// Routes on a device that we had were replaced where a peer has one. What else it has goes with it.
 Result<void> Dataplane::remove_former() {
-  if (former_ == nullptr) return {};
-  FLT_TRY(device_.remove_former(*former_));
-  if (rules_ && former_->config.vni != target_->config.vni) {
-    overlay::RuleSpec none;
-    none.vni = former_->config.vni;
-    (void)kernel_.rules.apply_rules(none);
-  }
+  FLT_TRY(device_.remove_former(*target_, former_, bool{rules_}));
   former_ = nullptr;
   return {};
 }

@@ -39,6 +39,13 @@ class Dataplane final {
 
   /// The kernel's entries are compared with the entry plan at least this often.
   static constexpr Millis kAuditEvery = 5 * 60'000;
+  /// From a change of links or addresses to the comparison of our device; and from one to the next, while
+  /// they go on changing.
+  static constexpr Millis kLinksDelay = 20;
+  static constexpr Millis kLinksEvery = 100;
+  /// The longest pause between two attempts while another device or socket has what ours needs: nothing rings
+  /// when it goes.
+  static constexpr Millis kTakenEvery = 5'000;
   /// From a change of routes to the next audit; and from audit to audit, while they go on changing.
   static constexpr Millis kRoutesDelay = 100;
   static constexpr Millis kRoutesEvery = 1'000;
@@ -60,6 +67,8 @@ class Dataplane final {
   void mark_dirty();
   /// Converges after the current events: peers have changed.
   void schedule_converge() { converge_.arm_at_latest_in(0); }
+  /// Links or addresses may have changed, those of our device too.
+  void on_links_changed();
   /// Routes may have changed: who is on link is asked again where routes lead through the underlay.
   void on_routes_changed();
   /// Another program changed nf_tables.
@@ -101,6 +110,7 @@ class Dataplane final {
   io::Timer rules_timer_;
   Backoff backoff_{kRetryFirst, kRetryMax};
   Backoff rules_backoff_{kRetryFirst, kRulesEvery};
+  Millis links_read_ = -kLinksEvery;  ///< when our device was last compared
   Millis rules_inspected_ = 0;
   Millis rules_pause_ = 0;  ///< from that inspection to the next, at least
 

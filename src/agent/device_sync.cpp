@@ -1,11 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convergence of the device: what there is, what is missing, what goes.
+// Convergence of the device: what there is, what is missing, what is in its way, what goes.
 #include "agent/device_sync.hpp"
 
+#include <cerrno>
+
 #include "agent/traffic_rules.hpp"
+#include "flannelette/base/plain_array.hpp"
 #include "flannelette/overlay/backend.hpp"
 
 namespace flannelette::agent {
+namespace {
+
+/// Devices that have what ours needs.
+struct Rivals final : kernel::DeviceVisitor {
+  explicit Rivals(const overlay::DeviceSpec& of) : spec(of) {}
+  void device(const overlay::Device& device) override {
+    if (device.port != spec.port || device.name == spec.name) return;
+    // Devices share a port if they receive alike.
+    const bool alike = !device.external && device.gbp == spec.gbp;
+    if (alike && device.vni == spec.vni) same_vni = device;
+    if (!alike && device.up) same_port = device;
+  }
+  const overlay::DeviceSpec& spec;
+  std::optional<overlay::Device> same_vni;
+  std::optional<overlay::Device> same_port;
+};
+
+/// Devices that are ours by their mark.
+struct Marked final : kernel::DeviceVisitor {
+  void device(const overlay::Device& device) override {
+    const bool by_state = former != nullptr && device.mac == former->mac && device.vni == former->config.vni;
+    if (device.index == index || device.name != overlay::device_name(device.vni)) return;
+    if (by_state || device.mac == mac) devices.append(device);
+  }
+  int index = 0;  ///< of the one that stays
+  Mac mac;
+  const overlay::NodeState* former = nullptr;
+  PlainArray<overlay::Device> devices;
+};
+
+}  // namespace
 
 Result<void> DeviceSync::converge(const Target& t) {
   const overlay::Backend& backend = overlay::backend_of(t.config);
@@ -14,10 +48,10 @@ Result<void> DeviceSync::converge(const Target& t) {
     mtu_ = t.underlay.mtu;
     return {};
   }
-  const overlay::DeviceSpec spec = backend.device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
+  overlay::DeviceSpec spec = backend.device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
   if (spec.mtu == 0) {
     const Error error{Code::kInvalid, 0, "MTU"};
-    if (device_reported_.is_news(error, t.underlay.mtu)) {
+    if (reported_.is_news(error, t.underlay.mtu)) {
       log_.error("the underlay's MTU is too small for VXLAN",
                  {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
     }
@@ -25,75 +59,158 @@ Result<void> DeviceSync::converge(const Target& t) {
   }
 
   std::optional<overlay::Device> have;
-  FLT_TRY(find_device(spec.name, have));
-  const overlay::DevicePlan plan = plan_device(spec, have);
+  FLT_TRY(find_device(spec, have));
+  overlay::DevicePlan plan = plan_device(spec, have);
   if (plan.remove_first) {
     FLT_TRY(kernel_.device.delete_device(have->index));
     log_.info("recreating the device", {{"device", spec.name.view()}, {"reason", plan.reason}});
+    FLT_TRY(find_device(spec, have));  // ours may be there under another name
+    plan = plan_device(spec, have);
   }
-  if (plan.create) FLT_TRY(create_device(spec, have));
+  const bool created = plan.create;
+  if (created) FLT_TRY(create_device(spec, have));
   const int index = have->index;
   const std::uint32_t times_down = kernel_.notifications.times_down();
   if (plan.entries_lost() || index != index_ || times_down != times_down_) plan_.invalidate();
   index_ = index;
   times_down_ = times_down;
+  if (created) plan = plan_device(spec, have);
+  spec.mtu = mtu_on(spec, *have);
 
   // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong
   // source.
   set_sysctls(t, spec.name);
+  set_offload(t, spec.name);
   FLT_TRY(kernel_.device.set_device_address(index, t.subnet.base, t.config.network));
-  const overlay::DevicePlan rest = plan.create ? plan_device(spec, have) : plan;
-  if (!rest.nothing()) {
-    FLT_TRY(kernel_.device.change_device(index, spec, rest));
-    if (!plan.create)
-      log_.info("device adjusted", {{"device", spec.name.view()}, {"local", spec.local}, {"mtu", spec.mtu}});
+  if (const auto changes = plan.changes(); !changes.empty()) {
+    FLT_TRY(change_device(spec, index, plan));
+    if (!created) {
+      log_.info(
+          "device adjusted",
+          {{"device", spec.name.view()}, {"changed", changes}, {"local", spec.local}, {"mtu", spec.mtu}});
+    }
   }
   mtu_ = spec.mtu;
-  device_reported_.clear();
+  reported_.clear();
   return {};
 }
 
 int DeviceSync::find(std::uint32_t vni) {
-  std::optional<overlay::Device> device;
-  (void)find_device(overlay::device_name(vni), device);
-  return device ? device->index : 0;
+  const auto device = kernel_.device.find_device(overlay::device_name(vni));
+  return device && *device ? (*device)->index : 0;
 }
 
-Result<void> DeviceSync::remove_former(const overlay::NodeState& former) {
-  const std::uint32_t vni = former.config.vni;
-  std::optional<overlay::Device> device;
-  FLT_TRY(find_device(overlay::device_name(vni), device));
-  if (device && device->index != index_ && device->vni == vni && device->mac == former.mac) {
-    FLT_TRY(kernel_.device.delete_device(device->index));
-    log_.info("device of the earlier config removed");
+Result<void> DeviceSync::remove_former(const Target& target, const overlay::NodeState* former, bool rules) {
+  if (former == nullptr && searched_) return {};
+  const auto remove_rules = [&](std::uint32_t vni) {
+    overlay::RuleSpec none;
+    none.vni = vni;
+    if (rules && vni != target.config.vni) (void)kernel_.rules.apply_rules(none);
+  };
+  Marked marked;
+  marked.index = index_;
+  marked.mac = target.mac;
+  marked.former = former;
+  FLT_TRY(kernel_.device.dump_devices(marked));
+  for (const overlay::Device& device : marked.devices) {
+    FLT_TRY(kernel_.device.delete_device(device.index));
+    log_.info("device of the earlier config removed", {{"device", device.name.view()}});
+    remove_rules(device.vni);
   }
+  if (former != nullptr) remove_rules(former->config.vni);
+  searched_ = true;
   return {};
 }
 
-Result<void> DeviceSync::find_device(const kernel::InterfaceName& name,
-                                     std::optional<overlay::Device>& have) {
-  auto found = kernel_.device.find_device(name);
-  if (!found) return found.error();
-  have = *found;
-  return {};
+/// By name. One that was renamed gets its name back.
+Result<void> DeviceSync::find_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have) {
+  const auto find = [&]() -> Result<void> {
+    const auto found = kernel_.device.find_device(spec.name);
+    if (!found) return found.error();
+    have = *found;
+    return {};
+  };
+  FLT_TRY(find());
+  if (have) return {};
+  Rivals rivals(spec);
+  FLT_TRY(kernel_.device.dump_devices(rivals));
+  const auto& renamed = rivals.same_vni;
+  if (!renamed || renamed->mac != spec.mac) return {};
+  overlay::DevicePlan plan;
+  plan.set_name = true;
+  FLT_TRY(kernel_.device.change_device(renamed->index, spec, plan));
+  log_.info("device renamed back", {{"device", spec.name.view()}, {"was", renamed->name.view()}});
+  return find();
 }
 
 Result<void> DeviceSync::create_device(const overlay::DeviceSpec& spec,
                                        std::optional<overlay::Device>& have) {
-  if (const auto created = kernel_.device.create_device(spec); !created) {
-    if (device_reported_.is_news(created.error())) {
-      log_.error("cannot create the VXLAN device", {{"device", spec.name.view()},
-                                                    {"vni", spec.vni},
-                                                    {"port", unsigned{spec.port}},
-                                                    Field(created.error())});
-    }
-    return created.error();
-  }
+  const auto created = kernel_.device.create_device(spec);
+  if (!created) return report("cannot create the VXLAN device", spec, created.error());
   log_.info("device created",
             {{"device", spec.name.view()}, {"mac", spec.mac}, {"local", spec.local}, {"mtu", spec.mtu}});
-  FLT_TRY(find_device(spec.name, have));
+  FLT_TRY(find_device(spec, have));
   if (!have) return Error{Code::kNotFound, 0, "the device vanished after its creation"};
   return {};
+}
+
+Result<void> DeviceSync::change_device(const overlay::DeviceSpec& spec, int index,
+                                       const overlay::DevicePlan& plan) {
+  const auto changed = kernel_.device.change_device(index, spec, plan);
+  if (!changed) return report("cannot change the VXLAN device", spec, changed.error());
+  return {};
+}
+
+/// Logs it with who has what our device needs, where that is why.
+Error DeviceSync::report(const char* text, const overlay::DeviceSpec& spec, const Error& error) {
+  Text<64> holder;
+  std::uint64_t which = 0;
+  if (error.code == Code::kExists) {
+    Rivals rivals(spec);
+    (void)kernel_.device.dump_devices(rivals);
+    const bool port = error.sys_errno == EADDRINUSE;
+    const auto& device = port ? rivals.same_port : rivals.same_vni;
+    kernel::UdpSocket socket;
+    if (port && !device) socket = kernel_.device.find_socket(spec.port);
+    holder = to_text<64>([&](Writer& out) {
+      if (device) {
+        out.put("device ").put(device->name);
+      } else if (port) {
+        out.put("socket of uid ").put_unsigned(socket.uid).put(", inode ").put_unsigned(socket.inode);
+      } else {
+        out.put("a device moved to another network namespace");
+      }
+    });
+    which = device ? static_cast<std::uint64_t>(device->index) : socket.inode;
+  }
+  if (reported_.is_news(error, which)) {
+    log_.error(text, {{"device", spec.name.view()},
+                      {"vni", spec.vni},
+                      {"port", unsigned{spec.port}},
+                      Field::unless_empty("held_by", holder),
+                      Field(error)});
+  }
+  return error;
+}
+
+/// Off where a NAT, or a NIC that is known for it, leaves the inner checksums of what it changes wrong.
+void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& device) {
+  bool on = settings_.tx_checksum == TxChecksum::kOn;
+  if (settings_.tx_checksum == TxChecksum::kAuto) {
+    if (t.underlay.public_ip == t.underlay.local &&
+        kernel_.offload.driver(t.underlay.name).view() != "vmxnet3")
+      return;
+    on = false;
+  }
+  const auto done = kernel_.offload.set_tx_checksum(device, on);
+  if (!done) {
+    if (offload_reported_.is_news(done.error()))
+      log_.warning("cannot set the device's checksum offload",
+                   {{"device", device.view()}, Field(done.error())});
+    return;
+  }
+  offload_reported_.clear();
+  if (*done) log_.info("checksum offload set", {{"device", device.view()}, {"tx", on ? "on" : "off"}});
 }
 
 void DeviceSync::set_sysctls(const Target& t, const kernel::InterfaceName& device) {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "agent/target.hpp"
+#include "flannelette/agent/settings.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/say_once.hpp"
 #include "flannelette/kernel/ports.hpp"
@@ -18,10 +19,11 @@ namespace flannelette::agent {
 /// of it, the entry plan is invalidated.
 class DeviceSync {
  public:
-  DeviceSync(const kernel::Ports& kernel, Log& log, overlay::EntryPlan& plan)
-      : kernel_(kernel), log_(log), plan_(plan) {}
+  DeviceSync(const kernel::Ports& kernel, Log& log, const Settings& settings, overlay::EntryPlan& plan)
+      : kernel_(kernel), log_(log), settings_(settings), plan_(plan) {}
 
-  /// Compares, and writes what differs.
+  /// Compares, and writes what differs. kExists: the name, the VNI or the UDP port is taken; who has it is
+  /// logged.
   Result<void> converge(const Target& target);
   /// Of the last converge(); 0: the backend has none.
   int index() const { return index_; }
@@ -29,24 +31,32 @@ class DeviceSync {
   std::uint32_t mtu() const { return mtu_; }
   /// Index of the device of this VNI; 0: there is none.
   int find(std::uint32_t vni);
-  /// Removes the device of an earlier config, if it is another one than ours now.
-  Result<void> remove_former(const overlay::NodeState& former);
+  /// Removes devices, and rules, of an earlier config. Ours is a device that has the name of its VNI, and our
+  /// MAC or the one in `former`, what the state file says of the time before the restart. Without that it
+  /// does so once only. Rules go only if those of the target are there (`rules`).
+  Result<void> remove_former(const Target& target, const overlay::NodeState* former, bool rules);
 
  private:
-  Result<void> find_device(const kernel::InterfaceName& name, std::optional<overlay::Device>& have);
+  Result<void> find_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
+  Result<void> change_device(const overlay::DeviceSpec& spec, int index, const overlay::DevicePlan& plan);
+  Error report(const char* text, const overlay::DeviceSpec& spec, const Error& error);
   void set_sysctls(const Target& target, const kernel::InterfaceName& device);
   void disable_accept_ra(const kernel::InterfaceName& device);
+  void set_offload(const Target& target, const kernel::InterfaceName& device);
 
   const kernel::Ports kernel_;
   Log& log_;
+  const Settings& settings_;
   overlay::EntryPlan& plan_;
   int index_ = 0;
   std::uint32_t mtu_ = 0;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there
-  SayOnce<> device_reported_;
+  bool searched_ = false;         ///< for devices of an earlier config
+  SayOnce<> reported_;
   SayOnce<> sysctl_reported_;
   SayOnce<> rp_filter_reported_;
+  SayOnce<> offload_reported_;
 };
 
 }  // namespace flannelette::agent

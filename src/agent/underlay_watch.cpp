@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <span>
-#include <utility>
 
 namespace flannelette::agent {
 
@@ -28,10 +27,7 @@ void UnderlayWatch::stop() {
   public_ip_file_.stop();
 }
 
-void UnderlayWatch::on_links_changed() {
-  links_changed_ = true;
-  check_in(kLinksDelay);
-}
+void UnderlayWatch::on_links_changed() { check_in(kLinksDelay); }
 
 void UnderlayWatch::on_routes_changed() {
   check_in(std::max(checked_ + kRoutesEvery - loop_.now(), kLinksDelay));
@@ -60,7 +56,6 @@ void UnderlayWatch::enter(UnderlayState next) {
 
 void UnderlayWatch::check() {
   checked_ = loop_.now();
-  if (std::exchange(links_changed_, false) && found()) listener_.on_links_changed();
   const auto choice = choose();
   if (fails_back(choice ? choice->better : 0)) return on_result(choose(0));
   on_result(choice);

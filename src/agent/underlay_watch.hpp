@@ -47,8 +47,6 @@ class UnderlayWatch {
   };
   class Listener {
    public:
-    /// Links or addresses may have changed; the check follows.
-    virtual void on_links_changed() = 0;
     /// The underlay was found, or it or the protected addresses changed.
     virtual void on_underlay(const Change& before) = 0;
 
@@ -126,7 +124,6 @@ class UnderlayWatch {
   Ip forwarded_reported_;            ///< the public address that was reported to be none of ours
   const char* missing_reason_ = "";  ///< as reported
   bool no_carrier_ = false;          ///< as reported
-  bool links_changed_ = false;       ///< and the listener has not heard of it
   bool overlap_reported_ = false;
   SayOnce<> failure_reported_;  ///< the interfaces could not be listed
 };

@@ -188,6 +188,19 @@ string_view set_address(std::optional<Ip4>& out, string_view value) {
   return kOk;
 }
 
+string_view set_tx_checksum(Draft& draft, string_view value) {
+  auto& out = draft.settings.agent.tx_checksum;
+  using agent::TxChecksum;
+  bool other = false;
+  if (value == "auto") {
+    out = TxChecksum::kAuto;
+    return kOk;
+  }
+  const string_view complaint = set_choice(other, value, "on", "off", "auto, on or off is expected");
+  out = other ? TxChecksum::kOn : TxChecksum::kOff;
+  return complaint;
+}
+
 string_view set_level(Draft& draft, string_view value) {
   for (const Level level : {Level::kDebug, Level::kInfo, Level::kWarning, Level::kError}) {
     if (value != name(level)) continue;
@@ -296,6 +309,8 @@ constexpr Option kOptions[] = {
      [](Draft& d, string_view v) {
        return set_choice(d.settings.nexthop_objects, v, "auto", "off", "auto or off is expected");
      }},
+    {"", "node", "tx-checksum", "auto|on|off", "auto",
+     "checksum offload of the device; auto: off behind NAT and on vmxnet3", set_tx_checksum},
 
     {"v", "", "", "NUMBER", "0", "1 and more: log level debug", set_verbosity},
     {"log-level", "log", "level", "LEVEL", "info", "debug, info, warning or error", set_level},

@@ -153,7 +153,7 @@ int Process::run(registry::Registry& registry) {
   Notifier notifier(loop, log);
   agent::Agent agent({loop,
                       log,
-                      {kernel, kernel, kernel, kernel, kernel, monitor},
+                      {kernel, kernel, kernel, kernel, kernel, kernel, monitor},
                       registry,
                       files,
                       Delegate<void()>::to<&Notifier::ready>(&notifier),

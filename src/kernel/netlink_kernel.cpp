@@ -9,8 +9,10 @@
 #include "entries.hpp"
 #include "firewall.hpp"
 #include "link.hpp"
+#include "offload.hpp"
 #include "rule_table.hpp"
 #include "sysctl.hpp"
+#include "udp_socket.hpp"
 #include "vxlan_device.hpp"
 
 namespace flannelette::kernel {
@@ -56,6 +58,10 @@ Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(const Ip& destination
 Result<std::optional<overlay::Device>> NetlinkKernel::find_device(std::string_view name) {
   return kernel::find_device(impl_->route, name);
 }
+Result<void> NetlinkKernel::dump_devices(DeviceVisitor& visitor) {
+  return kernel::dump_devices(impl_->route, visitor);
+}
+UdpSocket NetlinkKernel::find_socket(std::uint16_t port) { return find_udp_socket(impl_->files, port); }
 Result<void> NetlinkKernel::create_device(const overlay::DeviceSpec& spec) {
   return kernel::create_device(impl_->route, spec);
 }
@@ -91,5 +97,10 @@ bool NetlinkKernel::strict_rp_filter(std::string_view link, std::string_view oth
 Result<void> NetlinkKernel::disable_accept_ra(std::string_view device) {
   return kernel::disable_accept_ra(impl_->files, device);
 }
+
+Result<bool> NetlinkKernel::set_tx_checksum(std::string_view link, bool on) {
+  return kernel::set_tx_checksum(link, on);
+}
+Text<32> NetlinkKernel::driver(std::string_view link) { return kernel::driver(link); }
 
 }  // namespace flannelette::kernel

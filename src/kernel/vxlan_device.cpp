@@ -17,6 +17,7 @@ void read_device(const ifinfomsg& header, const Attributes& attributes, overlay:
   device.up = (header.ifi_flags & IFF_UP) != 0;
   device.mtu = attributes.u32(IFLA_MTU, 0);
   device.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
+  device.master_index = static_cast<int>(attributes.u32(IFLA_MASTER, 0));
   const Attributes info = attributes.nested(IFLA_LINKINFO);
   device.is_vxlan = info.text(IFLA_INFO_KIND) == kVxlanKind;
   if (!device.is_vxlan) return;
@@ -31,11 +32,43 @@ void read_device(const ifinfomsg& header, const Attributes& attributes, overlay:
   device.gbp = data.has(IFLA_VXLAN_GBP);
 }
 
+/// The MTU of a device over this link; 0: unknown.
+std::uint32_t mtu_over(Netlink& netlink, int lower_index) {
+  netlink.request<ifinfomsg>(RTM_GETLINK).ifi_index = lower_index;
+  netlink.out().put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  std::uint32_t mtu = 0;
+  (void)netlink.get("find the device's lower link", [&](const nlmsghdr& message) {
+    if (message.nlmsg_type == RTM_NEWLINK) mtu = attributes_of<ifinfomsg>(message).u32(IFLA_MTU, 0);
+  });
+  return mtu > overlay::kVxlanOverhead4 ? mtu - overlay::kVxlanOverhead4 : 0;
+}
+
 /// Begins RTM_NEWLINK for a link that exists.
 ifinfomsg& request_change(Netlink& netlink, int index) {
   auto& request = netlink.request<ifinfomsg>(RTM_NEWLINK);
   request.ifi_index = index;
   return request;
+}
+
+Result<void> set_state(Netlink& netlink, int index, bool up) {
+  ifinfomsg& request = request_change(netlink, index);
+  request.ifi_flags = up ? IFF_UP : 0;
+  request.ifi_change = IFF_UP;
+  return netlink.run("set the device's state");
+}
+
+/// Before Linux 6.2 only what is down can be renamed.
+Result<void> rename(Netlink& netlink, int index, std::string_view name) {
+  const auto once = [&] {
+    request_change(netlink, index);
+    netlink.out().put_text(IFLA_IFNAME, name);
+    return netlink.run("rename the device");
+  };
+  const auto renamed = once();
+  if (renamed || renamed.error().sys_errno != EBUSY) return renamed;
+  FLT_TRY(set_state(netlink, index, false));
+  FLT_TRY(once());
+  return set_state(netlink, index, true);
 }
 
 Result<void> change_vxlan(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
@@ -68,7 +101,24 @@ Result<std::optional<overlay::Device>> find_device(Netlink& netlink, std::string
     }
   });
   if (!asked && asked.error().sys_errno != ENODEV) return asked.error();
+  if (found && found->lower_index != 0) found->max_mtu = mtu_over(netlink, found->lower_index);
   return found;
+}
+
+Result<void> dump_devices(Netlink& netlink, DeviceVisitor& visitor) {
+  netlink.request<ifinfomsg>(RTM_GETLINK);
+  MessageWriter& out = netlink.out();
+  out.put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  const auto info = out.nest(IFLA_LINKINFO);
+  out.put_text(IFLA_INFO_KIND, kVxlanKind);
+  out.end(info);
+  return netlink.dump("list vxlan devices", [&](const nlmsghdr& message) {
+    const auto* header = header_of<ifinfomsg>(message);
+    if (message.nlmsg_type != RTM_NEWLINK || header == nullptr) return;
+    overlay::Device device;
+    read_device(*header, attributes_of<ifinfomsg>(message), device);
+    if (device.is_vxlan) visitor.device(device);
+  });
 }
 
 Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec) {
@@ -100,25 +150,27 @@ Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec) {
   if (error.code == Code::kUnsupported) {
     error.context = "no vxlan in this kernel: load the vxlan module (kmod-vxlan, linux-modules-extra-raspi)";
   } else if (error.code == Code::kExists) {
-    error.context = "create the vxlan device: its name, or its VNI and port, are in use by another device";
+    error.context = "create the vxlan device: its VNI and UDP port are in use";
   }
   return error;
 }
 
 Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
                            const overlay::DevicePlan& plan) {
+  if (plan.set_name) FLT_TRY(rename(netlink, index, spec.name));
   if (plan.set_local || plan.set_learning) FLT_TRY(change_vxlan(netlink, index, spec, plan));
-  if (!plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
+  if (!plan.clear_master && !plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
   ifinfomsg& request = request_change(netlink, index);
   if (plan.set_up) {
     request.ifi_flags = IFF_UP;
     request.ifi_change = IFF_UP;
   }
+  if (plan.clear_master) netlink.out().put_u32(IFLA_MASTER, 0);
   if (plan.set_mtu) netlink.out().put_u32(IFLA_MTU, spec.mtu);
   if (plan.set_mac) netlink.out().put_mac(IFLA_ADDRESS, spec.mac);
-  const auto changed = netlink.run("set the device's MTU, MAC or state");
+  const auto changed = netlink.run("set the device's master, MTU, MAC or state");
   if (!changed && changed.error().sys_errno == EADDRINUSE) {
-    return Error{Code::kExists, EADDRINUSE, "set the device up: another program's socket holds its UDP port"};
+    return Error{Code::kExists, EADDRINUSE, "set the device up: its UDP port is in use"};
   }
   return changed;
 }

@@ -12,6 +12,7 @@ namespace flannelette::kernel {
 inline constexpr std::string_view kVxlanKind = "vxlan";
 
 Result<std::optional<overlay::Device>> find_device(Netlink& netlink, std::string_view name);
+Result<void> dump_devices(Netlink& netlink, DeviceVisitor& visitor);
 Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec);
 Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
                            const overlay::DevicePlan& plan);

@@ -2,6 +2,8 @@
 // What must be done to a device to make it the one that is wanted.
 #include "flannelette/overlay/device.hpp"
 
+#include <utility>
+
 namespace flannelette::overlay {
 namespace {
 
@@ -9,14 +11,13 @@ namespace {
 constexpr std::uint32_t kMinIp4Mtu = 68;
 
 /// Why the device cannot be changed into what we want, nullptr if it can. The kernel refuses to change these
-/// in place; a lower link and a default remote it lets change, but not on all kernels that we run on.
+/// in place; a default remote it lets change, but not on all kernels that we run on.
 const char* obstacle(const DeviceSpec& want, const Device& have) {
   if (!have.is_vxlan) return "it is not a VXLAN device";
   if (have.external) return "it is in external (collect-metadata) mode";
   if (have.vni != want.vni) return "its VNI differs";
   if (have.port != want.port) return "its UDP port differs";
   if (have.gbp != want.gbp) return "its GBP setting differs";
-  if (have.lower_index != 0) return "it is bound to a lower link";
   if (have.group.value != 0) return "it has a default remote";
   return nullptr;
 }
@@ -33,12 +34,29 @@ DevicePlan plan_device(const DeviceSpec& want, const std::optional<Device>& have
     plan.set_up = true;  // created with all the rest, but down
     return plan;
   }
+  plan.set_name = have->name != want.name;
+  plan.clear_master = have->master_index != 0;
   plan.set_local = have->local != want.local;
   plan.set_learning = have->learning != want.learning;
-  plan.set_mtu = have->mtu != want.mtu;
+  plan.set_mtu = have->mtu != mtu_on(want, *have);
   plan.set_mac = have->mac != want.mac;
   plan.set_up = !have->up;
   return plan;
+}
+
+Text<40> DevicePlan::changes() const {
+  const std::pair<bool, std::string_view> all[] = {
+      {set_name, "name"}, {clear_master, "master"}, {set_local, "local"}, {set_learning, "learning"},
+      {set_mtu, "mtu"},   {set_mac, "mac"},         {set_up, "up"}};
+  return to_text<40>([&](Writer& out) {
+    for (const auto& [done, name] : all) {
+      if (done) out.put(out.size() > 0 ? "," : "").put(name);
+    }
+  });
+}
+
+std::uint32_t mtu_on(const DeviceSpec& want, const Device& have) {
+  return have.max_mtu != 0 && have.max_mtu < want.mtu ? have.max_mtu : want.mtu;
 }
 
 InterfaceName device_name(std::uint32_t vni) {

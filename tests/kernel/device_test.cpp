@@ -156,6 +156,127 @@ TEST_SUITE("kernel/device") {
     CHECK((*device)->local == spec.local);
   }
 
+  TEST_CASE("a device that was renamed while it is up gets its name back, and one in a bridge is taken out") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev9");
+    const int index = make_device(n);
+    ip("link add br0 type bridge");
+    ip("link set flannel.1 master br0");
+    if (run({.args = words("ip link set flannel.1 name wan0")}).status != 0) {
+      ip("link set flannel.1 down");  // Linux before 6.2
+      ip("link set flannel.1 name wan0");
+      ip("link set wan0 up");
+    }
+    ip("route add 10.42.9.0/24 via 10.42.9.0 dev wan0 onlink");
+    overlay::DevicePlan plan;
+    plan.set_name = true;
+    REQUIRE(n.kernel.change_device(index, device_spec(), plan));
+    const auto renamed = *n.kernel.find_device("flannel.1");
+    REQUIRE(renamed);
+    CHECK(renamed->index == index);
+    CHECK(renamed->up);
+    CHECK(renamed->master_index != 0);
+    plan = {};
+    plan.clear_master = true;
+    REQUIRE(n.kernel.change_device(index, device_spec(), plan));
+    CHECK((*n.kernel.find_device("flannel.1"))->master_index == 0);
+    CHECK((*n.kernel.find_device("flannel.1"))->up);
+  }
+
+  TEST_CASE("a bound device shows the MTU that its lower link allows, which is what the kernel takes") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev10");
+    ip("link add eth0 mtu 1400 type bridge");
+    ip("link add flannel.1 type vxlan id 1 dev eth0 dstport 8472 nolearning");
+    const auto device = *n.kernel.find_device("flannel.1");
+    REQUIRE(device);
+    CHECK(device->max_mtu == 1350);
+    auto spec = device_spec();
+    overlay::DevicePlan plan;
+    plan.set_mtu = true;
+    spec.mtu = 1350;
+    CHECK(n.kernel.change_device(device->index, spec, plan));
+    spec.mtu = 1351;
+    CHECK_FALSE(n.kernel.change_device(device->index, spec, plan));
+    ip("link set eth0 mtu 1300");
+    CHECK((*n.kernel.find_device("flannel.1"))->max_mtu == 1250);
+    plan = {};
+    plan.set_local = true;  // also bound, in place
+    CHECK(n.kernel.change_device(device->index, spec, plan));
+    CHECK((*n.kernel.find_device("flannel.1"))->local == spec.local);
+    CHECK((*n.kernel.find_device("flannel.1"))->lower_index != 0);
+  }
+
+  TEST_CASE("all VXLAN devices are listed, and nothing else") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev11");
+    ip("link add br0 type bridge");
+    ip("link add flannel.1 address 02:00:00:00:00:01 type vxlan id 1 dstport 8472");
+    ip("link add other type vxlan external dstport 4790");
+    struct Names final : kernel::DeviceVisitor {
+      void device(const overlay::Device& d) override {
+        text += std::string(d.name.view()) + " " + std::to_string(d.vni) + " " + std::to_string(d.port) +
+                " " + std::to_string(d.external) + "\n";
+      }
+      std::string text;
+    } names;
+    REQUIRE(n.kernel.dump_devices(names));
+    CHECK(names.text == "flannel.1 1 8472 0\nother 0 4790 1\n");
+  }
+
+  TEST_CASE("the socket at a UDP port is found with its user and inode, IPv6's and the kernel's own too") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("python3"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev12");
+    const auto bind = [](const std::string& family, const std::string& port) {
+      return "import os,socket,time; s=socket.socket(socket." + family +
+             ", socket.SOCK_DGRAM); s.bind(('', " + port +
+             ")); print('inode', os.fstat(s.fileno()).st_ino, flush=True); time.sleep(60)";
+    };
+    CHECK(n.kernel.find_socket(8472).inode == 0);
+    Process v4({.args = {"python3", "-c", bind("AF_INET", "8472")}});
+    Process v6({.args = {"python3", "-c", bind("AF_INET6", "8473")}});
+    for (auto* holder : {&v4, &v6}) {
+      REQUIRE(wait_until(std::chrono::seconds(10), [&] { return has(holder->output(), "\n"); }));
+      const auto found = n.kernel.find_socket(holder == &v4 ? 8472 : 8473);
+      CHECK(has(holder->output(), "inode " + std::to_string(found.inode) + "\n"));
+      CHECK(found.uid == 0);
+    }
+    ip("link add other type vxlan external dstport 4790");
+    ip("link set other up");
+    CHECK(n.kernel.find_socket(4790).inode != 0);
+  }
+
+  TEST_CASE("the checksum offload is set by ethtool's request, and written only if it differs") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev13");
+    make_device(n);
+    for (const bool on : {false, true}) {
+      auto first = n.kernel.set_tx_checksum("flannel.1", on);
+      REQUIRE(first);
+      CHECK(*first);
+      auto second = n.kernel.set_tx_checksum("flannel.1", on);
+      REQUIRE(second);
+      CHECK_FALSE(*second);
+    }
+    CHECK(n.kernel.driver("flannel.1").view() == "vxlan");
+    CHECK(n.kernel.driver("none").empty());
+    CHECK_FALSE(n.kernel.set_tx_checksum("none", true));
+  }
+
+  TEST_CASE("a device that was moved to another network namespace keeps its VNI and port") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev14");
+    const Node other("kdev14b");
+    make_device(n);
+    ip("link set flannel.1 netns kdev14b");
+    REQUIRE_FALSE(*n.kernel.find_device("flannel.1"));
+    const auto taken = n.kernel.create_device(device_spec());
+    REQUIRE_FALSE(taken);
+    CHECK(taken.error().code == Code::kExists);
+    other.ip("link delete flannel.1");
+    CHECK(n.kernel.create_device(device_spec()));
+  }
+
   TEST_CASE("a local address is cleared in place") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
     KernelNode n("kdev7");

@@ -188,10 +188,6 @@ TEST_SUITE("agent/dataplane") {
       device.vni = 2;
       same = false;
     }
-    SUBCASE("bound to a link") {
-      device.lower_index = SimNode::kNic;
-      same = false;
-    }
     SUBCASE("MTU") { device.mtu = 8950; }
     SUBCASE("learning") { device.learning = true; }
     SUBCASE("local") { device.local = ip("172.30.99.99"); }

@@ -64,6 +64,14 @@ Result<std::optional<overlay::Device>> FakeKernel::find_device(std::string_view 
   return std::optional<overlay::Device>{};
 }
 
+Result<void> FakeKernel::dump_devices(kernel::DeviceVisitor& visitor) {
+  FLT_TRY(fault(Call::kDumpDevices));
+  for (const auto& device : devices) {
+    if (device.is_vxlan) visitor.device(device);
+  }
+  return {};
+}
+
 Result<void> FakeKernel::create_device(const overlay::DeviceSpec& spec) {
   ++writes;
   FLT_TRY(fault(Call::kCreateDevice));
@@ -71,9 +79,10 @@ Result<void> FakeKernel::create_device(const overlay::DeviceSpec& spec) {
     if (link.name == spec.name)
       return Error{Code::kExists, EEXIST, "create the vxlan device: its name is in use"};
   }
-  for (const auto& other : devices) {
-    if (other.is_vxlan && other.vni == spec.vni && other.port == spec.port) {
-      return Error{Code::kExists, EEXIST, "create the vxlan device: its VNI and port are in use"};
+  for (const auto* list : {&devices, &elsewhere}) {
+    for (const auto& other : *list) {
+      if (other.is_vxlan && !other.external && other.vni == spec.vni && other.port == spec.port)
+        return Error{Code::kExists, EEXIST, "create the vxlan device: its VNI and UDP port are in use"};
     }
   }
   overlay::Device made;
@@ -92,15 +101,22 @@ Result<void> FakeKernel::create_device(const overlay::DeviceSpec& spec) {
 
 Result<void> FakeKernel::change_device(int index, const overlay::DeviceSpec& spec,
                                        const overlay::DevicePlan& plan) {
-  if (!plan.set_local && !plan.set_learning && !plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
+  if (plan.changes().empty()) return {};
   ++writes;
   FLT_TRY(fault(Call::kChangeDevice));
   overlay::Device* device = find(devices, index);
   if (device == nullptr) return Error{Code::kNotFound, ENODEV, "change the vxlan device"};
+  if (plan.set_name) rename(index, spec.name);
+  if (plan.clear_master) set_master(index, 0);
   if (plan.set_local) device->local = spec.local;
   if (plan.set_learning) device->learning = spec.learning;
+  if (plan.set_mtu && device->max_mtu != 0 && spec.mtu > device->max_mtu)
+    return Error{Code::kInvalid, EINVAL, "set the device's MTU"};
   if (plan.set_mtu) set_mtu(index, spec.mtu);
   if (plan.set_mac) set_mac(index, spec.mac);
+  const auto taken = [&](const auto& other) { return other.external && other.up && other.port == spec.port; };
+  if (plan.set_up && (sockets[spec.port].inode != 0 || std::any_of(devices.begin(), devices.end(), taken)))
+    return Error{Code::kExists, EADDRINUSE, "set the device up: its UDP port is in use"};
   if (plan.set_up) set_up(index, true);
   changed();
   return {};
@@ -238,6 +254,15 @@ Result<void> FakeKernel::disable_accept_ra(std::string_view name) {
   ++writes;
   at->second = 0;
   return {};
+}
+
+Result<bool> FakeKernel::set_tx_checksum(std::string_view link, bool on) {
+  FLT_TRY(fault(Call::kSetTxChecksum));
+  bool& have = tx_checksum.try_emplace(std::string(link), true).first->second;
+  if (have == on) return false;
+  ++writes;
+  have = on;
+  return true;
 }
 
 std::optional<Error> FakeKernel::apply(const overlay::Change& change) {

@@ -33,6 +33,7 @@ class FakeKernel final : public kernel::Links,
                          public kernel::EntryBatch,
                          public kernel::RulesPort,
                          public kernel::SysctlPort,
+                         public kernel::OffloadPort,
                          public kernel::Notifications {
  public:
   enum class Call {
@@ -52,6 +53,8 @@ class FakeKernel final : public kernel::Links,
     kIpForward,
     kSetIpForward,
     kDisableAcceptRa,
+    kDumpDevices,
+    kSetTxChecksum,
   };
   struct Route {
     int link = 0;
@@ -89,6 +92,10 @@ class FakeKernel final : public kernel::Links,
   bool forwarding = false;
   std::map<std::string, int> accept_ra;
   std::map<std::string, int> rp_filter;
+  std::map<std::uint16_t, kernel::UdpSocket> sockets;  // by port; while one is there, a device cannot go up
+  std::vector<overlay::Device> elsewhere;              // moved to another namespace: their VNI stays taken
+  std::map<std::string, bool> tx_checksum;             // of a link; absent: on
+  std::map<std::string, std::string> drivers;
 
   // -- what was asked of it --
   std::size_t writes = 0;                // requests that change something, done or refused
@@ -162,6 +169,20 @@ class FakeKernel final : public kernel::Links,
     std::erase_if(neighbours, [&](const auto& n) { return n.first.first == index; });
     changed();
   }
+  /// As Linux 6.2 and later: it may be up.
+  void rename(int index, std::string_view name) {
+    if (kernel::Link* link = find(links, index)) link->name = name;
+    if (overlay::Device* device = find(devices, index)) device->name = name;
+    changed();
+  }
+  void set_master(int index, int master) {
+    if (overlay::Device* device = find(devices, index)) device->master_index = master;
+    changed();
+  }
+  void move_away(int index) {
+    if (const overlay::Device* device = find(devices, index)) elsewhere.push_back(*device);
+    remove_link(index);
+  }
   void replace_address(int index, Net4 address) {
     std::erase_if(addresses, [&](const auto& a) { return a.link_index == index; });
     addresses.push_back({.link_index = index, .net = address});
@@ -208,12 +229,16 @@ class FakeKernel final : public kernel::Links,
   }
 
   // -- the ports --
-  kernel::Ports ports() { return {*this, *this, *this, *this, *this, *this}; }
+  kernel::Ports ports() { return {*this, *this, *this, *this, *this, *this, *this}; }
   Result<void> dump_links(kernel::LinkVisitor& visitor) override;
   Result<void> dump_addresses(kernel::AddressVisitor& visitor) override;
   Result<void> dump_routes(kernel::RouteVisitor& visitor) override;
   Result<std::optional<kernel::RouteAnswer>> route_to(const Ip& destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
+  Result<void> dump_devices(kernel::DeviceVisitor& visitor) override;
+  kernel::UdpSocket find_socket(std::uint16_t port) override { return sockets[port]; }
+  Result<bool> set_tx_checksum(std::string_view link, bool on) override;
+  Text<32> driver(std::string_view link) override { return std::string_view(drivers[std::string(link)]); }
   Result<void> create_device(const overlay::DeviceSpec& spec) override;
   Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                              const overlay::DevicePlan& plan) override;

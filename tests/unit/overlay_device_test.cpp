@@ -42,7 +42,8 @@ Device device_of(const DeviceSpec& want) {
 TEST_SUITE("overlay/device") {
   TEST_CASE("a device that is right is left alone") {
     const DevicePlan plan = plan_device(spec(), device_of(spec()));
-    CHECK(plan.nothing());
+    CHECK_FALSE(plan.create);
+    CHECK(plan.changes().empty());
     CHECK_FALSE(plan.entries_lost());
   }
 
@@ -67,17 +68,49 @@ TEST_SUITE("overlay/device") {
         {[](Device& d) { d.mtu = 1400; }, &DevicePlan::set_mtu, false},
         {[](Device& d) { d.mac.bytes[5] = 9; }, &DevicePlan::set_mac, true},
         {[](Device& d) { d.up = false; }, &DevicePlan::set_up, true},
+        {[](Device& d) { d.name = "renamed"; }, &DevicePlan::set_name, false},
+        {[](Device& d) { d.master_index = 4; }, &DevicePlan::clear_master, false},
     };
     for (const Row& row : rows) {
       Device have = device_of(spec());
       row.spoil(have);
       const DevicePlan plan = plan_device(spec(), have);
       CHECK_FALSE(plan.create);
-      CHECK_FALSE(plan.nothing());
+      CHECK(!plan.changes().empty());
       CHECK(plan.*row.expected);
-      CHECK(plan.set_local + plan.set_learning + plan.set_mtu + plan.set_mac + plan.set_up == 1);
+      CHECK(plan.set_name + plan.clear_master + plan.set_local + plan.set_learning + plan.set_mtu +
+                plan.set_mac + plan.set_up ==
+            1);
       CHECK(plan.entries_lost() == row.entries_lost);
     }
+  }
+
+  TEST_CASE("a device that is bound to a link is right, with the MTU that the link allows") {
+    Device have = device_of(spec());
+    have.lower_index = 2;
+    have.max_mtu = 1450;
+    CHECK(plan_device(spec(), have).changes().empty());
+    have.max_mtu = 1400;
+    DevicePlan plan = plan_device(spec(), have);
+    CHECK_FALSE(plan.create);
+    CHECK(plan.changes().view() == "mtu");
+    CHECK(mtu_on(spec(), have) == 1400);
+    have.mtu = 1400;
+    CHECK(plan_device(spec(), have).changes().empty());
+    have.max_mtu = 8950;
+    CHECK(mtu_on(spec(), have) == 1450);
+  }
+
+  TEST_CASE("all that changes in place is named") {
+    Device have = device_of(spec());
+    have.name = "renamed";
+    have.master_index = 4;
+    have.local = {1};
+    have.learning = true;
+    have.mtu = 1400;
+    have.mac.bytes[5] = 9;
+    have.up = false;
+    CHECK(plan_device(spec(), have).changes().view() == "name,master,local,learning,mtu,mac,up");
   }
 
   TEST_CASE("what cannot is made anew, and the reason is named") {
@@ -91,7 +124,6 @@ TEST_SUITE("overlay/device") {
         {[](Device& d) { d.vni = 2; }, "its VNI differs"},
         {[](Device& d) { d.port = 4789; }, "its UDP port differs"},
         {[](Device& d) { d.gbp = true; }, "its GBP setting differs"},
-        {[](Device& d) { d.lower_index = 2; }, "it is bound to a lower link"},
         {[](Device& d) { d.group = {0xe0000001}; }, "it has a default remote"},
     };
     for (const Row& row : rows) {

@@ -51,6 +51,11 @@ struct InterfaceSettings {
   std::int64_t failback_delay = 30'000;
 };
 
+/// Who computes the inner checksums of what leaves through our device: its driver in the end (kOn, the
+/// kernel's default), or the kernel before (kOff). kAuto: kOff where PublicIP is no address of this machine
+/// or the NIC's driver is vmxnet3; else it stays as it is.
+enum class TxChecksum : std::uint8_t { kAuto, kOn, kOff };
+
 struct Settings {
   InterfaceSettings interface;
   Text<Files::kMaxPath> subnet_file{"/run/flannel/subnet.env"};
@@ -63,6 +68,7 @@ struct Settings {
   bool masq_fully_random = true;
   bool forward_rules = true;    ///< takes effect together with ip_masq; flanneld's own is independent of it
   bool set_ip_forward = false;  ///< write net.ipv4.ip_forward = 1 if it is 0; else only warn
+  TxChecksum tx_checksum = TxChecksum::kAuto;
   Level log_level = Level::kInfo;
 };
 

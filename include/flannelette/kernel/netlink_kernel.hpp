@@ -10,12 +10,14 @@
 
 namespace flannelette::kernel {
 
-/// Requests to the real kernel, by rtnetlink and nf_tables netlink (libmnl) and procfs. Needs no loop.
+/// Requests to the real kernel, by rtnetlink and nf_tables netlink (libmnl), procfs and ethtool's ioctl.
+/// Needs no loop.
 class NetlinkKernel final : public Links,
                             public DevicePort,
                             public EntryPort,
                             public RulesPort,
-                            public SysctlPort {
+                            public SysctlPort,
+                            public OffloadPort {
  public:
   explicit NetlinkKernel(Files& files);
   ~NetlinkKernel();
@@ -35,6 +37,8 @@ class NetlinkKernel final : public Links,
   Result<void> dump_routes(RouteVisitor& visitor) override;
   Result<std::optional<RouteAnswer>> route_to(const Ip& destination) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
+  Result<void> dump_devices(DeviceVisitor& visitor) override;
+  UdpSocket find_socket(std::uint16_t port) override;
   Result<void> create_device(const overlay::DeviceSpec& spec) override;
   Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                              const overlay::DevicePlan& plan) override;
@@ -48,6 +52,8 @@ class NetlinkKernel final : public Links,
   Result<void> set_ip_forward() override;
   bool strict_rp_filter(std::string_view link, std::string_view other) override;
   Result<void> disable_accept_ra(std::string_view device) override;
+  Result<bool> set_tx_checksum(std::string_view link, bool on) override;
+  Text<32> driver(std::string_view link) override;
 
  private:
   struct Impl;

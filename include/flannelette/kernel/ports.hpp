@@ -92,13 +92,31 @@ class Links {
 
 // -- our device --
 
+class DeviceVisitor {
+ public:
+  virtual void device(const overlay::Device& device) = 0;
+
+ protected:
+  ~DeviceVisitor() = default;
+};
+
+/// A socket as the kernel lists it.
+struct UdpSocket {
+  std::uint32_t uid = 0;
+  std::uint64_t inode = 0;  ///< 0: there is none
+};
+
 class DevicePort {
  public:
   virtual Result<std::optional<overlay::Device>> find_device(std::string_view name) = 0;
+  /// All VXLAN devices of this network namespace.
+  virtual Result<void> dump_devices(DeviceVisitor& visitor) = 0;
+  /// Who has bound this UDP port, as far as that can be read.
+  virtual UdpSocket find_socket(std::uint16_t port) = 0;
   /// Creates it with MAC, MTU and all else at once, down. kUnsupported: no vxlan in this kernel (context says
   /// what to load); kExists: the name, or the VNI and port, are in use by another device.
   virtual Result<void> create_device(const overlay::DeviceSpec& spec) = 0;
-  /// Applies the in-place parts of the plan (local, learning, mtu, mac, up), each only if set.
+  /// Applies the in-place parts of the plan, each only if set. EADDRINUSE: the UDP port is taken.
   virtual Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                                      const overlay::DevicePlan& plan) = 0;
   virtual Result<void> delete_device(int index) = 0;
@@ -108,6 +126,18 @@ class DevicePort {
 
  protected:
   ~DevicePort() = default;
+};
+
+class OffloadPort {
+ public:
+  /// Has the checksums of what leaves by this link computed by it (`on`), or by the kernel before. No write
+  /// if it is so already; true if something was written.
+  virtual Result<bool> set_tx_checksum(std::string_view link, bool on) = 0;
+  /// Name of the driver, as ethtool shows it; empty: unknown.
+  virtual Text<32> driver(std::string_view link) = 0;
+
+ protected:
+  ~OffloadPort() = default;
 };
 
 // -- the entries of peers --
@@ -278,6 +308,7 @@ struct Ports {
   EntryPort& entries;
   RulesPort& rules;
   SysctlPort& sysctl;
+  OffloadPort& offload;
   Notifications& notifications;
 };
 

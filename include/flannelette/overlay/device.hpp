@@ -19,7 +19,8 @@ using InterfaceName = Text<kMaxInterfaceName>;
 /// Bytes that VXLAN over IPv4 adds to a packet: outer IP 20, UDP 8, VXLAN 8, inner Ethernet 14.
 inline constexpr std::uint32_t kVxlanOverhead4 = 50;
 
-/// What we want the device to be. It has no lower link, so that it outlives its NIC.
+/// What we want the device to be. It is created without a lower link, so that it outlives its NIC; one that
+/// is bound (flanneld's) is used as it is.
 struct DeviceSpec {
   InterfaceName name;  ///< flannel.<VNI>
   std::uint32_t vni = 0;
@@ -41,8 +42,10 @@ struct Device {
   std::uint32_t vni = 0;
   std::uint16_t port = 0;
   Ip4 local;
-  int lower_index = 0;  ///< 0: not bound
-  Ip4 group;            ///< default remote, 0.0.0.0 if none
+  int lower_index = 0;        ///< 0: not bound
+  std::uint32_t max_mtu = 0;  ///< what the lower link allows; 0: anything
+  int master_index = 0;       ///< the bridge (bond, VRF) that it is a port of; 0: none
+  Ip4 group;                  ///< default remote, 0.0.0.0 if none
   std::uint32_t mtu = 0;
   Mac mac;
   bool learning = false;
@@ -54,16 +57,21 @@ struct DevicePlan {
   bool create = false;
   bool remove_first = false;  ///< something of that name exists and cannot be changed into what we want
   const char* reason = "";    ///< static: why it is made anew ("its UDP port differs"), for the log
+  bool set_name = false;
+  bool clear_master = false;
   bool set_local = false;
   bool set_learning = false;
   bool set_mtu = false;
   bool set_mac = false;  ///< flushes the kernel's permanent neighbours: an audit must follow
   bool set_up = false;   ///< a device that was down has lost its routes: an audit must follow
-  bool nothing() const { return !create && !set_local && !set_learning && !set_mtu && !set_mac && !set_up; }
+  /// What is changed in place, for the log: "name,up". Empty: nothing.
+  Text<40> changes() const;
   bool entries_lost() const { return create || set_mac || set_up; }
 };
 
 DevicePlan plan_device(const DeviceSpec& want, const std::optional<Device>& have);
+/// The MTU that this device can have: the one wanted, unless its lower link allows less.
+std::uint32_t mtu_on(const DeviceSpec& want, const Device& have);
 
 /// "flannel.1"; without the dot from VNI 10,000,000 on, where flanneld's name is longer than an interface's
 /// may be.
