@@ -57,7 +57,6 @@ void Dataplane::set_target(const Target& target) {
   backoff_.reset();
   peers_.set_local({target.config, target.underlay.public_ip, target.subnet, target.mac,
                     target.underlay.broadcast, target.protected_addresses});
-  if (target.config.direct) kernel_.notifications.follow_routes();
   entries_.invalidate();
   mark_dirty();
 }

@@ -20,6 +20,7 @@ struct Auditor final : kernel::EntryVisitor {
 }  // namespace
 
 Result<void> EntrySync::converge(const kernel::Site& site, bool ask_routes, Millis now) {
+  if (site_ != site) notifications_.follow(site);
   site_ = site;
   plan_.ask_direct([&](Ip4 public_ip, bool was) { return ask_routes && is_direct(public_ip, was); });
   for (int round = 0; plan_.needs_audit(); ++round) {

@@ -17,7 +17,11 @@ namespace flannelette::agent {
 class EntrySync final : kernel::RefusalListener {
  public:
   EntrySync(const kernel::Ports& kernel, Log& log, overlay::LeaseTable& peers)
-      : links_(kernel.links), port_(kernel.entries), log_(log), plan_(peers) {}
+      : links_(kernel.links),
+        port_(kernel.entries),
+        notifications_(kernel.notifications),
+        log_(log),
+        plan_(peers) {}
 
   /// The next convergence audits, and asks again who is on link.
   void invalidate() { plan_.invalidate(); }
@@ -39,6 +43,7 @@ class EntrySync final : kernel::RefusalListener {
 
   kernel::Links& links_;
   kernel::EntryPort& port_;
+  kernel::Notifications& notifications_;
   Log& log_;
   overlay::EntryPlan plan_;
   kernel::Site site_;

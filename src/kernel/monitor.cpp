@@ -2,7 +2,6 @@
 // Sockets of notifications: what they say, and when the doorbell rings.
 #include "flannelette/kernel/monitor.hpp"
 
-#include <linux/filter.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -12,7 +11,7 @@
 #include <cerrno>
 
 #include "nftables.hpp"
-#include "route.hpp"
+#include "notification_filter.hpp"
 #include "vxlan_device.hpp"
 
 namespace flannelette::kernel {
@@ -60,11 +59,6 @@ bool drain(const Socket& socket, Netlink::Visit visit) {
   return lost;
 }
 
-bool attach(int fd, std::span<sock_filter> program) {
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
-}
-
 }  // namespace
 
 struct Monitor::Impl {
@@ -75,7 +69,7 @@ struct Monitor::Impl {
 
   Result<void> open();
   void open_rules();
-  void follow_routes() const;
+  void follow(const Site& site) const;
   void on_links(std::uint32_t events);
   void on_rules(std::uint32_t events);
   void ring_if_caused(const Ring& ring) const {
@@ -95,7 +89,7 @@ Monitor::Monitor(io::Loop& loop, const NetlinkKernel& own) : impl_(new Impl(loop
 Monitor::~Monitor() = default;
 Result<void> Monitor::open() { return impl_->open(); }
 void Monitor::set_doorbell(Delegate<void(const Ring&)> doorbell) { impl_->doorbell = doorbell; }
-void Monitor::follow_routes() { impl_->follow_routes(); }
+void Monitor::follow(const Site& site) { impl_->follow(site); }
 std::uint32_t Monitor::times_down() const { return impl_->times_down; }
 
 Result<void> Monitor::Impl::open() {
@@ -103,8 +97,13 @@ Result<void> Monitor::Impl::open() {
   if (!opened) return opened.error();
   links_source.unwatch();
   links = std::move(*opened);
+  const int fd = mnl_socket_get_fd(links.get());
+  if (filter_notifications(fd, {}, own.route_port())) {
+    const int group = RTNLGRP_IPV4_ROUTE;
+    (void)::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+  }
   open_rules();
-  return links_source.watch(mnl_socket_get_fd(links.get()), EPOLLIN);
+  return links_source.watch(fd, EPOLLIN);
 }
 
 /// Best effort: without it, the audit inspects the rules.
@@ -119,37 +118,15 @@ void Monitor::Impl::open_rules() {
   Result<Socket> opened = open_socket(NETLINK_NETFILTER, SOCK_NONBLOCK, 1u << (NFNLGRP_NFTABLES - 1));
   if (!opened) return;
   const int fd = mnl_socket_get_fd(opened->get());
-  if (!attach(fd, program)) return;
+  if (!attach_filter(fd, program)) return;
   rules_source.unwatch();
   rules = std::move(*opened);
   (void)rules_source.watch(fd, EPOLLIN);
 }
 
-/// Best effort: without it, the audit finds what has changed. The routes of routing daemons, of which there
-/// are many, do not decide which neighbours are on link.
-void Monitor::Impl::follow_routes() const {
-  constexpr auto kProtocolAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol);
-  constexpr auto kTableAt = NLMSG_HDRLEN + offsetof(rtmsg, rtm_table);
-  static sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 8),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(nlmsghdr, nlmsg_pid)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0 /* our port */, 7, 0),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kTableAt),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_MAIN, 0, 5),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocolAt),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kRouteProtocol, 2, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RTPROT_DHCP, 1, 0),
-      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, RTPROT_STATIC, 1, 0),
-      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-      BPF_STMT(BPF_RET | BPF_K, 0),
-  };
-  program[4].k = htonl(own.route_port());
-  const int group = RTNLGRP_IPV4_ROUTE;
-  const int fd = mnl_socket_get_fd(links.get());
-  if (!attach(fd, program)) return;
-  (void)::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+/// Best effort: without it, the audit finds what has changed.
+void Monitor::Impl::follow(const Site& site) const {
+  (void)filter_notifications(mnl_socket_get_fd(links.get()), site, own.route_port());
 }
 
 void Monitor::Impl::on_links(std::uint32_t) {

@@ -357,7 +357,10 @@ TEST_SUITE("kernel/direct") {
     };
     (void)rung("");
     CHECK_FALSE(rung("route add 198.51.100.0/24 via 192.0.2.9"));
-    u.n.monitor.follow_routes();
+    CHECK(rung("route add default via 192.0.2.9 proto bgp"));
+    CHECK_FALSE(rung("route add default via 192.0.2.9 table 77"));
+    CHECK(rung("route delete default"));
+    u.n.monitor.follow(u.site);
     CHECK(rung("route add 198.51.101.0/24 via 192.0.2.9"));
     CHECK(rung("route delete 198.51.101.0/24"));
     CHECK(rung("address add 203.0.113.1/24 dev eth0"));

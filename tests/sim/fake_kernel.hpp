@@ -257,7 +257,7 @@ class FakeKernel final : public kernel::Links,
   Result<void> set_ip_forward() override;
   bool strict_rp_filter(std::string_view link, std::string_view other) override;
   Result<void> disable_accept_ra(std::string_view name) override;
-  void follow_routes() override { follows_routes_ = true; }
+  void follow(const kernel::Site& site) override { follows_routes_ = site.direct; }
   void set_doorbell(Delegate<void(const kernel::Ring&)> doorbell) override { doorbell_ = doorbell; }
   std::uint32_t times_down() const override { return times_down_; }
 

@@ -21,7 +21,7 @@ class Monitor final : public Notifications {
   /// Opens the sockets and joins the groups. Fails only where links and addresses cannot be subscribed to.
   Result<void> open();
 
-  void follow_routes() override;
+  void follow(const Site& site) override;
   void set_doorbell(Delegate<void(const Ring&)> doorbell) override;
   std::uint32_t times_down() const override;
 

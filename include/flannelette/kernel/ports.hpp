@@ -146,9 +146,10 @@ class OffloadPort {
 struct Site {
   int device = 0;       ///< our own; 0: there is none
   int underlay = 0;     ///< the link of Entry::underlay
-  Net4 network;         ///< what the ids of nexthop objects are counted in
+  Net4 network{};       ///< what the ids of nexthop objects are counted in
   Net4 former{};        ///< Network before; 0.0.0.0/0: none
   bool direct = false;  ///< dumps show what is ours on the underlay, too
+  bool operator==(const Site&) const = default;
 };
 
 class EntryVisitor {
@@ -270,9 +271,10 @@ class SysctlPort {
 enum class Cause : std::uint8_t {
   kLinks = 1,
   kAddresses = 2,  ///< IPv4
-  kRoutes = 4,     ///< IPv4, table main: by hand, of the kernel or of DHCP, or ours by another program
-  kEntries = 8,    ///< neighbours, FDB entries, nexthop objects
-  kRules = 16,     ///< another program changed nf_tables, in whatever table
+  kRoutes = 4,   ///< IPv4, table main: a default route; in followed networks, and with Site::direct by hand,
+                 ///< of the kernel or of DHCP
+  kEntries = 8,  ///< neighbours, FDB entries, nexthop objects
+  kRules = 16,   ///< another program changed nf_tables, in whatever table
   kSysctls = 32,
   kLost = 64,  ///< notifications were lost: the other bits are all that may have changed
 };
@@ -291,8 +293,8 @@ class Notifications {
  public:
   /// Rings from the loop. Without nf_tables, or the right to listen to it, there is no ring for rules.
   virtual void set_doorbell(Delegate<void(const Ring&)> doorbell) = 0;
-  /// From now on kRoutes rings, too.
-  virtual void follow_routes() = 0;
+  /// Where the entries of peers are, now: what concerns them rings.
+  virtual void follow(const Site& site) = 0;
   /// How often a VXLAN device of this machine went down, or may have gone (a notification was lost), as far
   /// as the loop has read notifications. Its routes and neighbours went then, although it may be up again.
   virtual std::uint32_t times_down() const = 0;
