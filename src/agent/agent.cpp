@@ -12,6 +12,7 @@ Agent::Agent(const Dependencies& needs, const Settings& settings) : impl_(new Im
 Agent::~Agent() = default;
 void Agent::start() { impl_->start(); }
 void Agent::stop() { impl_->stop(); }
+void Agent::on_resume(Millis suspended) { impl_->on_resume(suspended); }
 State Agent::state() const { return impl_->state_.state(); }
 overlay::PeerCounts Agent::counts() const { return impl_->members_.table().counts(); }
 bool Agent::degraded() const { return impl_->memory_.degraded(); }
@@ -47,6 +48,12 @@ void Agent::Impl::stop() {
   underlay_watch_.stop();
   dataplane_.stop();
   enter(State::kStopped);
+}
+
+void Agent::Impl::on_resume(Millis suspended) {
+  log_.info("the machine was suspended; checking everything", {{"for_ms", suspended}});
+  registry_.reconnect();
+  dataplane_.audit_now();
 }
 
 void Agent::Impl::enter(State next) {

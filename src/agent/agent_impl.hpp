@@ -36,6 +36,7 @@ struct Agent::Impl final : Members::Listener,
 
   void start();
   void stop();
+  void on_resume(Millis suspended);
 
   // -- Members::Listener --
   void on_members_listed() override;

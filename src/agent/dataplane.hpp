@@ -65,6 +65,8 @@ class Dataplane final {
   const std::optional<Target>& target() const { return target_; }
   /// Everything but the peers' entries is to be compared again.
   void mark_dirty();
+  /// Everything is compared now, and the listener hears of it.
+  void audit_now() { on_audit(); }
   /// Converges after the current events: peers have changed.
   void schedule_converge() { converge_.arm_at_latest_in(0); }
   /// Links or addresses may have changed, those of our device too.

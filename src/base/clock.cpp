@@ -8,7 +8,7 @@ namespace flannelette {
 
 Millis SystemClock::now() const {
   timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
+  ::clock_gettime(CLOCK_BOOTTIME, &t);
   return Millis{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
 }
 

@@ -18,6 +18,7 @@
 #include "flannelette/base/random.hpp"
 #include "flannelette/io/loop.hpp"
 #include "flannelette/io/net_stream.hpp"
+#include "flannelette/io/suspend_watch.hpp"
 #include "flannelette/io/tls_files.hpp"
 #include "flannelette/kernel/monitor.hpp"
 #include "flannelette/kernel/netlink_kernel.hpp"
@@ -159,6 +160,8 @@ int Process::run(registry::Registry& registry) {
                       Delegate<void()>::to<&Notifier::ready>(&notifier),
                       max_leases()},
                      settings.agent);
+  io::SuspendWatch suspend(loop, io::SuspendWatch::Handler::to<&agent::Agent::on_resume>(&agent));
+  suspend.watch();
   log.info("flannelette " FLANNELETTE_VERSION " starts");
   agent.start();
   auto ran = loop.run();
@@ -178,7 +181,8 @@ int run_with_etcd(const RunSettings& settings, LogSink& sink) {
   TlsReporter reporter(log);
   io::TlsFiles material(files, settings.tls);
   Process process(settings, clock, files, log, reporter);
-  const std::string_view read[] = {settings.tls.ca_file, settings.tls.cert_file, settings.tls.key_file};
+  const std::string_view read[] = {settings.tls.ca_file, settings.tls.cert_file, settings.tls.key_file,
+                                   settings.agent.interface.public_ip_file};
   if (const int code = process.open(read); code != 0) return code;
   if (io::TlsContext::available() && settings.any_https() && !process.load_tls(material))
     return kExitSettings;
@@ -209,7 +213,8 @@ int run_with_etcd(const RunSettings& settings, LogSink& sink) {
                                    access.token_file(),
                                    access.name(TlsPart::kCa),
                                    access.name(TlsPart::kCertificate),
-                                   access.name(TlsPart::kKey)};
+                                   access.name(TlsPart::kKey),
+                                   settings.agent.interface.public_ip_file};
   if (const int code = process.open(read); code != 0) return code;
   if (const io::Endpoint* const server = access.overheard()) {
     const auto url = to_text<300>([&](Writer& out) { write(out, *server); });

@@ -269,6 +269,58 @@ TEST_SUITE("agent/failover") {
   }
 }
 
+TEST_SUITE("agent/suspend") {
+  TEST_CASE("after a suspend everything is checked at once: lease, peers, device, entries, address") {
+    World world;
+    SimNode& node = world.add(1);
+    Millis slept = 0;
+    SUBCASE("of a minute") { slept = 60'000; }
+    SUBCASE("of a night") { slept = 10 * 3'600'000; }
+    SUBCASE("longer than the lease") { slept = 3 * 24 * 3'600'000; }
+    node.start();
+    world.put_peer(200);
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1 && node.routes() == 1; }));
+    world.advance(5'000);
+    const std::string key = node.key();
+    world.etcd.cut_all();  // and the node does not hear of it
+    node.kernel.links[1].mtu = 1400;
+    node.kernel.neighbours.clear();
+    node.kernel.replace_address(SimNode::kNic, *parse_net4("172.30.4.4/16"));
+    world.put_peer(201);
+    world.remove_peer(200);
+    world.clock.time += slept;
+    node.on_resume(slept);
+    world.advance(2'000);
+    CHECK(node.key() == key);
+    CHECK(world.value_of(key).find("172.30.4.4") != std::string::npos);
+    CHECK(node.device()->mtu == 1350);
+    CHECK(node.has_peer(World::peer_subnet(201), mac(201), World::peer_ip(201)));
+    CHECK(node.routes() == 1);
+    CHECK(node.log.count("the machine was suspended; checking everything for_ms=") == 1);
+    const std::size_t leases = world.etcd.lease_count();
+    world.advance(23 * 3'600'000);
+    CHECK(world.value_of(key) != "");
+    CHECK(world.etcd.lease_count() == leases);
+  }
+
+  TEST_CASE("the wall clock jumps by decades, either way: nothing is done") {
+    World world;
+    SimNode& node = world.add(1);
+    node.start();
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    world.advance(10'000);
+    const auto revision = world.etcd.revision();
+    node.kernel.forget();
+    for (const std::int64_t at :
+         {std::int64_t{0}, std::int64_t{4'000'000'000}, std::int64_t{1'700'000'000}}) {
+      world.clock.wall_at_zero = at;
+      world.advance(3'600'000);
+    }
+    CHECK(world.etcd.revision() == revision);
+    CHECK(node.kernel.writes == 0);
+  }
+}
+
 TEST_SUITE("agent/public IP") {
   namespace {
   constexpr const char* kFile = "/run/public-ip";

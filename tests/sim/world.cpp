@@ -176,6 +176,8 @@ void SimNode::restart() {
   start();
 }
 
+void SimNode::on_resume(Millis suspended) { running_->agent.on_resume(suspended); }
+
 agent::State SimNode::state() const {
   return running_ == nullptr ? agent::State::kStopped : running_->agent.state();
 }

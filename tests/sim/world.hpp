@@ -92,6 +92,7 @@ class SimNode {
   void start();
   void stop();
   void restart();
+  void on_resume(Millis suspended);  ///< of the machine
   void reboot();
   bool started() const { return running_ != nullptr; }
   agent::State state() const;

@@ -57,6 +57,8 @@ class Agent {
   void start();
   /// Goes silent and leaves the data plane, the lease and the files as they are.
   void stop();
+  /// The machine was suspended for so long: everything may have changed, and no connection is to be trusted.
+  void on_resume(Millis suspended);
   State state() const;
   overlay::PeerCounts counts() const;
   /// The data plane is as the state files say; the registry was not heard yet.

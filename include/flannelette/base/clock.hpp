@@ -12,13 +12,14 @@ using Millis = std::int64_t;  ///< a duration or a monotonic time, in millisecon
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Millis now() const = 0;                 ///< monotonic, never goes back
+  virtual Millis now()
+      const = 0;  ///< monotonic, never goes back; counts the time that the machine is suspended
   virtual std::int64_t wall_seconds() const = 0;  ///< Unix time; may jump either way
 };
 
 class SystemClock final : public Clock {
  public:
-  Millis now() const override;  ///< CLOCK_MONOTONIC, the clock that epoll_wait waits by
+  Millis now() const override;  ///< CLOCK_BOOTTIME
   std::int64_t wall_seconds() const override;
 };
 
