@@ -154,7 +154,7 @@ TEST_SUITE("system/host-gw") {
         ping->wait(10s);
         const std::string result = ping->output();
         CHECK_MESSAGE(contains(result, " 0% packet loss"), result);
-        CHECK_MESSAGE(sent(result) > 300, result);
+        CHECK_MESSAGE(sent(result) > 100, result);
       }
     }
     CHECK(wait_until(2s, [&] { return p.a.neighbours().empty(); }));

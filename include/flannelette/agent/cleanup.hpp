@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a node leaves behind when its agent has ended, and how it goes.
+#pragma once
+
+#include <optional>
+
+#include "flannelette/agent/settings.hpp"
+#include "flannelette/base/files.hpp"
+#include "flannelette/base/log.hpp"
+#include "flannelette/kernel/ports.hpp"
+#include "flannelette/overlay/state.hpp"
+
+namespace flannelette::agent {
+
+/// Who this node was: as its state file says, else as subnet.env and the device with that subnet's address
+/// do. nullopt: nothing here is known to be ours.
+std::optional<overlay::NodeState> find_node(kernel::Links& links, kernel::DevicePort& device, Files& files,
+                                            Log& log, const Settings& settings);
+
+/// The shell command that removes flanneld's iptables chains, and nothing else.
+constexpr const char* chain_removal(bool legacy) {
+  return legacy ? "iptables-legacy-save | grep -v FLANNEL- | iptables-legacy-restore"
+                : "iptables-nft-save | grep -v FLANNEL- | iptables-nft-restore";
+}
+
+struct CleanupPorts {
+  kernel::Links& links;
+  kernel::DevicePort& device;
+  kernel::EntryPort& entries;
+  kernel::RulesPort& rules;
+  Files& files;
+  Log& log;
+};
+
+/// Removes the device with all that is on it, our routes and nexthop objects on other links, our nf_tables
+/// table, our part of subnet.env, and, when all that went, the state files; nothing else. Each is logged. No
+/// agent may be running. Idempotent. False: something stays, which was reported; a later call goes on.
+///
+/// `flanneld`: also what a flanneld left: its devices, its nf_tables tables, and subnet.env whoever wrote it.
+/// Its iptables chains are reported to `chains` (kFlanneldIptables), which may be null.
+[[nodiscard]] bool clean_up(const CleanupPorts& ports, const Settings& settings, bool flanneld,
+                            kernel::FindingVisitor* chains);
+
+}  // namespace flannelette::agent

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a node leaves behind when its agent has ended, and how it goes.
+#include "flannelette/agent/cleanup.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "agent/state_files.hpp"
+#include "flannelette/base/plain_array.hpp"
+#include "flannelette/overlay/backend.hpp"
+#include "flannelette/overlay/subnet_env.hpp"
+
+namespace flannelette::agent {
+namespace {
+
+using overlay::Device;
+using overlay::Entry;
+using overlay::NodeState;
+
+/// A larger one, with lines of other programs, is left alone.
+constexpr std::size_t kMaxSubnetFile = 4096;
+using SubnetFile = std::array<char, kMaxSubnetFile>;
+
+struct LinkList final : kernel::LinkVisitor {
+  void link(const kernel::Link& link) override { all.append(link); }
+  PlainArray<kernel::Link> all;
+};
+
+struct AddressSearch final : kernel::AddressVisitor {
+  AddressSearch(int on_link, Ip4 ip) : link_index(on_link), wanted{ip, 32} {}
+  void address(const kernel::Address& address) override {
+    found = found || (address.link_index == link_index && address.net == Net(wanted));
+  }
+  int link_index;
+  Net4 wanted;
+  bool found = false;
+};
+
+struct EntryList final : kernel::EntryVisitor {
+  void entry(const Entry& entry) override { all.append(entry); }
+  PlainArray<Entry> all;
+};
+
+std::optional<Device> vxlan_named(kernel::DevicePort& port, std::string_view name) {
+  const auto found = port.find_device(name);
+  return found && *found && (*found)->is_vxlan ? *found : std::nullopt;
+}
+
+class Cleanup {
+ public:
+  Cleanup(const CleanupPorts& ports, const Settings& settings, bool flanneld)
+      : ports_(ports), settings_(settings), flanneld_(flanneld) {}
+
+  bool run(kernel::FindingVisitor* chains);
+
+ private:
+  void remove_device(const NodeState& node);
+  void remove_entries(const NodeState& node);
+  Result<bool> remove_entries(int link, Net4 network);
+  void remove_rules(std::uint32_t vni);
+  void remove_subnet_file(std::optional<Net4> ours);
+  void remove_flanneld(kernel::FindingVisitor* chains);
+  void delete_device(const Device& device);
+  /// True: it was done, and changed something. A failure is reported.
+  bool done(const Result<bool>& removed, std::string_view what, const Field& which);
+
+  const CleanupPorts& ports_;
+  const Settings& settings_;
+  const bool flanneld_;
+  LinkList links_;
+  bool complete_ = true;
+  bool any_ = false;
+};
+
+bool Cleanup::run(kernel::FindingVisitor* chains) {
+  const auto node = find_node(ports_.links, ports_.device, ports_.files, ports_.log, settings_);
+  if (const auto listed = ports_.links.dump_links(links_); !listed)
+    (void)done(listed.error(), "links", {"of", "all"});
+  if (node) {
+    remove_entries(*node);
+    remove_device(*node);
+  }
+  remove_rules(node ? node->config.vni : overlay::NetworkConfig{}.vni);
+  if (flanneld_) remove_flanneld(chains);
+  remove_subnet_file(node ? std::optional(node->subnet) : std::nullopt);
+  if (complete_) {
+    StateFiles state(ports_.files, ports_.log, settings_);
+    const auto removed = state.remove();
+    if (removed ? *removed : true) (void)done(removed, "the state", {"dir", settings_.state_dir.view()});
+  }
+  if (!any_ && complete_) ports_.log.info("there was nothing to remove");
+  return complete_;
+}
+
+bool Cleanup::done(const Result<bool>& removed, std::string_view what, const Field& which) {
+  if (!removed) {
+    complete_ = false;
+    ports_.log.error("cannot remove it; run cleanup again when the cause is gone",
+                     {{"what", what}, which, Field(removed.error())});
+    return false;
+  }
+  if (*removed) ports_.log.info("removed", {{"what", what}, which});
+  any_ = any_ || *removed;
+  return *removed;
+}
+
+void Cleanup::delete_device(const Device& device) {
+  const auto deleted = ports_.device.delete_device(device.index);
+  (void)done(deleted ? Result<bool>(true) : deleted.error(), "device", {"device", device.name.view()});
+}
+
+void Cleanup::remove_device(const NodeState& node) {
+  if (overlay::backend_of(node.config).device == nullptr) return;
+  const auto device = vxlan_named(ports_.device, overlay::device_name(node.config.vni));
+  if (!device || device->vni != node.config.vni) return;
+  if (device->mac == node.mac) return delete_device(*device);
+  ports_.log.warning("the device has another MAC than this node remembers, so it is not ours; it stays",
+                     {{"device", device->name.view()}, {"mac", device->mac}, {"ours", node.mac}});
+}
+
+/// Those on other links; those on the device go with it.
+void Cleanup::remove_entries(const NodeState& node) {
+  for (const kernel::Link& link : links_.all)
+    (void)done(remove_entries(link.index, node.config.network), "routes", {"link", link.name.view()});
+}
+
+Result<bool> Cleanup::remove_entries(int link, Net4 network) {
+  const kernel::Site site{.underlay = link, .network = network, .direct = true};
+  EntryList entries;
+  FLT_TRY(ports_.entries.dump_entries(site, entries));
+  if (entries.all.empty()) return false;
+  kernel::EntryBatch& batch = ports_.entries.begin(site);
+  for (const Entry& entry : entries.all) batch.change({overlay::Change::Op::kRemove, entry});
+  const auto report = batch.finish();
+  if (!report) return report.error();
+  if (report->failed != 0) return report->first;
+  return true;
+}
+
+void Cleanup::remove_rules(std::uint32_t vni) {
+  overlay::RuleSpec none;
+  none.vni = vni;
+  (void)done(ports_.rules.apply_rules(none), "nf_tables table", {"table", overlay::rule_table(vni).view()});
+}
+
+/// Lines of other programs stay. One that names another subnet is another daemon's.
+void Cleanup::remove_subnet_file(std::optional<Net4> ours) {
+  SubnetFile buffer;
+  const auto text = ports_.files.read(settings_.subnet_file, buffer);
+  const Field which("file", settings_.subnet_file.view());
+  if (!text) return (void)done(text.error(), "subnet file", which);
+  if (!*text) return;
+  const auto named = overlay::previous_subnet(**text);
+  if (!flanneld_ && (!named || named != ours)) return;
+  const auto rest = to_text<kMaxSubnetFile>([&](Writer& out) { overlay::write_foreign(out, **text); });
+  if (rest.empty()) return (void)done(ports_.files.remove(settings_.subnet_file), "subnet file", which);
+  const auto written = ports_.files.replace(settings_.subnet_file, rest, 0644);
+  (void)done(written ? Result<bool>(true) : written.error(), "subnet", which);
+}
+
+void Cleanup::remove_flanneld(kernel::FindingVisitor* chains) {
+  for (const kernel::Link& link : links_.all) {
+    const std::string_view name = link.name;
+    if (!name.starts_with("flannel.") && !name.starts_with("flannel-v6.")) continue;
+    if (const auto device = vxlan_named(ports_.device, name)) delete_device(*device);
+  }
+  (void)done(ports_.rules.remove_flanneld_tables(), "nf_tables tables",
+             {"table", "flannel-ipv4, flannel-ipv6"});
+  if (chains == nullptr) return;
+  if (const auto seen = ports_.rules.inspect_firewall(*chains); !seen)
+    (void)done(seen.error(), "iptables chains", {"of", "flanneld"});
+}
+
+}  // namespace
+
+std::optional<NodeState> find_node(kernel::Links& links, kernel::DevicePort& port, Files& files, Log& log,
+                                   const Settings& settings) {
+  if (auto node = StateFiles(files, log, settings).load_node()) return node;
+  SubnetFile buffer;
+  const auto text = files.read(settings.subnet_file, buffer);
+  if (!text || !*text) return std::nullopt;
+  const auto network = overlay::previous_network(**text);
+  const auto subnet = overlay::previous_subnet(**text);
+  if (!network || !subnet) return std::nullopt;
+  NodeState node;
+  node.config.network = *network;
+  node.subnet = *subnet;
+  const auto device = vxlan_named(port, overlay::device_name(node.config.vni));
+  if (!device) return std::nullopt;
+  node.mac = device->mac;
+  AddressSearch search(device->index, subnet->base);
+  if (!links.dump_addresses(search) || !search.found) return std::nullopt;
+  return node;
+}
+
+bool clean_up(const CleanupPorts& ports, const Settings& settings, bool flanneld,
+              kernel::FindingVisitor* chains) {
+  return Cleanup(ports, settings, flanneld).run(chains);
+}
+
+}  // namespace flannelette::agent

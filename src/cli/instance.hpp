@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether another flannelette runs here.
+#pragma once
+
+#include <string_view>
+
+#include "flannelette/base/result.hpp"
+#include "flannelette/base/unique_fd.hpp"
+
+namespace flannelette::cli {
+
+/// One process in a network namespace serves a subnet file. What tells is an abstract UNIX socket, which ends
+/// with its process however that ends, and needs no place in a file system.
+class Instance {
+ public:
+  /// Held as long as this lives. kExists: another process holds it. Where there are no such sockets, nothing
+  /// is held, and nothing fails.
+  Result<void> claim(std::string_view subnet_file);
+
+ private:
+  UniqueFd socket_;
+};
+
+}  // namespace flannelette::cli

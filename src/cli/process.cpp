@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// What surrounds the work of a verb that speaks with the registry.
+#include "cli/process.hpp"
+
+#include <algorithm>
+
+#include "cli/kube_known.hpp"
+#include "cli/privileges.hpp"
+#include "flannelette/io/tls_files.hpp"
+
+namespace flannelette::cli {
+namespace {
+
+constexpr const char* kNoKernel = "cannot talk to the kernel (CAP_NET_ADMIN is needed)";
+
+/// Those that SignalHandler knows.
+Result<void> watch_signals(io::Signals& signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  return signals.watch(set);
+}
+
+}  // namespace
+
+bool claim(Instance& instance, const RunSettings& settings, Log& log) {
+  const std::string_view file = settings.agent.subnet_file;
+  if (instance.claim(file)) return true;
+  log.error("another flannelette serves this subnet file; stop it, or give each one of its own",
+            {{"file", file}});
+  return false;
+}
+
+bool open(kernel::NetlinkKernel& kernel, const RunSettings& settings, Log& log) {
+  using Nexthops = kernel::NetlinkKernel::Nexthops;
+  const auto opened = kernel.open(settings.nexthop_objects ? Nexthops::kAuto : Nexthops::kOff);
+  if (!opened) log.error(kNoKernel, {Field(opened.error())});
+  return static_cast<bool>(opened);
+}
+
+int Process::open(std::span<const std::string_view> read) {
+  if (!claim(instance, settings, log)) return kExitFailure;
+  give_up_privileges(settings.agent, read, log);
+  if (const auto watched = watch_signals(signals); !watched) {
+    log.error("cannot watch for signals", {Field(watched.error())});
+    return kExitFailure;
+  }
+  if (!cli::open(kernel, settings, log)) return kExitFailure;
+  if (const auto opened = monitor.open(); !opened) {
+    log.error(kNoKernel, {Field(opened.error())});
+    return kExitFailure;
+  }
+  return 0;
+}
+
+bool Process::load_tls(io::TlsMaterial& material) {
+  io::TlsMaterial::Place failed;
+  const auto loaded = tls.load(material, failed);
+  if (loaded) return true;
+  log.error("cannot load the TLS files", {{"file", failed.view()}, Field(loaded.error())});
+  return false;
+}
+
+namespace {
+
+int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink) {
+  const SystemClock clock;
+  SystemFiles files;
+  Log log(sink, clock, settings.agent.log_level);
+  TlsReporter reporter(log);
+  io::TlsFiles material(files, settings.tls);
+  Process process(settings, clock, files, log, reporter);
+  const std::string_view read[] = {settings.tls.ca_file, settings.tls.cert_file, settings.tls.key_file};
+  if (const int code = process.open(read); code != 0) return code;
+  if (io::TlsContext::available() && settings.any_https() && !process.load_tls(material))
+    return kExitSettings;
+  return work.with_etcd(process);
+}
+
+[[maybe_unused]] int carry_out_with_kube(Work& work, const RunSettings& settings, LogSink& sink) {
+  const registry::KubeSettings& kube = *settings.kube;
+  const SystemClock clock;
+  SystemFiles files;
+  Log log(sink, clock, settings.agent.log_level);
+  TlsReporter reporter(log);
+  registry::KubeAccess access(files);
+  Process process(settings, clock, files, log, reporter);
+  Text<512> problem;
+  if (!access.load(kube, problem)) {
+    log.error("the API server cannot be asked", {{"problem", problem.view()}});
+    return kExitSettings;
+  }
+  // Before the privileges go: the files that a kubeconfig names are known then.
+  if (std::ranges::any_of(access.servers(), &io::Endpoint::tls) && !process.load_tls(access))
+    return kExitSettings;
+  using io::TlsPart;
+  const std::string_view read[] = {kube.kubeconfig,
+                                   kube.net_config_path,
+                                   access.token_file(),
+                                   access.name(TlsPart::kCa),
+                                   access.name(TlsPart::kCertificate),
+                                   access.name(TlsPart::kKey)};
+  if (const int code = process.open(read); code != 0) return code;
+  if (const io::Endpoint* const server = access.overheard()) {
+    const auto url = to_text<300>([&](Writer& out) { write(out, *server); });
+    log.warning("everybody on the path can read the token: the server is not https",
+                {{"server", url.view()}});
+  }
+  return work.with_kube(process, access);
+}
+
+}  // namespace
+
+int carry_out(Work& work, const RunSettings& settings, LogSink& sink) {
+  if constexpr (kKnowsKube) {
+    if (settings.kube) return carry_out_with_kube(work, settings, sink);
+  }
+  return carry_out_with_etcd(work, settings, sink);
+}
+
+}  // namespace flannelette::cli
