@@ -8,6 +8,14 @@
 namespace flannelette::agent {
 std::string_view name(State state) { return kAgentStates.rows[static_cast<std::size_t>(state)].name; }
 
+void log_failure(Log& log, const registry::Failure& failure) {
+  log.warning("registry request failed", {{"during", failure.operation},
+                                          {"endpoint", failure.endpoint.view()},
+                                          Field(failure.error),
+                                          Field::unless_empty("detail", failure.detail),
+                                          {"retry_in_ms", failure.retry_in}});
+}
+
 Agent::Agent(const Dependencies& needs, const Settings& settings) : impl_(new Impl(needs, settings)) {}
 Agent::~Agent() = default;
 void Agent::start() { impl_->start(); }
@@ -189,13 +197,8 @@ bool Agent::Impl::refuses_own(Net4 subnet, const char* then) {
 void Agent::Impl::on_failure(const registry::Failure& failure) {
   failing_ = true;
   if (failures_reported_.is_news(failure_digest(failure.operation, failure.error, failure.detail),
-                                 loop_.now())) {
-    log_.warning("registry request failed", {{"during", failure.operation},
-                                             {"endpoint", failure.endpoint.view()},
-                                             Field(failure.error),
-                                             Field::unless_empty("detail", failure.detail),
-                                             {"retry_in_ms", failure.retry_in}});
-  }
+                                 loop_.now()))
+    log_failure(log_, failure);
   try_degraded();
 }
 

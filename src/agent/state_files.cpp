@@ -42,6 +42,19 @@ void StateFiles::clean_up() {
   }
 }
 
+Result<bool> StateFiles::remove() {
+  bool any = false;
+  clean_up();
+  for (const std::string_view name : {"peers", "node"}) {
+    Path path;
+    if (!path_of(name, path)) continue;
+    const auto removed = files_.remove(path);
+    if (!removed) return removed.error();
+    any = any || *removed;
+  }
+  return any;
+}
+
 std::optional<NodeState> StateFiles::load_node() {
   Path path;
   if (!path_of("node", path)) return std::nullopt;

@@ -26,6 +26,8 @@ class StateFiles {
 
   /// Removes temporary files that killed runs left behind.
   void clean_up();
+  /// Removes both files; false: there was none.
+  Result<bool> remove();
   /// Who this node was; nullopt if there is no file that can be used.
   std::optional<overlay::NodeState> load_node();
   /// Adds the saved peers to the table; all or none. Their number.

@@ -2,6 +2,7 @@
 // Convergence of the traffic rules, and reports of what stops the overlay's packets.
 #include "agent/traffic_rules.hpp"
 
+#include "flannelette/agent/cleanup.hpp"
 #include "flannelette/base/fnv.hpp"
 
 namespace flannelette::agent {
@@ -53,10 +54,7 @@ struct FindingLogger final : kernel::FindingVisitor {
         case Kind::kFlanneldNftTable:
           out.put("nft delete table ").put(finding.family).put(" ").put(finding.table);
           break;
-        case Kind::kFlanneldIptables:
-          out.put(finding.legacy ? "iptables-legacy-save | grep -v FLANNEL- | iptables-legacy-restore"
-                                 : "iptables-nft-save | grep -v FLANNEL- | iptables-nft-restore");
-          break;
+        case Kind::kFlanneldIptables: out.put(chain_removal(finding.legacy)); break;
       }
     });
     const char* const text =

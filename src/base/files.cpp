@@ -49,6 +49,13 @@ Result<void> check_kind(unsigned mode) {
   }
 }
 
+/// Whether what has this name, if anything, may be replaced or removed.
+Result<void> check_target(const Path& path) {
+  struct stat info;
+  if (::lstat(path.c_str(), &info) != 0 || S_ISLNK(info.st_mode)) return {};
+  return check_kind(info.st_mode);
+}
+
 /// Opens what is there, if it is a regular file.
 Result<UniqueFd> open_regular(std::string_view path, int flags, struct stat* info) {
   const auto name = checked(path);
@@ -219,8 +226,7 @@ Result<void> Files::replace(std::string_view path, std::string_view text, unsign
 Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& source, unsigned mode) {
   const auto target = checked(path);
   if (!target) return target.error();
-  struct stat info;
-  if (::lstat(target->c_str(), &info) == 0 && !S_ISLNK(info.st_mode)) FLT_TRY(check_kind(info.st_mode));
+  FLT_TRY(check_target(*target));
   std::array<std::uint8_t, kSuffix / 2> suffix{};
   SystemRandom().fill(suffix);
   const auto temporary = to_text<TemporaryPath::kCapacity>([&](Writer& out) {
@@ -254,6 +260,15 @@ void SystemFiles::remove_temporaries(std::string_view path) {
     if (is_temporary(entry->d_name, target)) ::unlinkat(::dirfd(directory), entry->d_name, 0);
   }
   ::closedir(directory);
+}
+
+Result<bool> SystemFiles::remove(std::string_view path) {
+  const auto target = checked(path);
+  if (!target) return target.error();
+  FLT_TRY(check_target(*target));
+  if (::unlink(target->c_str()) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  return system_error("unlink", errno);
 }
 
 Result<void> SystemFiles::write_in_place(std::string_view path, std::string_view text) {

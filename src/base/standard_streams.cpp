@@ -24,6 +24,8 @@ void prepare_standard_streams() {
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
 }
 
+int print(std::string_view text) { return ::write(STDOUT_FILENO, text.data(), text.size()) < 0 ? 1 : 0; }
+
 bool write_at_once(int fd, std::string_view text) {
   pollfd room{fd, POLLOUT, 0};
   if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return false;

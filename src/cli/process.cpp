@@ -70,7 +70,8 @@ int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink) 
   TlsReporter reporter(log);
   io::TlsFiles material(files, settings.tls);
   Process process(settings, clock, files, log, reporter);
-  const std::string_view read[] = {settings.tls.ca_file, settings.tls.cert_file, settings.tls.key_file};
+  const std::string_view read[] = {settings.tls.ca_file, settings.tls.cert_file, settings.tls.key_file,
+                                   settings.agent.interface.public_ip_file};
   if (const int code = process.open(read); code != 0) return code;
   if (io::TlsContext::available() && settings.any_https() && !process.load_tls(material))
     return kExitSettings;
@@ -99,7 +100,8 @@ int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink) 
                                    access.token_file(),
                                    access.name(TlsPart::kCa),
                                    access.name(TlsPart::kCertificate),
-                                   access.name(TlsPart::kKey)};
+                                   access.name(TlsPart::kKey),
+                                   settings.agent.interface.public_ip_file};
   if (const int code = process.open(read); code != 0) return code;
   if (const io::Endpoint* const server = access.overheard()) {
     const auto url = to_text<300>([&](Writer& out) { write(out, *server); });

@@ -88,6 +88,9 @@ Result<bool> NetlinkKernel::apply_rules(const overlay::RuleSpec& spec) {
 Result<void> NetlinkKernel::inspect_firewall(FindingVisitor& visitor) {
   return kernel::inspect_firewall(impl_->netfilter, impl_->files, visitor);
 }
+Result<bool> NetlinkKernel::remove_flanneld_tables() {
+  return kernel::remove_flanneld_tables(impl_->netfilter);
+}
 
 Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
 Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }

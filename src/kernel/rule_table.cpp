@@ -158,4 +158,23 @@ Result<bool> apply_rules(Netlink& netlink, const RuleSpec& spec) {
   return error;
 }
 
+Result<bool> remove_flanneld_tables(Netlink& netlink) {
+  struct Table {
+    std::uint8_t family;
+    std::string_view name;
+  };
+  bool any = false;
+  for (const Table& table :
+       {Table{nft::kFamilyIpv4, "flannel-ipv4"}, Table{nft::kFamilyIpv6, "flannel-ipv6"}}) {
+    RuleWriter out(netlink, table.name, 0, table.family);
+    out.begin_batch();
+    out.delete_table();
+    const auto deleted = out.end_batch();
+    any = any || deleted;
+    if (!deleted && deleted.error().sys_errno != ENOENT && !nft::absent(deleted.error()))
+      return deleted.error();
+  }
+  return any;
+}
+
 }  // namespace flannelette::kernel

@@ -39,7 +39,7 @@ RuleMark rule_mark(std::uint64_t digest, std::uint8_t chain, std::size_t place) 
 
 void RuleWriter::message(int type, std::uint16_t flags) {
   last_ = netlink_.next_sequence();
-  out_.start<nfgenmsg>(nft::type(type), flags, last_).nfgen_family = nft::kFamilyIpv4;
+  out_.start<nfgenmsg>(nft::type(type), flags, last_).nfgen_family = family_;
 }
 
 void RuleWriter::begin_batch() {

@@ -6,6 +6,7 @@
 
 #include "flannelette/overlay/rules.hpp"
 #include "netlink.hpp"
+#include "nftables.hpp"
 
 namespace flannelette::kernel {
 
@@ -33,8 +34,9 @@ enum class Match : std::uint8_t { kIn, kNotIn };
 /// Writes one nf_tables transaction.
 class RuleWriter {
  public:
-  RuleWriter(Netlink& netlink, std::string_view table, std::uint64_t digest)
-      : netlink_(netlink), out_(netlink.out()), table_(table), digest_(digest) {}
+  RuleWriter(Netlink& netlink, std::string_view table, std::uint64_t digest,
+             std::uint8_t family = nft::kFamilyIpv4)
+      : netlink_(netlink), out_(netlink.out()), table_(table), digest_(digest), family_(family) {}
 
   void begin_batch();
   void delete_table();
@@ -69,6 +71,7 @@ class RuleWriter {
   MessageWriter& out_;
   const std::string_view table_;
   const std::uint64_t digest_;
+  const std::uint8_t family_;
   std::string_view chain_;
   std::uint8_t chain_id_ = 0;
   std::size_t place_ = 0;

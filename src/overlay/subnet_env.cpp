@@ -8,11 +8,11 @@
 namespace flannelette::overlay {
 namespace {
 
+constexpr std::string_view kNetwork = "FLANNEL_NETWORK";
 constexpr std::string_view kSubnet = "FLANNEL_SUBNET";
 /// What flanneld writes; of IPv6 we write nothing, and what a flanneld left of it is not true any more.
-constexpr std::string_view kKeys[] = {"FLANNEL_NETWORK",      kSubnet,
-                                      "FLANNEL_MTU",          "FLANNEL_IPMASQ",
-                                      "FLANNEL_IPV6_NETWORK", "FLANNEL_IPV6_SUBNET"};
+constexpr std::string_view kKeys[] = {
+    kNetwork, kSubnet, "FLANNEL_MTU", "FLANNEL_IPMASQ", "FLANNEL_IPV6_NETWORK", "FLANNEL_IPV6_SUBNET"};
 constexpr int kWritten = 4;
 
 /// The first line, which it takes off the text.
@@ -47,6 +47,19 @@ std::string_view unquote(std::string_view value) {
   return trimmed(value.substr(0, value.find('#')));
 }
 
+/// The last assignment counts. A list of several subnets is no IPv4 prefix, and so counts as none, as for
+/// flanneld.
+std::optional<Net4> net_of(std::string_view key, std::string_view text) {
+  std::optional<Net4> found;
+  while (!text.empty()) {
+    const std::string_view line = take_line(text);
+    if (key_of(line) != key) continue;
+    const std::optional<Net4> net = parse_net4(unquote(trimmed(line.substr(line.find('=') + 1))));
+    found = net ? std::optional(net->masked()) : std::nullopt;
+  }
+  return found;
+}
+
 }  // namespace
 
 void write(Writer& out, const SubnetEnv& env) {
@@ -58,12 +71,16 @@ void write(Writer& out, const SubnetEnv& env) {
   out.put("\nFLANNEL_IPMASQ=").put(env.ip_masq ? "true" : "false").put('\n');
 }
 
-void write_with_foreign(Writer& out, const SubnetEnv& env, std::string_view before) {
-  write(out, env);
-  while (!before.empty()) {
-    const std::string_view line = take_line(before);
+void write_foreign(Writer& out, std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = take_line(text);
     if (!is_ours(line)) out.put(line).put('\n');
   }
+}
+
+void write_with_foreign(Writer& out, const SubnetEnv& env, std::string_view before) {
+  write(out, env);
+  write_foreign(out, before);
 }
 
 bool holds(std::string_view text, const SubnetEnv& env) {
@@ -80,17 +97,7 @@ bool holds(std::string_view text, const SubnetEnv& env) {
   return right == kWritten;
 }
 
-std::optional<Net4> previous_subnet(std::string_view text) {
-  std::optional<Net4> found;
-  while (!text.empty()) {
-    const std::string_view line = take_line(text);
-    if (key_of(line) != kSubnet) continue;
-    // The last assignment counts. A list of several subnets is no IPv4 prefix, and so counts as none, as for
-    // flanneld.
-    const std::optional<Net4> net = parse_net4(unquote(trimmed(line.substr(line.find('=') + 1))));
-    found = net ? std::optional(net->masked()) : std::nullopt;
-  }
-  return found;
-}
+std::optional<Net4> previous_subnet(std::string_view text) { return net_of(kSubnet, text); }
+std::optional<Net4> previous_network(std::string_view text) { return net_of(kNetwork, text); }
 
 }  // namespace flannelette::overlay

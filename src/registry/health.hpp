@@ -26,7 +26,7 @@ class Health {
   static constexpr Part kWatch = 2;
   static constexpr Part kFirstRequest = 4;  ///< the next ones have the bits above
 
-  void set_listener(MembershipListener& listener) { listener_ = &listener; }
+  void set_listener(FailureListener& listener) { listener_ = &listener; }
   /// What is told of a server that is not reached, where nothing more is known of why; static.
   void set_hint(std::string_view hint) { hint_ = hint; }
   void failed(Part part, const char* operation, const io::Endpoint& server, const Status& status,
@@ -35,7 +35,7 @@ class Health {
   bool failing(Part part) const { return (failing_ & part) != 0; }
 
  private:
-  MembershipListener* listener_ = nullptr;
+  FailureListener* listener_ = nullptr;
   std::string_view hint_{};
   Part failing_ = kConnection;  // so that the first success is reported
 };

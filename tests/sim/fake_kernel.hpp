@@ -98,9 +98,10 @@ class FakeKernel final : public kernel::Links,
   std::map<std::string, std::string> drivers;
 
   // -- what was asked of it --
-  std::size_t writes = 0;                // requests that change something, done or refused
-  std::size_t dumps = 0;                 // dump_entries
-  std::size_t inspections = 0;           // inspect_firewall
+  std::size_t writes = 0;       // requests that change something, done or refused
+  std::size_t dumps = 0;        // dump_entries
+  std::size_t inspections = 0;  // inspect_firewall
+  bool flanneld_tables = false;
   std::vector<overlay::Change> changes;  // all that were sent, in order
   void forget() {
     writes = dumps = inspections = 0;
@@ -253,6 +254,7 @@ class FakeKernel final : public kernel::Links,
   Result<kernel::BatchReport> finish() override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
   Result<void> inspect_firewall(kernel::FindingVisitor& visitor) override;
+  Result<bool> remove_flanneld_tables() override { return std::exchange(flanneld_tables, false); }
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
   bool strict_rp_filter(std::string_view link, std::string_view other) override;

@@ -57,6 +57,14 @@ Result<bool> MemoryFiles::read_pieces(std::string_view path, std::uint64_t limit
   return true;
 }
 
+Result<bool> MemoryFiles::remove(std::string_view path) {
+  if (read_only) return Error{Code::kSystem, EROFS, "unlink"};
+  const auto there = all.find(path);
+  if (there == all.end()) return false;
+  all.erase(there);
+  return true;
+}
+
 void MemoryFiles::remove_temporaries(std::string_view path) {
   std::erase_if(all, [&](const auto& file) { return file.first.starts_with(std::string(path) + ".tmp-"); });
 }

@@ -56,6 +56,7 @@ class MemoryFiles final : public Files {
   Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) override;
   Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
   void remove_temporaries(std::string_view path) override;
+  Result<bool> remove(std::string_view path) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 
   std::map<std::string, std::string, std::less<>> all;

@@ -54,6 +54,14 @@ struct ReadmeCluster {
   }
 };
 
+/// The program on this machine, to its end: the exit status.
+int run_as(const Machine& machine, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), binary());
+  const Outcome outcome = run(machine.command(std::move(arguments)), 40s);
+  INFO(outcome.output);
+  return outcome.status;
+}
+
 }  // namespace
 
 TEST_SUITE("system/defaults") {
@@ -91,6 +99,18 @@ TEST_SUITE("system/defaults") {
     CHECK_MESSAGE(a.logs("no longer degraded"), a.log());
     CHECK(a.subnet() == subnet);
     CHECK(pings(a.pod(), pod_b));
+
+    CHECK(a.stop() == 0);
+    CHECK(run_as(a, readme_command("flannelette leave")) == 0);
+    CHECK(cluster.etcd.lease(lease_name(subnet)).empty());
+    CHECK(wait_until(5s, [&] { return b.routes().empty(); }));
+    CHECK(b.stop() == 0);
+    CHECK(run_as(b, readme_command("flannelette cleanup")) == 0);
+    for (const Machine* machine : {&a, &b}) {
+      CHECK_FALSE(contains(machine->node().ip("-o link"), "flannel.1"));
+      CHECK(file_text(machine->subnet_file()).empty());
+      CHECK(file_text(machine->state_dir() + "/node").empty());
+    }
   }
 
   TEST_CASE("README's command line for Kubernetes joins, with the config that README puts into etcd") {

@@ -268,6 +268,31 @@ TEST_CASE("a FIFO, a socket or a device is never replaced by a file; a link to o
   CHECK(std::filesystem::is_fifo(special.dir.file("fifo")));
 }
 
+TEST_CASE("a file is removed, of a link the link; what is not there is no error, what is no file stays") {
+  const SpecialFiles special;
+  const TempDir dir;
+  const std::string path = dir.file("file"), link = dir.file("link");
+  REQUIRE(SystemFiles().replace(path, "text", 0644));
+  std::filesystem::create_symlink(path, link);
+  for (const std::string& name : {link, path}) {
+    const auto removed = SystemFiles().remove(name);
+    REQUIRE(removed);
+    CHECK(*removed);
+  }
+  CHECK(names_in(dir.path()).empty());
+  for (const std::string& name : {path, path + "/below"}) {
+    const auto absent = SystemFiles().remove(name);
+    REQUIRE(absent);
+    CHECK_FALSE(*absent);
+  }
+  for (const auto& [name, words] : special.all) {
+    if (name == special.dir.file("link")) continue;
+    CHECK_FALSE(SystemFiles().remove(name));
+  }
+  CHECK(names_in(special.dir.path()).size() == special.all.size());
+  CHECK_FALSE(SystemFiles().remove(dir.path()));
+}
+
 TEST_CASE("replacing makes the directories, and the file gets exactly its mode whatever the umask") {
   const TempDir dir;
   const std::string path = dir.path() + "/a/b/c/file";

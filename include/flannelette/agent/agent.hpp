@@ -34,6 +34,9 @@ enum class State : std::uint8_t {
 };
 std::string_view name(State state);  ///< "listing"
 
+/// The line of log about a failed request.
+void log_failure(Log& log, const registry::Failure& failure);
+
 /// What the agent needs of the world, all outliving it.
 struct Dependencies {
   io::Loop& loop;

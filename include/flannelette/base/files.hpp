@@ -56,6 +56,8 @@ class Files {
   Result<void> replace(std::string_view path, std::string_view text, unsigned mode);
   /// Removes the temporary files of this path that runs which were killed in replace_with left behind.
   virtual void remove_temporaries(std::string_view /*path*/) {}  // where writing needs none
+  /// Removes the file, or the symbolic link at its name; false: there is none.
+  virtual Result<bool> remove(std::string_view /*path*/) { return false; }  // where there are no files
   /// Writes text into an existing file in place (procfs, sysfs); never creates it.
   virtual Result<void> write_in_place(std::string_view path, std::string_view text) = 0;
 };
@@ -66,6 +68,7 @@ class SystemFiles final : public Files {
   Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) override;
   Result<void> replace_with(std::string_view path, PieceSource& source, unsigned mode) override;
   void remove_temporaries(std::string_view path) override;
+  Result<bool> remove(std::string_view path) override;
   Result<void> write_in_place(std::string_view path, std::string_view text) override;
 };
 

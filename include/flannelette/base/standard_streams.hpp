@@ -28,6 +28,9 @@ class StreamSink final : public LogSink {
   unsigned dropped_ = 0;
 };
 
+/// To standard output, waiting for its reader: 0, or 1 if it fails, as an exit code.
+int print(std::string_view text);
+
 /// One write of at most 4,096 bytes; false if there is no room for it now, or it fails.
 bool write_at_once(int fd, std::string_view text);
 

@@ -48,6 +48,7 @@ class NetlinkKernel final : public Links,
   EntryBatch& begin(const Site& site, RefusalListener* listener = nullptr) override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
   Result<void> inspect_firewall(FindingVisitor& visitor) override;
+  Result<bool> remove_flanneld_tables() override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
   bool strict_rp_filter(std::string_view link, std::string_view other) override;

@@ -238,6 +238,8 @@ class RulesPort {
   /// True if something was written.
   virtual Result<bool> apply_rules(const overlay::RuleSpec& spec) = 0;
   virtual Result<void> inspect_firewall(FindingVisitor& visitor) = 0;
+  /// The tables `ip flannel-ipv4` and `ip6 flannel-ipv6`; false: there is none.
+  virtual Result<bool> remove_flanneld_tables() = 0;
 
  protected:
   ~RulesPort() = default;

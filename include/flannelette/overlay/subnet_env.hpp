@@ -27,11 +27,15 @@ void write(Writer& out, const SubnetEnv& env);
 /// The same, and behind it the lines of the text that do not assign one of flanneld's keys: other programs
 /// (mk-docker-opts.sh -d) keep variables and comments there.
 void write_with_foreign(Writer& out, const SubnetEnv& env, std::string_view before);
+/// Those lines alone.
+void write_foreign(Writer& out, std::string_view text);
 /// True if the text has the lines of write(), each once and letter by letter, and no other value of a key of
 /// flanneld's. What else it has does not matter.
 bool holds(std::string_view text, const SubnetEnv& env);
 /// The subnet (masked) that an earlier run, ours or flanneld's, wrote: dotenv syntax, quotes allowed.
 /// nullopt: none readable.
 std::optional<Net4> previous_subnet(std::string_view text);
+/// The same of the network that it belongs to.
+std::optional<Net4> previous_network(std::string_view text);
 
 }  // namespace flannelette::overlay

@@ -89,8 +89,19 @@ struct Failure {
   Millis retry_in = 0;
 };
 
+/// Hears whether the registry can be asked.
+class FailureListener {
+ public:
+  virtual void on_failure(const Failure& failure) = 0;
+  /// All that was failing works (again): the requests, and the watch since a few seconds.
+  virtual void on_working(std::string_view endpoint) = 0;
+
+ protected:
+  ~FailureListener() = default;
+};
+
 /// Hears of our own membership and of the registry itself.
-class MembershipListener {
+class MembershipListener : public FailureListener {
  public:
   /// Once, and no snapshot begins before.
   virtual void on_config(const overlay::NetworkConfig& config) = 0;
@@ -102,9 +113,6 @@ class MembershipListener {
   virtual void on_joined(const Membership& membership) = 0;
   virtual void on_left(const Left& left) = 0;
 
-  virtual void on_failure(const Failure& failure) = 0;
-  /// All that was failing works (again): the requests, and the watch since a few seconds.
-  virtual void on_working(std::string_view endpoint) = 0;
   /// A server of the registry has this address: all that are known are given by start(), and each other one
   /// before the first connection to it. The same one may be given again.
   virtual void on_server_address(const Ip& address) = 0;

@@ -41,6 +41,28 @@ std::string_view Core::authorization() {
   return value;
 }
 
+Core core_of(io::Loop& loop, const Clock& clock, Random& random, Log& log, Files& files, KubeAccess& access,
+             const KubeSettings& settings) {
+  const auto prefix = AnnotationPrefix::parse(settings.annotation_prefix);
+  return {.loop = loop,
+          .clock = clock,
+          .random = random,
+          .log = log,
+          .files = files,
+          .access = access,
+          .settings = settings,
+          .prefix = prefix ? *prefix : AnnotationPrefix(),
+          .node_name = settings.node_name};
+}
+
+http::Request patch(std::string_view path) {
+  return {.method = "PATCH",
+          .path = path,
+          .headers = kAcceptMetadata,
+          .content_type = "application/strategic-merge-patch+json",
+          .repeatable = false};
+}
+
 Path node_path(std::string_view name, std::string_view rest) {
   return to_text<Path::kCapacity>([&](Writer& out) { out.put(kNodesPath).put('/').put(name).put(rest); });
 }

@@ -35,6 +35,9 @@ struct Core {
   /// As KubeAccess has it; why it cannot be read again is reported once.
   std::string_view authorization();
 };
+/// The settings' annotation prefix was checked before.
+Core core_of(io::Loop& loop, const Clock& clock, Random& random, Log& log, Files& files, KubeAccess& access,
+             const KubeSettings& settings);
 
 /// Kubernetes' own limit of what a watch may lack: that state of the Nodes is no longer to be had.
 inline constexpr int kGone = 410;
@@ -54,6 +57,9 @@ inline constexpr std::string_view kNodesPath = "/api/v1/nodes";
 using Path = Text<640>;
 /// "/api/v1/nodes/NAME"; `rest`: "/status".
 Path node_path(std::string_view name, std::string_view rest = {});
+
+/// A strategic merge patch; of the answer the metadata are read.
+http::Request patch(std::string_view path);
 
 /// What the API server's refusal means: of an answer that is none, or of an error line of a watch. `http` is
 /// the code of the response, `message` what of its body was read.

@@ -9,16 +9,6 @@
 
 namespace flannelette::registry {
 
-namespace {
-
-/// It was checked before.
-kube::AnnotationPrefix prefix_of(const KubeSettings& settings) {
-  const auto prefix = kube::AnnotationPrefix::parse(settings.annotation_prefix);
-  return prefix ? *prefix : kube::AnnotationPrefix();
-}
-
-}  // namespace
-
 /// A good config begins a list, a list's end begins the watch, a gap in the watch begins a list.
 struct KubeRegistry::Impl {
   // Not initialised, so that what no value ever fills costs no memory.
@@ -107,16 +97,7 @@ void KubeRegistry::Impl::stop() {
 KubeRegistry::KubeRegistry(io::Loop& loop, const Clock& clock, Random& random, Log& log, Files& files,
                            KubeAccess& access, io::Stream& requests, io::Stream& watch,
                            const KubeSettings& settings)
-    : impl_(new Impl({.loop = loop,
-                      .clock = clock,
-                      .random = random,
-                      .log = log,
-                      .files = files,
-                      .access = access,
-                      .settings = settings,
-                      .prefix = prefix_of(settings),
-                      .node_name = settings.node_name},
-                     requests, watch)) {}
+    : impl_(new Impl(kube::core_of(loop, clock, random, log, files, access, settings), requests, watch)) {}
 
 KubeRegistry::~KubeRegistry() = default;
 

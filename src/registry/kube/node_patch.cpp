@@ -40,6 +40,15 @@ void write_annotations(json::Writer& out, const AnnotationPrefix& prefix, std::s
   out.end_object().key("uid").string(uid).end_object().end_object();
 }
 
+void write_no_annotations(json::Writer& out, const AnnotationPrefix& prefix, std::string_view uid) {
+  out.begin_object().key("metadata").begin_object();
+  out.key("annotations").begin_object();
+  for (const Annotation annotation :
+       {Annotation::kBackendData, Annotation::kBackendType, Annotation::kManager, Annotation::kPublicIp})
+    out.key(prefix.key(annotation)).null();
+  out.end_object().key("uid").string(uid).end_object().end_object();
+}
+
 void write_network_available(json::Writer& out, std::string_view uid, std::string_view now) {
   out.begin_object().key("metadata").begin_object().key("uid").string(uid).end_object();
   out.key("status").begin_object().key("conditions").begin_array().begin_object();

@@ -25,6 +25,9 @@ bool publishes(const Node& node, const overlay::Backend& backend, const overlay:
 void write_annotations(json::Writer& out, const AnnotationPrefix& prefix, std::string_view uid,
                        const overlay::Backend& backend, const overlay::LeaseValue& value);
 
+/// Takes these four off the Node; what others have added stays.
+void write_no_annotations(json::Writer& out, const AnnotationPrefix& prefix, std::string_view uid);
+
 /// The condition NetworkUnavailable, "False", with flanneld's words; the others stay. `now`: as RFC 3339 has
 /// it, "2026-11-27T10:11:12Z".
 void write_network_available(json::Writer& out, std::string_view uid, std::string_view now);

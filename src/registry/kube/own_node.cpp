@@ -11,13 +11,8 @@
 #include "registry/kube/node_record.hpp"
 
 namespace flannelette::registry::kube {
-namespace {
 
 using Why = Left::Why;
-
-constexpr std::string_view kPatchType = "application/strategic-merge-patch+json";
-
-}  // namespace
 
 void OwnNode::join(const Self& self, const Hints& hints) {
   self_ = self;
@@ -75,11 +70,7 @@ Request::Call OwnNode::write(json::Writer& body) {
   } else {
     write_network_available(body, uid_, io::time_of(core_.clock.wall_seconds()));
   }
-  return {.request = {.method = "PATCH",
-                      .path = path_,
-                      .headers = kAcceptMetadata,
-                      .content_type = kPatchType,
-                      .repeatable = false}};
+  return {.request = patch(path_)};
 }
 
 void OwnNode::on_node(const Node& node) {

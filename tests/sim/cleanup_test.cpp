@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cleanup when the kernel or the disk refuses: what is not done stays known, and a later call does it.
+#include <doctest/doctest.h>
+
+#include "flannelette/agent/cleanup.hpp"
+#include "sim/world.hpp"
+
+using namespace flannelette;
+using namespace flannelette::tests;
+
+namespace {
+
+/// A node that has joined, with two peers, and was stopped.
+struct Stopped {
+  Stopped() {
+    node.settings.ip_masq = true;
+    world.put_peer(20);
+    world.put_peer(21);
+    node.start();
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1 && node.routes() == 2; }));
+    world.advance(60'000);
+    REQUIRE(node.files.all.contains(SimNode::kPeersFile));
+    node.stop();
+  }
+  bool clean(bool flanneld = false) {
+    Log log(node.log, world.clock, Level::kInfo);
+    return agent::clean_up({node.kernel, node.kernel, node.kernel, node.kernel, node.files, log},
+                           node.settings, flanneld, nullptr);
+  }
+  bool nothing_left() const {
+    return node.device() == nullptr && node.kernel.routes.empty() && !node.kernel.rules &&
+           !node.files.all.contains(SimNode::kNodeFile) && !node.files.all.contains(SimNode::kPeersFile) &&
+           !node.files.all.contains(SimNode::kSubnetFile);
+  }
+
+  World world;
+  SimNode& node = world.add(1);
+};
+
+}  // namespace
+
+TEST_SUITE("agent/cleanup") {
+  TEST_CASE("all goes, and a second time there is nothing to do and nothing is written") {
+    Stopped s;
+    CHECK(s.clean());
+    CHECK(s.nothing_left());
+    const auto writes = s.node.kernel.writes;
+    CHECK(s.clean());
+    CHECK(s.node.kernel.writes == writes);
+    CHECK(s.node.log.count("there was nothing to remove") == 1);
+  }
+
+  TEST_CASE("what cannot be removed is named, the state stays, and the next time the rest goes") {
+    using Call = FakeKernel::Call;
+    Stopped s;
+    const Error denied{Code::kDenied, 1, "refused"};
+    bool disk = false;
+    SUBCASE("the device") { s.node.kernel.fail(Call::kDeleteDevice, denied); }
+    SUBCASE("the rules") { s.node.kernel.fail(Call::kApplyRules, denied); }
+    SUBCASE("the list of links") { s.node.kernel.fail(Call::kDumpLinks, denied); }
+    SUBCASE("routes elsewhere") { s.node.kernel.fail(Call::kDumpEntries, denied); }
+    SUBCASE("the files") { disk = s.node.files.read_only = true; }
+    CHECK_FALSE(s.clean());
+    CHECK(s.node.log.has("cannot remove it; run cleanup again when the cause is gone"));
+    CHECK(s.node.files.all.contains(SimNode::kNodeFile));
+    if (disk) s.node.files.read_only = false;
+    CHECK(s.clean());
+    CHECK(s.nothing_left());
+  }
+
+  TEST_CASE("routes to peers on our link go, those of routing daemons and of other networks stay") {
+    World world(R"({"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","DirectRouting":true}})");
+    SimNode& node = world.add(1);
+    world.etcd.put(std::string(World::kPrefix) + "subnets/" + World::peer_key(20),
+                   World::peer_value(20, "172.30.0.20"));
+    node.start();
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    const auto direct = std::pair(World::peer_subnet(20), 0u);
+    REQUIRE(world.run_until([&] { return node.kernel.routes.contains(direct); }));
+    REQUIRE(node.kernel.routes.at(direct).link == SimNode::kNic);
+    node.stop();
+    node.kernel.routes[{{ip("10.9.0.0"), 24}, 0}] = {SimNode::kNic, ip("172.30.0.9"), false, 70};
+    node.kernel.routes[{{ip("10.5.77.0"), 24}, 0}] = {SimNode::kNic, ip("172.30.0.9"), false, 186};
+    Log log(node.log, world.clock, Level::kInfo);
+    CHECK(agent::clean_up({node.kernel, node.kernel, node.kernel, node.kernel, node.files, log},
+                          node.settings, false, nullptr));
+    CHECK(node.kernel.routes.size() == 2);
+    CHECK_FALSE(node.kernel.routes.contains(direct));
+  }
+}
