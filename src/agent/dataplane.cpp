@@ -159,20 +159,20 @@ Result<void> Dataplane::converge() {
     rules_ = traffic_rules_.converge(target_->config, target_->subnet, loop_.now());
     rules_dirty_ = !rules_;
   }
+  // Its nexthop objects have the ids that ours are to have. Where there is no device now, routes take the
+  // place of its routes first.
+  const bool before = device_.index() != 0;
+  Result<void> removed;
+  if (before) removed = device_.remove_former(*target_, former_, bool{rules_});
   const auto entries = converge_entries();
   complete_ = true;  // an entry that the kernel refuses must not keep the pods of this node waiting
   if (!entries) return entries;
-  FLT_TRY(remove_former());
+  if (!before) removed = device_.remove_former(*target_, former_, bool{rules_});
+  if (!removed) return removed;
+  former_ = nullptr;
   if (!rules_) return rules_;
   if (!file_) return file_;
   return entries_.refused();
-}
-
-/// Routes on a device that we had were replaced where a peer has one. What else it has goes with it.
-Result<void> Dataplane::remove_former() {
-  FLT_TRY(device_.remove_former(*target_, former_, bool{rules_}));
-  former_ = nullptr;
-  return {};
 }
 
 Result<void> Dataplane::converge_subnet_env() {

@@ -42,7 +42,7 @@ class Dataplane final {
   /// From a change of links or addresses to the comparison of our device; and from one to the next, while
   /// they go on changing.
   static constexpr Millis kLinksDelay = 20;
-  static constexpr Millis kLinksEvery = 100;
+  static constexpr Millis kLinksEvery = 40;
   /// The longest pause between two attempts while another device or socket has what ours needs: nothing rings
   /// when it goes.
   static constexpr Millis kTakenEvery = 5'000;
@@ -92,7 +92,6 @@ class Dataplane final {
   /// What is not done on failure stays to be done.
   Result<void> converge();
   const overlay::Backend& backend() const { return backend_of(target_->config); }
-  Result<void> remove_former();
   Result<void> converge_subnet_env();
   Result<void> converge_entries();
 

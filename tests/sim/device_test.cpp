@@ -148,7 +148,7 @@ TEST_SUITE("agent/device") {
     CHECK(d.addresses() == 2);
   }
 
-  TEST_CASE("deleted again and again: each time repaired, at most ten times a second") {
+  TEST_CASE("deleted again and again: each time repaired, at most 25 times a second") {
     Damaged d;
     int repairs = 0;
     for (int i = 0; i < 100; ++i) {
@@ -158,8 +158,8 @@ TEST_SUITE("agent/device") {
       }
       d.world.advance(10);
     }
-    CHECK(repairs >= 5);
-    CHECK(repairs <= 11);
+    CHECK(repairs >= 15);
+    CHECK(repairs <= 26);
     d.check_repaired();
   }
 

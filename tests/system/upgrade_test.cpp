@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Another program in the place of the one that ran, without a packet lost: a newer one, the same after a
+// crash, ours after flanneld, flanneld after ours.
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "support/means.hpp"
+#include "support/poll.hpp"
+#include "system/pings.hpp"
+
+using namespace flannelette::tests;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// $FLANNELD; empty: there is none.
+std::string flanneld() {
+  const char* given = std::getenv("FLANNELD");
+  return given != nullptr ? given : "";
+}
+
+/// All that makes the overlay on this machine, less packet counts.
+std::string overlay_of(const Machine& machine) {
+  return shell(machine.node(),
+               "ip -d link show flannel.1; ip -4 -o addr show dev flannel.1; ip route show dev flannel.1 | "
+               "sort; "
+               "ip neigh show dev flannel.1 nud permanent | sort; bridge fdb show dev flannel.1 | sort; "
+               "ip nexthop show; nft list ruleset | sed 's/ counter packets.* bytes [0-9]*//; /^#/d'") +
+         file_text(machine.subnet_file());
+}
+
+std::string index_of(const Machine& machine) {
+  const std::string shown = machine.node().ip("-o link show flannel.1");
+  return shown.substr(0, shown.find(':'));
+}
+
+/// Two machines, each with a pod, that ping each other every 10 ms both ways until they are told to stop.
+struct Pinging {
+  Machine &a, &b;
+  const std::string pod_a = a.add_pod(), pod_b = b.add_pod();
+  Pings there, back;
+  Pinging(Machine& first, Machine& second)
+      : a(first), b(second), there(ready(), pod_b), back(b.pod(), pod_a) {}
+  ~Pinging() {
+    const std::string a_to_b = there.end(), b_to_a = back.end();
+    MESSAGE("a to b: ", a_to_b.substr(0, a_to_b.find('\n')),
+            "; b to a: ", b_to_a.substr(0, b_to_a.find('\n')));
+    CHECK_MESSAGE(there.lost() == 0, a_to_b, a.log());
+    CHECK_MESSAGE(back.lost() == 0, b_to_a, a.log());
+  }
+  const Node& ready() const {
+    REQUIRE(pings(a.pod(), pod_b));
+    REQUIRE(pings(b.pod(), pod_a));
+    return a.pod();
+  }
+};
+
+}  // namespace
+
+TEST_SUITE("system/upgrade") {
+  TEST_CASE(
+      "the program is stopped, replaced by another file and started: no packet is lost, all is as it was") {
+    REQUIRE_MEANS(cluster_means(), means::program("nft"));
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    const TempDir files;
+    const std::string installed = files.file("flannelette");
+    const char* earlier = std::getenv("FLANNELETTE_BEFORE");
+    must_run({.args = {"cp", earlier != nullptr ? earlier : binary(), installed}});
+    Machine a(etcd, 1), b(etcd, 2);
+    a.start({"--ip-masq"}, installed);
+    b.start({"--ip-masq"});
+    REQUIRE_MESSAGE(a.joined(1), a.log());
+    REQUIRE_MESSAGE(b.joined(1), b.log());
+    const Pinging pinging(a, b);
+    const std::string before = overlay_of(a);
+    for (int i = 0; i < 20; ++i) {
+      CHECK(a.stop() == 0);
+      CHECK(overlay_of(a) == before);
+      must_run({.args = {"cp", binary(), installed + ".new"}});
+      must_run({.args = {"mv", installed + ".new", installed}});
+      a.start({"--ip-masq"}, installed);
+      REQUIRE_MESSAGE(a.logs("ready"), a.log());
+      CHECK(overlay_of(a) == before);
+    }
+  }
+
+  TEST_CASE("killed at any time and started: no packet is lost, all is as it was") {
+    REQUIRE_MEANS(cluster_means(), means::program("nft"));
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1), b(etcd, 2);
+    a.start({"--ip-masq"});
+    b.start({"--ip-masq"});
+    REQUIRE_MESSAGE(a.joined(1), a.log());
+    REQUIRE_MESSAGE(b.joined(1), b.log());
+    const Pinging pinging(a, b);
+    REQUIRE(a.logs("ready"));
+    const std::string before = overlay_of(a);
+    for (int i = 0; i < 30; ++i) {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(5 * i);
+      CHECK(wait_until(1s, [&] { return std::chrono::steady_clock::now() > until; }));
+      a.agent().signal(SIGKILL);
+      a.agent().wait(5s);
+      a.start({"--ip-masq"});
+    }
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    CHECK(overlay_of(a) == before);
+  }
+
+  TEST_CASE("ours takes over from a flanneld that was stopped, and hands back: no packet is lost") {
+    REQUIRE_MEANS(cluster_means(),
+                  flanneld().empty() ? "no flanneld: FLANNELD=PATH" : missing_program(flanneld()));
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    etcd.put(kSubnetKeys + "10.64.101.0-24", peer_value("172.30.0.101", "02:00:00:00:01:01"));
+    Machine a(etcd, 1), b(etcd, 2);
+    const std::vector<std::string> options = {"--iface=eth0", "--ip-masq"};
+    a.start(options, flanneld());
+    REQUIRE_MESSAGE(a.joined(1), a.log());
+    b.start(options, flanneld());
+    REQUIRE_MESSAGE(a.joined(2), a.log());
+    REQUIRE_MESSAGE(b.joined(2), b.log());
+    const std::string subnet = a.subnet(), mac = a.device("link/ether"), index = index_of(a);
+    const auto same = [&] {
+      CHECK(index_of(a) == index);
+      CHECK(a.device("link/ether") == mac);
+      CHECK(a.device("dev") == "eth0");  // flanneld's, bound to its NIC
+      CHECK(a.subnet() == subnet);
+      CHECK(count_lines(a.routes()) == 2);
+      CHECK(count_lines(a.neighbours()) == 2);
+      CHECK(count_lines(a.fdb()) == 2);
+    };
+    const Pinging pinging(a, b);
+    const std::string of_flanneld = overlay_of(a);
+    a.stop();
+    a.start(options);
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    same();
+    CHECK_FALSE(contains(a.log(), "recreating"));
+    // A peer that comes and one that goes are ours to follow.
+    etcd.put(kSubnetKeys + "10.64.102.0-24", peer_value("172.30.0.102", "02:00:00:00:01:02"));
+    CHECK(wait_until(5s, [&] { return contains(a.routes(), "10.64.102.0/24 nhid"); }));
+    etcd.ctl({"del", kSubnetKeys + "10.64.101.0-24"});
+    etcd.put(kSubnetKeys + "10.64.101.0-24", peer_value("172.30.0.101", "02:00:00:00:01:01"));
+    etcd.ctl({"del", kSubnetKeys + "10.64.102.0-24"});
+    CHECK(wait_until(5s, [&] { return contains(a.routes(), "10.64.101.0/24 nhid"); }));
+    CHECK(a.stop() == 0);
+
+    // Back, as README.md has it.
+    const TempDir files;
+    write_file(files.file("plain.ini"), "[node]\nnexthop-objects = off\n");
+    a.start({"--iface=eth0", "--ip-masq", "--config=" + files.file("plain.ini")});
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    CHECK(a.stop() == 0);
+    a.start(options, flanneld());
+    REQUIRE_MESSAGE(a.logs("flannel is ready"), a.log());
+    CHECK(wait_until(5s, [&] { return count_of(a.log(), "Received Subnet Event") == 2; }));
+    shell(a.node(), "nft delete table ip flannelette");
+    same();
+    CHECK(wait_until(5s, [&] { return overlay_of(a) == of_flanneld; }));
+    CHECK(overlay_of(a) == of_flanneld);
+  }
+}
