@@ -21,42 +21,6 @@ std::string flanneld() {
   return given != nullptr ? given : "";
 }
 
-/// All that makes the overlay on this machine, less packet counts.
-std::string overlay_of(const Machine& machine) {
-  return shell(machine.node(),
-               "ip -d link show flannel.1; ip -4 -o addr show dev flannel.1; ip route show dev flannel.1 | "
-               "sort; "
-               "ip neigh show dev flannel.1 nud permanent | sort; bridge fdb show dev flannel.1 | sort; "
-               "ip nexthop show; nft list ruleset | sed 's/ counter packets.* bytes [0-9]*//; /^#/d'") +
-         file_text(machine.subnet_file());
-}
-
-std::string index_of(const Machine& machine) {
-  const std::string shown = machine.node().ip("-o link show flannel.1");
-  return shown.substr(0, shown.find(':'));
-}
-
-/// Two machines, each with a pod, that ping each other every 10 ms both ways until they are told to stop.
-struct Pinging {
-  Machine &a, &b;
-  const std::string pod_a = a.add_pod(), pod_b = b.add_pod();
-  Pings there, back;
-  Pinging(Machine& first, Machine& second)
-      : a(first), b(second), there(ready(), pod_b), back(b.pod(), pod_a) {}
-  ~Pinging() {
-    const std::string a_to_b = there.end(), b_to_a = back.end();
-    MESSAGE("a to b: ", a_to_b.substr(0, a_to_b.find('\n')),
-            "; b to a: ", b_to_a.substr(0, b_to_a.find('\n')));
-    CHECK_MESSAGE(there.lost() == 0, a_to_b, a.log());
-    CHECK_MESSAGE(back.lost() == 0, b_to_a, a.log());
-  }
-  const Node& ready() const {
-    REQUIRE(pings(a.pod(), pod_b));
-    REQUIRE(pings(b.pod(), pod_a));
-    return a.pod();
-  }
-};
-
 }  // namespace
 
 TEST_SUITE("system/upgrade") {
