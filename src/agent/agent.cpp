@@ -72,7 +72,8 @@ void Agent::Impl::enter(State next) {
 // -- underlay and config --
 
 void Agent::Impl::on_underlay(const UnderlayWatch::Change& before) {
-  if (before.underlay && before.underlay->address != underlay().address) registry_.reconnect();
+  if (before.registry_path || (before.underlay && before.underlay->address != underlay().address))
+    registry_.reconnect();
   if (has_data_plane()) {
     const Target target = *dataplane_.target();
     set_target(target.config, target.subnet, target.mac);

@@ -37,10 +37,10 @@ const std::optional<Ip4>& PublicIpFile::read() {
   } else if (!*text) {
     report(0, {"reason", "there is no such file"});
   } else {
-    const std::size_t last = (*text)->find_last_not_of(" \t\r\n");
-    const auto ip = parse_ip4((*text)->substr(0, last + 1));
+    const std::string_view word = (*text)->substr(0, (*text)->find_last_not_of(" \t\r\n") + 1);
+    const auto ip = parse_ip4(word);
     if (!ip || !is_unicast(*ip) || is_loopback(*ip)) {
-      report(Fnv1a::of(**text), {"not_a_host_address", **text});
+      report(Fnv1a::of(word), {"not_a_host_address", word});
     } else {
       reported_.clear();
       address_ = *ip;

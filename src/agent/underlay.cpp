@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "flannelette/base/fnv.hpp"
 #include "flannelette/base/pattern.hpp"
 #include "flannelette/base/plain_array.hpp"
 
@@ -308,12 +309,17 @@ Result<UnderlayChoice> find_underlay(const InterfaceSettings& settings, kernel::
   host.routes = routes.seen;
   std::array<kernel::RouteAnswer, UnderlayHints::kMaxServers> to_registry;
   std::size_t count = 0;
+  Fnv1a path;
   for (const Ip& server : hints.registry) {
     const auto to = kernel.route_to(server);
-    if (to && *to && count < to_registry.size()) to_registry[count++] = **to;
+    if (!to || !*to || count == to_registry.size()) continue;
+    to_registry[count++] = **to;
+    path.mix((*to)->source.v4().value);
   }
   host.to_registry = std::span(to_registry).first(count);
-  return choose_underlay(settings, host, hints);
+  UnderlayChoice choice = choose_underlay(settings, host, hints);
+  if (count != 0) choice.registry_path = path.value();
+  return choice;
 }
 
 }  // namespace flannelette::agent

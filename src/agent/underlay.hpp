@@ -54,6 +54,8 @@ struct UnderlayChoice {
   int better = 0;
   bool carrier = false;    ///< of the link that is chosen
   bool forwarded = false;  ///< the public address is none of this host
+  /// Digest of the addresses that we speak to the registry's servers from; 0: no route leads there.
+  std::uint64_t registry_path = 0;
   /// With `underlay`: those in Network, all but kHost as long as that is not known.
   overlay::ProtectedAddresses protected_addresses{};
   /// A connected prefix that overlaps Network, and is neither ours nor within our subnet.

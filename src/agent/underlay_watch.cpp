@@ -35,6 +35,7 @@ void UnderlayWatch::on_routes_changed() {
 
 void UnderlayWatch::add_server(const Ip& address) {
   if (std::ranges::find(servers_, address) != servers_.end()) return;
+  registry_path_ = 0;
   servers_[servers_next_++ % UnderlayHints::kMaxServers] = address;
   if (found()) check_in(0);
 }
@@ -93,8 +94,13 @@ void UnderlayWatch::on_choice(const UnderlayChoice& choice) {
   missing_reason_ = "";
   if (failure_reported_.clear() && found()) log_.info("the interfaces can be listed again");
   report_choice(choice);
-  if (underlay_ == choice.underlay && protected_ == choice.protected_addresses) return;
-  const Change before{underlay_, protected_};
+  bool moved = false;
+  if (choice.registry_path != 0) {
+    const std::uint64_t path = std::exchange(registry_path_, choice.registry_path);
+    moved = path != 0 && path != registry_path_;
+  }
+  if (!moved && underlay_ == choice.underlay && protected_ == choice.protected_addresses) return;
+  const Change before{underlay_, protected_, moved};
   underlay_ = choice.underlay;
   in_use_ = underlay_->address;
   protected_ = choice.protected_addresses;

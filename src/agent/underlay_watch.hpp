@@ -44,10 +44,11 @@ class UnderlayWatch {
   struct Change {
     std::optional<Underlay> underlay{};
     overlay::ProtectedAddresses protected_addresses{};
+    bool registry_path = false;  ///< we speak to the registry from another address now
   };
   class Listener {
    public:
-    /// The underlay was found, or it or the protected addresses changed.
+    /// The underlay was found, or it, the protected addresses or the path to the registry changed.
     virtual void on_underlay(const Change& before) = 0;
 
    protected:
@@ -121,6 +122,7 @@ class UnderlayWatch {
   int better_ = 0;  ///< the link that is to be taken if it stays usable; 0: none
   Millis better_since_ = 0;
   Millis checked_ = -kRoutesEvery;
+  std::uint64_t registry_path_ = 0;  ///< the last one that there was, to these servers
   Ip forwarded_reported_;            ///< the public address that was reported to be none of ours
   const char* missing_reason_ = "";  ///< as reported
   bool no_carrier_ = false;          ///< as reported

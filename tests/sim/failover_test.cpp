@@ -2,6 +2,7 @@
 // The underlay changes while the agent runs: another interface, another address, another MTU, another public
 // address. Device, subnet and MAC stay; the record and the other nodes follow.
 #include "agent/underlay_watch.hpp"
+#include "sim/kube_world.hpp"
 #include "sim/world.hpp"
 
 using namespace flannelette;
@@ -151,6 +152,29 @@ TEST_SUITE("agent/failover") {
     CHECK(e.node.log.count("the underlay changed") == 1);
   }
 
+  TEST_CASE("an address that changes every few seconds is published each time within a second") {
+    Edge e({"wwan0"});
+    const Identity identity(e.node);
+    for (std::uint32_t i = 1; i <= 30; ++i) {
+      const Ip4 next{ip("100.64.7.0").value + i};
+      e.node.kernel.replace_address(e.wwan, {next, 24});
+      CHECK(e.follows(next));
+      e.world.advance(3'000);
+    }
+    identity.check();
+  }
+
+  TEST_CASE("in Kubernetes, too") {
+    KubeWorld world;
+    SimNode& node = world.add_joined(1);
+    for (std::uint32_t i = 1; i <= 30; ++i) {
+      node.change_address({ip("172.30.7.0").value + i});
+      const std::string text(text_of(node.address).view());
+      CHECK(world.run_until([&] { return world.annotation(1, "public-ip") == text; }, 1'000));
+      world.advance(3'000);
+    }
+  }
+
   TEST_CASE("both are lost: what is there stays, and the first that comes back is taken at once") {
     Edge e;
     const Identity identity(e.node);
@@ -234,6 +258,25 @@ TEST_SUITE("agent/failover") {
     e.node.kernel.add_nic("ppp0", *parse_net4("203.0.113.99/32"), 1492);
     CHECK(e.follows(ip("203.0.113.99")));
     CHECK(e.world.etcd.connections() == 2);
+    identity.check();
+  }
+
+  TEST_CASE(
+      "the registry is reached over another interface than the overlay: its connections follow the route") {
+    Edge e({"wwan0"});
+    const Identity identity(e.node);
+    const int wlan = e.node.kernel.add_nic("wlan0", *parse_net4("192.168.3.3/24"));
+    e.node.kernel.default_link.reset();
+    e.node.kernel.default_route_changed();
+    e.world.advance(2'000);  // nothing leads there
+    CHECK(e.world.etcd.connections() == 0);
+    e.node.kernel.default_link = wlan;
+    e.node.kernel.default_route_changed();
+    e.world.advance(1'000);
+    CHECK(e.world.etcd.connections() == 1);  // the watch: no request is to be made
+    e.world.advance(60'000);
+    CHECK(e.world.etcd.connections() == 1);
+    CHECK(e.node.device()->local == ip(kLte));
     identity.check();
   }
 

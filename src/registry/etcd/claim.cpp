@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/etcd/claim.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace flannelette::registry::etcd {
@@ -11,6 +12,7 @@ void Claimer::begin(const Claim& claim) {
     // A key that nobody will look after may have come to hang on it.
     revoker_.add(std::exchange(unused_, {}).id);
   }
+  const bool changed = value_.view() != claim.value;
   key_ = claim.key;
   value_ = claim.value;
   mod_revision_ = claim.mod_revision;
@@ -30,7 +32,8 @@ void Claimer::begin(const Claim& claim) {
   if (now - ended_ >= kCalm) {
     claims_.reset();
   } else {
-    want(now + claims_.next(core_.random));
+    const Millis wait = claims_.next(core_.random);
+    want(now + (changed ? std::min(wait, kOwnChange) : wait));
   }
   session().schedule();
 }

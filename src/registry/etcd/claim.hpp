@@ -73,6 +73,8 @@ class Claimer final : public Operation {
     kLookedUp,  ///< and one was looked up at once, unreported: once a claim
   };
   static constexpr Millis kCalm = 2 * EtcdRegistry::kBackoffMax;
+  /// The longest such wait where it is we who ask for something else than before: our address has changed.
+  static constexpr Millis kOwnChange = 500;
 
   bool ready() const override { return Operation::ready() && !core_.listing_open; }
   Call write(json::Writer& body) override;

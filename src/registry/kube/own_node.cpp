@@ -52,9 +52,12 @@ void OwnNode::read_later() {
 
 void OwnNode::write_again() {
   const Millis now = core_.loop.now();
-  if (now - written_ >= kCalm) backoff_.reset();
+  const bool calm = now - written_ >= kCalm;
+  if (calm) backoff_.reset();
+  Millis wait = calm ? 0 : backoff_.next(core_.random);
+  if (value_.public_ip != written_ip_) wait = std::min(wait, kOwnChange);
   enter(State::kWriting);
-  want(now - written_ >= kCalm ? now : now + backoff_.next(core_.random));
+  want(now + wait);
   session().schedule();
 }
 
@@ -66,6 +69,7 @@ Request::Call OwnNode::write(json::Writer& body) {
   path_ = node_path(core_.node_name, "/status");
   if (state_ == State::kWriting) {
     written_ = core_.loop.now();
+    written_ip_ = value_.public_ip;
     write_annotations(body, core_.prefix, uid_, backend_of(core_.network), value_);
   } else {
     write_network_available(body, uid_, io::time_of(core_.clock.wall_seconds()));

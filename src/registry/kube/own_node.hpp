@@ -47,6 +47,8 @@ class OwnNode final : public Operation {
   /// A Node that was written again within this time waits for a back-off.
   static constexpr Millis kCalm = 60'000;
   static constexpr Millis kWaitMax = 60'000;
+  /// The longest such wait where it is our address that has changed.
+  static constexpr Millis kOwnChange = 500;
 
   Call write(json::Writer& body) override;
   void on_node(const Node& node) override;
@@ -87,6 +89,7 @@ class OwnNode final : public Operation {
   overlay::LeaseValue value_;  // of our annotations
   Backoff backoff_{1'000, kWaitMax};
   Millis written_ = -kCalm;
+  Ip written_ip_ = Ip4{};  // what was published then
   Path path_;
 };
 
