@@ -360,6 +360,8 @@ TEST_SUITE("kernel/direct") {
     CHECK(rung("route add default via 192.0.2.9 proto bgp"));
     CHECK_FALSE(rung("route add default via 192.0.2.9 table 77"));
     CHECK(rung("route delete default"));
+    CHECK(rung("route add 198.51.102.0/24 via 192.0.2.9 mtu 1400"));
+    CHECK(rung("route delete 198.51.102.0/24"));
     u.n.monitor.follow(u.site);
     CHECK(rung("route add 198.51.101.0/24 via 192.0.2.9"));
     CHECK(rung("route delete 198.51.101.0/24"));

@@ -273,8 +273,8 @@ class SysctlPort {
 enum class Cause : std::uint8_t {
   kLinks = 1,
   kAddresses = 2,  ///< IPv4
-  kRoutes = 4,   ///< IPv4, table main: a default route; in followed networks, and with Site::direct by hand,
-                 ///< of the kernel or of DHCP
+  kRoutes = 4,     ///< IPv4, table main: a default route, or one with an MTU; in followed networks, and with
+                ///< Site::direct by hand, of the kernel or of DHCP
   kEntries = 8,  ///< neighbours, FDB entries, nexthop objects
   kRules = 16,   ///< another program changed nf_tables, in whatever table
   kSysctls = 32,
