@@ -97,6 +97,7 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
   spec.masquerade = settings_.ip_masq;
   spec.fully_random = settings_.masq_fully_random;
   spec.forward = settings_.ip_masq && settings_.forward_rules;
+  spec.clamp_mss = settings_.clamp_mss;
   spec.vni = config.vni;
   spec.network = config.network;
   spec.subnet = subnet;

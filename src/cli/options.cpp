@@ -300,6 +300,8 @@ constexpr Option kOptions[] = {
     {"iptables-forward-rules", "node", "forward-rules", "", "true",
      "accept forwarded traffic of the overlay network",
      [](Draft& d, string_view v) { return set_bool(d.settings.agent.forward_rules, v); }},
+    {"", "node", "clamp-mss", "", "false", "limit the MSS of the pods' TCP connections to the route's MTU",
+     [](Draft& d, string_view v) { return set_bool(d.settings.agent.clamp_mss, v); }},
     {"", "node", "ip-forward", "set|warn", "warn", "what to do if net.ipv4.ip_forward is 0",
      [](Draft& d, string_view v) {
        return set_choice(d.settings.agent.set_ip_forward, v, "set", "warn", "set or warn is expected");

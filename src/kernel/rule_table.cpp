@@ -77,8 +77,9 @@ Result<Present> inspect(Netlink& netlink, const RuleSpec& spec) {
 
 bool is_right(const Present& present, const RuleSpec& spec) {
   if (spec.empty()) return !present.table;
-  const std::size_t chains = (spec.masquerade ? 1u : 0u) + (spec.forward ? 1u : 0u);
-  const std::size_t rules = (spec.masquerade ? kPostroutingRules : 0) + (spec.forward ? kForwardRules : 0);
+  const std::size_t chains = (spec.masquerade ? 1u : 0u) + (spec.forward || spec.clamp_mss ? 1u : 0u);
+  const std::size_t rules = (spec.masquerade ? kPostroutingRules : 0) + (spec.forward ? kForwardRules : 0) +
+                            (spec.clamp_mss ? kClampRules : 0);
   return present.table && !present.dormant && present.chains == chains && present.rules == rules &&
          present.right == rules;
 }
@@ -115,8 +116,13 @@ void put_rules(RuleWriter& out, const RuleSpec& spec) {
         .masquerade(spec.fully_random)
         .end_rule();
   }
-  if (spec.forward) {
+  if (spec.forward || spec.clamp_mss)
     out.chain(kForwardChain, kForward, "filter", nft::kHookForward, kPriorityFilter);
+  if (spec.clamp_mss) {
+    out.begin_rule().source(network, Match::kIn).clamp_mss().end_rule();
+    out.begin_rule().destination(network, Match::kIn).clamp_mss().end_rule();
+  }
+  if (spec.forward) {
     out.begin_rule().source(network, Match::kIn).verdict(nft::kAccept).end_rule();
     out.begin_rule().destination(network, Match::kIn).verdict(nft::kAccept).end_rule();
   }

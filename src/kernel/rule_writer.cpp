@@ -2,6 +2,8 @@
 // Writes one nf_tables transaction, expression by expression.
 #include "rule_writer.hpp"
 
+#include <netinet/in.h>
+
 #include "flannelette/base/fnv.hpp"
 #include "nftables.hpp"
 
@@ -19,7 +21,8 @@ constexpr std::byte kMarkType{0x46};
 std::uint64_t digest_of(const overlay::RuleSpec& spec) {
   Fnv1a hash;
   hash.mix(kRulesVersion);
-  hash.mix((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u));
+  hash.mix((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u) |
+           (spec.clamp_mss ? 8u : 0u));
   for (const Net* net : {&spec.network, &spec.subnet}) {
     hash.mix_bytes(net->base.v4().value, 4);
     hash.mix(net->length);
@@ -100,29 +103,30 @@ void RuleWriter::end_expression(Expression expression) {
   out_.end(expression.element);
 }
 
-void RuleWriter::put_value(std::uint16_t type, std::uint32_t wire) {
+/// The first bytes of `wire`, as they lie in memory.
+void RuleWriter::put_value(std::uint16_t type, std::uint32_t wire, std::size_t size) {
   const auto nest = out_.nest(type);
-  out_.put_u32(NFTA_DATA_VALUE, wire);
+  out_.put(NFTA_DATA_VALUE, &wire, size);
   out_.end(nest);
 }
 
 /// Register 1 &= mask. The bytes of mask are those of the register: network order for an address, our own for
 /// a mark.
-void RuleWriter::bitwise(std::uint32_t wire_mask) {
+void RuleWriter::bitwise(std::uint32_t wire_mask, std::uint32_t size) {
   const auto expression = begin_expression("bitwise");
   out_.put_be32(NFTA_BITWISE_SREG, NFT_REG_1);
   out_.put_be32(NFTA_BITWISE_DREG, NFT_REG_1);
-  out_.put_be32(NFTA_BITWISE_LEN, 4);
-  put_value(NFTA_BITWISE_MASK, wire_mask);
-  put_value(NFTA_BITWISE_XOR, 0);
+  out_.put_be32(NFTA_BITWISE_LEN, size);
+  put_value(NFTA_BITWISE_MASK, wire_mask, size);
+  put_value(NFTA_BITWISE_XOR, 0, size);
   end_expression(expression);
 }
 
-void RuleWriter::compare(Match match, std::uint32_t wire) {
+void RuleWriter::compare(Match match, std::uint32_t wire, std::uint32_t size) {
   const auto expression = begin_expression("cmp");
   out_.put_be32(NFTA_CMP_SREG, NFT_REG_1);
   out_.put_be32(NFTA_CMP_OP, match == Match::kIn ? NFT_CMP_EQ : NFT_CMP_NEQ);
-  put_value(NFTA_CMP_DATA, wire);
+  put_value(NFTA_CMP_DATA, wire, size);
   end_expression(expression);
 }
 
@@ -136,13 +140,18 @@ RuleWriter& RuleWriter::mark_bit(std::uint32_t bit) {
   return *this;
 }
 
-RuleWriter& RuleWriter::address(std::uint32_t offset, Net4 net, Match match) {
+/// Register 1 = these bytes of a header.
+void RuleWriter::load(std::uint32_t header, std::uint32_t offset, std::uint32_t size) {
   const auto expression = begin_expression("payload");
   out_.put_be32(NFTA_PAYLOAD_DREG, NFT_REG_1);
-  out_.put_be32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+  out_.put_be32(NFTA_PAYLOAD_BASE, header);
   out_.put_be32(NFTA_PAYLOAD_OFFSET, offset);
-  out_.put_be32(NFTA_PAYLOAD_LEN, 4);
+  out_.put_be32(NFTA_PAYLOAD_LEN, size);
   end_expression(expression);
+}
+
+RuleWriter& RuleWriter::address(std::uint32_t offset, Net4 net, Match match) {
+  load(NFT_PAYLOAD_NETWORK_HEADER, offset, 4);
   if (net.length < 32) bitwise(htonl(net.mask()));
   compare(match, htonl(net.masked().base.value));
   return *this;
@@ -163,6 +172,37 @@ RuleWriter& RuleWriter::verdict(std::int32_t code) {
 RuleWriter& RuleWriter::masquerade(bool fully_random) {
   const auto expression = begin_expression("masq");
   if (fully_random) out_.put_be32(NFTA_MASQ_FLAGS, nft::kRandomFully);
+  end_expression(expression);
+  return *this;
+}
+
+/// As `tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu`.
+RuleWriter& RuleWriter::clamp_mss() {
+  constexpr std::uint32_t kProtocolAt = 9, kFlagsAt = 13;
+  constexpr std::uint32_t kMssOption = 2, kMssAt = 2, kMssSize = 2;
+  const auto byte = [](std::uint32_t value) { return htonl(value << 24); };
+  load(NFT_PAYLOAD_NETWORK_HEADER, kProtocolAt, 1);
+  compare(Match::kIn, byte(IPPROTO_TCP), 1);
+  load(NFT_PAYLOAD_TRANSPORT_HEADER, kFlagsAt, 1);
+  bitwise(byte(2 | 4), 1);
+  compare(Match::kIn, byte(2), 1);
+  auto expression = begin_expression("rt");
+  out_.put_be32(NFTA_RT_DREG, NFT_REG_1);
+  out_.put_be32(NFTA_RT_KEY, NFT_RT_TCPMSS);
+  end_expression(expression);
+  expression = begin_expression("byteorder");
+  out_.put_be32(NFTA_BYTEORDER_SREG, NFT_REG_1);
+  out_.put_be32(NFTA_BYTEORDER_DREG, NFT_REG_1);
+  out_.put_be32(NFTA_BYTEORDER_OP, NFT_BYTEORDER_HTON);
+  out_.put_be32(NFTA_BYTEORDER_LEN, kMssSize);
+  out_.put_be32(NFTA_BYTEORDER_SIZE, kMssSize);
+  end_expression(expression);
+  expression = begin_expression("exthdr");
+  out_.put_be32(NFTA_EXTHDR_SREG, NFT_REG_1);
+  out_.put_u8(NFTA_EXTHDR_TYPE, kMssOption);
+  out_.put_be32(NFTA_EXTHDR_OFFSET, kMssAt);
+  out_.put_be32(NFTA_EXTHDR_LEN, kMssSize);
+  out_.put_be32(NFTA_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
   end_expression(expression);
   return *this;
 }

@@ -19,6 +19,7 @@ inline constexpr std::uint8_t kPostroutingChain = 1;
 inline constexpr std::uint8_t kForwardChain = 2;
 inline constexpr std::size_t kPostroutingRules = 6;
 inline constexpr std::size_t kForwardRules = 2;
+inline constexpr std::size_t kClampRules = 2;
 
 /// Each rule carries a mark in its user data, so that a later start knows it again: type and length (as nft
 /// has it; nft passes over types that it does not know), digest of the whole specification, chain and place.
@@ -50,6 +51,8 @@ class RuleWriter {
   RuleWriter& destination(Net4 net, Match match) { return address(16, net, match); }
   RuleWriter& verdict(std::int32_t code);
   RuleWriter& masquerade(bool fully_random);
+  /// Of TCP SYN packets: the MSS is at most what the MTU of the route allows.
+  RuleWriter& clamp_mss();
   void end_rule();
   /// Sends it and waits for the outcome.
   Result<void> end_batch();
@@ -62,9 +65,10 @@ class RuleWriter {
   void message(int type, std::uint16_t flags);
   Expression begin_expression(std::string_view name);
   void end_expression(Expression expression);
-  void put_value(std::uint16_t type, std::uint32_t wire);
-  void bitwise(std::uint32_t wire_mask);
-  void compare(Match match, std::uint32_t wire);
+  void put_value(std::uint16_t type, std::uint32_t wire, std::size_t size);
+  void load(std::uint32_t header, std::uint32_t offset, std::uint32_t size);
+  void bitwise(std::uint32_t wire_mask, std::uint32_t size = 4);
+  void compare(Match match, std::uint32_t wire, std::uint32_t size = 4);
   RuleWriter& address(std::uint32_t offset, Net4 net, Match match);
 
   Netlink& netlink_;

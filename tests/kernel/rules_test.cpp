@@ -80,6 +80,25 @@ TEST_SUITE("kernel/rules") {
     CHECK_FALSE(applied(n, overlay::RuleSpec{}));
   }
 
+  TEST_CASE("the MSS is clamped as nft would do it, in front of what accepts") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    KernelNode n("krul9");
+    auto spec = rule_spec();
+    spec.masquerade = false;
+    spec.clamp_mss = true;
+    CHECK(applied(n, spec));
+    CHECK_FALSE(applied(n, spec));
+    const std::string all = output_of("nft list table ip flannelette");
+    const std::string clamp = "tcp flags syn / syn,rst tcp option maxseg size set rt mtu\n";
+    const auto first = all.find("ip saddr 10.42.0.0/16 " + clamp);
+    REQUIRE_MESSAGE(first != std::string::npos, all);
+    CHECK(all.find("ip daddr 10.42.0.0/16 " + clamp, first) < all.find("ip saddr 10.42.0.0/16 accept"));
+    spec.forward = false;
+    CHECK(applied(n, spec));
+    CHECK_FALSE(has(table(), "accept\n"));
+    CHECK_FALSE(applied(n, spec));
+  }
+
   TEST_CASE("whatever others do to the table is found and repaired") {
     REQUIRE_MEANS(namespaces(), program("nft"));
     KernelNode n("krul3");

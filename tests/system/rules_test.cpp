@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <net/if.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -107,6 +108,25 @@ struct Pods {
   std::string pod_a;
   std::string pod_b;
 };
+
+/// The MSS that a listener on `to`, at `address`, may send with to a client on `from`; 0: no connection.
+int mss_allowed(const Node& from, const Node& to, const std::string& address) {
+  static int port = 30'000;
+  const sockaddr_in there = endpoint(address, ++port);
+  const auto tcp = [](const Node& node) {
+    return node.inside([] { return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
+  };
+  const int listener = tcp(to), client = tcp(from);
+  REQUIRE(bind(listener, reinterpret_cast<const sockaddr*>(&there), sizeof there) == 0);
+  REQUIRE(listen(listener, 1) == 0);
+  (void)connect(client, reinterpret_cast<const sockaddr*>(&there), sizeof there);
+  int accepted = -1, mss = 0;
+  (void)wait_until(5s, [&] { return (accepted = accept(listener, nullptr, nullptr)) >= 0; });
+  socklen_t size = sizeof mss;
+  (void)getsockopt(accepted, IPPROTO_TCP, TCP_MAXSEG, &mss, &size);
+  for (const int fd : {listener, client, accepted}) close(fd);
+  return mss;
+}
 
 }  // namespace
 
@@ -335,6 +355,33 @@ TEST_SUITE("system/rules") {
     REQUIRE_MESSAGE(a.logs(line), a.log());
     shell(a.node(), "PATH=$PATH:/usr/sbin:/sbin; " + fix_after(a.log(), line));
     CHECK_FALSE(contains(shell(a.node(), "iptables-legacy -t nat -S"), "FLANNEL-"));
+  }
+
+  TEST_CASE("clamp-mss: pods agree on an MSS that fits the narrowest link of the two nodes") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1), b(etcd, 2);
+    a.node().ip("link set eth0 mtu 1300");
+    std::vector<std::string> more;
+    bool clamped = false;
+    SUBCASE("as it is by default") {}
+    SUBCASE("clamped") {
+      a.add_etc("/etc/flannelette.ini", "[node]\nclamp-mss = true\n");
+      more = {"-c", "/etc/flannelette.ini"};
+      clamped = true;
+    }
+    a.start(more);
+    b.start();
+    REQUIRE_MESSAGE(a.joined(1), a.log());
+    REQUIRE_MESSAGE(b.joined(1), b.log());
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    a.add_pod();
+    const std::string there = b.add_pod();
+    REQUIRE(wait_until(5s, [&] { return pings(a.pod(), there); }));
+    const int mss = mss_allowed(a.pod(), b.pod(), there);
+    CHECK(mss > 1000);
+    CHECK((mss <= 1300 - 50 - 40) == clamped);
   }
 
   TEST_CASE("ip_forward is written only with ip-forward = set, else one warning says that it is 0") {

@@ -20,7 +20,7 @@ namespace {
 std::string described(const Reading& reading) {
   const auto& [agent, etcd, tls, tcp, nexthop_objects, kube] = reading.settings;
   const auto& [interface, subnet_file, state_dir, registry_wait, ip_masq, fully_random, forward_rules,
-               set_forward, tx_checksum, log_level] = agent;
+               clamp_mss, set_forward, tx_checksum, log_level] = agent;
   const auto& [names, regexes, can_reach, public_ip, public_ip_file, failback_delay] = interface;
   const auto& [endpoints, endpoint_count, prefix, username, password, ttl, margin] = etcd;
   const auto& [ca, cert, key] = tls;
@@ -31,15 +31,15 @@ std::string described(const Reading& reading) {
   };
   out << "subnet_file " << subnet_file.view() << "\nstate_dir " << state_dir.view() << "\nregistry_wait "
       << registry_wait << "\nip_masq " << ip_masq << "\nfully_random " << fully_random << "\nforward_rules "
-      << forward_rules << "\nset_forward " << set_forward << "\ntx_checksum " << static_cast<int>(tx_checksum)
-      << "\nlog_level " << name(log_level) << "\nnames " << Reading::joined(names) << "\nregexes "
-      << Reading::joined(regexes) << "\ncan_reach " << address(can_reach) << "\npublic_ip "
-      << address(public_ip) << "\npublic_ip_file " << public_ip_file.view() << "\nfailback_delay "
-      << failback_delay << "\nendpoints " << reading.endpoints() << "\nprefix " << prefix.view()
-      << "\nusername " << username.view() << "\npassword " << password.view() << "\nttl " << ttl
-      << "\nmargin " << margin << "\ntls " << ca.view() << ' ' << cert.view() << ' ' << key.view() << "\ntcp "
-      << connect << ' ' << idle << ' ' << interval << ' ' << probes << ' ' << user_timeout
-      << "\nnexthop_objects " << nexthop_objects << '\n';
+      << forward_rules << "\nclamp_mss " << clamp_mss << "\nset_forward " << set_forward << "\ntx_checksum "
+      << static_cast<int>(tx_checksum) << "\nlog_level " << name(log_level) << "\nnames "
+      << Reading::joined(names) << "\nregexes " << Reading::joined(regexes) << "\ncan_reach "
+      << address(can_reach) << "\npublic_ip " << address(public_ip) << "\npublic_ip_file "
+      << public_ip_file.view() << "\nfailback_delay " << failback_delay << "\nendpoints "
+      << reading.endpoints() << "\nprefix " << prefix.view() << "\nusername " << username.view()
+      << "\npassword " << password.view() << "\nttl " << ttl << "\nmargin " << margin << "\ntls " << ca.view()
+      << ' ' << cert.view() << ' ' << key.view() << "\ntcp " << connect << ' ' << idle << ' ' << interval
+      << ' ' << probes << ' ' << user_timeout << "\nnexthop_objects " << nexthop_objects << '\n';
   if (kube == nullptr) return out.str();
   const auto& [servers, server_count, kubeconfig, node_name, pod_name, pod_namespace, annotations, net_config,
                network_available, service_host, service_port] = *kube;

@@ -58,7 +58,8 @@ TEST_CASE("every key takes effect") {
       "keepalive = metered\n"
       "[node]\ninterface = eth0\ninterface = 10.0.0.1\ninterface-regex = ^en\ninterface-regex = x$\n"
       "interface-can-reach = 10.0.0.2\npublic-ip = 192.0.2.1\nsubnet-file = /s\nip-masq = true\n"
-      "masq-fully-random = false\nforward-rules = 0\nip-forward = set\nnexthop-objects = off\ntx-checksum = "
+      "masq-fully-random = false\nforward-rules = 0\nclamp-mss = true\nip-forward = set\nnexthop-objects = "
+      "off\ntx-checksum = "
       "off\nstate-dir = "
       "/state\nregistry-wait = 5s\npublic-ip-file = /run/ip\nfailback-delay = 2m\n"
       "[log]\nlevel = debug\n";
@@ -89,6 +90,7 @@ TEST_CASE("every key takes effect") {
   CHECK(agent.ip_masq);
   CHECK_FALSE(agent.masq_fully_random);
   CHECK_FALSE(agent.forward_rules);
+  CHECK(agent.clamp_mss);
   CHECK(agent.set_ip_forward);
   CHECK(agent.tx_checksum == agent::TxChecksum::kOff);
   CHECK(agent.log_level == Level::kDebug);

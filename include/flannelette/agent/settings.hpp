@@ -67,6 +67,7 @@ struct Settings {
   bool ip_masq = false;
   bool masq_fully_random = true;
   bool forward_rules = true;    ///< takes effect together with ip_masq; flanneld's own is independent of it
+  bool clamp_mss = false;       ///< of the pods' TCP connections, to what the route's MTU allows
   bool set_ip_forward = false;  ///< write net.ipv4.ip_forward = 1 if it is 0; else only warn
   TxChecksum tx_checksum = TxChecksum::kAuto;
   Level log_level = Level::kInfo;

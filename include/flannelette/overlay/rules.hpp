@@ -16,15 +16,19 @@ namespace flannelette::overlay {
 ///                                         P -> N return; N -> P return; !N -> P return
 ///                                         N -> not 224.0.0.0/4 masquerade; !N -> N masquerade
 ///   chain forward (filter):               N -> accept; -> N accept
+///
+/// and in front of these two, where the MSS is clamped, for TCP SYN packets from N, and to N: MSS at most
+/// what the MTU of the route allows.
 struct RuleSpec {
   bool masquerade = false;
   bool fully_random = true;  ///< masquerade fully-random
   bool forward = false;
+  bool clamp_mss = false;
   std::uint32_t vni = 1;  ///< names the table
   Net network;
   Net subnet;  ///< host bits cleared
   bool operator==(const RuleSpec&) const = default;
-  bool empty() const { return !masquerade && !forward; }
+  bool empty() const { return !masquerade && !forward && !clamp_mss; }
 };
 
 /// The table (of family ip) that these rules are in: each overlay of a host, told apart by its VNI, has one
