@@ -149,7 +149,9 @@ void Agent::Impl::on_doorbell(const kernel::Ring& ring) {
     underlay_watch_.on_routes_changed();
     dataplane_.on_routes_changed();
   }
+  if (ring.has(kernel::Cause::kEntries)) dataplane_.on_entries_changed(ring);
   if (ring.has(kernel::Cause::kRules)) dataplane_.on_rules_changed(ring);
+  if (ring.has(kernel::Cause::kSysctls)) dataplane_.on_sysctls_changed();
 }
 
 void Agent::Impl::remove_shadowing_routes() {

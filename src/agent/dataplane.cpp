@@ -37,18 +37,19 @@ Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, 
       log_(log),
       settings_(settings),
       peers_(peers),
-      entries_(kernel, log, peers),
+      entries_(kernel, files, log, repairs_, peers),
       listener_(listener),
       device_(kernel, log, settings, entries_.plan()),
-      traffic_rules_(kernel.rules, kernel.sysctl, log, settings),
+      traffic_rules_(kernel.rules, kernel.sysctl, log, settings, repairs_),
       converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
       retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
       audit_(loop, Delegate<void()>::to<&Dataplane::on_audit>(this)),
+      own_rules_timer_(loop, Delegate<void()>::to<&Dataplane::on_own_rules_timer>(this)),
       rules_timer_(loop, Delegate<void()>::to<&Dataplane::on_rules_timer>(this)),
       before_(before) {}
 
 void Dataplane::stop() {
-  for (io::Timer* timer : {&converge_, &retry_, &audit_, &rules_timer_}) timer->cancel();
+  for (io::Timer* timer : {&converge_, &retry_, &audit_, &own_rules_timer_, &rules_timer_}) timer->cancel();
 }
 
 void Dataplane::set_target(const Target& target) {
@@ -63,8 +64,26 @@ void Dataplane::set_target(const Target& target) {
 
 void Dataplane::on_routes_changed() {
   if (!target_ || !target_->config.direct) return;
-  entries_.invalidate();
-  converge_.arm_at_latest_in(std::max(entries_.audited() + kRoutesEvery - loop_.now(), kRoutesDelay));
+  entries_.schedule_audit(loop_.now(), kRoutesDelay);
+  arm_audit();
+}
+
+void Dataplane::on_entries_changed(const kernel::Ring& ring) {
+  if (!target_) return;
+  if (entries_.on_changed(ring, loop_.now())) converge_.arm_at_latest_in(kRepairDelay);
+  arm_audit();
+}
+
+void Dataplane::arm_audit() {
+  if (const auto due = entries_.audit_due())
+    converge_.arm_at_latest_in(std::max(*due - loop_.now(), Millis{0}));
+}
+
+void Dataplane::on_sysctls_changed() {
+  if (!target_) return;
+  traffic_rules_.check_forwarding_next();
+  dirty_ = true;
+  converge_.arm_at_latest_in(kRepairDelay);
 }
 
 void Dataplane::on_links_changed() {
@@ -78,17 +97,27 @@ void Dataplane::mark_dirty() {
   schedule_converge();
 }
 
+/// Ours are compared soon, which costs one small list; other programs' rules, which may be many, with a
+/// back-off.
 void Dataplane::on_rules_changed(const kernel::Ring& ring) {
   traffic_rules_.changed_by(ring);
+  const Millis every = traffic_rules_.exhausted(loop_.now()) ? Repairs::kPause : kOwnRulesEvery;
+  own_rules_timer_.arm_at_latest_in(std::max(rules_compared_ + every - loop_.now(), kRepairDelay));
   const Millis since = loop_.now() - rules_inspected_;
   if (since > 6 * kRulesEvery) rules_backoff_.reset();
   rules_timer_.arm_at_latest_in(std::max(rules_pause_ - since, kRulesDelay));
 }
 
+void Dataplane::on_own_rules_timer() {
+  rules_dirty_ = true;
+  schedule_converge();
+}
+
 void Dataplane::on_rules_timer() {
   rules_inspected_ = loop_.now();
   rules_pause_ = rules_backoff_.next();
-  inspect_rules();
+  rules_dirty_ = rules_dirty_ || !traffic_rules_.exhausted(loop_.now());
+  traffic_rules_.inspect_next();
   schedule_converge();
 }
 
@@ -114,6 +143,7 @@ void Dataplane::on_converge() {
   if (const auto done = converge(); !done) {
     Millis delay = backoff_.next();
     if (done.error().code == Code::kExists) delay = std::min(delay, kTakenEvery);
+    if (done.error().code == Code::kInterrupted) delay = kRetryFirst;  // others change it right now
     if (failure_reported_.is_news(done.error()))
       log_.warning("data plane out of sync", {Field(done.error()), {"retry_in_ms", delay}});
     retry_.arm_at_latest_in(delay);
@@ -124,6 +154,7 @@ void Dataplane::on_converge() {
   }
   listener_.on_converged();
   if (!audit_.armed()) audit_.arm_in(kAuditEvery);
+  arm_audit();
 }
 
 void Dataplane::remove_shadowing_routes(const overlay::ProtectedAddresses& addresses,
@@ -156,6 +187,7 @@ Result<void> Dataplane::converge() {
     rules_dirty_ = true;
   }
   if (rules_dirty_) {
+    rules_compared_ = loop_.now();
     rules_ = traffic_rules_.converge(target_->config, target_->subnet, loop_.now());
     rules_dirty_ = !rules_;
   }
@@ -205,7 +237,7 @@ Result<void> Dataplane::converge_entries() {
                           .network = config.network,
                           .former = former_ != nullptr ? former_->config.network : Net4{},
                           .direct = config.direct || former_ != nullptr || !complete_};
-  return entries_.converge(site, config.direct && backend().device != nullptr, loop_.now());
+  return entries_.converge(site, config.direct, loop_.now());
 }
 
 }  // namespace flannelette::agent

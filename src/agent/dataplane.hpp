@@ -48,10 +48,13 @@ class Dataplane final {
   static constexpr Millis kTakenEvery = 5'000;
   /// From a change of routes to the next audit; and from audit to audit, while they go on changing.
   static constexpr Millis kRoutesDelay = 100;
-  static constexpr Millis kRoutesEvery = 1'000;
-  /// From a change of nf_tables to the inspection of the rules.
+  /// From what another program does to an entry, to our rules or to a sysctl to the comparison.
+  static constexpr Millis kRepairDelay = 20;
+  /// From one comparison of our rules to the next, while nf_tables go on changing.
+  static constexpr Millis kOwnRulesEvery = 100;
+  /// From a change of nf_tables to the inspection of other programs' rules.
   static constexpr Millis kRulesDelay = 100;
-  /// Traffic rules that other programs keep rewriting are inspected ever more rarely, until this often.
+  /// Rules that other programs keep rewriting are inspected ever more rarely, until this often.
   static constexpr Millis kRulesEvery = 10'000;
 
   /// `before`: what this node was before the restart, as far as it is known when there is a target.
@@ -73,6 +76,10 @@ class Dataplane final {
   void on_links_changed();
   /// Routes may have changed: who is on link is asked again where routes lead through the underlay.
   void on_routes_changed();
+  /// Other programs changed entries of peers.
+  void on_entries_changed(const kernel::Ring& ring);
+  /// IPv4 settings of the machine may have changed.
+  void on_sysctls_changed();
   /// Another program changed nf_tables.
   void on_rules_changed(const kernel::Ring& ring);
   /// As long as there is no target: removes those routes from before the restart that lead a protected
@@ -87,8 +94,10 @@ class Dataplane final {
   void on_converge();
   void on_retry();
   void on_audit();
+  void on_own_rules_timer();
   void on_rules_timer();
   void inspect_rules();
+  void arm_audit();
   /// What is not done on failure stays to be done.
   Result<void> converge();
   const overlay::Backend& backend() const { return backend_of(target_->config); }
@@ -101,6 +110,7 @@ class Dataplane final {
   Log& log_;
   const Settings& settings_;
   overlay::LeaseTable& peers_;
+  Repairs repairs_;
   EntrySync entries_;
   Listener& listener_;
   DeviceSync device_;
@@ -108,10 +118,12 @@ class Dataplane final {
   io::Timer converge_;
   io::Timer retry_;
   io::Timer audit_;
+  io::Timer own_rules_timer_;
   io::Timer rules_timer_;
   Backoff backoff_{kRetryFirst, kRetryMax};
   Backoff rules_backoff_{kRetryFirst, kRulesEvery};
   Millis links_read_ = -kLinksEvery;  ///< when our device was last compared
+  Millis rules_compared_ = 0;         ///< ours
   Millis rules_inspected_ = 0;
   Millis rules_pause_ = 0;  ///< from that inspection to the next, at least
 

@@ -4,7 +4,9 @@
 
 #include <optional>
 
+#include "agent/repairs.hpp"
 #include "flannelette/base/clock.hpp"
+#include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/say_once.hpp"
 #include "flannelette/kernel/ports.hpp"
@@ -13,43 +15,62 @@
 namespace flannelette::agent {
 
 /// Keeps the entries of every peer equal to the entry plan: an audit where the kernel's state is not known,
-/// else the changes alone. Converging twice in a row writes once.
+/// else the changes alone, and what other programs did to an entry is repaired alone. Converging twice in a
+/// row writes once.
 class EntrySync final : kernel::RefusalListener {
  public:
-  EntrySync(const kernel::Ports& kernel, Log& log, overlay::LeaseTable& peers)
+  /// From audit to audit, while other programs go on changing entries or routes.
+  static constexpr Millis kAuditsEvery = 1'000;
+
+  EntrySync(const kernel::Ports& kernel, Files& files, Log& log, Repairs& repairs, overlay::LeaseTable& peers)
       : links_(kernel.links),
         port_(kernel.entries),
         notifications_(kernel.notifications),
+        files_(files),
         log_(log),
+        repairs_(repairs),
         plan_(peers) {}
 
   /// The next convergence audits, and asks again who is on link.
   void invalidate() { plan_.invalidate(); }
   overlay::EntryPlan& plan() { return plan_; }
-  /// `ask_routes`: whether a peer is routed directly depends on the routes to it. What is not done on failure
-  /// stays to be done; what the kernel refused is no failure.
-  Result<void> converge(const kernel::Site& site, bool ask_routes, Millis now);
+  /// Other programs changed entries. True if the next convergence has something to repair.
+  bool on_changed(const kernel::Ring& ring, Millis now);
+  /// The next convergence in `delay` or later audits, but not too soon after the last audit.
+  void schedule_audit(Millis now, Millis delay);
+  /// When that convergence is due.
+  std::optional<Millis> audit_due() const { return due_; }
+  /// `direct`: peers may be routed directly. What is not done on failure stays to be done; what the kernel
+  /// refused is no failure.
+  Result<void> converge(const kernel::Site& site, bool direct, Millis now);
   /// The error of what the kernel refused, which counts as done until retry_refused().
   Result<void> refused();
   void retry_refused();
-  /// When the last audit began.
-  Millis audited() const { return audited_; }
+  bool has_refused() const { return refused_.has_value(); }
 
  private:
   bool on_refused(const overlay::Change& change, const Error& error) override;
   bool is_direct(Ip4 public_ip, bool was) const;
-  Result<void> audit();
+  /// Its changes are repairs if other programs made it necessary.
+  Result<void> audit(bool repairs);
   Result<void> finish(kernel::EntryBatch& batch);
+  bool repair(const kernel::Touched& touched, Millis now);
+  void report(const char* text, const kernel::Touched& touched);
 
   kernel::Links& links_;
   kernel::EntryPort& port_;
   kernel::Notifications& notifications_;
+  Files& files_;
   Log& log_;
+  Repairs& repairs_;
   overlay::EntryPlan plan_;
   kernel::Site site_;
-  Millis audited_ = -60'000;
+  kernel::Site followed_;
+  Millis audited_ = -kAuditsEvery;
+  std::optional<Millis> due_;  ///< the next audit that other programs made necessary
   std::optional<Error> refused_;
   SayOnce<> refused_reported_;
+  SayOnce<8> repairs_reported_{10 * 60'000};
 };
 
 }  // namespace flannelette::agent

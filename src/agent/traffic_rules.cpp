@@ -2,6 +2,8 @@
 // Convergence of the traffic rules, and reports of what stops the overlay's packets.
 #include "agent/traffic_rules.hpp"
 
+#include <utility>
+
 #include "flannelette/agent/cleanup.hpp"
 #include "flannelette/base/fnv.hpp"
 
@@ -20,12 +22,8 @@ std::uint64_t digest_of(const FirewallFinding& finding) {
   return digest.value();
 }
 
-/// "iptables[4711]"; empty if it is not known.
-Text<32> name_of(const kernel::Ring& change) {
-  return to_text<32>([&](Writer& out) {
-    if (!change.program.empty()) out.put(change.program).put("[").put_unsigned(change.pid).put("]");
-  });
-}
+/// Of our rules, to Repairs.
+constexpr std::uint64_t kOwnRules = 2;
 
 /// Reports each finding, with the command that repairs it.
 struct FindingLogger final : kernel::FindingVisitor {
@@ -114,22 +112,37 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
     } else if (installed_ != spec) {
       log_.info("traffic rules installed",
                 {{"table", table.view()}, {"network", spec.network}, {"subnet", spec.subnet}});
-    } else if (!restored_ || now - *restored_ >= ReportedFindings::kRepeatAfter) {
-      restored_ = now;
-      const auto who = name_of(last_change_);
-      log_.warning("another program changed our traffic rules; they are restored",
-                   {{"table", table.view()}, {"last_change_by", who.empty() ? "unknown" : who.view()}});
+    } else {
+      on_restored(table, now);
     }
     installed_ = spec;
   }
-  if (inspect_) {
-    inspect_ = false;
-    check_forwarding();
+  if (std::exchange(check_forwarding_, false)) check_forwarding();
+  if (std::exchange(inspect_, false)) {
     inspect_firewall(spec.network, now);
-    last_change_ = {};
+    last_change_by_.clear();
   }
   if (!written) return written.error();
   return {};
+}
+
+void TrafficRules::changed_by(const kernel::Ring& ring) {
+  last_change_by_ = to_text<32>([&](Writer& out) {
+    if (!ring.program.empty()) out.put(ring.program).put("[").put_unsigned(ring.pid).put("]");
+  });
+}
+
+bool TrafficRules::exhausted(Millis now) const { return repairs_.exhausted(kOwnRules, now); }
+
+void TrafficRules::on_restored(std::string_view table, Millis now) {
+  repairs_.count(Repairs::Kind::kRules);
+  const bool name = repairs_.damaged(kOwnRules, now) == Repairs::Verdict::kRepairAndName;
+  if (!name && restored_ && now - *restored_ < ReportedFindings::kRepeatAfter) return;
+  restored_ = now;
+  log_.warning(
+      name ? "another program keeps changing our traffic rules; restored once a minute from now on"
+           : "another program changed our traffic rules; they are restored",
+      {{"table", table}, {"last_change_by", last_change_by_.empty() ? "unknown" : last_change_by_.view()}});
 }
 
 void TrafficRules::check_forwarding() {
@@ -160,8 +173,7 @@ void TrafficRules::check_forwarding() {
 }
 
 void TrafficRules::inspect_firewall(const Net& network, Millis now) {
-  const auto who = name_of(last_change_);
-  FindingLogger logger(log_, network, who, findings_, now);
+  FindingLogger logger(log_, network, last_change_by_, findings_, now);
   findings_.begin();
   const auto done = port_.inspect_firewall(logger);
   findings_.end(static_cast<bool>(done));

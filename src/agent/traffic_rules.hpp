@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "agent/repairs.hpp"
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/clock.hpp"
 #include "flannelette/base/log.hpp"
@@ -49,16 +50,22 @@ class ReportedFindings {
 /// overlay's packets are reported, never touched.
 class TrafficRules {
  public:
-  TrafficRules(kernel::RulesPort& rules, kernel::SysctlPort& sysctl, Log& log, const Settings& settings)
-      : port_(rules), sysctl_(sysctl), log_(log), settings_(settings) {}
+  TrafficRules(kernel::RulesPort& rules, kernel::SysctlPort& sysctl, Log& log, const Settings& settings,
+               Repairs& repairs)
+      : port_(rules), sysctl_(sysctl), log_(log), settings_(settings), repairs_(repairs) {}
 
-  /// Another program changed nf_tables; reported with what the next inspection finds.
-  void changed_by(const kernel::Ring& ring) { last_change_ = ring; }
+  /// Another program changed nf_tables; reported with what the next convergence and inspection find.
+  void changed_by(const kernel::Ring& ring);
   /// The next convergence inspects other programs' rules and ip_forward, too.
-  void inspect_next() { inspect_ = true; }
+  void inspect_next() { inspect_ = check_forwarding_ = true; }
+  /// It checks ip_forward, too.
+  void check_forwarding_next() { check_forwarding_ = true; }
+  /// Our rules were restored too often of late.
+  bool exhausted(Millis now) const;
   Result<void> converge(const overlay::NetworkConfig& config, Net4 subnet, Millis now);
 
  private:
+  void on_restored(std::string_view table, Millis now);
   void check_forwarding();
   void inspect_firewall(const Net& network, Millis now);
 
@@ -66,10 +73,12 @@ class TrafficRules {
   kernel::SysctlPort& sysctl_;
   Log& log_;
   const Settings& settings_;
+  Repairs& repairs_;
   bool inspect_ = true;
-  kernel::Ring last_change_;
-  std::optional<overlay::RuleSpec> installed_;
+  bool check_forwarding_ = true;
   std::optional<Millis> restored_;  ///< when it was last reported that they had been taken away
+  Text<32> last_change_by_;         ///< "iptables[4711]"; empty: not known
+  std::optional<overlay::RuleSpec> installed_;
   bool forwarding_reported_ = false;
   SayOnce<> rules_reported_;
   SayOnce<> forward_reported_;

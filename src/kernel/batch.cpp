@@ -18,6 +18,8 @@ static_assert(Batch::kMaxRequests * kMaxChangeRequest <= Netlink::kBuffer);
 
 /// Tries to list routes that other programs keep changing.
 constexpr int kMaxInspections = 3;
+/// So many routes that were refused are read one by one.
+constexpr std::size_t kMaxSingleReads = 16;
 
 const char* context_of(const Change& change) {
   const bool put = change.op == Change::Op::kPut;
@@ -134,7 +136,12 @@ Result<void> Batch::send_requests() {
   const std::uint32_t first = last - static_cast<std::uint32_t>(requests_) + 1;
   Refusals refusals(*this, first);
   FLT_TRY(netlink_.send("change entries"));
-  return netlink_.receive("change entries", first, last, refusals);
+  const auto done = netlink_.receive("change entries", first, last, refusals);
+  const auto changes = std::span<const Change>(changes_).first(count_);
+  const bool anonymous = std::ranges::any_of(
+      changes, [](const Change& c) { return c.entry.kind == Kind::kFdb || c.removes(Kind::kNeighbour); });
+  if (observer_ != nullptr && anonymous) observer_->written(changes);
+  return done;
 }
 
 void Batch::on_refused(std::uint16_t request, int sys_errno) {
@@ -190,15 +197,44 @@ void Batch::fail(const Change& change, Error error) {
 
 // -- routes that were refused --
 
+/// Reads the first route to the destination, without a list of all. True if that is enough to know: it is a
+/// wrong one, which the kernel replaces, or the right one, whose object was wrong.
+bool Batch::inspect_first(Contested& contested) {
+  const Change& change = changes_[contested.change];
+  const Net4 subnet = subnet_of(change);
+  if (!contested.route) return true;
+  if (!change.puts(Kind::kRoute)) return false;
+  contested.seen = {};
+  auto& request = netlink_.request<rtmsg>(RTM_GETROUTE);
+  request.rtm_family = AF_INET;
+  request.rtm_dst_len = 32;
+  request.rtm_flags = RTM_F_FIB_MATCH;
+  netlink_.out().put_ip4(RTA_DST, subnet.base);
+  const auto found = netlink_.get("read a route", [&](const nlmsghdr& message) {
+    const auto route = read_main_route(message);
+    if (route && route->destination == subnet) compare(*route, contested);
+  });
+  const Contested::Seen& seen = contested.seen;
+  return found && (seen.wrong || (seen.right && contested.object == Object::kWrong));
+}
+
 Result<void> Batch::inspect_contested() {
   const auto contested = std::span(contested_).first(contested_count_);
+  inspected_all_ = false;
   if (std::ranges::none_of(contested, [](const Contested& c) { return c.route; })) return {};
   std::array<std::uint32_t, kMaxRequests> by_subnet;
   sort_things(contested_.data(), std::span(by_subnet).first(contested_count_), [this](auto i, auto j) {
     return subnet_of(changes_[contested_[i].change]) < subnet_of(changes_[contested_[j].change]);
   });
+  const bool single = contested_count_ <= kMaxSingleReads &&
+                      std::ranges::all_of(contested, [this](Contested& c) { return inspect_first(c); });
+  return single ? Result<void>() : inspect_all();
+}
+
+Result<void> Batch::inspect_all() {
+  inspected_all_ = true;
   for (int attempt = 1;; ++attempt) {
-    for (Contested& one : contested) one.seen = {};
+    for (Contested& one : std::span(contested_).first(contested_count_)) one.seen = {};
     const auto seen = dump_main_routes(netlink_, 0, 0, [this](const MainRoute& route) { inspect(route); });
     if (seen || seen.error().code != Code::kInterrupted || attempt == kMaxInspections) return seen;
   }
@@ -277,7 +313,11 @@ void Batch::make_route(const Contested& contested) {
   put_change(netlink_.out(), netlink_.next_sequence(), place.index, change,
              contested.object == Object::kForeign ? 0 : place.object_for(subnet_of(change)),
              RouteMode::kReplace);
-  if (const auto made = netlink_.run(context_of(change)); !made) fail(change, made.error());
+  const auto made = netlink_.run(context_of(change));
+  if (made) return;
+  // The right one stands behind the first one.
+  if (made.error().sys_errno == EEXIST && !inspected_all_ && inspect_all()) return resolve(contested);
+  fail(change, made.error());
 }
 
 // -- nexthop objects --

@@ -3,12 +3,22 @@
 #pragma once
 
 #include <array>
+#include <span>
 
 #include "entries.hpp"
 
 namespace flannelette::kernel {
 
 struct MainRoute;
+
+/// Hears of each message of changes, when the kernel has worked it off.
+class WriteObserver {
+ public:
+  virtual void written(std::span<const overlay::Change> changes) = 0;
+
+ protected:
+  ~WriteObserver() = default;
+};
 
 /// Turns changes into large netlink messages, and their errors back into changes.
 ///
@@ -23,6 +33,9 @@ class Batch final : public EntryBatch {
 
   explicit Batch(Netlink& netlink) : netlink_(netlink) {}
 
+  /// Hears of messages with changes that the kernel announces without saying whose they are; nullptr: nobody
+  /// does.
+  void set_observer(WriteObserver* observer) { observer_ = observer; }
   void begin(const Site& site, NexthopUse use, RefusalListener* listener);
   /// After an error of the socket nothing is sent any more; finish() returns it.
   void change(const overlay::Change& change) override;
@@ -65,6 +78,8 @@ class Batch final : public EntryBatch {
   void on_refused(std::uint16_t request, int sys_errno);
   Contested& contest(std::uint16_t change);
   Result<void> inspect_contested();
+  bool inspect_first(Contested& contested);
+  Result<void> inspect_all();
   void inspect(const MainRoute& route);
   void compare(const MainRoute& route, Contested& contested) const;
   void resolve(const Contested& contested);
@@ -78,6 +93,7 @@ class Batch final : public EntryBatch {
   Netlink& netlink_;
   Place places_[2];  ///< our device, the underlay's link
   RefusalListener* listener_ = nullptr;
+  WriteObserver* observer_ = nullptr;
   std::array<overlay::Change, kMaxRequests> changes_;      ///< those of the message that is being filled
   std::array<std::uint16_t, kMaxRequests> first_request_;  ///< of each change
   std::size_t count_ = 0;
@@ -85,6 +101,7 @@ class Batch final : public EntryBatch {
   /// Those of the message that was answered, in the order of changes_.
   std::array<Contested, kMaxRequests> contested_;
   std::size_t contested_count_ = 0;
+  bool inspected_all_ = false;                       ///< `seen` knows all routes, not the first ones alone
   std::array<std::uint16_t, kMaxRequests> queried_;  ///< changes whose objects are queried
   std::array<Object, kMaxRequests> objects_;         ///< the answers
   std::size_t queried_count_ = 0;

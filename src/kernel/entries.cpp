@@ -13,23 +13,85 @@ namespace {
 using overlay::Change;
 using overlay::Entry;
 
+/// The message about a neighbour or FDB entry of this family on the link; nullptr: it is about another thing.
+const ndmsg* neighbour_of(const nlmsghdr& message, std::uint8_t family, int index) {
+  const auto* header = header_of<ndmsg>(message);
+  const bool is = (message.nlmsg_type == RTM_NEWNEIGH || message.nlmsg_type == RTM_DELNEIGH) &&
+                  header != nullptr && header->ndm_family == family && header->ndm_ifindex == index;
+  return is ? header : nullptr;
+}
+
+std::optional<Entry> read_neighbour(const nlmsghdr& message, int index) {
+  const ndmsg* header = neighbour_of(message, AF_INET, index);
+  if (header == nullptr || (header->ndm_flags & NTF_PROXY) != 0) return std::nullopt;
+  // The kernel's own: multicast and broadcast addresses, which nobody can resolve.
+  if ((header->ndm_state & NUD_NOARP) != 0) return std::nullopt;
+  const auto attributes = attributes_of<ndmsg>(message);
+  const auto ip = attributes.ip4(NDA_DST);
+  if (!ip) return std::nullopt;
+  Entry entry = Entry::neighbour(Net4{*ip, 32}, attributes.mac(NDA_LLADDR).value_or(Mac{}));
+  entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0;
+  return entry;
+}
+
+std::optional<Entry> read_fdb(const nlmsghdr& message, int index) {
+  const ndmsg* header = neighbour_of(message, AF_BRIDGE, index);
+  if (header == nullptr || (header->ndm_flags & NTF_SELF) == 0) return std::nullopt;
+  const auto attributes = attributes_of<ndmsg>(message);
+  const auto mac = attributes.mac(NDA_LLADDR);
+  const auto remote = attributes.ip4(NDA_DST);
+  if (!mac || !remote) return std::nullopt;
+  // A port, VNI or link is shown only where it is not the device's own: such an entry is not as we make it.
+  const bool odd = attributes.has(NDA_PORT) || attributes.has(NDA_VNI) || attributes.has(NDA_IFINDEX);
+  Entry entry = Entry::fdb(*mac, *remote);
+  entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0 && !odd;
+  return entry;
+}
+
+/// The network that this is in; nullptr: neither.
+bool inside(const Site& site, Net4 net) {
+  return site.network.contains(net) || (site.former.length != 0 && site.former.contains(net));
+}
+
+/// nullopt: it is not ours.
+std::optional<Entry> entry_of(const MainRoute& route, const Site& site, const Place& place) {
+  const Ip4 base = route.destination.base;
+  const NexthopObject object = place.object(route.destination, place.direct ? route.gateway : base);
+  const bool through = route.uses(object);
+  if (!through && !(route.first_link == place.index && route.one_link)) return std::nullopt;
+  if (place.direct && !(route.direct() && inside(site, route.destination))) return std::nullopt;
+  Entry entry = Entry::route(route.destination, object.gateway, route.metric);
+  entry.underlay = place.direct;
+  if (!through) entry.via = route.plain ? route.gateway : Ip4{};
+  const bool right = through ? place.use == NexthopUse::kMake : route.plain && route.onlink != place.direct;
+  entry.onlink = right != place.direct;
+  return entry;
+}
+
+/// The subnet of an id; length 0: it is not ours.
+Net4 subnet_of(const NexthopObject& object, const Site& site, const Place& place) {
+  if (!place.direct) return NexthopIds::holds(object.id) ? Net4{place.ids.base(object.id), 32} : Net4{};
+  if (!DirectNexthopIds::holds(object.id) || object.protocol != kRouteProtocol) return {};
+  Ip4 base = DirectNexthopIds::base(object.id, site.network);
+  if (!site.network.contains(base)) base = DirectNexthopIds::base(object.id, site.former);
+  return inside(site, {base, 32}) ? Net4{base, 32} : Net4{};
+}
+
+std::optional<Entry> entry_of(const NexthopObject& object, const Site& site, const Place& place) {
+  const Net4 subnet = subnet_of(object, site, place);
+  if (subnet.length == 0) return std::nullopt;
+  Entry entry = Entry::nexthop(subnet, object.gateway);
+  entry.underlay = place.direct;
+  const bool right = object.onlink != place.direct && place.use == NexthopUse::kMake;
+  entry.onlink = right != place.direct;
+  return entry;
+}
+
 Result<void> dump_neighbours(Netlink& netlink, int index, EntryVisitor& visitor) {
   netlink.request<ndmsg>(RTM_GETNEIGH).ndm_family = AF_INET;
   netlink.out().put_u32(NDA_IFINDEX, static_cast<std::uint32_t>(index));
   return netlink.dump("list neighbours", [&](const nlmsghdr& message) {
-    const auto* header = header_of<ndmsg>(message);
-    if (message.nlmsg_type != RTM_NEWNEIGH || header == nullptr || header->ndm_family != AF_INET ||
-        header->ndm_ifindex != index || (header->ndm_flags & NTF_PROXY) != 0) {
-      return;
-    }
-    // The kernel's own: multicast and broadcast addresses, which nobody can resolve.
-    if ((header->ndm_state & NUD_NOARP) != 0) return;
-    const auto attributes = attributes_of<ndmsg>(message);
-    const auto ip = attributes.ip4(NDA_DST);
-    if (!ip) return;
-    Entry entry = Entry::neighbour(Net4{*ip, 32}, attributes.mac(NDA_LLADDR).value_or(Mac{}));
-    entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0;
-    visitor.entry(entry);
+    if (const auto entry = read_neighbour(message, index)) visitor.entry(*entry);
   });
 }
 
@@ -39,42 +101,14 @@ Result<void> dump_fdb(Netlink& netlink, int index, EntryVisitor& visitor) {
   // A kernel without strict checking reads an ifinfomsg, which has the index at the same place.
   request.ndm_ifindex = index;
   return netlink.dump("list FDB entries", [&](const nlmsghdr& message) {
-    const auto* header = header_of<ndmsg>(message);
-    if (message.nlmsg_type != RTM_NEWNEIGH || header == nullptr || header->ndm_family != AF_BRIDGE ||
-        header->ndm_ifindex != index || (header->ndm_flags & NTF_SELF) == 0) {
-      return;
-    }
-    const auto attributes = attributes_of<ndmsg>(message);
-    const auto mac = attributes.mac(NDA_LLADDR);
-    const auto remote = attributes.ip4(NDA_DST);
-    if (!mac || !remote) return;
-    // A port, VNI or link is shown only where it is not the device's own: such an entry is not as we make it.
-    const bool odd = attributes.has(NDA_PORT) || attributes.has(NDA_VNI) || attributes.has(NDA_IFINDEX);
-    Entry entry = Entry::fdb(*mac, *remote);
-    entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0 && !odd;
-    visitor.entry(entry);
+    if (const auto entry = read_fdb(message, index)) visitor.entry(*entry);
   });
-}
-
-/// The network that this is in; nullptr: neither.
-bool inside(const Site& site, Net4 net) {
-  return site.network.contains(net) || (site.former.length != 0 && site.former.contains(net));
 }
 
 Result<void> dump_routes(Netlink& netlink, const Site& site, const Place& place, EntryVisitor& visitor) {
   const std::uint8_t protocol = place.direct ? kRouteProtocol : std::uint8_t{0};
   return dump_main_routes(netlink, place.index, protocol, [&](const MainRoute& route) {
-    const Ip4 base = route.destination.base;
-    const NexthopObject object = place.object(route.destination, place.direct ? route.gateway : base);
-    const bool through = route.uses(object);
-    if (!through && !(route.first_link == place.index && route.one_link)) return;
-    if (place.direct && !(route.direct() && inside(site, route.destination))) return;
-    Entry entry = Entry::route(route.destination, object.gateway, route.metric);
-    entry.underlay = place.direct;
-    if (!through) entry.via = route.plain ? route.gateway : Ip4{};
-    const bool right = through ? place.use == NexthopUse::kMake : route.plain && route.onlink != place.direct;
-    entry.onlink = right != place.direct;
-    visitor.entry(entry);
+    if (const auto entry = entry_of(route, site, place)) visitor.entry(*entry);
   });
 }
 
@@ -82,20 +116,7 @@ Result<void> dump_objects(Netlink& netlink, const Site& site, const Place& place
   if (place.use == NexthopUse::kNone) return {};
   return dump_nexthops(netlink, place.index, [&](const NexthopObject& object) {
     if (object.link != place.index) return;
-    Ip4 base = place.ids.base(object.id);
-    bool ours = NexthopIds::holds(object.id);
-    if (place.direct) {
-      base = DirectNexthopIds::base(object.id, site.network);
-      if (!site.network.contains(base)) base = DirectNexthopIds::base(object.id, site.former);
-      ours =
-          DirectNexthopIds::holds(object.id) && object.protocol == kRouteProtocol && inside(site, {base, 32});
-    }
-    if (!ours) return;
-    Entry entry = Entry::nexthop(Net4{base, 32}, object.gateway);
-    entry.underlay = place.direct;
-    const bool right = object.onlink != place.direct && place.use == NexthopUse::kMake;
-    entry.onlink = right != place.direct;
-    visitor.entry(entry);
+    if (const auto entry = entry_of(object, site, place)) visitor.entry(*entry);
   });
 }
 
@@ -104,6 +125,31 @@ Result<void> dump_place(Netlink& netlink, const Site& site, bool direct, Nexthop
   const Place place = place_on(site, direct, use);
   FLT_TRY(dump_routes(netlink, site, place, visitor));
   return dump_objects(netlink, site, place, visitor);
+}
+
+// -- notifications --
+
+std::optional<Touched> touched_by(const MainRoute& route, bool present, bool replaces, const Site& site,
+                                  NexthopUse use) {
+  for (const bool direct : {false, true}) {
+    if (direct ? !site.direct : site.device == 0) continue;
+    if (const auto entry = entry_of(route, site, place_on(site, direct, use)))
+      return Touched{.entry = *entry, .present = present, .protocol = route.protocol};
+  }
+  // Another program's: it took the place of ours, or left it.
+  if (route.metric != 0 || !inside(site, route.destination) || (present && !replaces)) return std::nullopt;
+  return Touched{
+      .entry = Entry::route(route.destination, Ip4{}), .was_foreign = !present, .protocol = route.protocol};
+}
+
+std::optional<Touched> touched_by(const NexthopObject& object, bool present, const Site& site,
+                                  NexthopUse use) {
+  const Place place = place_on(site, DirectNexthopIds::holds(object.id), use);
+  const bool elsewhere = object.link != place.index;
+  auto entry = entry_of(object, site, place);
+  if (!entry || use == NexthopUse::kNone || (elsewhere && !present)) return std::nullopt;
+  if (elsewhere) entry->via = Ip4{};
+  return Touched{.entry = *entry, .present = present && !elsewhere, .protocol = object.protocol};
 }
 
 ndmsg& start_neighbour(MessageWriter& out, std::uint32_t sequence, int index, Change::Op op) {
@@ -167,6 +213,22 @@ Place place_on(const Site& site, bool direct, NexthopUse use) {
   // In a network longer than the ids two subnets would share one.
   if (direct && site.network.length < 6 && use == NexthopUse::kMake) use = NexthopUse::kRemove;
   return {direct ? site.underlay : site.device, direct, NexthopIds(site.network), use};
+}
+
+std::optional<Touched> read_touched(const nlmsghdr& message, const Site& site, NexthopUse use) {
+  const bool present = (message.nlmsg_type & 3) == 0;  // RTM_NEW..., else RTM_DEL...
+  std::optional<Touched> touched;
+  if (const auto route = read_main_route(message)) {
+    touched = touched_by(*route, present, (message.nlmsg_flags & NLM_F_REPLACE) != 0, site, use);
+  } else if (const auto object = read_nexthop(message)) {
+    touched = touched_by(*object, present, site, use);
+  } else if (site.device != 0) {
+    auto entry = read_neighbour(message, site.device);
+    if (!entry) entry = read_fdb(message, site.device);
+    if (entry) touched = Touched{.entry = *entry, .present = present};
+  }
+  if (touched) touched->port = message.nlmsg_pid;
+  return touched;
 }
 
 Result<void> dump_entries(Netlink& netlink, const Site& site, NexthopUse use, EntryVisitor& visitor) {

@@ -2,6 +2,8 @@
 // Neighbours, FDB entries, routes and nexthop objects of peers.
 #pragma once
 
+#include <optional>
+
 #include "flannelette/kernel/ports.hpp"
 #include "netlink.hpp"
 #include "nexthop.hpp"
@@ -28,6 +30,9 @@ Place place_on(const Site& site, bool direct, NexthopUse use);
 
 /// See EntryPort::dump_entries.
 Result<void> dump_entries(Netlink& netlink, const Site& site, NexthopUse use, EntryVisitor& visitor);
+
+/// What a notification says of an entry of the site; nullopt: nothing.
+std::optional<Touched> read_touched(const nlmsghdr& message, const Site& site, NexthopUse use);
 
 /// Largest request that put_change() or put_nexthop() makes.
 inline constexpr std::size_t kMaxChangeRequest = 64;

@@ -9,7 +9,10 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <utility>
 
+#include "entries.hpp"
+#include "netlink_kernel_impl.hpp"
 #include "nftables.hpp"
 #include "notification_filter.hpp"
 #include "vxlan_device.hpp"
@@ -19,6 +22,7 @@ namespace {
 
 /// Notifications read in one wake-up; what is left makes the next one.
 constexpr int kMaxReads = 256;
+constexpr int kReceiveQueue = 1024 * 1024;
 
 /// Wi-Fi drivers announce each scan as a link change; nothing that we read changes with it.
 bool is_scan(const nlmsghdr& message) {
@@ -59,33 +63,62 @@ bool drain(const Socket& socket, Netlink::Visit visit) {
   return lost;
 }
 
+/// Whether this is the next of our own changes that the kernel announces: in the order in which it made them,
+/// and nothing where it had nothing to change.
+bool take_own(const Touched& touched, std::span<const overlay::Change>& changes) {
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const overlay::Change& change = changes[i];
+    const overlay::Entry& entry = change.entry;
+    const bool puts = change.op == overlay::Change::Op::kPut;
+    if (entry.kind != touched.entry.kind || puts != touched.present) continue;
+    const bool same = entry.kind == overlay::Entry::Kind::kFdb
+                          ? entry.mac == touched.entry.mac && entry.via == touched.entry.via
+                          : entry.net.base == touched.entry.net.base;
+    if (!same) continue;
+    changes = changes.subspan(i + 1);
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-struct Monitor::Impl {
-  Impl(io::Loop& loop, const NetlinkKernel& own_kernel)
+struct Monitor::Impl final : WriteObserver {
+  Impl(io::Loop& loop, NetlinkKernel::Impl& own_kernel)
       : own(own_kernel),
         links_source(loop, io::Source::Handler::to<&Impl::on_links>(this)),
-        rules_source(loop, io::Source::Handler::to<&Impl::on_rules>(this)) {}
+        rules_source(loop, io::Source::Handler::to<&Impl::on_rules>(this)),
+        found(loop, Delegate<void()>::to<&Impl::ring_found>(this)) {
+    own.batch.set_observer(this);
+  }
+  ~Impl() { own.batch.set_observer(nullptr); }
 
   Result<void> open();
   void open_rules();
-  void follow(const Site& site) const;
+  void follow(const Site& site);
+  void written(std::span<const overlay::Change> changes) override;
+  void read_links(std::span<const overlay::Change> changes);
+  void on_message(const nlmsghdr& message, std::span<const overlay::Change>& changes);
   void on_links(std::uint32_t events);
   void on_rules(std::uint32_t events);
-  void ring_if_caused(const Ring& ring) const {
-    if (ring.causes != 0 && doorbell) doorbell(ring);
+  void ring_if_caused(const Ring& what) const {
+    if (what.causes != 0 && doorbell) doorbell(what);
   }
+  void ring_found() { ring_if_caused(std::exchange(ring, Ring{})); }
 
-  const NetlinkKernel& own;
+  NetlinkKernel::Impl& own;
+  Site site;
+  Ring ring;  ///< of what was read of links and entries
   Socket links;
   Socket rules;
   io::Source links_source;  ///< after the sockets: unregistered before they are closed
   io::Source rules_source;
+  io::Timer found;  ///< rings for what was read during a batch
   Delegate<void(const Ring&)> doorbell;
   std::uint32_t times_down = 0;
 };
 
-Monitor::Monitor(io::Loop& loop, const NetlinkKernel& own) : impl_(new Impl(loop, own)) {}
+Monitor::Monitor(io::Loop& loop, const NetlinkKernel& own) : impl_(new Impl(loop, *own.impl_)) {}
 Monitor::~Monitor() = default;
 Result<void> Monitor::open() { return impl_->open(); }
 void Monitor::set_doorbell(Delegate<void(const Ring&)> doorbell) { impl_->doorbell = doorbell; }
@@ -98,9 +131,14 @@ Result<void> Monitor::Impl::open() {
   links_source.unwatch();
   links = std::move(*opened);
   const int fd = mnl_socket_get_fd(links.get());
-  if (filter_notifications(fd, {}, own.route_port())) {
-    const int group = RTNLGRP_IPV4_ROUTE;
-    (void)::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
+  // A queue for what others do at once, as far as we may; it takes memory only while it is full.
+  const int queue = kReceiveQueue;
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof queue) != 0)
+    (void)::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue, sizeof queue);
+  if (filter_notifications(fd, site, own.route.port())) {
+    // Best effort: what an older kernel does not have, the audit finds.
+    for (const int group : {RTNLGRP_IPV4_ROUTE, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP, RTNLGRP_IPV4_NETCONF})
+      (void)::setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group);
   }
   open_rules();
   return links_source.watch(fd, EPOLLIN);
@@ -125,41 +163,74 @@ void Monitor::Impl::open_rules() {
 }
 
 /// Best effort: without it, the audit finds what has changed.
-void Monitor::Impl::follow(const Site& site) const {
-  (void)filter_notifications(mnl_socket_get_fd(links.get()), site, own.route_port());
+void Monitor::Impl::follow(const Site& next) {
+  site = next;
+  (void)filter_notifications(mnl_socket_get_fd(links.get()), site, own.route.port());
 }
 
 void Monitor::Impl::on_links(std::uint32_t) {
-  Ring ring;
-  const bool lost = drain(links, [&](const nlmsghdr& message) {
-    // The types of links, addresses and routes are four each, from RTM_BASE on.
-    constexpr Cause kCauses[] = {Cause::kLinks, Cause::kAddresses, Cause::kRoutes};
-    const std::size_t kind = (message.nlmsg_type - RTM_BASE) / 4u;
-    if (!is_scan(message)) ring.add(kCauses[kind < std::size(kCauses) ? kind : 0]);
-    if (vxlan_went_down(message)) ++times_down;
-  });
-  if (lost) {
-    ++times_down;
-    for (const Cause cause : {Cause::kLinks, Cause::kAddresses, Cause::kRoutes, Cause::kLost})
-      ring.add(cause);
+  read_links({});
+  ring_found();
+}
+
+/// FDB entries, and neighbours that go, are announced without a port id, so that ours are told from others'
+/// by content, message by message: ten thousand would overflow the queue. Who is rung would call the kernel,
+/// so that comes later.
+void Monitor::Impl::written(std::span<const overlay::Change> changes) {
+  read_links(changes);
+  if (ring.causes != 0) found.arm_in(0);
+}
+
+/// `changes`: what we have just changed ourselves.
+void Monitor::Impl::read_links(std::span<const overlay::Change> changes) {
+  const bool lost = drain(links, [&](const nlmsghdr& message) { on_message(message, changes); });
+  if (!lost) return;
+  ++times_down;
+  ring.many = true;
+  for (const Cause cause :
+       {Cause::kLinks, Cause::kAddresses, Cause::kRoutes, Cause::kEntries, Cause::kSysctls, Cause::kLost})
+    ring.add(cause);
+}
+
+void Monitor::Impl::on_message(const nlmsghdr& message, std::span<const overlay::Change>& changes) {
+  switch (message.nlmsg_type & ~3) {  // the types of one kind are four, from RTM_NEW... on
+    case RTM_NEWLINK:
+      if (!is_scan(message)) ring.add(Cause::kLinks);
+      if (vxlan_went_down(message)) ++times_down;
+      return;
+    case RTM_NEWADDR:
+      ring.add(Cause::kAddresses);
+      if (const auto* header = header_of<ifaddrmsg>(message);
+          message.nlmsg_type == RTM_DELADDR && header != nullptr && site.device != 0 &&
+          static_cast<int>(header->ifa_index) == site.device)
+        ++times_down;  // with its last address routes go, too
+      return;
+    case RTM_NEWNETCONF: return ring.add(Cause::kSysctls);
+    default: break;
   }
-  ring_if_caused(ring);
+  const auto touched = read_touched(message, site, own.nexthops);
+  const auto* route = (message.nlmsg_type & ~3) == RTM_NEWROUTE ? header_of<rtmsg>(message) : nullptr;
+  // What passed the filter and is no entry of ours decides on the underlay, or who is on link.
+  if (route != nullptr && (route->rtm_dst_len == 0 || !touched)) ring.add(Cause::kRoutes);
+  if (!touched) return;
+  if (message.nlmsg_pid == 0 && take_own(*touched, changes)) return;
+  ring.add(*touched);
 }
 
 void Monitor::Impl::on_rules(std::uint32_t) {
-  Ring ring;
+  Ring rung;
   const bool lost = drain(rules, [&](const nlmsghdr& message) {
-    if (message.nlmsg_type != nft::type(NFT_MSG_NEWGEN) || message.nlmsg_pid == own.nftables_port()) return;
+    if (message.nlmsg_type != nft::type(NFT_MSG_NEWGEN) || message.nlmsg_pid == own.netfilter.port()) return;
     const auto attributes = attributes_of<nfgenmsg>(message);
-    ring.program = attributes.text(NFTA_GEN_PROC_NAME);
-    ring.pid = attributes.be32(NFTA_GEN_PROC_PID).value_or(0);
-    ring.add(Cause::kRules);
+    rung.program = attributes.text(NFTA_GEN_PROC_NAME);
+    rung.pid = attributes.be32(NFTA_GEN_PROC_PID).value_or(0);
+    rung.add(Cause::kRules);
   });
   if (lost) {
-    ring.program.clear();
-    for (const Cause cause : {Cause::kRules, Cause::kLost}) ring.add(cause);
+    rung.program.clear();
+    for (const Cause cause : {Cause::kRules, Cause::kLost}) rung.add(cause);
   }
-  ring_if_caused(ring);
+  ring_if_caused(rung);
 }
 
 }  // namespace flannelette::kernel

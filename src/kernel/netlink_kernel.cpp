@@ -5,10 +5,10 @@
 #include <linux/netlink.h>
 
 #include "address.hpp"
-#include "batch.hpp"
 #include "entries.hpp"
 #include "firewall.hpp"
 #include "link.hpp"
+#include "netlink_kernel_impl.hpp"
 #include "offload.hpp"
 #include "rule_table.hpp"
 #include "sysctl.hpp"
@@ -16,18 +16,6 @@
 #include "vxlan_device.hpp"
 
 namespace flannelette::kernel {
-
-struct NetlinkKernel::Impl {
-  explicit Impl(Files& the_files) : files(the_files) {}
-
-  Files& files;
-  alignas(8) Netlink::Buffer out;
-  alignas(8) Netlink::Buffer in;
-  Netlink route{NETLINK_ROUTE, out, in};
-  Netlink netfilter{NETLINK_NETFILTER, out, in};  ///< opened when first needed: many kernels have none
-  NexthopUse nexthops = NexthopUse::kNone;
-  Batch batch{route};
-};
 
 NetlinkKernel::NetlinkKernel(Files& files) : impl_(new Impl(files)) {}
 NetlinkKernel::~NetlinkKernel() = default;
@@ -39,8 +27,6 @@ Result<void> NetlinkKernel::open(Nexthops nexthops) {
   if (*has) impl_->nexthops = nexthops == Nexthops::kOff ? NexthopUse::kRemove : NexthopUse::kMake;
   return {};
 }
-std::uint32_t NetlinkKernel::nftables_port() const { return impl_->netfilter.port(); }
-std::uint32_t NetlinkKernel::route_port() const { return impl_->route.port(); }
 
 Result<void> NetlinkKernel::dump_links(LinkVisitor& visitor) {
   return kernel::dump_links(impl_->route, visitor);

@@ -10,7 +10,8 @@ namespace flannelette::kernel {
 
 std::optional<NexthopObject> read_nexthop(const nlmsghdr& message) {
   const auto* header = header_of<nhmsg>(message);
-  if (message.nlmsg_type != RTM_NEWNEXTHOP || header == nullptr) return std::nullopt;
+  if ((message.nlmsg_type != RTM_NEWNEXTHOP && message.nlmsg_type != RTM_DELNEXTHOP) || header == nullptr)
+    return std::nullopt;
   const auto attributes = attributes_of<nhmsg>(message);
   NexthopObject object;
   object.id = attributes.u32(NHA_ID, 0);

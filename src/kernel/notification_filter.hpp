@@ -22,8 +22,8 @@ bool attach_filter(int fd, std::span<sock_filter> program);
 ///   - neighbours and FDB entries of the device;
 ///   - nexthop objects with our ids;
 ///   - IPv4 settings (netconf) of all links together, of the device and of the underlay.
-/// What was requested from `own_port` does not, but for links, addresses and FDB entries, where the kernel
-/// does not say who it was. False: the socket is as it was.
+/// What was requested from `own_port` does not, but for links, addresses, FDB entries and neighbours that
+/// go, where the kernel does not say who it was. False: the socket is as it was.
 bool filter_notifications(int fd, const Site& site, std::uint32_t own_port);
 
 }  // namespace flannelette::kernel

@@ -23,7 +23,8 @@ void read_multipath(std::span<const std::byte> bytes, MainRoute& route) {
 
 std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
   const auto* header = header_of<rtmsg>(message);
-  if (message.nlmsg_type != RTM_NEWROUTE || header == nullptr) return std::nullopt;
+  if ((message.nlmsg_type != RTM_NEWROUTE && message.nlmsg_type != RTM_DELROUTE) || header == nullptr)
+    return std::nullopt;
   const auto attributes = attributes_of<rtmsg>(message);
   if (header->rtm_family != AF_INET || (header->rtm_flags & RTM_F_CLONED) != 0 || header->rtm_tos != 0 ||
       header->rtm_dst_len > 32 || attributes.u32(RTA_TABLE, header->rtm_table) != RT_TABLE_MAIN) {

@@ -18,14 +18,7 @@ void EntryPlan::audit_entry(const Entry& have) {
   Impl& p = *impl_;
   if (p.phase != Impl::Phase::kAuditing) return;
   p.table.resolve_conflicts();
-  PeerRecord* const winner = p.winner_in_place_of(have);
-  const auto wanted = p.entry_of(winner, have.kind);
-  const bool route = have.kind == Entry::Kind::kRoute;
-  const bool want = wanted && (route || have.underlay == wanted->underlay);
-  // A route on the underlay without a gateway leads through its object, which is audited after it.
-  const bool same_via = want && (have.via == wanted->via || (route && have.underlay && have.via == Ip4{}));
-  const bool alike = same_via && have.mac == wanted->mac && have.onlink == wanted->onlink &&
-                     have.underlay == wanted->underlay;
+  const auto [winner, want, alike] = p.compare(have);
   switch (have.kind) {
     case Entry::Kind::kNexthop:
       // Whatever the route says, it leads elsewhere.
@@ -74,9 +67,53 @@ void EntryPlan::abort_audit() {
   if (impl_->phase == Impl::Phase::kAuditing) impl_->enter_stale();
 }
 
+bool EntryPlan::notice(const Entry& entry, bool present) {
+  Impl& p = *impl_;
+  if (p.phase != Impl::Phase::kInSync || !p.table.local.subnet) return true;
+  p.table.resolve_conflicts();
+  const auto [winner, want, alike] = p.compare(entry);
+  const bool fdb = entry.kind == Entry::Kind::kFdb;
+  const Entry::Kind made_by = entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind;
+  if (want && !winner->programmed && !winner->has_seen(made_by) && !(present && (fdb || alike)))
+    return true;  // it is to be put already
+  // Of what is gone not all is known.
+  if (!present) return !want || !(alike || entry.via == Ip4{});
+  const bool right = alike && entry.permanent;
+  if (right && !winner->programmed) winner->set_seen(entry.kind);  // whoever repaired it
+  return right || (!want && !entry.permanent);
+}
+
+void EntryPlan::repair(const Entry& entry, bool present) {
+  Impl& p = *impl_;
+  const auto [winner, want, alike] = p.compare(entry);
+  const bool fdb = entry.kind == Entry::Kind::kFdb;
+  if (want) {
+    if (winner->programmed) winner->seen = 15;
+    winner->programmed = 0;
+    // A nexthop object is made with its route.
+    const Entry::Kind kind = entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind;
+    winner->seen &= ~(1 << static_cast<int>(kind)) & 15;
+    if (fdb) winner->fdb_present = 1;
+  }
+  // What is put replaces, but for an FDB entry with another remote, which may be there beside ours.
+  if (present && (!want || (fdb && !alike)) && !p.push_unwanted(entry, true)) p.enter_stale();
+  p.covered = p.table.changes - 1;  // there is something to plan
+}
+
 // -- inside --
 
-/// The winner that has an entry with this key, or may have one.
+EntryPlan::Impl::Comparison EntryPlan::Impl::compare(const Entry& have) {
+  PeerRecord* const winner = winner_in_place_of(have);
+  const auto wanted = entry_of(winner, have.kind);
+  const bool route = have.kind == Entry::Kind::kRoute;
+  const bool want = wanted && (route || have.underlay == wanted->underlay);
+  // A route on the underlay without a gateway leads through its object, which is audited after it.
+  const bool same_via = want && (have.via == wanted->via || (route && have.underlay && have.via == Ip4{}));
+  const bool alike = same_via && have.mac == wanted->mac && have.onlink == wanted->onlink &&
+                     have.underlay == wanted->underlay;
+  return {winner, want, alike};
+}
+
 PeerRecord* EntryPlan::Impl::winner_in_place_of(const Entry& have) {
   switch (have.kind) {
     case Entry::Kind::kRoute: return have.metric == 0 ? winner_of(have.net.v4()) : nullptr;
@@ -100,6 +137,12 @@ void EntryPlan::Impl::order_by_mac() {
 
 PeerRecord* EntryPlan::Impl::winner_with(const Mac& mac) {
   const std::uint64_t number = number_of(mac);
+  if (phase != Phase::kAuditing) {  // one, of which the order would cost more
+    for (PeerRecord& record : table.records) {
+      if (record.winner() && number_of(record.mac) == number) return &record;
+    }
+    return nullptr;
+  }
   if (mac_order_for != table.changes) order_by_mac();
   std::size_t first = 0;
   for (std::size_t last = mac_order_size; first < last;) {

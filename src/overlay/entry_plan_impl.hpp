@@ -70,6 +70,12 @@ struct EntryPlan::Impl final : RecordObserver {
   PeerRecord* winner_of(Net4 subnet);
 
   // entry_audit.cpp
+  struct Comparison {
+    PeerRecord* winner;  ///< has an entry with this key, or may have one
+    bool want;           ///< it has
+    bool alike;          ///< just so, but for `permanent`
+  };
+  Comparison compare(const Entry& have);
   PeerRecord* winner_in_place_of(const Entry& have);
   void order_by_mac();
   PeerRecord* winner_with(const Mac& mac);

@@ -222,6 +222,16 @@ class FakeKernel final : public kernel::Links,
     default_route_changed_ = true;
     bell_.arm_in(0);
   }
+  /// After a change of the tables above: the kernel tells of this entry, as another program's work.
+  void touched(const overlay::Entry& entry, bool present, std::uint32_t port = 0, std::uint8_t protocol = 0) {
+    touched_.add(kernel::Touched{
+        .entry = entry, .present = present, .was_foreign = false, .protocol = protocol, .port = port});
+    bell_.arm_in(0);
+  }
+  void settings_changed() {
+    touched_.add(kernel::Cause::kSysctls);
+    bell_.arm_in(0);
+  }
   void rules_changed(std::string_view program, std::uint32_t pid) {
     rules_ring_.add(kernel::Cause::kRules);
     rules_ring_.program = program;
@@ -295,7 +305,7 @@ class FakeKernel final : public kernel::Links,
   }
   void ring_for_links() {
     times_down_ += std::exchange(unread_downs_, 0);
-    kernel::Ring ring;
+    kernel::Ring ring = std::exchange(touched_, kernel::Ring{});
     if (std::exchange(links_changed_, false)) {
       ring.add(kernel::Cause::kLinks);
       ring.add(kernel::Cause::kAddresses);
@@ -310,6 +320,7 @@ class FakeKernel final : public kernel::Links,
   io::Timer bell_;
   io::Timer rules_bell_;
   kernel::Ring rules_ring_;
+  kernel::Ring touched_;
   Delegate<void(const kernel::Ring&)> doorbell_;
   std::map<Call, Fault> faults_;
   std::vector<overlay::Change> queued_;

@@ -27,10 +27,6 @@ class NetlinkKernel final : public Links,
   };
   /// Opens the socket for rtnetlink. Call once, before anything else.
   Result<void> open(Nexthops nexthops = Nexthops::kAuto);
-  /// The kernel's names of the sockets for nf_tables and rtnetlink, by which its notifications name who
-  /// changed something; 0: it is not open.
-  std::uint32_t nftables_port() const;
-  std::uint32_t route_port() const;
 
   Result<void> dump_links(LinkVisitor& visitor) override;
   Result<void> dump_addresses(AddressVisitor& visitor) override;
@@ -57,6 +53,7 @@ class NetlinkKernel final : public Links,
   Text<32> driver(std::string_view link) override;
 
  private:
+  friend class Monitor;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -2,8 +2,11 @@
 // The seam to the kernel: narrow ports, each for one kind of user, and the values that cross them.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "flannelette/base/delegate.hpp"
@@ -268,27 +271,45 @@ class SysctlPort {
 
 // -- notifications --
 
-/// What may have changed, as bits of Ring::causes. Entries and sysctls have no subscriber yet, and do not
-/// ring.
+/// What may have changed, as bits of Ring::causes.
 enum class Cause : std::uint8_t {
   kLinks = 1,
   kAddresses = 2,  ///< IPv4
-  kRoutes = 4,     ///< IPv4, table main: a default route, or one with an MTU; in followed networks, and with
-                ///< Site::direct by hand, of the kernel or of DHCP
-  kEntries = 8,  ///< neighbours, FDB entries, nexthop objects
-  kRules = 16,   ///< another program changed nf_tables, in whatever table
-  kSysctls = 32,
-  kLost = 64,  ///< notifications were lost: the other bits are all that may have changed
+  kRoutes = 4,     ///< IPv4, table main: a default route, or one with an MTU; what is none of our entries
+                   ///< in the networks, and with Site::direct by hand, of the kernel or of DHCP
+  kEntries = 8,    ///< of the followed site, by others: see Ring::touched
+  kRules = 16,     ///< another program changed nf_tables, in whatever table
+  kSysctls = 32,   ///< IPv4 settings of all links together, of the device, or of the underlay
+  kLost = 64,      ///< notifications were lost: the other bits are all that may have changed
+};
+
+/// An entry that another program made, changed or removed. Of one that is gone not all may be known.
+struct Touched {
+  overlay::Entry entry;
+  bool present = false;       ///< it is there now, else it is gone
+  bool was_foreign = false;   ///< another program's route to such a destination is gone, not ours
+  std::uint8_t protocol = 0;  ///< rtm_protocol of a route or nexthop object
+  std::uint32_t port = 0;     ///< netlink port of who did it, mostly its process id; 0: it is not known
 };
 
 /// A ring of the doorbell: read again what the causes name, nothing more.
 struct Ring {
+  static constexpr std::size_t kMaxTouched = 16;
+
   std::uint8_t causes = 0;
+  bool many = false;  ///< kEntries: any entry may have changed, not these alone
+  std::uint8_t touched_count = 0;
+  std::array<Touched, kMaxTouched> touched;  ///< kEntries: in order
   Text<16> program;       ///< kRules: who did it last; empty: the kernel does not say, or its word was lost
   std::uint32_t pid = 0;  ///< of that program, as the first PID namespace counts, which may not be ours
 
   void add(Cause cause) { causes |= static_cast<std::uint8_t>(cause); }
   bool has(Cause cause) const { return (causes & static_cast<std::uint8_t>(cause)) != 0; }
+  void add(const Touched& one) {
+    add(Cause::kEntries);
+    if (touched_count == kMaxTouched) many = true;
+    if (!many) touched[touched_count++] = one;
+  }
 };
 
 class Notifications {
@@ -297,8 +318,9 @@ class Notifications {
   virtual void set_doorbell(Delegate<void(const Ring&)> doorbell) = 0;
   /// Where the entries of peers are, now: what concerns them rings.
   virtual void follow(const Site& site) = 0;
-  /// How often a VXLAN device of this machine went down, or may have gone (a notification was lost), as far
-  /// as the loop has read notifications. Its routes and neighbours went then, although it may be up again.
+  /// How often a VXLAN device of this machine went down, the followed one lost an address, or either may have
+  /// happened (a notification was lost), as far as the loop has read notifications. Routes and neighbours
+  /// went then, although it may be up again.
   virtual std::uint32_t times_down() const = 0;
 
  protected:

@@ -48,6 +48,12 @@ class EntryPlan {
   void invalidate();
   bool needs_audit() const;
 
+  /// The kernel tells of one entry that somebody else changed, so that it is there now (`present`) or gone.
+  /// True if that is as wanted, or if it cannot be told, since an audit is due.
+  bool notice(const Entry& entry, bool present);
+  /// It is not as wanted: plan() will put or remove this entry alone.
+  void repair(const Entry& entry, bool present);
+
   /// An audit: begin_audit(), every entry of complete dumps through audit_entry(), then finish_audit().
   /// Entries that are, or may be, ours only. A dump that was interrupted: abort_audit(), nothing follows from
   /// it. finish_audit emits what is missing or different, then the deletions, in plan()'s order. Left alone:
