@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cli/kube_known.hpp"
+#include "cli/leave.hpp"
 #include "cli/options.hpp"
 #include "flannelette/base/pattern.hpp"
 
@@ -62,13 +63,17 @@ string_view nearest(string_view word, std::span<const string_view> names) {
 }
 
 void write_help(Writer& out) {
+  out.put("usage: flannelette [run] [flags]     join the overlay network, in the foreground\n");
+  if (can_leave()) {
+    out.put(
+        "       flannelette leave [flags]     give the lease back (or the Node's annotations), then clean "
+        "up\n"
+        "       flannelette cleanup [--flanneld] [flags]\n"
+        "                                     remove device, routes, rules, subnet file and state; what "
+        "flanneld\n"
+        "                                     left, too\n");
+  }
   out.put(
-      "usage: flannelette [run] [flags]     join the overlay network, in the foreground\n"
-      "       flannelette leave [flags]     give the lease back (or the Node's annotations), then clean up\n"
-      "       flannelette cleanup [--flanneld] [flags]\n"
-      "                                     remove device, routes, rules, subnet file and state; what "
-      "flanneld\n"
-      "                                     left, too\n"
       "       flannelette version | help\n"
       "\n"
       "The flags are flanneld's: -flag or --flag, a value behind '=' or a blank, of a boolean only behind "

@@ -100,6 +100,8 @@ class LeaveWork final : public Work, registry::FailureListener {
 
 }  // namespace
 
+bool can_leave() { return true; }
+
 int cleanup(const RunSettings& settings, LogSink& sink, bool flanneld) {
   const SystemClock clock;
   SystemFiles files;

@@ -7,6 +7,9 @@
 
 namespace flannelette::cli {
 
+/// False: this build has neither verb, and both may not be called.
+bool can_leave();
+
 /// Removes from this machine what the agent left: agent/cleanup.hpp. `flanneld`: also what a flanneld left;
 /// the commands that remove its iptables chains are printed to standard output. The result is the exit code.
 int cleanup(const RunSettings& settings, LogSink& sink, bool flanneld);

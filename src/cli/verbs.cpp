@@ -66,12 +66,16 @@ int execute(Words words, Words environment) {
   if (words.empty() || words[0][0] == '-')
     return act(Verb::kRun, words, environment);  // as flanneld is called
   const auto known = std::ranges::find(kVerbs, std::string_view(words[0]));
+  const auto verb = static_cast<Verb>(known - std::begin(kVerbs));
+  if (!can_leave() && (verb == Verb::kCleanup || verb == Verb::kLeave)) {
+    Terminal().say({"flannelette: this build has no ", words[0]});
+    return 2;
+  }
   if (known == std::end(kVerbs)) {
     const std::string_view best = nearest(words[0], kVerbs);
     Terminal().say({"flannelette: ", words[0], ": unknown verb; the nearest is ", best});
     return 2;
   }
-  const auto verb = static_cast<Verb>(known - std::begin(kVerbs));
   if (verb == Verb::kVersion) return version();
   if (verb == Verb::kHelp) return help();
   return act(verb, words.subspan(1), environment);
