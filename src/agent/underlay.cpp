@@ -6,6 +6,7 @@
 #include <array>
 
 #include "flannelette/base/fnv.hpp"
+#include "flannelette/base/function_ref.hpp"
 #include "flannelette/base/pattern.hpp"
 #include "flannelette/base/plain_array.hpp"
 
@@ -62,8 +63,7 @@ struct View {
 };
 
 /// The best address of those that are accepted; the one in use, if it is among them.
-template <class Accepts>
-const Address* best_address(const View& view, Accepts accepts) {
+const Address* best_address(const View& view, FunctionRef<bool(const Address&)> accepts) {
   const Address* best = nullptr;
   for (const Address& address : view.host.addresses) {
     if (address.deprecated || !reachable(address.net.base) || !accepts(address)) continue;

@@ -9,13 +9,16 @@ namespace {
 
 void read_multipath(std::span<const std::byte> bytes, MainRoute& route) {
   int hops = 0;
+  bool dead = false;  // that on first_link
   while (const auto* hop = take<rtnexthop, &rtnexthop::rtnh_len>(bytes)) {
     if (hops++ == 0) {
-      route.first_link = hop->rtnh_ifindex;
       route.one_link = true;
-    } else if (hop->rtnh_ifindex != route.first_link) {
-      route.one_link = false;
+    } else {
+      if (hop->rtnh_ifindex != route.first_link) route.one_link = false;
+      if (!dead) continue;
     }
+    route.first_link = hop->rtnh_ifindex;
+    dead = (hop->rtnh_flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)) != 0;
   }
 }
 

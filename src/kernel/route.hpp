@@ -26,7 +26,7 @@ struct MainRoute {
   bool plain = false;  ///< unicast, one next hop, no nexthop object
   bool onlink = false;
   bool dead = false;             ///< its link is down
-  int first_link = 0;            ///< of the first next hop, 0 if none (blackhole)
+  int first_link = 0;            ///< of the first next hop that is not dead, 0 if none (blackhole)
   bool one_link = false;         ///< all next hops are on first_link
   std::uint32_t nexthop_id = 0;  ///< with sysctl nexthop_compat_mode = 0 it stands for link and gateway
 

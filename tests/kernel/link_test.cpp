@@ -104,6 +104,14 @@ TEST_SUITE("kernel/link") {
     REQUIRE(routes().size() == 4);
     CHECK(routes()[3].mtu == 1300);
     CHECK_FALSE(routes()[3].is_default);
+    ip("link add port0 type veth peer name port1");
+    for (const char* name : {"port0", "port1"}) ip(std::string("link set ") + name + " up");
+    ip("link set port0 master eth0");
+    ip("address add 198.51.100.5/24 dev eth1");
+    ip("route replace default nexthop via 192.0.2.1 dev eth0 nexthop via 198.51.100.1 dev eth1");
+    CHECK(wait_until(std::chrono::seconds(5), [&] { return routes()[0].link_index == eth0; }));
+    ip("link set port1 down");
+    CHECK(wait_until(std::chrono::seconds(5), [&] { return routes()[0].link_index == eth1; }));
   }
 
   TEST_CASE("a route look-up answers link, source and gateway, or that there is none") {

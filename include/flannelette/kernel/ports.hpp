@@ -60,7 +60,7 @@ class AddressVisitor {
 
 /// A route of table main that leads through a link.
 struct Route {
-  int link_index = 0;  ///< of its first next hop
+  int link_index = 0;  ///< of its first next hop with a carrier
   Ip gateway;          ///< unspecified: none, or several next hops
   std::uint32_t metric = 0;
   std::uint32_t mtu = 0;    ///< as the route has it; 0: it has none
