@@ -39,7 +39,7 @@ Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, 
       peers_(peers),
       entries_(kernel, files, log, repairs_, peers),
       listener_(listener),
-      device_(kernel, log, settings, entries_.plan()),
+      device_(kernel, log, settings, repairs_, entries_.plan()),
       traffic_rules_(kernel.rules, kernel.sysctl, log, settings, repairs_),
       converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
       retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
@@ -181,7 +181,7 @@ Result<void> Dataplane::converge() {
   // Without subnet.env and rules the overlay itself still works: they are retried, and the rest goes on.
   if (dirty_) {
     links_read_ = loop_.now();
-    FLT_TRY(device_.converge(*target_));
+    FLT_TRY(device_.converge(*target_, loop_.now()));
     file_ = converge_subnet_env();
     dirty_ = !file_;
     rules_dirty_ = true;
@@ -202,6 +202,7 @@ Result<void> Dataplane::converge() {
   if (!before) removed = device_.remove_former(*target_, former_, bool{rules_});
   if (!removed) return removed;
   former_ = nullptr;
+  FLT_TRY(device_.left());
   if (!rules_) return rules_;
   if (!file_) return file_;
   return entries_.refused();

@@ -11,6 +11,10 @@
 namespace flannelette::agent {
 namespace {
 
+/// Of the device among the things that are repaired.
+constexpr std::uint64_t kOwnDevice = 3;
+constexpr Error kLeft{Code::kConflict, 0, "another program keeps changing the device"};
+
 /// Devices that have what ours needs.
 struct Rivals final : kernel::DeviceVisitor {
   explicit Rivals(const overlay::DeviceSpec& of) : spec(of) {}
@@ -41,14 +45,14 @@ struct Marked final : kernel::DeviceVisitor {
 
 }  // namespace
 
-Result<void> DeviceSync::converge(const Target& t) {
+Result<void> DeviceSync::converge(const Target& t, Millis now) {
   const overlay::Backend& backend = overlay::backend_of(t.config);
   if (backend.device == nullptr) {
     index_ = 0;
     mtu_ = t.underlay.mtu;
     return {};
   }
-  overlay::DeviceSpec spec = backend.device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
+  const overlay::DeviceSpec spec = backend.device(t.config, t.underlay.local.v4(), t.underlay.mtu, t.mac);
   if (spec.mtu == 0) {
     const Error error{Code::kInvalid, 0, "MTU"};
     if (reported_.is_news(error, t.underlay.mtu)) {
@@ -58,41 +62,78 @@ Result<void> DeviceSync::converge(const Target& t) {
     return error;
   }
 
-  std::optional<overlay::Device> have;
-  FLT_TRY(find_device(spec, have));
-  overlay::DevicePlan plan = plan_device(spec, have);
-  if (plan.remove_first) {
-    FLT_TRY(kernel_.device.delete_device(have->index));
-    log_.info("recreating the device", {{"device", spec.name.view()}, {"reason", plan.reason}});
-    FLT_TRY(find_device(spec, have));  // ours may be there under another name
-    plan = plan_device(spec, have);
+  // A change of what is wanted is nobody's damage.
+  const bool same = made_ && *made_ == spec;
+  left_ = same && repairs_.exhausted(kOwnDevice, now);
+  bool written = false;
+  FLT_TRY(converge(t, spec, written));
+  made_ = spec;
+  reported_.clear();
+  if (!same || !written) return {};
+  repairs_.count(Repairs::Kind::kDevice);
+  if (repairs_.damaged(kOwnDevice, now) == Repairs::Verdict::kRepairAndName) {
+    log_.warning("another program keeps changing the device; repaired once a minute from now on",
+                 {{"device", spec.name.view()}});
   }
+  return {};
+}
+
+Result<void> DeviceSync::left() const {
+  if (left_) return kLeft;
+  return {};
+}
+
+Result<void> DeviceSync::converge(const Target& t, overlay::DeviceSpec spec, bool& written) {
+  std::optional<overlay::Device> have;
+  overlay::DevicePlan plan;
+  FLT_TRY(plan_device(spec, written, have, plan));
   const bool created = plan.create;
+  if (created && left_) return kLeft;
   if (created) FLT_TRY(create_device(spec, have));
   const int index = have->index;
   const std::uint32_t times_down = kernel_.notifications.times_down();
   if (plan.entries_lost() || index != index_ || times_down != times_down_) plan_.invalidate();
   index_ = index;
   times_down_ = times_down;
-  if (created) plan = plan_device(spec, have);
-  spec.mtu = mtu_on(spec, *have);
+  if (created) plan = overlay::plan_device(spec, have);
+  mtu_ = spec.mtu = mtu_on(spec, *have);
+  if (left_) return {};
 
   // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong
   // source.
   set_sysctls(t, spec.name);
-  set_offload(t, spec.name);
-  FLT_TRY(kernel_.device.set_device_address(index, t.subnet.base, t.config.network));
-  if (const auto changes = plan.changes(); !changes.empty()) {
-    FLT_TRY(change_device(spec, index, plan));
-    if (!created) {
-      log_.info(
-          "device adjusted",
-          {{"device", spec.name.view()}, {"changed", changes}, {"local", spec.local}, {"mtu", spec.mtu}});
+  set_offload(t, spec.name, written);
+  const auto addressed = kernel_.device.set_device_address(index, t.subnet.base, t.config.network);
+  if (!addressed) return addressed.error();
+  const auto changes = plan.changes();
+  written = written || *addressed || !changes.empty();
+  if (changes.empty()) return {};
+  FLT_TRY(change_device(spec, index, plan));
+  if (!created) {
+    log_.info("device adjusted",
+              {{"device", spec.name.view()}, {"changed", changes}, {"local", spec.local}, {"mtu", spec.mtu}});
+  }
+  return {};
+}
+
+/// What is to be done to the device, once its name is its own.
+Result<void> DeviceSync::plan_device(const overlay::DeviceSpec& spec, bool& written,
+                                     std::optional<overlay::Device>& have, overlay::DevicePlan& plan) {
+  for (;;) {
+    FLT_TRY(find_device(spec, have));
+    plan = overlay::plan_device(spec, have);
+    if (left_ || !(plan.set_name || plan.remove_first)) return {};
+    written = true;
+    if (plan.remove_first) {
+      FLT_TRY(kernel_.device.delete_device(have->index));
+      log_.info("recreating the device", {{"device", spec.name.view()}, {"reason", plan.reason}});
+    } else {
+      overlay::DevicePlan rename;
+      rename.set_name = true;
+      FLT_TRY(kernel_.device.change_device(have->index, spec, rename));
+      log_.info("device renamed back", {{"device", spec.name.view()}, {"was", have->name.view()}});
     }
   }
-  mtu_ = spec.mtu;
-  reported_.clear();
-  return {};
 }
 
 int DeviceSync::find(std::uint32_t vni) {
@@ -122,25 +163,16 @@ Result<void> DeviceSync::remove_former(const Target& target, const overlay::Node
   return {};
 }
 
-/// By name. One that was renamed gets its name back.
+/// By name; else one that was renamed.
 Result<void> DeviceSync::find_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have) {
-  const auto find = [&]() -> Result<void> {
-    const auto found = kernel_.device.find_device(spec.name);
-    if (!found) return found.error();
-    have = *found;
-    return {};
-  };
-  FLT_TRY(find());
+  const auto found = kernel_.device.find_device(spec.name);
+  if (!found) return found.error();
+  have = *found;
   if (have) return {};
   Rivals rivals(spec);
   FLT_TRY(kernel_.device.dump_devices(rivals));
-  const auto& renamed = rivals.same_vni;
-  if (!renamed || renamed->mac != spec.mac) return {};
-  overlay::DevicePlan plan;
-  plan.set_name = true;
-  FLT_TRY(kernel_.device.change_device(renamed->index, spec, plan));
-  log_.info("device renamed back", {{"device", spec.name.view()}, {"was", renamed->name.view()}});
-  return find();
+  if (rivals.same_vni && rivals.same_vni->mac == spec.mac) have = rivals.same_vni;
+  return {};
 }
 
 Result<void> DeviceSync::create_device(const overlay::DeviceSpec& spec,
@@ -194,7 +226,7 @@ Error DeviceSync::report(const char* text, const overlay::DeviceSpec& spec, cons
 }
 
 /// Off where a NAT, or a NIC that is known for it, leaves the inner checksums of what it changes wrong.
-void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& device) {
+void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& device, bool& written) {
   bool on = settings_.tx_checksum == TxChecksum::kOn;
   if (settings_.tx_checksum == TxChecksum::kAuto) {
     if (t.underlay.public_ip == t.underlay.local &&
@@ -210,7 +242,9 @@ void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& devic
     return;
   }
   offload_reported_.clear();
-  if (*done) log_.info("checksum offload set", {{"device", device.view()}, {"tx", on ? "on" : "off"}});
+  if (!*done) return;
+  written = true;
+  log_.info("checksum offload set", {{"device", device.view()}, {"tx", on ? "on" : "off"}});
 }
 
 void DeviceSync::set_sysctls(const Target& t, const kernel::InterfaceName& device) {

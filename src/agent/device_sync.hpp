@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "agent/repairs.hpp"
 #include "agent/target.hpp"
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/log.hpp"
@@ -19,12 +20,15 @@ namespace flannelette::agent {
 /// of it, the entry plan is invalidated.
 class DeviceSync {
  public:
-  DeviceSync(const kernel::Ports& kernel, Log& log, const Settings& settings, overlay::EntryPlan& plan)
-      : kernel_(kernel), log_(log), settings_(settings), plan_(plan) {}
+  DeviceSync(const kernel::Ports& kernel, Log& log, const Settings& settings, Repairs& repairs,
+             overlay::EntryPlan& plan)
+      : kernel_(kernel), log_(log), settings_(settings), repairs_(repairs), plan_(plan) {}
 
   /// Compares, and writes what differs. kExists: the name, the VNI or the UDP port is taken; who has it is
   /// logged.
-  Result<void> converge(const Target& target);
+  Result<void> converge(const Target& target, Millis now);
+  /// The error of what the last converge() left as it was, since another program keeps changing it.
+  Result<void> left() const;
   /// Of the last converge(); 0: the backend has none.
   int index() const { return index_; }
   /// For the pods: that of the device, else the underlay's.
@@ -37,18 +41,24 @@ class DeviceSync {
   Result<void> remove_former(const Target& target, const overlay::NodeState* former, bool rules);
 
  private:
+  Result<void> converge(const Target& target, overlay::DeviceSpec spec, bool& written);
+  Result<void> plan_device(const overlay::DeviceSpec& spec, bool& written,
+                           std::optional<overlay::Device>& have, overlay::DevicePlan& plan);
   Result<void> find_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> change_device(const overlay::DeviceSpec& spec, int index, const overlay::DevicePlan& plan);
   Error report(const char* text, const overlay::DeviceSpec& spec, const Error& error);
   void set_sysctls(const Target& target, const kernel::InterfaceName& device);
   void disable_accept_ra(const kernel::InterfaceName& device);
-  void set_offload(const Target& target, const kernel::InterfaceName& device);
+  void set_offload(const Target& target, const kernel::InterfaceName& device, bool& written);
 
   const kernel::Ports kernel_;
   Log& log_;
   const Settings& settings_;
+  Repairs& repairs_;
   overlay::EntryPlan& plan_;
+  std::optional<overlay::DeviceSpec> made_;  ///< as it was when last all was right
+  bool left_ = false;
   int index_ = 0;
   std::uint32_t mtu_ = 0;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there

@@ -18,7 +18,7 @@ class Repairs {
   static constexpr Millis kPause = 60'000;
   static constexpr std::size_t kMax = 32;  ///< things remembered: the one left alone for longest goes
 
-  enum class Kind : std::uint8_t { kRoute, kNexthop, kNeighbour, kFdb, kRules };
+  enum class Kind : std::uint8_t { kRoute, kNexthop, kNeighbour, kFdb, kRules, kDevice };
   enum class Verdict : std::uint8_t {
     kRepair,
     kRepairAndName,  ///< the last one for a while: the other program is to be named
@@ -41,7 +41,7 @@ class Repairs {
     bool named = false;
   };
   std::array<Thing, kMax> things_{};
-  std::array<std::uint32_t, 5> counts_{};
+  std::array<std::uint32_t, 6> counts_{};
 };
 
 }  // namespace flannelette::agent

@@ -67,10 +67,11 @@ Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor
   return each_address(netlink, index, [&](const FoundAddress& found) { visitor.address(found.address); });
 }
 
-Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network) {
+Result<bool> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network) {
   const Named wanted{{address, 32}, address};
   // Deleting a primary address deletes its secondaries too, and ours can be one (of `X peer address/32`):
   // list them again afterwards.
+  bool written = false;
   for (int round = 0; round < kMaxRounds; ++round) {
     bool present = false;
     std::array<Named, 16> wrong;  // should there be more, the next round takes them
@@ -83,8 +84,10 @@ Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 n
         wrong[count++] = {net, found.peer};
       }
     }));
+    written = written || !present;
     if (!present) FLT_TRY(write_address(netlink, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, wanted));
-    if (count == 0) return {};
+    if (count == 0) return written;
+    written = true;
     for (std::size_t i = 0; i < count; ++i) {
       const auto deleted = write_address(netlink, RTM_DELADDR, 0, index, wrong[i]);
       if (!deleted && deleted.error().sys_errno != EADDRNOTAVAIL) return deleted.error();

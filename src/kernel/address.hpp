@@ -18,6 +18,6 @@ std::optional<FoundAddress> read_address(const nlmsghdr& message);
 /// `index` 0: of all links.
 Result<void> dump_addresses(Netlink& netlink, int index, AddressVisitor& visitor);
 /// See DevicePort.
-Result<void> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network);
+Result<bool> set_device_address(Netlink& netlink, int index, Ip4 address, Net4 network);
 
 }  // namespace flannelette::kernel

@@ -56,7 +56,7 @@ Result<void> NetlinkKernel::change_device(int index, const overlay::DeviceSpec& 
   return kernel::change_device(impl_->route, index, spec, plan);
 }
 Result<void> NetlinkKernel::delete_device(int index) { return kernel::delete_device(impl_->route, index); }
-Result<void> NetlinkKernel::set_device_address(int index, const Ip& address, const Net& network) {
+Result<bool> NetlinkKernel::set_device_address(int index, const Ip& address, const Net& network) {
   return kernel::set_device_address(impl_->route, index, address.v4(), network.v4());
 }
 

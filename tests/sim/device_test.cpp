@@ -148,18 +148,38 @@ TEST_SUITE("agent/device") {
     CHECK(d.addresses() == 2);
   }
 
-  TEST_CASE("deleted again and again: each time repaired, at most 25 times a second") {
+  TEST_CASE("damaged again and again: repaired ten times, then once a minute, and reported once") {
     Damaged d;
     int repairs = 0;
-    for (int i = 0; i < 100; ++i) {
-      if (d.node.device() != nullptr) {
-        ++repairs;
-        d.node.kernel.remove_link(d.index());
-      }
-      d.world.advance(10);
+    bool deleted = false;
+    SUBCASE("deleted") { deleted = true; }
+    SUBCASE("its MTU changed") {}
+    const auto damage_if_right = [&] {
+      if (d.node.device() == nullptr || (!deleted && d.node.device()->mtu != 1450)) return;
+      ++repairs;
+      if (deleted) d.node.kernel.remove_link(d.index());
+      if (!deleted) d.node.kernel.set_mtu(d.index(), 1400);
+    };
+    for (int i = 0; i < 50; ++i) {
+      damage_if_right();
+      d.world.advance(1'000);
+    }
+    CHECK(repairs == 11);
+    CHECK(d.node.log.count("another program keeps changing the device; repaired once a minute") == 1);
+    d.world.put_peer(150);
+    d.world.advance(100);
+    CHECK((d.node.routes() == 101) == !deleted);  // the rest goes on
+    d.world.remove_peer(150);
+    for (int i = 0; i < 50; ++i) {
+      damage_if_right();
+      d.world.advance(12'000);
     }
     CHECK(repairs >= 15);
-    CHECK(repairs <= 26);
+    CHECK(repairs <= 22);
+    d.check_repaired(130'000);
+    CHECK(d.node.log.count("another program keeps changing the device; repaired once a minute") == 1);
+    d.world.advance(20 * 60'000);
+    d.node.kernel.set_mtu(d.index(), 1400);
     d.check_repaired();
   }
 

@@ -129,10 +129,11 @@ Result<void> FakeKernel::delete_device(int index) {
   return {};
 }
 
-Result<void> FakeKernel::set_device_address(int index, const Ip& address, const Net& network) {
+Result<bool> FakeKernel::set_device_address(int index, const Ip& address, const Net& network) {
   FLT_TRY(fault(Call::kSetDeviceAddress));
   if (find(links, index) == nullptr) return Error{Code::kNotFound, ENODEV, "add the device's address"};
   const Net wanted(address, 32);
+  const auto before = writes;
   bool present = false;
   std::erase_if(addresses, [&](const auto& a) {
     if (a.link_index != index || !network.contains(a.net.base)) return false;
@@ -144,11 +145,11 @@ Result<void> FakeKernel::set_device_address(int index, const Ip& address, const 
     changed();
     return true;
   });
-  if (present) return {};
+  if (present) return writes != before;
   ++writes;
   addresses.push_back({.link_index = index, .net = wanted});
   changed();
-  return {};
+  return true;
 }
 
 Result<void> FakeKernel::dump_entries(const kernel::Site& site, kernel::EntryVisitor& visitor) {

@@ -254,7 +254,7 @@ class FakeKernel final : public kernel::Links,
   Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                              const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
-  Result<void> set_device_address(int index, const Ip& address, const Net& network) override;
+  Result<bool> set_device_address(int index, const Ip& address, const Net& network) override;
   Result<void> dump_entries(const kernel::Site& site, kernel::EntryVisitor& visitor) override;
   kernel::EntryBatch& begin(const kernel::Site& site, kernel::RefusalListener* listener) override;
   /// A kernel without nexthop objects.

@@ -39,7 +39,7 @@ class NetlinkKernel final : public Links,
   Result<void> change_device(int index, const overlay::DeviceSpec& spec,
                              const overlay::DevicePlan& plan) override;
   Result<void> delete_device(int index) override;
-  Result<void> set_device_address(int index, const Ip& address, const Net& network) override;
+  Result<bool> set_device_address(int index, const Ip& address, const Net& network) override;
   Result<void> dump_entries(const Site& site, EntryVisitor& visitor) override;
   EntryBatch& begin(const Site& site, RefusalListener* listener = nullptr) override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;

@@ -124,8 +124,8 @@ class DevicePort {
                                      const overlay::DevicePlan& plan) = 0;
   virtual Result<void> delete_device(int index) = 0;
   /// Makes `address`, with a prefix of its own alone, the only address of the device inside `network`; other
-  /// addresses stay. No write if it is so already.
-  virtual Result<void> set_device_address(int index, const Ip& address, const Net& network) = 0;
+  /// addresses stay. No write if it is so already; true if something was written.
+  virtual Result<bool> set_device_address(int index, const Ip& address, const Net& network) = 0;
 
  protected:
   ~DevicePort() = default;

@@ -30,6 +30,7 @@ struct DeviceSpec {
   Mac mac;
   bool learning = false;
   bool gbp = false;
+  bool operator==(const DeviceSpec&) const = default;
 };
 
 /// What the kernel has under that name.
