@@ -73,8 +73,7 @@ bool attach(int fd, const Site& site, std::uint32_t own, std::uint32_t device, s
       jump(2, kAtLeast, RTM_NEWNETCONF, kSetting, 3),
       jump(3, kAtLeast, RTM_NEWNEIGH, kNeighbour, 4),
       jump(4, kAtLeast, RTM_NEWROUTE, kRoute, kPass),
-      // kRoute
-      word_at(kPortAt),
+      word_at(kPortAt),  // kRoute:
       jump(6, kEqual, own, kDrop, 7),
       byte_at(NLMSG_HDRLEN + offsetof(rtmsg, rtm_table)),
       jump(8, kEqual, RT_TABLE_MAIN, 9, kDrop),
@@ -91,8 +90,7 @@ bool attach(int fd, const Site& site, std::uint32_t own, std::uint32_t device, s
       kUseOffset,
       kValue,
       jump(21, kEqual, device, kPass, kDestination),
-      // kDestination
-      attribute_type(RTA_DST),
+      attribute_type(RTA_DST),  // kDestination:
       attributes_at(attributes_after(sizeof(rtmsg))),
       kFindAttribute,
       kUseOffset,
@@ -105,13 +103,11 @@ bool attach(int fd, const Site& site, std::uint32_t own, std::uint32_t device, s
       site.direct ? byte_at(NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol)) : line(BPF_RET | BPF_K, 0),
       jump(33, kEqual, RTPROT_DHCP, kPass, 34),
       jump(34, kGreater, RTPROT_STATIC, kDrop, kPass),
-      // kNeighbour
-      word_at(kPortAt),
+      word_at(kPortAt),  // kNeighbour:
       jump(36, kEqual, own, kDrop, 37),
       word_at(NLMSG_HDRLEN + offsetof(ndmsg, ndm_ifindex)),
       jump(38, kEqual, device, kPass, kDrop),
-      // kSetting
-      attribute_type(NETCONFA_IFINDEX),
+      attribute_type(NETCONFA_IFINDEX),  // kSetting:
       attributes_at(attributes_after(sizeof(netconfmsg))),
       kFindAttribute,
       kUseOffset,
@@ -119,8 +115,7 @@ bool attach(int fd, const Site& site, std::uint32_t own, std::uint32_t device, s
       jump(44, kEqual, static_cast<std::uint32_t>(NETCONFA_IFINDEX_ALL), kPass, 45),
       jump(45, kEqual, device, kPass, 46),
       jump(46, kEqual, underlay, kPass, kDrop),
-      // kNexthop
-      word_at(kPortAt),
+      word_at(kPortAt),  // kNexthop:
       jump(48, kEqual, own, kDrop, 49),
       attribute_type(NHA_ID),
       attributes_at(attributes_after(sizeof(nhmsg))),
