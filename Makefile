@@ -86,8 +86,8 @@ vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
 	@tests/targets/vm.sh $* build/vm/$*
 
-test-more: build build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, the program on the other ARM kernel, the sizes
-	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) system-etcd35 check-size
+test-more: build build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, more damages at random, the program on the other ARM kernel, the sizes
+	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) system-etcd35 chaos check-size
 
 test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated, some also on kernels of their own; and all of test-more
 	@tests/run.sh targets
@@ -97,8 +97,8 @@ bench: build build-test ## measures and prints one table: tests/bench/README.md;
 	@cmake --build build/test --target bench
 	@tests/bench/run.sh $(PARTS)
 
-soak: build build-test ## faults of a real etcd at random, and ten minutes of nothing (tests/system/soak_test.cpp)
-	@build/test/tests/system --no-skip --test-suite=soak
+soak: build build-test ## faults of a real etcd and damages of a node at random, and ten minutes of nothing
+	@FLANNELETTE_CHAOS=1000 build/test/tests/system --no-skip --test-suite=soak,system/chaos
 
 demo: build ## three nodes and an etcd on this machine; KEEP=1 leaves them running
 	@toolchains/install.sh demo

@@ -39,7 +39,7 @@ target_parts=$(
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
   [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself
-  echo system-etcd35 check-size
+  echo system-etcd35 chaos check-size
 )
 readonly machine target_parts
 
@@ -66,6 +66,7 @@ command_of() {  # part: one word a line
       ;;
     system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak,kube ;;
     kube) printf '%s\n' "$build/test/tests/system" --test-suite=kube ;;
+    chaos) printf '%s\n' env FLANNELETTE_CHAOS=100 "$build/test/tests/system" --test-suite=system/chaos ;;
     check) printf '%s\n' tests/check/run.sh ;;
     check-size) printf '%s\n' tests/check/run.sh size ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
@@ -88,7 +89,7 @@ limit_of() {  # part: seconds
     unit | sim | fuzz | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
     kernel | kernel-asan | system-etcd35) echo 240 ;;
-    system | system.* | system@* | kube) echo 900 ;;
+    system | system.* | system@* | kube | chaos) echo 900 ;;
   esac
 }
 
