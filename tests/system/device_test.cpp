@@ -32,7 +32,9 @@ struct Damaged {
   Machine a{etcd, 1}, b{etcd, 2};
   std::string pod;
 
-  explicit Damaged(const std::vector<std::string>& options = {}) {
+  const std::vector<std::string> options;
+
+  explicit Damaged(const std::vector<std::string>& any_options = {}) : options(any_options) {
     etcd.configure(kCrowdConfig);
     {
       Gateway gateway(etcd);
@@ -70,9 +72,13 @@ struct Damaged {
     CHECK_MESSAGE(right, before, "became\n", now, a.log());
     return right;
   }
-  /// How long it takes until all is as it was, the median of several times.
-  milliseconds repaired_after(const std::string& damage, int times = kTimes) const {
+  /// How long it takes until all is as it was, the median of several times. By an agent that has not repaired
+  /// anything yet: after ten times it would leave the device to the other program for a minute.
+  milliseconds repaired_after(const std::string& damage, int times = kTimes) {
     std::vector<milliseconds> took;
+    CHECK(a.stop() == 0);
+    a.start(options);
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
     const std::string before = state();
     for (int i = 0; i < times; ++i) {
       shell(a.node(), damage);
@@ -95,16 +101,17 @@ struct Damaged {
 TEST_SUITE("system/device") {
   TEST_CASE("deleted: recreated with its MAC and all entries") {
     REQUIRE_MEANS(cluster_means());
-    const Damaged d;
+    Damaged d;
     CHECK(d.repaired_after("ip link delete flannel.1") < kSoon);
-    CHECK(d.a.logs("device created", 1 + kTimes));
+    CHECK(d.a.logs("device created", kTimes));
   }
 
   TEST_CASE(
-      "renamed, put into a bridge, set down, MAC, MTU or local changed, a foreign address: put right in "
+      "renamed, put into a bridge, set down, MAC, MTU or local changed, a foreign address or route: put "
+      "right in "
       "place") {
     REQUIRE_MEANS(cluster_means());
-    const Damaged d;
+    Damaged d;
     const std::string index = d.index();
     d.a.node().ip("link add br9 type bridge");
     CHECK(d.repaired_after("ip link set flannel.1 name wan0 || "
@@ -116,6 +123,8 @@ TEST_SUITE("system/device") {
     CHECK(d.repaired_after("ip link set flannel.1 mtu 1300") < kSoon);
     CHECK(d.repaired_after("ip link set flannel.1 type vxlan id 1 local 172.30.0.99") < kSoon);
     CHECK(d.repaired_after("ip addr add 10.200.0.9/16 dev flannel.1") < kSoon);
+    CHECK(d.repaired_after("ip route add 10.201.0.0/24 dev flannel.1") < kSoon);
+    CHECK(d.repaired_after("ip route add default dev flannel.1 metric 9999") < kSoon);
     CHECK(d.index() == index);
   }
 
