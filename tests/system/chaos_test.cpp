@@ -144,7 +144,7 @@ TEST_SUITE("system/chaos") {
           ++killed;
         }
         made += command + "\n";
-        n.on("{ " + command + "; } 2>/dev/null; true");  // what it is about may be gone already
+        n.on("{ " + command + "; } 2>/dev/null || true");  // what it is about may be gone already
       }
       if (!n.a.running()) n.start_a();
       CAPTURE(round);
