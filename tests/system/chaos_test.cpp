@@ -154,8 +154,8 @@ TEST_SUITE("system/chaos") {
       const bool repaired = wait_until(10s, [&] {
         try {
           now = state_of(n);
-        } catch (const std::runtime_error&) {  // no device
-          now.clear();
+        } catch (const std::runtime_error& error) {
+          now = error.what();
         }
         return now == whole;
       });
