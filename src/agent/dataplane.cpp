@@ -64,7 +64,7 @@ void Dataplane::set_target(const Target& target) {
 
 void Dataplane::on_routes_changed() {
   if (!target_ || !target_->config.direct) return;
-  entries_.schedule_audit(loop_.now(), kRoutesDelay);
+  entries_.schedule_audit(loop_.now(), kRoutesDelay, false);
   arm_audit();
 }
 

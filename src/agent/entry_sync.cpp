@@ -106,8 +106,9 @@ void EntrySync::report(const char* text, const kernel::Touched& touched) {
                       Field::unless_empty("protocol", touched.protocol == 0 ? "" : protocol.view())});
 }
 
-void EntrySync::schedule_audit(Millis now, Millis delay) {
-  const Millis every = repairs_.exhausted(kAllEntries, now) ? Repairs::kPause : kAuditsEvery;
+void EntrySync::schedule_audit(Millis now, Millis delay, bool damages) {
+  damages_ = damages_ || damages;
+  const Millis every = damages && repairs_.exhausted(kAllEntries, now) ? Repairs::kPause : kAuditsEvery;
   const Millis at = std::max(audited_ + every, now + std::max(delay, kDelay));
   due_ = std::min(due_.value_or(at), at);
 }
@@ -126,8 +127,9 @@ Result<void> EntrySync::converge(const kernel::Site& site, bool direct, Millis n
   for (int round = 0; plan_.needs_audit(); ++round) {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     audited_ = now;
-    FLT_TRY(audit(due));
+    FLT_TRY(audit(due && damages_));
   }
+  if (due) damages_ = false;
   kernel::EntryBatch& batch = port_.begin(site_, this);
   plan_.plan(batch);
   return finish(batch);

@@ -37,7 +37,8 @@ class EntrySync final : kernel::RefusalListener {
   /// Other programs changed entries. True if the next convergence has something to repair.
   bool on_changed(const kernel::Ring& ring, Millis now);
   /// The next convergence in `delay` or later audits, but not too soon after the last audit.
-  void schedule_audit(Millis now, Millis delay);
+  /// `damages`: what it repairs is another program's doing; else routes have changed, and peers with them.
+  void schedule_audit(Millis now, Millis delay, bool damages = true);
   /// When that convergence is due.
   std::optional<Millis> audit_due() const { return due_; }
   /// `direct`: peers may be routed directly. What is not done on failure stays to be done; what the kernel
@@ -68,6 +69,7 @@ class EntrySync final : kernel::RefusalListener {
   kernel::Site followed_;
   Millis audited_ = -kAuditsEvery;
   std::optional<Millis> due_;  ///< the next audit that other programs made necessary
+  bool damages_ = false;       ///< that one counts repairs
   std::optional<Error> refused_;
   SayOnce<> refused_reported_;
   SayOnce<8> repairs_reported_{10 * 60'000};
