@@ -44,10 +44,17 @@ struct DamagedNode {
   static std::string object(int peer) { return std::to_string(0x46000000 + peer * 64); }
   bool has_objects() const { return !a.node().ip("nexthop").empty(); }
 
-  /// `text` with PEER, REMOTE, MAC and ID of this peer.
+  /// `text` with PEER, REMOTE, MAC and ID of this peer; STRAY, STRANGER and ELSEWHERE are a subnet, a MAC and
+  /// a network that are nobody's, other ones for each peer.
   static std::string of_peer(std::string text, int peer) {
     const std::pair<const char*, std::string> words[] = {
-        {"PEER", subnet(peer)}, {"REMOTE", remote(peer)}, {"MAC", mac(peer)}, {"ID", object(peer)}};
+        {"PEER", subnet(peer)},
+        {"REMOTE", remote(peer)},
+        {"STRAY", subnet(peer + 120)},
+        {"STRANGER", "02:aa" + mac(peer).substr(5)},
+        {"ELSEWHERE", "10.99." + std::to_string(peer) + ".0/24"},
+        {"MAC", mac(peer)},
+        {"ID", object(peer)}};
     for (const auto& [word, value] : words) {
       for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + value.size()))
         text.replace(at, std::string(word).size(), value);
