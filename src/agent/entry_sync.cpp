@@ -60,10 +60,15 @@ struct Auditor final : kernel::EntryVisitor {
 bool EntrySync::on_changed(const kernel::Ring& ring, Millis now) {
   if (ring.many) schedule_audit(now, 0);
   bool any = false;
+  const bool device = ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses);
   for (const kernel::Touched& touched : std::span(ring.touched).first(ring.touched_count)) {
     if (touched.was_foreign) {
       if (has_refused()) schedule_audit(now, 0);  // that was in the way
-    } else if (!plan_.notice(touched.entry, touched.present)) {
+    } else if (plan_.notice(touched.entry, touched.present)) {
+      continue;
+    } else if (device && !touched.present && touched.port == 0) {
+      schedule_audit(now, 0, false);  // the kernel took it along with the device's state or address
+    } else {
       any = repair(touched, now) || any;
     }
   }
@@ -119,17 +124,18 @@ Result<void> EntrySync::converge(const kernel::Site& site, bool direct, Millis n
   if (followed_ != followed) notifications_.follow(followed);
   followed_ = followed;
   site_ = site;
+  const bool lost = plan_.needs_audit();  // with the device, or for a new target
   const bool due = due_ && now >= *due_;
   if (due) plan_.invalidate();
-  if (due) due_.reset();
+  if (due || lost) due_.reset();
   const bool ask = direct && site.device != 0;
   plan_.ask_direct([&](Ip4 public_ip, bool was) { return ask && is_direct(public_ip, was); });
   for (int round = 0; plan_.needs_audit(); ++round) {
     if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
     audited_ = now;
-    FLT_TRY(audit(due && damages_));
+    FLT_TRY(audit(due && damages_ && !lost));
   }
-  if (due) damages_ = false;
+  if (due || lost) damages_ = false;
   kernel::EntryBatch& batch = port_.begin(site_, this);
   plan_.plan(batch);
   return finish(batch);

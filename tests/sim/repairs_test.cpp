@@ -158,6 +158,23 @@ TEST_SUITE("agent/repairs") {
     CHECK(n.node.entries().find("10.5.41.0") == std::string::npos);
   }
 
+  TEST_CASE(
+      "what goes with the device's MAC is nobody's work: repaired with the device, and nobody is named") {
+    Node n;
+    for (int i = 0; i < 8; ++i) {
+      const Mac mac = n.mac_of(40);
+      n.node.kernel.set_mac(n.index(), Mac{{2, 9, 9, 9, 9, static_cast<std::uint8_t>(i)}});
+      n.node.kernel.touched(Entry::neighbour(Net4{n.subnet(40).base, 32}, mac), false);
+      REQUIRE(n.world.run_until([&] { return n.node.entries() == n.whole; }, 150));
+      n.world.advance(1'000);
+    }
+    CHECK(n.node.log.count("another program changed an entry") == 0);
+    CHECK(n.node.log.count("other programs") == 0);
+    n.forget();
+    n.delete_neighbour(40);
+    n.check_repaired(1);
+  }
+
   TEST_CASE("more entries than are told of singly: one audit, and at most one a second") {
     Node n;
     for (int round = 0; round < 30; ++round) {  // three seconds of it

@@ -89,7 +89,7 @@ TEST_SUITE("system/damage") {
       n.start_a();
       REQUIRE(n.a.logs("ready"));
     }
-    check_repaired(n, "ip address add 10.64.222.1/32 dev flannel.1", show, 5);
+    check_repaired(n, "ip address add 10.64.222.1/32 dev flannel.1", show, 3);
   }
 
   TEST_CASE("our table is deleted, flushed, or changed in one rule, while another program changes its own") {
