@@ -177,10 +177,12 @@ struct Kind {
 };
 
 Millis http_answers(Faults& f, const std::string& raw) {
-  for (std::uint64_t n = 1 + f.rng.below(3); n > 0; --n) f.kube.answer_next(f.kind(), raw);
+  const auto times = static_cast<Millis>(1 + f.rng.below(3));
+  for (Millis n = 0; n < times; ++n) f.kube.answer_next(f.kind(), raw);
   f.provoke();
-  // A watch that is silent after half of what was promised is one until it should have ended.
-  return 2 * registry::KubeRegistry::kWatchMin + registry::KubeRegistry::kWatchGrace + kWiped;
+  // A watch that is silent after half of what was promised is one until it should have ended, and the next
+  // one may be such a one, too.
+  return times * (2 * registry::KubeRegistry::kWatchMin + registry::KubeRegistry::kWatchGrace) + kWiped;
 }
 
 const Kind kFaults[] = {
