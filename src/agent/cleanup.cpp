@@ -36,6 +36,17 @@ struct AddressSearch final : kernel::AddressVisitor {
   bool found = false;
 };
 
+/// Devices with the VNI and MAC of this node, whatever they are called.
+struct OwnDevices final : kernel::DeviceVisitor {
+  OwnDevices(std::uint32_t our_vni, const Mac& our_mac) : vni(our_vni), mac(our_mac) {}
+  void device(const Device& device) override {
+    if (device.vni == vni && device.mac == mac) all.append(device);
+  }
+  std::uint32_t vni;
+  Mac mac;
+  PlainArray<Device> all;
+};
+
 struct EntryList final : kernel::EntryVisitor {
   void entry(const Entry& entry) override { all.append(entry); }
   PlainArray<Entry> all;
@@ -73,14 +84,15 @@ class Cleanup {
 };
 
 bool Cleanup::run(kernel::FindingVisitor* chains) {
-  const auto node = find_node(ports_.links, ports_.device, ports_.files, ports_.log, settings_);
+  const auto found = find_node(ports_.links, ports_.device, ports_.files, ports_.log, settings_);
+  const std::optional<NodeState> node = found ? *found : std::nullopt;
   if (const auto listed = ports_.links.dump_links(links_); !listed)
     (void)done(listed.error(), "links", {"of", "all"});
   if (node) {
     remove_entries(*node);
     remove_device(*node);
   }
-  remove_rules(node ? node->config.vni : overlay::NetworkConfig{}.vni);
+  if (node) remove_rules(node->config.vni);
   if (flanneld_) remove_flanneld(chains);
   remove_subnet_file(node ? std::optional(node->subnet) : std::nullopt);
   if (complete_) {
@@ -111,9 +123,12 @@ void Cleanup::delete_device(const Device& device) {
 
 void Cleanup::remove_device(const NodeState& node) {
   if (overlay::backend_of(node.config).device == nullptr) return;
+  OwnDevices ours(node.config.vni, node.mac);
+  if (const auto listed = ports_.device.dump_devices(ours); !listed)
+    return (void)done(listed.error(), "devices", {"of", "all"});
+  for (const Device& device : ours.all) delete_device(device);
   const auto device = vxlan_named(ports_.device, overlay::device_name(node.config.vni));
-  if (!device || device->vni != node.config.vni) return;
-  if (device->mac == node.mac) return delete_device(*device);
+  if (!device || device->mac == node.mac) return;
   ports_.log.warning("the device has another MAC than this node remembers, so it is not ours; it stays",
                      {{"device", device->name.view()}, {"mac", device->mac}, {"ours", node.mac}});
 }
@@ -127,7 +142,9 @@ void Cleanup::remove_entries(const NodeState& node) {
 Result<bool> Cleanup::remove_entries(int link, Net4 network) {
   const kernel::Site site{.underlay = link, .network = network, .direct = true};
   EntryList entries;
-  FLT_TRY(ports_.entries.dump_entries(site, entries));
+  const auto listed = ports_.entries.dump_entries(site, entries);
+  if (!listed && listed.error().code == Code::kNotFound) return false;  // the link is gone meanwhile
+  if (!listed) return listed.error();
   if (entries.all.empty()) return false;
   kernel::EntryBatch& batch = ports_.entries.begin(site);
   for (const Entry& entry : entries.all) batch.change({overlay::Change::Op::kRemove, entry});
@@ -153,6 +170,7 @@ void Cleanup::remove_subnet_file(std::optional<Net4> ours) {
   const auto named = overlay::previous_subnet(**text);
   if (!flanneld_ && (!named || named != ours)) return;
   const auto rest = to_text<kMaxSubnetFile>([&](Writer& out) { overlay::write_foreign(out, **text); });
+  if (rest.view() == **text) return;
   if (rest.empty()) return (void)done(ports_.files.remove(settings_.subnet_file), "subnet file", which);
   const auto written = ports_.files.replace(settings_.subnet_file, rest, 0644);
   (void)done(written ? Result<bool>(true) : written.error(), "subnet", which);
@@ -162,7 +180,8 @@ void Cleanup::remove_flanneld(kernel::FindingVisitor* chains) {
   for (const kernel::Link& link : links_.all) {
     const std::string_view name = link.name;
     if (!name.starts_with("flannel.") && !name.starts_with("flannel-v6.")) continue;
-    if (const auto device = vxlan_named(ports_.device, name)) delete_device(*device);
+    const auto device = vxlan_named(ports_.device, name);
+    if (device && device->lower_index != 0) delete_device(*device);  // ours are not bound to a link
   }
   (void)done(ports_.rules.remove_flanneld_tables(), "nf_tables tables",
              {"table", "flannel-ipv4, flannel-ipv6"});
@@ -173,24 +192,31 @@ void Cleanup::remove_flanneld(kernel::FindingVisitor* chains) {
 
 }  // namespace
 
-std::optional<NodeState> find_node(kernel::Links& links, kernel::DevicePort& port, Files& files, Log& log,
-                                   const Settings& settings) {
-  if (auto node = StateFiles(files, log, settings).load_node()) return node;
+Result<std::optional<NodeState>> find_node(kernel::Links& links, kernel::DevicePort& port, Files& files,
+                                           Log& log, const Settings& settings) {
+  StateFiles state(files, log, settings);
+  std::optional<NodeState> node = state.load_node();
+  if (node) return node;
+  const std::optional<NodeState> nobody;
   SubnetFile buffer;
   const auto text = files.read(settings.subnet_file, buffer);
-  if (!text || !*text) return std::nullopt;
-  const auto network = overlay::previous_network(**text);
-  const auto subnet = overlay::previous_subnet(**text);
-  if (!network || !subnet) return std::nullopt;
-  NodeState node;
-  node.config.network = *network;
-  node.subnet = *subnet;
-  const auto device = vxlan_named(port, overlay::device_name(node.config.vni));
-  if (!device) return std::nullopt;
-  node.mac = device->mac;
-  AddressSearch search(device->index, subnet->base);
-  if (!links.dump_addresses(search) || !search.found) return std::nullopt;
-  return node;
+  const std::string_view env = text ? text->value_or("") : std::string_view{};
+  const auto network = overlay::previous_network(env);
+  const auto subnet = overlay::previous_subnet(env);
+  const auto device = vxlan_named(port, overlay::device_name(overlay::NetworkConfig{}.vni));
+  // flanneld binds its own.
+  if (network && subnet && device && device->lower_index == 0) {
+    AddressSearch search(device->index, subnet->base);
+    if (links.dump_addresses(search) && search.found) {
+      node.emplace();
+      node->config.network = *network;
+      node->subnet = *subnet;
+      node->mac = device->mac;
+      return node;
+    }
+  }
+  if (state.unusable() != 0) return Error{Code::kInvalid, 0, "the state file cannot be used"};
+  return nobody;
 }
 
 bool clean_up(const CleanupPorts& ports, const Settings& settings, bool flanneld,

@@ -75,8 +75,10 @@ void Dataplane::on_entries_changed(const kernel::Ring& ring) {
 }
 
 void Dataplane::arm_audit() {
-  if (const auto due = entries_.audit_due())
-    converge_.arm_at_latest_in(std::max(*due - loop_.now(), Millis{0}));
+  const auto due = entries_.audit_due();
+  // Overdue while something is dirty: the device failed, and what is retried later will audit, too.
+  if (!due || (dirty_ && *due <= loop_.now())) return;
+  converge_.arm_at_latest_in(std::max(*due - loop_.now(), Millis{0}));
 }
 
 void Dataplane::on_sysctls_changed() {

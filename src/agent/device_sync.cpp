@@ -97,6 +97,8 @@ Result<void> DeviceSync::converge(const Target& t, overlay::DeviceSpec spec, boo
   times_down_ = times_down;
   if (created) plan = overlay::plan_device(spec, have);
   mtu_ = spec.mtu = mtu_on(spec, *have);
+  // A device that is left down takes no routes.
+  if (left_ && plan.set_up) return kLeft;
   if (left_) return {};
 
   // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong

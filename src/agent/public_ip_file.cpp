@@ -39,7 +39,7 @@ const std::optional<Ip4>& PublicIpFile::read() {
   } else {
     const std::string_view word = (*text)->substr(0, (*text)->find_last_not_of(" \t\r\n") + 1);
     const auto ip = parse_ip4(word);
-    if (!ip || !is_unicast(*ip) || is_loopback(*ip)) {
+    if (!ip || !is_unicast(*ip) || is_loopback(*ip) || (subnet_ && subnet_->contains(*ip))) {
       report(Fnv1a::of(word), {"not_a_host_address", word});
     } else {
       reported_.clear();

@@ -25,6 +25,8 @@ class PublicIpFile {
   /// on_change.
   void start(std::optional<Ip4> before);
   void stop() { timer_.cancel(); }
+  /// Our own: an address of our pods is none to be reached at.
+  void set_subnet(std::optional<Net4> subnet) { subnet_ = subnet; }
   /// Reads the file, if there is to be one.
   const std::optional<Ip4>& read();
 
@@ -38,6 +40,7 @@ class PublicIpFile {
   Delegate<void()> on_change_;
   io::Timer timer_;
   std::optional<Ip4> address_;
+  std::optional<Net4> subnet_;
   SayOnce<> reported_;
 };
 

@@ -9,7 +9,12 @@ namespace flannelette::agent {
 Repairs::Verdict Repairs::damaged(std::uint64_t digest, Millis now) {
   Thing* thing = std::ranges::find(things_, digest, &Thing::digest);
   if (thing == things_.end()) {
-    thing = std::ranges::min_element(things_, {}, &Thing::refilled);
+    const auto others = things_.begin() + kReserved;
+    thing = digest <= kReserved ? things_.begin() + static_cast<std::ptrdiff_t>(digest - 1)
+                                : std::min_element(others, things_.end(), [](const Thing& a, const Thing& b) {
+                                    return a.refilled < b.refilled;
+                                  });
+    if (digest > kReserved && thing->refilled > now - kPause) return Verdict::kMany;
     *thing = {digest, now, kBurst, false};
   }
   const Millis pauses = std::max((now - thing->refilled) / kPause, Millis{0});

@@ -16,13 +16,15 @@ class Repairs {
  public:
   static constexpr std::uint32_t kBurst = 10;
   static constexpr Millis kPause = 60'000;
-  static constexpr std::size_t kMax = 32;  ///< things remembered: the one left alone for longest goes
+  static constexpr std::size_t kMax = 32;         ///< things remembered: the one left alone for longest goes
+  static constexpr std::ptrdiff_t kReserved = 3;  ///< the digests 1 to 3 are never forgotten
 
   enum class Kind : std::uint8_t { kRoute, kNexthop, kNeighbour, kFdb, kRules, kDevice };
   enum class Verdict : std::uint8_t {
     kRepair,
     kRepairAndName,  ///< the last one for a while: the other program is to be named
     kPause,          ///< not now, but kPause from now
+    kMany,           ///< more things than are remembered are damaged in one kPause: all are to be compared
   };
 
   /// The thing of this digest, not 0, is damaged.
@@ -36,7 +38,7 @@ class Repairs {
  private:
   struct Thing {
     std::uint64_t digest = 0;
-    Millis refilled = INT64_MIN;  ///< unused
+    Millis refilled = INT64_MIN / 2;  ///< unused
     std::uint32_t left = 0;
     bool named = false;
   };

@@ -17,6 +17,7 @@ bool StateFiles::path_of(std::string_view name, Path& path) const {
 }
 
 void StateFiles::report_unusable(const Path& path, const Field& why) {
+  ++unusable_;
   log_.warning("a state file is not used", {{"file", path.view()}, why});
 }
 

@@ -30,6 +30,8 @@ class StateFiles {
   Result<bool> remove();
   /// Who this node was; nullopt if there is no file that can be used.
   std::optional<overlay::NodeState> load_node();
+  /// How many files were there that could not be used.
+  int unusable() const { return unusable_; }
   /// Adds the saved peers to the table; all or none. Their number.
   std::size_t load_peers(overlay::LeaseTable& peers);
 
@@ -55,6 +57,7 @@ class StateFiles {
   const Settings& settings_;
   std::optional<std::uint32_t> peers_digest_;  ///< of the file as far as known
   bool peers_checked_ = false;                 ///< `peers_digest_` says what there is to know
+  int unusable_ = 0;
   bool node_failed_ = false;
   bool peers_failed_ = false;
   Millis peers_next_ = 0;

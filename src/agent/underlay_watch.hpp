@@ -71,7 +71,10 @@ class UnderlayWatch {
   /// the next check.
   void set_network(Net4 network) { network_ = network; }
   /// Our subnet, now or before the restart: its addresses are our pods'.
-  void set_subnet(std::optional<Net4> subnet) { subnet_ = subnet; }
+  void set_subnet(std::optional<Net4> subnet) {
+    subnet_ = subnet;
+    public_ip_file_.set_subnet(subnet);
+  }
   /// The registry has a server at this address. Known ones are ignored; the oldest gives way to a new one.
   void add_server(const Ip& address);
   /// Reads the protected addresses again, by a Network that was just learnt, without a call to the listener.

@@ -4,6 +4,7 @@
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -15,7 +16,8 @@
 namespace flannelette::cli {
 
 Result<void> Instance::claim(std::string_view subnet_file) {
-  socket_ = UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  constexpr int kType = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  socket_ = UniqueFd(::socket(AF_UNIX, kType, 0));
   if (!socket_) return {};
   const auto name =
       to_text<40>([&](Writer& out) { out.put("flannelette-").put_hex(Fnv1a::of(subnet_file)); });
@@ -23,8 +25,19 @@ Result<void> Instance::claim(std::string_view subnet_file) {
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path + 1, name.c_str(), name.size());
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
-  const int bound = ::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&address), size);
-  if (bound != 0 && errno == EADDRINUSE) return Error{Code::kExists, EADDRINUSE, "bind"};
+  const auto* const where = reinterpret_cast<const sockaddr*>(&address);
+  if (::bind(socket_.get(), where, size) == 0) {
+    (void)::listen(socket_.get(), SOMAXCONN);
+    return {};
+  }
+  if (errno != EADDRINUSE) return {};
+  // Anybody may take such a name: only root and our own user are believed.
+  const UniqueFd holder(::socket(AF_UNIX, kType, 0));
+  ucred who{};
+  socklen_t who_size = sizeof who;
+  const bool known = ::connect(holder.get(), where, size) == 0 &&
+                     ::getsockopt(holder.get(), SOL_SOCKET, SO_PEERCRED, &who, &who_size) == 0;
+  if (known && (who.uid == 0 || who.uid == ::geteuid())) return Error{Code::kExists, EADDRINUSE, "bind"};
   return {};
 }
 

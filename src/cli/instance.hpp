@@ -13,8 +13,8 @@ namespace flannelette::cli {
 /// with its process however that ends, and needs no place in a file system.
 class Instance {
  public:
-  /// Held as long as this lives. kExists: another process holds it. Where there are no such sockets, nothing
-  /// is held, and nothing fails.
+  /// Held as long as this lives. kExists: another process of root or of our user holds it. Where there are no
+  /// such sockets, nothing is held, and nothing fails. Paths are compared as they are written.
   Result<void> claim(std::string_view subnet_file);
 
  private:

@@ -53,7 +53,14 @@ class LeaveWork final : public Work, registry::FailureListener {
   template <typename Make>
   int leave(Process& p, Make make) {
     process_ = &p;
-    const auto node = agent::find_node(p.kernel, p.kernel, p.files, p.log, p.settings.agent);
+    const auto found = agent::find_node(p.kernel, p.kernel, p.files, p.log, p.settings.agent);
+    if (!found) {
+      p.log.error(
+          "it is not known what to give back, so nothing was removed; cleanup removes it all the same",
+          {Field(found.error())});
+      return kExitFailure;
+    }
+    const std::optional<overlay::NodeState>& node = *found;
     if (!node) {
       p.log.info("this node remembers no subnet of its own, so there is nothing to give back");
       return clean_up(p.settings, p.kernel, p.files, p.log, false);

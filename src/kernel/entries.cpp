@@ -142,12 +142,14 @@ std::optional<Touched> touched_by(const MainRoute& route, bool present, bool rep
       .entry = Entry::route(route.destination, Ip4{}), .was_foreign = !present, .protocol = route.protocol};
 }
 
-std::optional<Touched> touched_by(const NexthopObject& object, bool present, const Site& site,
+/// Another overlay of this host uses the same ids for objects on its own link: only what replaces one was
+/// ours.
+std::optional<Touched> touched_by(const NexthopObject& object, bool present, bool replaces, const Site& site,
                                   NexthopUse use) {
   const Place place = place_on(site, DirectNexthopIds::holds(object.id), use);
   const bool elsewhere = object.link != place.index;
   auto entry = entry_of(object, site, place);
-  if (!entry || use == NexthopUse::kNone || (elsewhere && !present)) return std::nullopt;
+  if (!entry || use == NexthopUse::kNone || (elsewhere && !(present && replaces))) return std::nullopt;
   if (elsewhere) entry->via = Ip4{};
   return Touched{.entry = *entry, .present = present && !elsewhere, .protocol = object.protocol};
 }
@@ -217,11 +219,12 @@ Place place_on(const Site& site, bool direct, NexthopUse use) {
 
 std::optional<Touched> read_touched(const nlmsghdr& message, const Site& site, NexthopUse use) {
   const bool present = (message.nlmsg_type & 3) == 0;  // RTM_NEW..., else RTM_DEL...
+  const bool replaces = (message.nlmsg_flags & NLM_F_REPLACE) != 0;
   std::optional<Touched> touched;
   if (const auto route = read_main_route(message)) {
-    touched = touched_by(*route, present, (message.nlmsg_flags & NLM_F_REPLACE) != 0, site, use);
+    touched = touched_by(*route, present, replaces, site, use);
   } else if (const auto object = read_nexthop(message)) {
-    touched = touched_by(*object, present, site, use);
+    touched = touched_by(*object, present, replaces, site, use);
   } else if (site.device != 0) {
     auto entry = read_neighbour(message, site.device);
     if (!entry) entry = read_fdb(message, site.device);

@@ -87,4 +87,49 @@ TEST_SUITE("agent/cleanup") {
     CHECK(node.kernel.routes.size() == 2);
     CHECK_FALSE(node.kernel.routes.contains(direct));
   }
+
+  TEST_CASE("a node that flanneld serves is left alone, and so is the table of another daemon") {
+    World world;
+    SimNode& node = world.add(1);
+    overlay::Device device;
+    device.name = "flannel.1";
+    device.is_vxlan = device.up = true;
+    device.vni = 1;
+    device.port = 8472;
+    device.mac = mac(77);
+    device.lower_index = SimNode::kNic;
+    const int index = node.kernel.add_device(device);
+    node.kernel.addresses.push_back({.link_index = index, .net = Net4{ip("10.5.7.0"), 32}});
+    node.files.all[SimNode::kSubnetFile] = "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.7.1/24\n";
+    node.kernel.rules.emplace();
+    Log log(node.log, world.clock, Level::kInfo);
+    const auto clean = [&](bool flanneld) {
+      return agent::clean_up({node.kernel, node.kernel, node.kernel, node.kernel, node.files, log},
+                             node.settings, flanneld, nullptr);
+    };
+    CHECK(clean(false));
+    CHECK(node.device() != nullptr);
+    CHECK(node.files.all.contains(SimNode::kSubnetFile));
+    CHECK(node.kernel.rules);
+    CHECK(clean(true));
+    CHECK(node.device() == nullptr);
+    CHECK_FALSE(node.files.all.contains(SimNode::kSubnetFile));
+  }
+
+  TEST_CASE("our device under another name goes, too") {
+    Stopped s;
+    for (overlay::Device& device : s.node.kernel.devices) device.name = "renamed";
+    CHECK(s.clean());
+    CHECK(s.node.kernel.devices.empty());
+  }
+
+  TEST_CASE("of a state file that cannot be read it is not known what it said; cleanup removes it") {
+    Stopped s;
+    s.node.files.all[SimNode::kNodeFile] = "flannelette node 99\n";
+    s.node.files.all.erase(SimNode::kSubnetFile);
+    Log log(s.node.log, s.world.clock, Level::kInfo);
+    CHECK_FALSE(agent::find_node(s.node.kernel, s.node.kernel, s.node.files, log, s.node.settings));
+    CHECK(s.clean());
+    CHECK_FALSE(s.node.files.all.contains(SimNode::kNodeFile));
+  }
 }

@@ -12,10 +12,11 @@
 
 namespace flannelette::agent {
 
-/// Who this node was: as its state file says, else as subnet.env and the device with that subnet's address
-/// do. nullopt: nothing here is known to be ours.
-std::optional<overlay::NodeState> find_node(kernel::Links& links, kernel::DevicePort& device, Files& files,
-                                            Log& log, const Settings& settings);
+/// Who this node was: as its state file says, else as subnet.env and an unbound device of VNI 1 with that
+/// subnet's address do (a bound one is flanneld's). nullopt: nothing here is known to be ours. kInvalid:
+/// there is a state file, and it cannot be used.
+Result<std::optional<overlay::NodeState>> find_node(kernel::Links& links, kernel::DevicePort& device,
+                                                    Files& files, Log& log, const Settings& settings);
 
 /// The shell command that removes flanneld's iptables chains, and nothing else.
 constexpr const char* chain_removal(bool legacy) {
@@ -36,8 +37,8 @@ struct CleanupPorts {
 /// table, our part of subnet.env, and, when all that went, the state files; nothing else. Each is logged. No
 /// agent may be running. Idempotent. False: something stays, which was reported; a later call goes on.
 ///
-/// `flanneld`: also what a flanneld left: its devices, its nf_tables tables, and subnet.env whoever wrote it.
-/// Its iptables chains are reported to `chains` (kFlanneldIptables), which may be null.
+/// `flanneld`: also what a flanneld left: its devices (bound to a link), its nf_tables tables, and subnet.env
+/// whoever wrote it. Its iptables chains are reported to `chains` (kFlanneldIptables), which may be null.
 [[nodiscard]] bool clean_up(const CleanupPorts& ports, const Settings& settings, bool flanneld,
                             kernel::FindingVisitor* chains);
 
