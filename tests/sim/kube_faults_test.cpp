@@ -347,7 +347,7 @@ const Kind kFaults[] = {
        f.kube.assign_pod_cidrs("node-1", {KubeWorld::cidr(f.rng.one_in(2) ? 1 : 200 + f.next_own++ % 50)});
        if (f.rng.one_in(2)) f.forget();
        f.all_down(false);
-       return kWiped;
+       return 2 * kWiped;  // a back-off until its podCIDR is seen, and one until it is written again
      }},
     {"our annotations are wiped",
      [](Faults& f) -> Millis {
