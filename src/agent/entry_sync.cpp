@@ -79,7 +79,6 @@ bool EntrySync::repair(const kernel::Touched& touched, Millis now) {
   const overlay::Entry& entry = touched.entry;
   switch (repairs_.damaged(digest_of(entry), now)) {
     case Repairs::Verdict::kPause: schedule_audit(now, Repairs::kPause); return false;
-    case Repairs::Verdict::kMany: schedule_audit(now, 0); return false;
     case Repairs::Verdict::kRepairAndName:
       report("another program keeps changing an entry of the overlay; repaired once a minute from now on",
              touched);

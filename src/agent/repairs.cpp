@@ -14,7 +14,6 @@ Repairs::Verdict Repairs::damaged(std::uint64_t digest, Millis now) {
                                 : std::min_element(others, things_.end(), [](const Thing& a, const Thing& b) {
                                     return a.refilled < b.refilled;
                                   });
-    if (digest > kReserved && thing->refilled > now - kPause) return Verdict::kMany;
     *thing = {digest, now, kBurst, false};
   }
   const Millis pauses = std::max((now - thing->refilled) / kPause, Millis{0});

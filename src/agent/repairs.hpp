@@ -24,7 +24,6 @@ class Repairs {
     kRepair,
     kRepairAndName,  ///< the last one for a while: the other program is to be named
     kPause,          ///< not now, but kPause from now
-    kMany,           ///< more things than are remembered are damaged in one kPause: all are to be compared
   };
 
   /// The thing of this digest, not 0, is damaged.
