@@ -2,7 +2,6 @@
 // What a node leaves behind when its agent has ended, and how it goes.
 #include "flannelette/agent/cleanup.hpp"
 
-#include <algorithm>
 #include <array>
 
 #include "agent/state_files.hpp"
@@ -18,8 +17,7 @@ using overlay::Entry;
 using overlay::NodeState;
 
 /// A larger one, with lines of other programs, is left alone.
-constexpr std::size_t kMaxSubnetFile = 4096;
-using SubnetFile = std::array<char, kMaxSubnetFile>;
+using SubnetFile = std::array<char, overlay::kMaxSubnetFile>;
 
 struct LinkList final : kernel::LinkVisitor {
   void link(const kernel::Link& link) override { all.append(link); }
@@ -91,8 +89,8 @@ bool Cleanup::run(kernel::FindingVisitor* chains) {
   if (node) {
     remove_entries(*node);
     remove_device(*node);
+    remove_rules(node->config.vni);
   }
-  if (node) remove_rules(node->config.vni);
   if (flanneld_) remove_flanneld(chains);
   remove_subnet_file(node ? std::optional(node->subnet) : std::nullopt);
   if (complete_) {
@@ -155,9 +153,8 @@ Result<bool> Cleanup::remove_entries(int link, Net4 network) {
 }
 
 void Cleanup::remove_rules(std::uint32_t vni) {
-  overlay::RuleSpec none;
-  none.vni = vni;
-  (void)done(ports_.rules.apply_rules(none), "nf_tables table", {"table", overlay::rule_table(vni).view()});
+  (void)done(ports_.rules.apply_rules(overlay::RuleSpec::none(vni)), "nf_tables table",
+             {"table", overlay::rule_table(vni).view()});
 }
 
 /// Lines of other programs stay. One that names another subnet is another daemon's.
@@ -169,7 +166,8 @@ void Cleanup::remove_subnet_file(std::optional<Net4> ours) {
   if (!*text) return;
   const auto named = overlay::previous_subnet(**text);
   if (!flanneld_ && (!named || named != ours)) return;
-  const auto rest = to_text<kMaxSubnetFile>([&](Writer& out) { overlay::write_foreign(out, **text); });
+  const auto rest =
+      to_text<overlay::kMaxSubnetFile>([&](Writer& out) { overlay::write_foreign(out, **text); });
   if (rest.view() == **text) return;
   if (rest.empty()) return (void)done(ports_.files.remove(settings_.subnet_file), "subnet file", which);
   const auto written = ports_.files.replace(settings_.subnet_file, rest, 0644);

@@ -12,9 +12,6 @@ namespace {
 
 using overlay::Change;
 
-/// A larger subnet file, with lines of other programs, is rewritten without them.
-constexpr std::size_t kMaxSubnetFile = 4096;
-
 /// The routes that lead one of these addresses into the overlay.
 struct ShadowingRoutes final : kernel::EntryVisitor {
   explicit ShadowingRoutes(const overlay::ProtectedAddresses& list) : addresses(list) {}
@@ -214,11 +211,11 @@ Result<void> Dataplane::converge_subnet_env() {
   const Target& t = *target_;
   const overlay::SubnetEnv env{
       t.config.network, {{t.subnet.base.value + 1}, t.subnet.length}, device_.mtu(), settings_.ip_masq};
-  std::array<char, kMaxSubnetFile> buffer;
+  std::array<char, overlay::kMaxSubnetFile> buffer;  // a larger one is rewritten without others' lines
   const auto have = files_.read(settings_.subnet_file, buffer);
   const std::string_view before = have ? have->value_or("") : std::string_view{};
   if (holds(before, env)) return {};
-  const auto text = to_text<kMaxSubnetFile + overlay::kMaxSubnetEnv>(
+  const auto text = to_text<overlay::kMaxSubnetFile + overlay::kMaxSubnetEnv>(
       [&](Writer& out) { write_with_foreign(out, env, before); });
   if (auto done = files_.replace(settings_.subnet_file, text, 0644); !done) {
     if (file_reported_.is_news(done.error())) {

@@ -146,9 +146,7 @@ int DeviceSync::find(std::uint32_t vni) {
 Result<void> DeviceSync::remove_former(const Target& target, const overlay::NodeState* former, bool rules) {
   if (former == nullptr && searched_) return {};
   const auto remove_rules = [&](std::uint32_t vni) {
-    overlay::RuleSpec none;
-    none.vni = vni;
-    if (rules && vni != target.config.vni) (void)kernel_.rules.apply_rules(none);
+    if (rules && vni != target.config.vni) (void)kernel_.rules.apply_rules(overlay::RuleSpec::none(vni));
   };
   Marked marked;
   marked.index = index_;

@@ -72,7 +72,6 @@ class EntrySync final : kernel::RefusalListener {
   bool damages_ = false;       ///< that one counts repairs
   std::optional<Error> refused_;
   SayOnce<> refused_reported_;
-  SayOnce<8> repairs_reported_{10 * 60'000};
 };
 
 }  // namespace flannelette::agent

@@ -6,23 +6,10 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include <ctime>
-
 namespace flannelette::io {
-namespace {
-
-Millis read_clock(clockid_t clock) {
-  timespec t{};
-  ::clock_gettime(clock, &t);
-  return Millis{t.tv_sec} * 1000 + t.tv_nsec / 1'000'000;
-}
-
-Millis suspended_since_boot() { return read_clock(CLOCK_BOOTTIME) - read_clock(CLOCK_MONOTONIC); }
-
-}  // namespace
 
 void SuspendWatch::watch() {
-  suspended_ = suspended_since_boot();
+  suspended_ = SystemClock::suspended();
   fd_ = UniqueFd(::timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC));
   // It never expires, but the kernel cancels it whenever the wall clock is set, which a resume does.
   itimerspec never{};
@@ -36,7 +23,7 @@ void SuspendWatch::on_ready(std::uint32_t) {
   std::uint64_t expired = 0;
   (void)!::read(fd_.get(), &expired, sizeof expired);  // ECANCELED
   const Millis before = suspended_;
-  suspended_ = suspended_since_boot();
+  suspended_ = SystemClock::suspended();
   if (suspended_ - before >= kLeast) handler_(suspended_ - before);
 }
 

@@ -21,6 +21,8 @@ class SystemClock final : public Clock {
  public:
   Millis now() const override;  ///< CLOCK_BOOTTIME
   std::int64_t wall_seconds() const override;
+  /// How long the machine has been suspended since it booted.
+  static Millis suspended();
 };
 
 }  // namespace flannelette

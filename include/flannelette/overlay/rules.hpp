@@ -28,6 +28,12 @@ struct RuleSpec {
   Net network;
   Net subnet;  ///< host bits cleared
   bool operator==(const RuleSpec&) const = default;
+  /// What removes the table of this VNI.
+  static RuleSpec none(std::uint32_t of_vni) {
+    RuleSpec spec;
+    spec.vni = of_vni;
+    return spec;
+  }
   bool empty() const { return !masquerade && !forward && !clamp_mss; }
 };
 

@@ -22,6 +22,8 @@ struct SubnetEnv {
 
 /// Room for what write() writes.
 inline constexpr std::size_t kMaxSubnetEnv = 256;
+/// Of the whole file, with the lines of other programs, as far as it is read.
+inline constexpr std::size_t kMaxSubnetFile = 4096;
 
 void write(Writer& out, const SubnetEnv& env);
 /// The same, and behind it the lines of the text that do not assign one of flanneld's keys: other programs

@@ -6,6 +6,7 @@
 
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/base/ip.hpp"
+#include "flannelette/overlay/lease.hpp"
 
 namespace flannelette::registry {
 
@@ -14,6 +15,10 @@ struct Published {
   Net4 subnet;
   Mac mac;  ///< zero: the backend has none, and public_ip tells the record
   Ip public_ip;
+
+  bool is(const overlay::LeaseValue& value) const {
+    return value.mac == mac && (!mac.zero() || value.public_ip == public_ip);
+  }
 };
 
 enum class Departed : std::uint8_t {

@@ -42,8 +42,7 @@ class Departure final : public Operation {
     const auto value = std::exchange(value_, std::nullopt);
     const auto key = pair.key_overlong ? std::nullopt : core_.keys.parse(pair.key);
     if (!key || key->subnet != ours_.subnet || found_ == Departed::kGone) return;
-    const bool ours =
-        value && value->mac == ours_.mac && (!value->mac.zero() || value->public_ip == ours_.public_ip);
+    const bool ours = value && ours_.is(*value);
     found_ = !ours ? Departed::kForeign : pair.lease == 0 ? Departed::kReserved : Departed::kGone;
     if (found_ == Departed::kGone) lease_ = pair.lease;
   }

@@ -39,8 +39,7 @@ class Departure final : public Operation {
     uid_ = node.uid.view();
     const bool any = node.managed() || !node.annotation(Annotation::kBackendType).empty();
     const auto record = record_of(node, {ours_.subnet, {}, false});
-    const bool ours = record && record->value.mac == ours_.mac &&
-                      (!ours_.mac.zero() || record->value.public_ip == ours_.public_ip);
+    const bool ours = record && ours_.is(record->value);
     found_ = !any ? Departed::kAbsent : ours ? Departed::kGone : Departed::kForeign;
   }
 
