@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -281,6 +282,17 @@ int count_of(const std::string& text, const std::string& part) {
   int count = 0;
   for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
   return count;
+}
+
+std::string difference(const std::string& before, const std::string& after) {
+  std::multiset<std::string> old_lines, lines;
+  std::istringstream one(before), other(after);
+  for (std::string line; std::getline(one, line);) old_lines.insert(line);
+  for (std::string line; std::getline(other, line);) lines.insert(line);
+  std::string found;
+  for (const std::string& line : old_lines) found += lines.count(line) == 0 ? "- " + line + "\n" : "";
+  for (const std::string& line : lines) found += old_lines.count(line) == 0 ? "+ " + line + "\n" : "";
+  return found;
 }
 
 std::string file_text(const std::string& path) {

@@ -143,6 +143,8 @@ bool pings(const Node& node, const std::string& address);
 int count_lines(const std::string& text);
 bool contains(const std::string& text, const std::string& part);
 int count_of(const std::string& text, const std::string& part);
+/// Lines that only one of both has, behind "- " and "+ ".
+std::string difference(const std::string& before, const std::string& after);
 /// The whole file, empty if it cannot be read.
 std::string file_text(const std::string& path);
 /// Makes its folders, too.

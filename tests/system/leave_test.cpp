@@ -4,8 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <set>
-#include <sstream>
 
 #include "support/means.hpp"
 #include "support/poll.hpp"
@@ -42,18 +40,6 @@ std::string settled(const Machine& machine) {
   return all_of(machine);
 }
 
-/// Lines that only one of both has.
-std::string difference(const std::string& before, const std::string& after) {
-  std::multiset<std::string> old_lines, lines;
-  std::istringstream one(before), other(after);
-  for (std::string line; std::getline(one, line);) old_lines.insert(line);
-  for (std::string line; std::getline(other, line);) lines.insert(line);
-  std::string found;
-  for (const std::string& line : old_lines) found += lines.count(line) == 0 ? "- " + line + "\n" : "";
-  for (const std::string& line : lines) found += old_lines.count(line) == 0 ? "+ " + line + "\n" : "";
-  return found;
-}
-
 /// Regular files below /run and /var/lib, one a line.
 std::string files_of(const Machine& machine) {
   std::string found;
@@ -64,6 +50,18 @@ std::string files_of(const Machine& machine) {
   }
   return found;
 }
+
+/// A node that has joined, and was stopped.
+struct StoppedNode {
+  StoppedNode() {
+    etcd.configure(kVxlanConfig);
+    machine.start();
+    REQUIRE_MESSAGE(machine.logs("ready"), machine.log());
+    CHECK(machine.stop() == 0);
+  }
+  Etcd etcd;
+  Machine machine{etcd, 1};
+};
 
 std::string etcd_flag(const Etcd& etcd) { return "--etcd-endpoints=" + etcd.url(); }
 
@@ -106,12 +104,8 @@ TEST_SUITE("system/leave") {
 
   TEST_CASE("cleanup without a state file knows the device by the subnet in subnet.env") {
     REQUIRE_MEANS(cluster_means());
-    Etcd etcd;
-    etcd.configure(kVxlanConfig);
-    Machine a(etcd, 1);
-    a.start();
-    REQUIRE_MESSAGE(a.logs("ready"), a.log());
-    CHECK(a.stop() == 0);
+    StoppedNode stopped;
+    Machine& a = stopped.machine;
     write_file(a.subnet_file(), file_text(a.subnet_file()) + "DOCKER_OPT_MTU=\"--mtu=1450\"\n");
     std::filesystem::remove_all(a.state_dir());
     const Outcome cleaned = verb(a, {"cleanup"});
@@ -212,13 +206,10 @@ TEST_SUITE("system/leave") {
 
   TEST_CASE("leave leaves a reservation, and the record of another node in our place") {
     REQUIRE_MEANS(cluster_means());
-    Etcd etcd;
-    etcd.configure(kVxlanConfig);
-    Machine a(etcd, 1);
-    a.start();
-    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    StoppedNode stopped;
+    Etcd& etcd = stopped.etcd;
+    Machine& a = stopped.machine;
     const std::string key = lease_name(a.subnet());
-    CHECK(a.stop() == 0);
     std::string value = etcd.lease(key), line;
     SUBCASE("a reservation") { line = "the subnet is a reservation"; }
     SUBCASE("another node") {
@@ -235,12 +226,9 @@ TEST_SUITE("system/leave") {
 
   TEST_CASE("leave of a node whose etcd is away removes nothing, so that it can be tried again") {
     REQUIRE_MEANS(cluster_means());
-    Etcd etcd;
-    etcd.configure(kVxlanConfig);
-    Machine a(etcd, 1);
-    a.start();
-    REQUIRE_MESSAGE(a.logs("ready"), a.log());
-    CHECK(a.stop() == 0);
+    StoppedNode stopped;
+    Etcd& etcd = stopped.etcd;
+    Machine& a = stopped.machine;
     etcd.stop();
     const Outcome left = verb(a, {"leave", etcd_flag(etcd)});
     CHECK(left.status == 1);
