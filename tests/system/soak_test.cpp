@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -229,13 +230,24 @@ TEST_SUITE("soak" * doctest::skip()) {
     Machine a(etcd, 1);
     std::vector<std::string> more;
     const TempDir files;
+    bool busy = false;
     SUBCASE("keepalive = normal") {}
     SUBCASE("keepalive = metered") {
       write_file(files.file("metered.ini"), "[etcd]\nkeepalive = metered\n");
       more = {"-c", files.file("metered.ini")};
     }
+    SUBCASE("on a LAN whose 50 hosts come and go, beside a routing daemon") { busy = true; }
     a.start(more);
     REQUIRE_MESSAGE(a.joined(0), a.log());
+    std::optional<Process> others;
+    if (busy)
+      others.emplace(Command{
+          .args = {"sh", "-c",
+                   "while :; do for i in $(seq 1 50); do "
+                   "ip neigh replace 172.30.9.$i lladdr 02:00:00:00:09:01 dev eth0 nud reachable; sleep 0.2; "
+                   "ip neigh replace 172.30.9.$i dev eth0 nud stale; "
+                   "ip route replace 100.64.$i.0/24 via 172.30.0.1 proto bgp; done; done"},
+          .netns = a.node().name()});
     const auto pass = [](std::chrono::seconds time) {
       const auto end = steady_clock::now() + time;
       CHECK(wait_until(time + 5s, [&] { return steady_clock::now() >= end; }));
