@@ -3,39 +3,13 @@
 #include "flannelette/http/response.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "http/lines.hpp"
 
 namespace flannelette::http {
 namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-/// RFC 9110, 5.6.2.
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-  });
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-struct Field {
-  std::string_view name;
-  std::string_view value;
-};
-
-/// A folded line (it begins with a blank) has no token before the colon and is refused with the rest.
-std::optional<Field> parse_field(std::string_view line) {
-  const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) return std::nullopt;
-  return Field{line.substr(0, colon), trim(line.substr(colon + 1))};
-}
 
 bool list_has(std::string_view list, std::string_view word) {
   while (true) {
@@ -116,29 +90,15 @@ ResponseParser::Event ResponseParser::fail(const char* why) {
   return Event::kBad;
 }
 
-/// Moves input to line_ up to a line end, which it drops. A lone LF ends a line too (RFC 9112, 2.2). False:
-/// no line end yet, or bad.
+/// False: no line end yet, or bad.
 bool ResponseParser::take_line() {
-  const std::size_t end = input_.find('\n');
-  const std::string_view piece = input_.substr(0, end);
-  if (piece.size() > line_.size() - line_size_) {
-    fail("http: a line is longer than 4096 bytes");
-    return false;
+  switch (http::take_line(input_, line_, line_size_)) {
+    case Taken::kLine: return true;
+    case Taken::kNeedMore: break;
+    case Taken::kTooLong: fail("http: a line is longer than 4096 bytes"); break;
+    case Taken::kControl: fail("http: a control byte in a line"); break;
   }
-  if (!piece.empty()) std::memcpy(line_.data() + line_size_, piece.data(), piece.size());
-  line_size_ += piece.size();
-  if (end == std::string_view::npos) {
-    input_ = {};
-    return false;
-  }
-  input_.remove_prefix(end + 1);
-  if (line_size_ > 0 && line_[line_size_ - 1] == '\r') --line_size_;
-  const std::string_view line(line_.data(), line_size_);
-  if (line.find('\r') != std::string_view::npos || line.find('\0') != std::string_view::npos) {
-    fail("http: a control byte in a line");
-    return false;
-  }
-  return true;
+  return false;
 }
 
 std::optional<ResponseParser::Event> ResponseParser::status_line(std::string_view line) {
@@ -159,7 +119,7 @@ std::optional<ResponseParser::Event> ResponseParser::status_line(std::string_vie
 std::optional<ResponseParser::Event> ResponseParser::header_line(std::string_view line) {
   if (line.empty()) return end_of_head();
   if (++line_count_ > kMaxHeaders) return fail("http: more than 64 header lines");
-  const std::optional<Field> field = parse_field(line);
+  const std::optional<HeaderField> field = parse_field(line);
   if (!field) return fail("http: malformed header line");
   if (equal_ignoring_case(field->name, "content-length")) {
     std::uint64_t length = 0;
