@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/agent_impl.hpp"
+#include "agent/words.hpp"
 
 namespace flannelette::agent {
 std::string_view name(State state) { return kAgentStates.rows[static_cast<std::size_t>(state)].name; }
@@ -108,22 +109,19 @@ void Agent::Impl::on_config_problem(const overlay::ConfigProblem& problem, std::
   const overlay::ConfigProblem& known = config_problem_;
   if (known.key != problem.key || known.why != problem.why || known.offset != problem.offset ||
       known.changed != problem.changed) {
-    log_.error(problem.changed       ? "the network config has changed; a restart of this node uses it"
-               : problem.unsupported ? "the network config asks for what flannelette cannot do"
-                                     : "the network config is wrong",
-               {{"config", registry_.config_location()},
-                {"key", problem.key},
-                {"reason", problem.why},
-                {"offset", problem.offset},
-                {"at", at}});
+    log_.error(words_of(problem), {{"config", registry_.config_location()},
+                                   {"key", problem.key},
+                                   {"reason", problem.why},
+                                   {"offset", problem.offset},
+                                   {"at", at}});
   }
   config_problem_ = problem;
 }
 
 void Agent::Impl::on_config_missing() {
-  static constexpr const char* kMissing = "there is no network config in the registry yet; waiting for it";
-  if (config_problem_.why != kMissing) log_.warning(kMissing, {{"key", registry_.config_location()}});
-  config_problem_ = {"", kMissing};
+  if (config_problem_.why != kConfigMissing)
+    log_.warning(kConfigMissing, {{"key", registry_.config_location()}});
+  config_problem_ = {"", kConfigMissing};
 }
 
 void Agent::Impl::on_config(const overlay::NetworkConfig& config) {

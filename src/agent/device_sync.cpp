@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "agent/traffic_rules.hpp"
+#include "agent/words.hpp"
 #include "flannelette/base/plain_array.hpp"
 #include "flannelette/overlay/backend.hpp"
 
@@ -252,9 +253,7 @@ void DeviceSync::set_sysctls(const Target& t, const kernel::InterfaceName& devic
   const bool strict = t.config.direct && kernel_.sysctl.strict_rp_filter(t.underlay.name, device);
   if (!strict) rp_filter_reported_.clear();
   if (strict && rp_filter_reported_.is_news(1, 0)) {  // either end of a flow may change first
-    log_.warning(
-        "a strict rp_filter (1) drops packets while a peer changes between direct route and VXLAN; 2 does "
-        "not");
+    log_.warning(kStrictRpFilter);
   }
 }
 

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "flannelette/agent/cleanup.hpp"
+#include "agent/words.hpp"
 #include "flannelette/base/fnv.hpp"
 
 namespace flannelette::agent {
@@ -29,40 +29,13 @@ constexpr std::uint64_t kOwnRules = 2;
 struct FindingLogger final : kernel::FindingVisitor {
   FindingLogger(Log& to, const Net& net, std::string_view who, ReportedFindings& known, Millis time)
       : log(to), network(net), last_change_by(who), reported(known), now(time) {}
-  void put_accept(Writer& out, const FirewallFinding& finding, std::string_view match) const {
-    out.put("nft insert rule ")
-        .put(finding.family)
-        .put(" ")
-        .put(finding.table)
-        .put(" ")
-        .put(finding.chain)
-        .put(match);
-    write(out, network);
-    out.put(" accept");
-  }
   void finding(const FirewallFinding& finding) override {
     if (!reported.add(digest_of(finding), now)) return;
-    using Kind = FirewallFinding::Kind;
-    const auto fix = to_text<400>([&](Writer& out) {
-      switch (finding.kind) {
-        case Kind::kForeignDrop:
-          put_accept(out, finding, " ip saddr ");
-          put_accept(out.put("; "), finding, " ip daddr ");
-          break;
-        case Kind::kFlanneldNftTable:
-          out.put("nft delete table ").put(finding.family).put(" ").put(finding.table);
-          break;
-        case Kind::kFlanneldIptables: out.put(chain_removal(finding.legacy)); break;
-      }
-    });
-    const char* const text =
-        finding.kind == Kind::kForeignDrop
-            ? "another firewall table drops forwarded packets; our accept cannot overrule it"
-            : "flanneld left traffic rules behind";
-    log.warning(text, {{"table", finding.table.view()},
-                       {"chain", finding.chain.view()},
-                       Field::unless_empty("last_change_by", finding.legacy ? "" : last_change_by),
-                       {"fix", fix.view()}});
+    log.warning(words_of(finding),
+                {{"table", finding.table.view()},
+                 {"chain", finding.chain.view()},
+                 Field::unless_empty("last_change_by", finding.legacy ? "" : last_change_by),
+                 {"fix", repair_of(finding, network).view()}});
   }
   Log& log;
   Net network;
@@ -154,8 +127,7 @@ void TrafficRules::check_forwarding() {
   if (!settings_.set_ip_forward) {
     if (on && !forwarding_reported_) {
       forwarding_reported_ = true;
-      log_.warning(
-          "net.ipv4.ip_forward is 0: pods behind this node are not reached; set it, or ip-forward = set");
+      log_.warning(kForwardingOff);
     }
     return;
   }

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <span>
 
+#include "agent/words.hpp"
+
 namespace flannelette::agent {
 
 UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links, Files& files,
@@ -115,14 +117,12 @@ void UnderlayWatch::on_choice(const UnderlayChoice& choice) {
 void UnderlayWatch::report_choice(const UnderlayChoice& choice) {
   const Underlay& underlay = *choice.underlay;
   if (!choice.carrier && !no_carrier_) {
-    log_.warning("the interface has no carrier, and no other can be used; waiting",
-                 {{"interface", underlay.name.view()}});
+    log_.warning(kNoCarrier, {{"interface", underlay.name.view()}});
   }
   no_carrier_ = !choice.carrier;
   if (!choice.forwarded || forwarded_reported_ == underlay.public_ip) return;
   forwarded_reported_ = underlay.public_ip;
-  log_.warning("the public IP is no address of this machine: what is sent to it must be forwarded here",
-               {{"public_ip", underlay.public_ip}, {"address", underlay.address}});
+  log_.warning(kForwarded, {{"public_ip", underlay.public_ip}, {"address", underlay.address}});
 }
 
 void UnderlayWatch::apply_network() {
@@ -131,9 +131,7 @@ void UnderlayWatch::apply_network() {
   protected_ = choice->protected_addresses;
   if (!choice->overlap || overlap_reported_) return;
   overlap_reported_ = true;
-  log_.warning(
-      "Network overlaps a connected prefix of this machine; subnets that hold what it needs are refused",
-      {{"network", network_}, {"connected", choice->overlap->net}});
+  log_.warning(kOverlap, {{"network", network_}, {"connected", choice->overlap->net}});
 }
 
 bool UnderlayWatch::prefer(const Ip& address) {
