@@ -10,15 +10,21 @@
 
 namespace flannelette::status {
 
+struct Field;
+struct Section;
+
 enum class Format : std::uint8_t {
-  kText,     ///< for people
-  kJson,     ///< for programs: "version": 1
+  kText,     ///< for people: what there is, a block for each part, and a line for each peer
+  kPeers,    ///< the lines of the peers alone
+  kJson,     ///< for programs: {"version":1, "ready":..., "<part>":{...}, ..., "peer_list":[...]}
   kMetrics,  ///< Prometheus' text format, 0.0.4
 };
 
 /// Streams the status of a source in one of its forms: the source is read at the beginning, its peers as they
 /// are written, so that many need no memory. Peers that come or go meanwhile may be missing or double; each
 /// is written as it was at that moment, and the form stays valid.
+///
+/// JSON: version 1 only ever grows. Names are those of the field table; what is not known is left out.
 class Rendering {
  public:
   /// `source` outlives it.
@@ -28,14 +34,23 @@ class Rendering {
   const Status& status() const { return status_; }
 
  private:
+  static constexpr std::size_t kMaxPiece = 768;
+
   void piece(Writer& out);
+  void begin(Writer& out);
+  void field(Writer& out, const Section& section);
+  void text(Writer& out, const Section& section, const Field& field);
+  void metric(Writer& out, const Section& section, const Field& field);
+  void info(Writer& out, const Section& section) const;
+  void peer(Writer& out);
 
   const Source& source_;
   const Format format_;
-  std::uint8_t part_ = 0;
-  std::size_t row_ = 0;
+  bool continued_ = false;   ///< the section has its heading; JSON: a comma is due
+  std::size_t section_ = 0;  ///< the next one; after them the peers, then the end
+  std::size_t row_ = 0;      ///< the next one of its fields, or of the peers
   Status status_;
-  Text<511> pending_;        ///< the piece under way ...
+  Text<kMaxPiece> pending_;  ///< the piece under way ...
   std::size_t written_ = 0;  ///< ... of which so much was written
 };
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "flannelette/base/ip.hpp"
+#include "flannelette/base/result.hpp"
 #include "flannelette/base/text.hpp"
 #include "flannelette/overlay/ignored.hpp"
 
@@ -19,14 +20,14 @@ using Words = Text<119>;
 inline constexpr std::int64_t kNone = -1;
 
 /// The agent at one moment. Seconds and bytes are whole; an age is that of the moment of reading. Empty words
-/// and unspecified addresses are left out of every form, as kNone is. The names of the forms are in the field
+/// and unspecified addresses are left out of every form, as kNone is. Their names there are in the field
 /// table (src/status/fields.cpp).
 struct Status {
   /// Why it is not ready, a sentence each; empty: in this it is.
-  struct Readiness {
+  struct Unready {
     Words lease;   ///< none is held, and none is remembered
     Words kernel;  ///< it is not as it should be
-    Words watch;   ///< it said nothing for too long
+    Words watch;   ///< none stands, or it said nothing for too long
   } unready;
 
   struct Node {
@@ -44,44 +45,47 @@ struct Status {
   } node;
 
   struct Lease {
-    const char* state = "";            ///< "none", "cached" (degraded), "held"
-    std::int64_t reservation = kNone;  ///< 1: it does not end by itself
+    const char* state = "none";  ///< "none", "cached" (the node is degraded), "held"
+    bool reservation = false;    ///< it does not end by itself
+    std::int64_t held = 0;       ///< 1: yes
     std::int64_t remaining_seconds = kNone;
   } lease;
 
   struct Registry {
-    Words server;  ///< URL; empty: none is connected
+    Words server;  ///< URL, of the watch
     std::int64_t connected_seconds = kNone;
     const char* watch = "";                  ///< "stable"
     std::int64_t watch_age_seconds = kNone;  ///< since there was a sign of life
     std::int64_t event_age_seconds = kNone;  ///< since something changed
-    std::int64_t connections = 0;            ///< made since the start
+    Words failure;                           ///< the last one, as long as it lasts
+    std::int64_t connections = 0;            ///< those of watches: each but the first is a reconnect
     std::int64_t requests = 0;
-    std::int64_t watch_messages = 0;
+    std::int64_t messages = 0;  ///< of watches
     std::int64_t received_bytes = 0;
     std::int64_t sent_bytes = 0;
-    Words failure;  ///< the last one, as long as it lasts
   } registry;
-  std::array<std::int64_t, 13> registry_failures{};  ///< by Code
+  static constexpr std::size_t kFailures = static_cast<std::size_t>(Code::kSystem) + 1;
+  std::array<std::int64_t, kFailures> failures{};  ///< of the registry, by Code
 
   struct Peers {
     std::int64_t wanted = 0;
     std::int64_t programmed = 0;
     std::int64_t refused = 0;  ///< by the kernel
   } peers;
-  std::array<std::int64_t, 16> ignored{};  ///< records by overlay::Ignored; kNo and kOurs are unused
+  static constexpr std::size_t kReasons = static_cast<std::size_t>(overlay::Ignored::kConflict) + 1;
+  std::array<std::int64_t, kReasons> ignored{};  ///< records, by Ignored; the first two are unused
 
   struct Kernel {
-    const char* rules = "";  ///< "installed", "none", "failed"
+    const char* rules = "";  ///< of our traffic: "installed", "none", "failed"
     Words failure;           ///< what could not be done, as long as it lasts
     std::int64_t batches = 0;
     std::int64_t changes = 0;
     std::int64_t refusals = 0;
     std::int64_t audits = 0;
   } kernel;
-  std::array<std::int64_t, 6> repairs{};  ///< by kind: route, nexthop, neighbour, fdb, rules, device
+  std::array<std::int64_t, 6> repairs{};  ///< route, nexthop, neighbour, fdb, rules, device
 
-  /// Of our device, by the kernel.
+  /// What the kernel counts of our device.
   struct Device {
     std::int64_t received_bytes = kNone;
     std::int64_t received_packets = kNone;
@@ -92,6 +96,7 @@ struct Status {
 
   struct Process {
     std::int64_t start_time_seconds = kNone;  ///< Unix time
+    std::int64_t uptime_seconds = kNone;
     std::int64_t resident_memory_bytes = kNone;
     std::int64_t wakeups = 0;
     std::int64_t log_lines_dropped = 0;
@@ -105,7 +110,7 @@ struct Status {
 /// One record of the registry.
 struct PeerStatus {
   enum class State : std::uint8_t {
-    kOurs,        ///< none: our own record
+    kOurs,        ///< none: our own record, which no form shows
     kProgrammed,  ///< its entries are in the kernel
     kPending,     ///< they are to be
     kRefused,     ///< the kernel refused its route
