@@ -250,7 +250,7 @@ void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& devic
 
 void DeviceSync::set_sysctls(const Target& t, const kernel::InterfaceName& device) {
   disable_accept_ra(device);
-  const bool strict = t.config.direct && kernel_.sysctl.strict_rp_filter(t.underlay.name, device);
+  const bool strict = t.config.direct && kernel_.sysctl.strict_rp_filter(t.underlay.name);
   if (!strict) rp_filter_reported_.clear();
   if (strict && rp_filter_reported_.is_news(1, 0)) {  // either end of a flow may change first
     log_.warning(kStrictRpFilter);

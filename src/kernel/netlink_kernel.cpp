@@ -42,7 +42,10 @@ Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(const Ip& destination
 }
 
 Result<std::optional<overlay::Device>> NetlinkKernel::find_device(std::string_view name) {
-  return kernel::find_device(impl_->route, name);
+  auto found = kernel::find_device(impl_->route, name);
+  // That of all links counts, too, which no message about a link has.
+  if (found && *found) (*found)->strict_rp_filter = strict_rp_filter(name);
+  return found;
 }
 Result<void> NetlinkKernel::dump_devices(DeviceVisitor& visitor) {
   return kernel::dump_devices(impl_->route, visitor);
@@ -80,8 +83,8 @@ Result<bool> NetlinkKernel::remove_flanneld_tables() {
 
 Result<bool> NetlinkKernel::ip_forward() { return kernel::ip_forward(impl_->files); }
 Result<void> NetlinkKernel::set_ip_forward() { return kernel::set_ip_forward(impl_->files); }
-bool NetlinkKernel::strict_rp_filter(std::string_view link, std::string_view other) {
-  return kernel::strict_rp_filter(impl_->files, link, other);
+bool NetlinkKernel::strict_rp_filter(std::string_view link) {
+  return kernel::strict_rp_filter(impl_->files, link);
 }
 Result<void> NetlinkKernel::disable_accept_ra(std::string_view device) {
   return kernel::disable_accept_ra(impl_->files, device);

@@ -48,10 +48,9 @@ Result<void> set_ip_forward(Files& files) {
   return files.write_in_place(kIpForwardPath, "1\n");
 }
 
-/// For each link the greater of its own and that of all counts: 2 is loose.
-bool strict_rp_filter(Files& files, std::string_view link, std::string_view other) {
-  const char all = rp_filter(files, "all");
-  return std::max(all, rp_filter(files, link)) == '1' || std::max(all, rp_filter(files, other)) == '1';
+/// The greater of its own and that of all counts: 2 is loose.
+bool strict_rp_filter(Files& files, std::string_view link) {
+  return std::max(rp_filter(files, "all"), rp_filter(files, link)) == '1';
 }
 
 Result<void> disable_accept_ra(Files& files, std::string_view device) {

@@ -11,8 +11,8 @@ namespace flannelette::kernel {
 
 Result<bool> ip_forward(Files& files);
 Result<void> set_ip_forward(Files& files);
-/// See SysctlPort::disable_accept_ra.
-bool strict_rp_filter(Files& files, std::string_view link, std::string_view other);
+/// See SysctlPort.
+bool strict_rp_filter(Files& files, std::string_view link);
 Result<void> disable_accept_ra(Files& files, std::string_view device);
 
 }  // namespace flannelette::kernel

@@ -3,6 +3,7 @@
 #include "vxlan_device.hpp"
 
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
@@ -11,10 +12,32 @@
 namespace flannelette::kernel {
 namespace {
 
+/// IPv4 settings of the device, by IPV4_DEVCONF_...: rtnetlink has those of /proc/sys/net/ipv4/conf, also
+/// where that is read-only.
+bool is_forwarding(const Attributes& link) {
+  const auto settings = link.nested(IFLA_AF_SPEC).nested(AF_INET).bytes(IFLA_INET_CONF);
+  std::uint32_t forwarding = 1;
+  if (settings.size() >= sizeof forwarding) std::memcpy(&forwarding, settings.data(), sizeof forwarding);
+  return forwarding != 0;
+}
+static_assert(IPV4_DEVCONF_FORWARDING == 1, "it is the first one");
+
+void put_settings(MessageWriter& out, const overlay::DevicePlan& plan) {
+  const auto families = out.nest(IFLA_AF_SPEC);
+  const auto family = out.nest(AF_INET);
+  const auto settings = out.nest(IFLA_INET_CONF);
+  if (plan.set_forwarding) out.put_u32(IPV4_DEVCONF_FORWARDING, 1);
+  if (plan.set_rp_filter) out.put_u32(IPV4_DEVCONF_RP_FILTER, 2);
+  out.end(settings);
+  out.end(family);
+  out.end(families);
+}
+
 void read_device(const ifinfomsg& header, const Attributes& attributes, overlay::Device& device) {
   device.index = header.ifi_index;
   device.name = InterfaceName(attributes.text(IFLA_IFNAME));
   device.up = (header.ifi_flags & IFF_UP) != 0;
+  device.forwarding = is_forwarding(attributes);
   device.mtu = attributes.u32(IFLA_MTU, 0);
   device.mac = attributes.mac(IFLA_ADDRESS).value_or(Mac{});
   device.master_index = static_cast<int>(attributes.u32(IFLA_MASTER, 0));
@@ -159,7 +182,8 @@ Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpe
                            const overlay::DevicePlan& plan) {
   if (plan.set_name) FLT_TRY(rename(netlink, index, spec.name));
   if (plan.set_local || plan.set_learning) FLT_TRY(change_vxlan(netlink, index, spec, plan));
-  if (!plan.clear_master && !plan.set_mtu && !plan.set_mac && !plan.set_up) return {};
+  const bool settings = plan.set_forwarding || plan.set_rp_filter;
+  if (!plan.clear_master && !plan.set_mtu && !plan.set_mac && !settings && !plan.set_up) return {};
   ifinfomsg& request = request_change(netlink, index);
   if (plan.set_up) {
     request.ifi_flags = IFF_UP;
@@ -168,7 +192,8 @@ Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpe
   if (plan.clear_master) netlink.out().put_u32(IFLA_MASTER, 0);
   if (plan.set_mtu) netlink.out().put_u32(IFLA_MTU, spec.mtu);
   if (plan.set_mac) netlink.out().put_mac(IFLA_ADDRESS, spec.mac);
-  const auto changed = netlink.run("set the device's master, MTU, MAC or state");
+  if (settings) put_settings(netlink.out(), plan);
+  const auto changed = netlink.run("set the device's master, MTU, MAC, settings or state");
   if (!changed && changed.error().sys_errno == EADDRINUSE) {
     return Error{Code::kExists, EADDRINUSE, "set the device up: its UDP port is in use"};
   }

@@ -40,15 +40,23 @@ DevicePlan plan_device(const DeviceSpec& want, const std::optional<Device>& have
   plan.set_learning = have->learning != want.learning;
   plan.set_mtu = have->mtu != mtu_on(want, *have);
   plan.set_mac = have->mac != want.mac;
+  plan.set_forwarding = !have->forwarding;
+  plan.set_rp_filter = have->strict_rp_filter;
   plan.set_up = !have->up;
   return plan;
 }
 
-Text<40> DevicePlan::changes() const {
-  const std::pair<bool, std::string_view> all[] = {
-      {set_name, "name"}, {clear_master, "master"}, {set_local, "local"}, {set_learning, "learning"},
-      {set_mtu, "mtu"},   {set_mac, "mac"},         {set_up, "up"}};
-  return to_text<40>([&](Writer& out) {
+Text<64> DevicePlan::changes() const {
+  const std::pair<bool, std::string_view> all[] = {{set_name, "name"},
+                                                   {clear_master, "master"},
+                                                   {set_local, "local"},
+                                                   {set_learning, "learning"},
+                                                   {set_mtu, "mtu"},
+                                                   {set_mac, "mac"},
+                                                   {set_forwarding, "forwarding"},
+                                                   {set_rp_filter, "rp_filter"},
+                                                   {set_up, "up"}};
+  return to_text<64>([&](Writer& out) {
     for (const auto& [done, name] : all) {
       if (done) out.put(out.size() > 0 ? "," : "").put(name);
     }

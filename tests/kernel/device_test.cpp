@@ -156,6 +156,45 @@ TEST_SUITE("kernel/device") {
     CHECK((*device)->local == spec.local);
   }
 
+  TEST_CASE(
+      "forwarding and a strict rp_filter, its own or that of all links, are read and set, of it alone") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("sysctl"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kdev10");
+    const auto set = [](const std::string& what) { output_of("sysctl -qw net.ipv4." + what); };
+    const auto settings = [](const char* link) {
+      return output_of(std::string("sysctl net.ipv4.conf.") + link);
+    };
+    const auto device = [&] { return **n.kernel.find_device("flannel.1"); };
+    set("ip_forward=0");
+    ip("link add pod0 type bridge");
+    const int index = make_device(n);
+    const std::string others = settings("pod0") + settings("all") + settings("default") + settings("lo");
+    CHECK_FALSE(device().forwarding);
+    CHECK_FALSE(device().strict_rp_filter);
+    overlay::DevicePlan plan;
+    plan.set_forwarding = true;
+    const std::string before = settings("flannel/1");
+    REQUIRE(n.kernel.change_device(index, device_spec(), plan));
+    CHECK(device().forwarding);
+    std::string expected = before;
+    const std::string off = "flannel/1.forwarding = 0";
+    expected.replace(expected.find(off), off.size(), "flannel/1.forwarding = 1");
+    CHECK(settings("flannel/1") == expected);
+    plan = {};
+    plan.set_rp_filter = true;
+    for (const char* strict : {"flannel/1", "all"}) {
+      set(std::string("conf.") + strict + ".rp_filter=1");
+      CHECK(device().strict_rp_filter);
+      REQUIRE(n.kernel.change_device(index, device_spec(), plan));
+      CHECK_FALSE(device().strict_rp_filter);
+      CHECK(has(settings("flannel/1"), "flannel/1.rp_filter = 2"));
+      set("conf.flannel/1.rp_filter=0");
+    }
+    set("conf.all.rp_filter=0");
+    CHECK(device().forwarding);
+    CHECK(settings("pod0") + settings("all") + settings("default") + settings("lo") == others);
+  }
+
   TEST_CASE("a device that was renamed while it is up gets its name back, and one in a bridge is taken out") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
     KernelNode n("kdev9");

@@ -391,11 +391,12 @@ TEST_SUITE("kernel/direct") {
     for (const auto& row : rows) {
       set("all", row.all);
       set("eth0", row.link);
-      CHECK(u.n.kernel.strict_rp_filter("eth0", "eth0") == row.strict);
+      CHECK(u.n.kernel.strict_rp_filter("eth0") == row.strict);
     }
     set("eth0", "1");
     set("all", "0");
-    CHECK(u.n.kernel.strict_rp_filter("lo", "eth0"));
-    CHECK_FALSE(u.n.kernel.strict_rp_filter("lo", "none"));
+    CHECK(u.n.kernel.strict_rp_filter("eth0"));
+    CHECK_FALSE(u.n.kernel.strict_rp_filter("lo"));
+    CHECK_FALSE(u.n.kernel.strict_rp_filter("none"));
   }
 }

@@ -34,8 +34,9 @@ struct Damaged {
     const auto right = [&] {
       const overlay::Device* have = node.device();
       return have != nullptr && have->up && have->master_index == 0 && have->mac == device.mac &&
-             have->local == device.local && have->mtu == device.mtu && have->port == device.port &&
-             !have->learning && addresses() == 1 && node.routes() == 100;
+             have->forwarding && !have->strict_rp_filter && have->local == device.local &&
+             have->mtu == device.mtu && have->port == device.port && !have->learning && addresses() == 1 &&
+             node.routes() == 100;
     };
     CHECK(world.run_until(right, within));
     world.advance(1'000);
@@ -137,6 +138,20 @@ TEST_SUITE("agent/device") {
     CHECK(d.node.log.has("changed=local,mtu"));
   }
 
+  TEST_CASE("forwarding switched off, and rp_filter made strict: set again, and no entry is written") {
+    Damaged d;
+    const auto damage = [&](bool overlay::Device::*setting, bool value) {
+      for (auto& device : d.node.kernel.devices) device.*setting = value;
+      d.node.kernel.settings_changed();
+      d.check_repaired(100);
+      CHECK(d.entry_changes == 0);
+    };
+    damage(&overlay::Device::forwarding, false);
+    damage(&overlay::Device::strict_rp_filter, true);
+    CHECK(d.node.log.count("device adjusted device=flannel.1 changed=forwarding") == 1);
+    CHECK(d.node.log.count("device adjusted device=flannel.1 changed=rp_filter") == 1);
+  }
+
   TEST_CASE("a foreign address inside Network: removed; one outside stays") {
     Damaged d;
     d.node.kernel.addresses.push_back({.link_index = d.index(), .net = Net4{ip("10.5.77.1"), 16}});
@@ -151,14 +166,18 @@ TEST_SUITE("agent/device") {
   TEST_CASE("damaged again and again: repaired ten times, then once a minute, and reported once") {
     Damaged d;
     int repairs = 0;
-    bool deleted = false;
+    bool deleted = false, setting = false;
     SUBCASE("deleted") { deleted = true; }
     SUBCASE("its MTU changed") {}
+    SUBCASE("its forwarding switched off") { setting = true; }
     const auto damage_if_right = [&] {
-      if (d.node.device() == nullptr || (!deleted && d.node.device()->mtu != 1450)) return;
+      const overlay::Device* have = d.node.device();
+      if (have == nullptr || (!deleted && (have->mtu != 1450 || !have->forwarding))) return;
       ++repairs;
-      if (deleted) d.node.kernel.remove_link(d.index());
-      if (!deleted) d.node.kernel.set_mtu(d.index(), 1400);
+      if (deleted) return d.node.kernel.remove_link(d.index());
+      if (!setting) return d.node.kernel.set_mtu(d.index(), 1400);
+      for (auto& device : d.node.kernel.devices) device.forwarding = false;
+      d.node.kernel.settings_changed();
     };
     for (int i = 0; i < 50; ++i) {
       damage_if_right();

@@ -114,6 +114,8 @@ Result<void> FakeKernel::change_device(int index, const overlay::DeviceSpec& spe
     return Error{Code::kInvalid, EINVAL, "set the device's MTU"};
   if (plan.set_mtu) set_mtu(index, spec.mtu);
   if (plan.set_mac) set_mac(index, spec.mac);
+  if (plan.set_forwarding) device->forwarding = true;
+  if (plan.set_rp_filter) device->strict_rp_filter = false;
   const auto taken = [&](const auto& other) { return other.external && other.up && other.port == spec.port; };
   if (plan.set_up && (sockets[spec.port].inode != 0 || std::any_of(devices.begin(), devices.end(), taken)))
     return Error{Code::kExists, EADDRINUSE, "set the device up: its UDP port is in use"};
@@ -244,9 +246,7 @@ Result<void> FakeKernel::set_ip_forward() {
   return {};
 }
 
-bool FakeKernel::strict_rp_filter(std::string_view link, std::string_view other) {
-  return rp_filter[std::string(link)] == 1 || rp_filter[std::string(other)] == 1;
-}
+bool FakeKernel::strict_rp_filter(std::string_view link) { return rp_filter[std::string(link)] == 1; }
 
 Result<void> FakeKernel::disable_accept_ra(std::string_view name) {
   FLT_TRY(fault(Call::kDisableAcceptRa));

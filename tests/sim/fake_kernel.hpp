@@ -267,7 +267,7 @@ class FakeKernel final : public kernel::Links,
   Result<bool> remove_flanneld_tables() override { return std::exchange(flanneld_tables, false); }
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
-  bool strict_rp_filter(std::string_view link, std::string_view other) override;
+  bool strict_rp_filter(std::string_view link) override;
   Result<void> disable_accept_ra(std::string_view name) override;
   void follow(const kernel::Site& site) override { follows_routes_ = site.direct; }
   void set_doorbell(Delegate<void(const kernel::Ring&)> doorbell) override { doorbell_ = doorbell; }

@@ -128,6 +128,40 @@ TEST_SUITE("system/device") {
     CHECK(d.index() == index);
   }
 
+  TEST_CASE(
+      "forwarding switched off, or rp_filter made strict, on the device or on all links: set again on the "
+      "device alone") {
+    REQUIRE_MEANS(cluster_means());
+    Damaged d;
+    const auto settings = [&](const std::string& links) {
+      return shell(d.a.node(), "cd /proc/sys/net/ipv4/conf; grep . " + links);
+    };
+    const std::string mine = "flannel.1/forwarding flannel.1/rp_filter";
+    const auto repaired = [&](const std::string& damage, const std::string& rp_filter) {
+      const auto start = std::chrono::steady_clock::now();
+      shell(d.a.node(), "cd /proc/sys/net/ipv4; " + damage);
+      const std::string others = settings("*/* | grep -v ^flannel");
+      CHECK_MESSAGE(wait_until(2s,
+                               [&] {
+                                 return settings(mine) ==
+                                        "flannel.1/forwarding:1\nflannel.1/rp_filter:" + rp_filter + "\n";
+                               }),
+                    damage, settings(mine), d.a.log());
+      MESSAGE(damage, ": ",
+              std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - start).count(),
+              " ms");
+      CHECK(settings("*/* | grep -v ^flannel") == others);
+    };
+    repaired("echo 0 > conf/flannel.1/forwarding", "0");
+    repaired("echo 1 > conf/all/rp_filter", "2");
+    repaired("echo 1 > conf/flannel.1/rp_filter", "2");
+    repaired("echo 0 > ip_forward", "2");
+    repaired("echo 0 > conf/all/rp_filter; echo 1 > conf/flannel.1/rp_filter", "2");
+    CHECK(d.a.logs("net.ipv4.ip_forward is 0"));
+    shell(d.a.node(), "echo 1 > /proc/sys/net/ipv4/ip_forward");
+    CHECK(pings(d.a.pod(), d.pod));
+  }
+
   TEST_CASE("a link of another kind takes its name: that goes") {
     REQUIRE_MEANS(cluster_means());
     Damaged d;

@@ -306,6 +306,12 @@ TEST_SUITE("system/rules") {
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
     const std::string line = "path=/proc/sys/net/ipv6/conf/flannel.1/accept_ra value=0 consequence=";
     CHECK_MESSAGE(count_of(a.log(), line) == 1, a.log());
+    // Of these rtnetlink tells and sets the value.
+    for (const std::string value : {"forwarding=0", "rp_filter=1"}) {
+      shell(a.node(), "sysctl -qw net.ipv4.conf.flannel/1." + value);
+      CHECK(a.logs("changed=" + value.substr(0, value.find('='))));
+    }
+    CHECK_MESSAGE(count_of(a.log(), "a sysctl cannot be set") == 1, a.log());
     CHECK(a.stop() == 0);
   }
 

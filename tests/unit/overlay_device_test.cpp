@@ -70,6 +70,8 @@ TEST_SUITE("overlay/device") {
         {[](Device& d) { d.up = false; }, &DevicePlan::set_up, true},
         {[](Device& d) { d.name = "renamed"; }, &DevicePlan::set_name, false},
         {[](Device& d) { d.master_index = 4; }, &DevicePlan::clear_master, false},
+        {[](Device& d) { d.forwarding = false; }, &DevicePlan::set_forwarding, false},
+        {[](Device& d) { d.strict_rp_filter = true; }, &DevicePlan::set_rp_filter, false},
     };
     for (const Row& row : rows) {
       Device have = device_of(spec());
@@ -79,7 +81,7 @@ TEST_SUITE("overlay/device") {
       CHECK(!plan.changes().empty());
       CHECK(plan.*row.expected);
       CHECK(plan.set_name + plan.clear_master + plan.set_local + plan.set_learning + plan.set_mtu +
-                plan.set_mac + plan.set_up ==
+                plan.set_mac + plan.set_forwarding + plan.set_rp_filter + plan.set_up ==
             1);
       CHECK(plan.entries_lost() == row.entries_lost);
     }

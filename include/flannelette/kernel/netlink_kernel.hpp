@@ -47,7 +47,7 @@ class NetlinkKernel final : public Links,
   Result<bool> remove_flanneld_tables() override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;
-  bool strict_rp_filter(std::string_view link, std::string_view other) override;
+  bool strict_rp_filter(std::string_view link) override;
   Result<void> disable_accept_ra(std::string_view device) override;
   Result<bool> set_tx_checksum(std::string_view link, bool on) override;
   Text<32> driver(std::string_view link) override;

@@ -259,9 +259,9 @@ class SysctlPort {
  public:
   virtual Result<bool> ip_forward() = 0;
   virtual Result<void> set_ip_forward() = 0;
-  /// Whether packets that come in by one of these links are dropped if those to their source would leave by
-  /// the other, as far as it can be read.
-  virtual bool strict_rp_filter(std::string_view link, std::string_view other) = 0;
+  /// Whether packets that come in by this link are dropped if those to their source would leave by another,
+  /// as far as it can be read.
+  virtual bool strict_rp_filter(std::string_view link) = 0;
   /// accept_ra_path(device) = 0 if it is not so (no write else; absent IPv6 is fine).
   virtual Result<void> disable_accept_ra(std::string_view device) = 0;
 

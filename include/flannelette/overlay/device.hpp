@@ -51,6 +51,8 @@ struct Device {
   Mac mac;
   bool learning = false;
   bool gbp = false;
+  bool forwarding = true;         ///< IPv4: what comes in by it is forwarded
+  bool strict_rp_filter = false;  ///< IPv4: what comes in by it is dropped if its source is reached otherwise
 };
 
 /// What to do, in this order: delete and create, or change in place; then set up.
@@ -64,9 +66,11 @@ struct DevicePlan {
   bool set_learning = false;
   bool set_mtu = false;
   bool set_mac = false;  ///< flushes the kernel's permanent neighbours: an audit must follow
-  bool set_up = false;   ///< a device that was down has lost its routes: an audit must follow
+  bool set_forwarding = false;
+  bool set_rp_filter = false;  ///< to loose (2), whatever that of all links is
+  bool set_up = false;         ///< a device that was down has lost its routes: an audit must follow
   /// What is changed in place, for the log: "name,up". Empty: nothing.
-  Text<40> changes() const;
+  Text<64> changes() const;
   bool entries_lost() const { return create || set_mac || set_up; }
 };
 
