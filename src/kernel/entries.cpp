@@ -41,10 +41,10 @@ std::optional<Entry> read_fdb(const nlmsghdr& message, int index) {
   const auto mac = attributes.mac(NDA_LLADDR);
   const auto remote = attributes.ip4(NDA_DST);
   if (!mac || !remote) return std::nullopt;
-  // A port, VNI or link is shown only where it is not the device's own: such an entry is not as we make it.
+  // A port, VNI or link is shown only where it is not the device's: such an entry is not as we make it.
   const bool odd = attributes.has(NDA_PORT) || attributes.has(NDA_VNI) || attributes.has(NDA_IFINDEX);
-  Entry entry = Entry::fdb(*mac, *remote);
-  entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0 && !odd;
+  Entry entry = Entry::fdb(*mac, odd ? Ip4{} : *remote);
+  entry.permanent = (header->ndm_state & NUD_PERMANENT) != 0;
   return entry;
 }
 
@@ -176,7 +176,8 @@ void put_fdb(MessageWriter& out, std::uint32_t sequence, int index, const Change
   request.ndm_family = AF_BRIDGE;
   request.ndm_flags = NTF_SELF;
   out.put_mac(NDA_LLADDR, change.entry.mac);
-  out.put_ip4(NDA_DST, change.entry.via.v4());
+  // Without a remote the MAC goes, with all that it leads to.
+  if (change.op == Change::Op::kPut) out.put_ip4(NDA_DST, change.entry.via.v4());
 }
 
 void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Entry& route,

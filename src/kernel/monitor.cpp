@@ -72,7 +72,7 @@ bool take_own(const Touched& touched, std::span<const overlay::Change>& changes)
     const bool puts = change.op == overlay::Change::Op::kPut;
     if (entry.kind != touched.entry.kind || puts != touched.present) continue;
     const bool same = entry.kind == overlay::Entry::Kind::kFdb
-                          ? entry.mac == touched.entry.mac && entry.via == touched.entry.via
+                          ? entry.mac == touched.entry.mac && (!puts || entry.via == touched.entry.via)
                           : entry.net.base == touched.entry.net.base;
     if (!same) continue;
     changes = changes.subspan(i + 1);

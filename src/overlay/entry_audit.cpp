@@ -19,25 +19,15 @@ void EntryPlan::audit_entry(const Entry& have) {
   if (p.phase != Impl::Phase::kAuditing) return;
   p.table.resolve_conflicts();
   const auto [winner, want, alike] = p.compare(have);
-  switch (have.kind) {
-    case Entry::Kind::kNexthop:
-      // Whatever the route says, it leads elsewhere.
-      if (want && !alike) winner->seen &= ~(1 << static_cast<int>(Entry::Kind::kRoute)) & 15;
-      if (want) return;
-      break;
-    case Entry::Kind::kFdb:
-      if (alike) winner->fdb_present = 1;
-      if (alike && have.permanent) winner->set_seen(have.kind);
-      if (alike) return;
-      break;
-    case Entry::Kind::kRoute:
-    case Entry::Kind::kNeighbour:
-      if (alike && have.permanent) winner->set_seen(have.kind);
-      if (want) return;  // what differs is replaced by what is put
-      break;
+  if (!want) {
+    // What is not permanent the kernel has learned itself; all else there is ours.
+    if (have.permanent) p.incomplete |= !p.push_unwanted(have);
+  } else if (have.kind == Entry::Kind::kNexthop) {
+    // Whatever the route says, it leads elsewhere.
+    if (!alike) winner->seen &= ~(1 << static_cast<int>(Entry::Kind::kRoute)) & 15;
+  } else if (alike && have.permanent) {
+    winner->set_seen(have.kind);  // what differs is replaced by what is put
   }
-  // What is not permanent the kernel has learned itself; all else there is ours.
-  if (want || have.permanent) p.incomplete |= !p.push_unwanted(have, true);
 }
 
 void EntryPlan::finish_audit(ChangeSink& sink) {
@@ -72,9 +62,8 @@ bool EntryPlan::notice(const Entry& entry, bool present) {
   if (p.phase != Impl::Phase::kInSync || !p.table.local.subnet) return true;
   p.table.resolve_conflicts();
   const auto [winner, want, alike] = p.compare(entry);
-  const bool fdb = entry.kind == Entry::Kind::kFdb;
   const Entry::Kind made_by = entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind;
-  if (want && !winner->programmed && !winner->has_seen(made_by) && !(present && (fdb || alike)))
+  if (want && !winner->programmed && !winner->has_seen(made_by) && !(present && alike))
     return true;  // it is to be put already
   // Of what is gone not all is known.
   if (!present) return !want || !(alike || entry.via == Ip4{});
@@ -86,17 +75,14 @@ bool EntryPlan::notice(const Entry& entry, bool present) {
 void EntryPlan::repair(const Entry& entry, bool present) {
   Impl& p = *impl_;
   const auto [winner, want, alike] = p.compare(entry);
-  const bool fdb = entry.kind == Entry::Kind::kFdb;
   if (want) {
     if (winner->programmed) winner->seen = 15;
     winner->programmed = 0;
     // A nexthop object is made with its route.
     const Entry::Kind kind = entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind;
     winner->seen &= ~(1 << static_cast<int>(kind)) & 15;
-    if (fdb) winner->fdb_present = 1;
   }
-  // What is put replaces, but for an FDB entry with another remote, which may be there beside ours.
-  if (present && (!want || (fdb && !alike)) && !p.push_unwanted(entry, true)) p.enter_stale();
+  if (present && !want && !p.push_unwanted(entry)) p.enter_stale();
   p.covered = p.table.changes - 1;  // there is something to plan
 }
 

@@ -20,8 +20,7 @@ bool removed_before(const Unwanted& a, const Unwanted& b) {
   if (a.ip != b.ip) return a.ip < b.ip;
   if (a.length != b.length) return a.length < b.length;
   if (a.metric != b.metric) return a.metric < b.metric;
-  if (a.underlay != b.underlay) return a.underlay < b.underlay;
-  return a.from_audit < b.from_audit;
+  return a.underlay < b.underlay;
 }
 
 }  // namespace
@@ -130,7 +129,7 @@ void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
   bool remembered = true;
   for (const Kind kind : {Kind::kRoute, Kind::kNexthop, Kind::kNeighbour, Kind::kFdb}) {
     const auto entry = entry_of(&record, kind);
-    if (remembered && entry) remembered = push_unwanted(*entry, false);
+    if (remembered && entry) remembered = push_unwanted(*entry);
   }
   if (remembered) return;
   if (phase == Phase::kAuditing) {
@@ -140,17 +139,18 @@ void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
   }
 }
 
-bool EntryPlan::Impl::push_unwanted(const Entry& entry, bool from_audit) {
+bool EntryPlan::Impl::push_unwanted(const Entry& entry) {
   if (unwanted.size() >= kMaxStale) return false;
   if (unwanted.size() == kKeptUnwanted) unwanted.reserve(kMaxStale);  // few, or a flood
-  const bool fdb = entry.kind == Kind::kFdb;
   Unwanted one;
   one.kind = static_cast<std::uint8_t>(entry.kind) & 3;
-  one.from_audit = from_audit;
   one.underlay = entry.underlay;
-  one.ip = (fdb ? entry.via : entry.net.base).v4().value;
   one.metric = entry.metric;
-  if (fdb) one.mac = entry.mac;
+  if (entry.kind == Kind::kFdb) {
+    one.mac = entry.mac;
+  } else {
+    one.ip = entry.net.base.v4().value;
+  }
   if (entry.kind == Kind::kRoute) one.length = entry.net.length;
   unwanted.append(one);
   return true;
@@ -184,9 +184,8 @@ PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {
   return winner != nullptr && winner->length == subnet.length ? winner : nullptr;
 }
 
-/// Putting an FDB entry replaces by MAC: if a winner has the MAC of a retired entry, that entry is gone or is
-/// the winner's own. A dump may show further remotes beside the winner's; those go by name, except for a
-/// single one where the winner's own is missing: that one is what the put has replaced.
+/// A unicast MAC has one FDB entry, which putting replaces: if a winner has the MAC of an unwanted one, that
+/// is gone or is the winner's own.
 void EntryPlan::Impl::keep_fdb_of_winners() {
   const auto first_fdb = std::ranges::find_if(unwanted, [](const Unwanted& u) { return u.is(Kind::kFdb); });
   if (first_fdb == unwanted.end()) return;
@@ -194,15 +193,9 @@ void EntryPlan::Impl::keep_fdb_of_winners() {
   for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
   for (const PeerRecord& record : table.records) {
     if (!last_byte[record.mac.bytes[5]] || !record.winner() || record.direct) continue;
-    auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac,
-                               [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
-    const auto first = at;
-    std::size_t others = 0;
-    for (; at != unwanted.end() && at->mac == record.mac; ++at)
-      others += at->from_audit && at->ip != record.public_ip;
-    for (auto u = first; u != at; ++u) {
-      u->keep = !u->from_audit || u->ip == record.public_ip || (others == 1 && !record.fdb_present);
-    }
+    const auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac,
+                                     [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
+    if (at != unwanted.end() && at->mac == record.mac) at->keep = true;
   }
 }
 
@@ -221,9 +214,7 @@ void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
     entry.mac = u.mac;
     entry.underlay = u.underlay;
     bool needed = u.keep;
-    if (u.is(Kind::kFdb)) {
-      entry.via = Ip4{u.ip};
-    } else {
+    if (!u.is(Kind::kFdb)) {
       entry.net = u.net();
       const bool route = u.is(Kind::kRoute);
       const auto wanted = entry_of(route ? winner_of(u.net()) : table.winner_at({u.ip}), entry.kind);

@@ -14,14 +14,13 @@ namespace flannelette::overlay {
 /// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or
 /// found by an audit. Whether a winner needs its key after all is decided when it is emitted.
 struct Unwanted {
-  std::uint32_t ip = 0;             ///< base of the entry's net; FDB: remote
-  std::uint32_t metric = 0;         ///< route
-  Mac mac{};                        ///< FDB
-  std::uint8_t length = 0;          ///< route
-  std::uint8_t kind : 2 = 0;        ///< Entry::Kind
-  std::uint8_t from_audit : 1 = 0;  ///< found in a dump
-  std::uint8_t keep : 1 = 0;        ///< while emitting: a winner needs it
-  std::uint8_t underlay : 1 = 0;    ///< as Entry has it
+  std::uint32_t ip = 0;           ///< base of the entry's net; not of FDB
+  std::uint32_t metric = 0;       ///< route
+  Mac mac{};                      ///< FDB
+  std::uint8_t length = 0;        ///< route
+  std::uint8_t kind : 2 = 0;      ///< Entry::Kind
+  std::uint8_t keep : 1 = 0;      ///< while emitting: a winner needs it
+  std::uint8_t underlay : 1 = 0;  ///< as Entry has it
 
   bool is(Entry::Kind of) const { return kind == static_cast<std::uint8_t>(of); }
   Net4 net() const { return {{ip}, length}; }
@@ -57,7 +56,7 @@ struct EntryPlan::Impl final : RecordObserver {
   void retire(PeerRecord& record, bool replaced) override;
   void enter_stale();
   const Backend& backend() const { return backend_of(table.local.config); }
-  bool push_unwanted(const Entry& entry, bool from_audit);  ///< false: the list is full
+  bool push_unwanted(const Entry& entry);  ///< false: the list is full
   /// What a peer is of this kind, unless it is there already. True if there was something to put.
   bool put(ChangeSink& sink, const PeerRecord& peer, Entry::Kind kind);
   /// What a peer, if there is one, is of this kind, if anything.

@@ -66,13 +66,12 @@ struct PeerRecord {
   std::uint16_t listed : 1;    ///< seen in the listing under way
   std::uint16_t shadowed : 1;  ///< resolving: overlaps an accepted record
   // The entry plan's:
-  std::uint16_t programmed : 1;   ///< its entries are in the kernel
-  std::uint16_t planned : 1;      ///< its entries were emitted and not committed yet
-  std::uint16_t seen : 4;         ///< by Entry::Kind: is there, or stays while the other entries change
-  std::uint16_t fdb_present : 1;  ///< its FDB entry is there, permanent or not
-  std::uint16_t refused : 1;      ///< the kernel did not take its route
-  std::uint16_t asked : 1;        ///< whether `direct` is the answer for this PublicIP
-  std::uint16_t direct : 1;       ///< as EntryPlan::ask_direct was told
+  std::uint16_t programmed : 1;  ///< its entries are in the kernel
+  std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
+  std::uint16_t seen : 4;        ///< by Entry::Kind: is there, or stays while the other entries change
+  std::uint16_t refused : 1;     ///< the kernel did not take its route
+  std::uint16_t asked : 1;       ///< whether `direct` is the answer for this PublicIP
+  std::uint16_t direct : 1;      ///< as EntryPlan::ask_direct was told
   std::uint32_t vni : 24;
   std::uint32_t length : 8;
 
@@ -92,7 +91,7 @@ struct PeerRecord {
   void set_seen(Entry::Kind kind) { seen |= static_cast<std::uint16_t>(1 << static_cast<int>(kind)) & 15; }
   /// Its entries are, or may be, in the kernel.
   bool maybe_in_kernel() const { return programmed || planned || seen != 0; }
-  void clear_seen() { seen = fdb_present = 0; }
+  void clear_seen() { seen = 0; }
 };
 static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this times their nodes");
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");

@@ -111,7 +111,37 @@ TEST_SUITE("kernel/entries") {
     CHECK(found.routes[0].metric == 5);
     CHECK(found.routes[1].gateway == ip4("10.42.6.1"));
     REQUIRE(found.fdb.size() == 1);
-    CHECK_FALSE(found.fdb[0].permanent);
+    CHECK(found.fdb[0].remote == Ip4{});
+  }
+
+  TEST_CASE("an FDB entry with a port, a VNI or a link of its own is replaced, a stranger's removed") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("bridge"), link_kind("type vxlan id 1 dstport 8472"));
+    KernelNode n("kent14");
+    const int index = make_device(n);
+    ip("link add eth0 type bridge");
+    apply(n, index, upserts(kPeer, kMac, kRemote));
+    const auto shown = [] { return output_of("bridge fdb show dev flannel.1"); };
+    const std::string ours = shown();
+    for (const char* to :
+         {"192.0.2.5 port 4789", "192.0.2.5 vni 0", "192.0.2.5 vni 7", "192.0.2.5 via eth0", "192.0.2.6"}) {
+      CAPTURE(to);
+      const std::string on = std::string(" dev flannel.1 self dst ") + to;
+      output_of("bridge fdb append 02:00:00:00:00:05" + on);
+      CHECK(shown() == ours);  // the kernel's rule: a unicast MAC has one remote
+      output_of("bridge fdb replace 02:00:00:00:00:05" + on);
+      CHECK(shown() != ours);
+      const Entries found = entries(n, index);
+      REQUIRE(found.fdb.size() == 1);
+      CHECK(found.fdb[0].remote != kRemote);
+      CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);
+      CHECK(shown() == ours);
+      for (const char* stranger : {"02:00:00:00:00:77", "00:00:00:00:00:00"}) {
+        output_of(std::string("bridge fdb append ") + stranger + " dst 192.0.2.9 self dev flannel.1");
+        output_of(std::string("bridge fdb append ") + stranger + on);
+        CHECK(apply(n, index, {change(Kind::kRemoveFdb, kPeer, mac(stranger), kRemote)}).failed == 0);
+        CHECK(shown() == ours);
+      }
+    }
   }
 
   TEST_CASE("routes of our device are replaced whatever their form") {

@@ -105,6 +105,9 @@ TEST_SUITE("kernel/notifications of entries") {
     CHECK(f.touched[0].entry == Entry::fdb(kMac, kRemote));
     CHECK(f.told("bridge fdb append 02:00:00:00:00:05 dev flannel.1 dst 192.0.2.77", Kind::kFdb, true));
     CHECK(f.touched[0].entry == Entry::fdb(kMac, ip4("192.0.2.77")));
+    CHECK(f.told("bridge fdb replace 02:00:00:00:00:05 dev flannel.1 dst 192.0.2.5 port 4789", Kind::kFdb,
+                 true));
+    CHECK(f.touched[0].entry == Entry::fdb(kMac, Ip4{}));
     const auto id = std::to_string(0x46000000 + 0x500 / 4);
     if (!has(ip("nexthop"), id)) return;  // a kernel without
     CHECK(

@@ -170,10 +170,10 @@ Result<void> FakeKernel::dump_entries(const kernel::Site& site, kernel::EntryVis
       visitor.entry(shown);
     }
   }
-  for (const auto& [key, permanent] : fdb) {
-    if (std::get<0>(key) == index && next()) {
-      overlay::Entry shown = overlay::Entry::fdb(std::get<1>(key), std::get<2>(key));
-      shown.permanent = permanent;
+  for (const auto& [key, entry] : fdb) {
+    if (key.first == index && next()) {
+      overlay::Entry shown = overlay::Entry::fdb(key.second, entry.remote);
+      shown.permanent = entry.permanent;
       visitor.entry(shown);
     }
   }
@@ -283,8 +283,8 @@ std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
       if (put) neighbours[{index, entry.net.base.v4()}] = {entry.mac, true};
       break;
     case Kind::kFdb:
-      if (put) put_fdb(entry);
-      if (!put) fdb.erase({index, entry.mac, entry.via.v4()});
+      if (!put) fdb.erase({index, entry.mac});
+      if (put) fdb[{index, entry.mac}] = {entry.via.v4(), true};
       break;
     case Kind::kRoute: {
       if (put) return put_route(entry, *link);
@@ -295,17 +295,6 @@ std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
     }
   }
   return std::nullopt;
-}
-
-/// Replaces the first remote of the MAC, unless this one is there already.
-void FakeKernel::put_fdb(const overlay::Entry& entry) {
-  const FdbKey wanted{site_.device, entry.mac, entry.via.v4()};
-  if (fdb.find(wanted) == fdb.end()) {
-    const auto at = fdb.lower_bound({site_.device, entry.mac, Ip4{}});
-    if (at != fdb.end() && std::get<0>(at->first) == site_.device && std::get<1>(at->first) == entry.mac)
-      fdb.erase(at);
-  }
-  fdb[wanted] = true;
 }
 
 std::optional<Error> FakeKernel::put_route(const overlay::Entry& entry, const kernel::Link& link) {

@@ -18,7 +18,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -64,9 +63,13 @@ class FakeKernel final : public kernel::Links,
   };
   using RouteKey = std::pair<Net4, std::uint32_t>;  // destination, metric
   using NeighbourKey = std::pair<int, Ip4>;
-  using FdbKey = std::tuple<int, Mac, Ip4>;
+  using FdbKey = std::pair<int, Mac>;  // a unicast MAC has one remote
   struct Neighbour {
     Mac mac;
+    bool permanent = true;
+  };
+  struct Fdb {
+    Ip4 remote;  // unspecified: by a port of its own
     bool permanent = true;
   };
 
@@ -81,7 +84,7 @@ class FakeKernel final : public kernel::Links,
   std::vector<kernel::Address> addresses;
   std::vector<overlay::Device> devices;  // of links that are more than a plain NIC
   std::map<NeighbourKey, Neighbour> neighbours;
-  std::map<FdbKey, bool> fdb;  // value: permanent
+  std::map<FdbKey, Fdb> fdb;
   std::map<RouteKey, Route> routes;
   std::optional<int> default_link;
   Ip4 default_gateway;
@@ -131,7 +134,7 @@ class FakeKernel final : public kernel::Links,
     std::erase_if(addresses, [&](const auto& a) { return a.link_index == index; });
     std::erase_if(devices, [&](const auto& d) { return d.index == index; });
     std::erase_if(neighbours, [&](const auto& n) { return n.first.first == index; });
-    std::erase_if(fdb, [&](const auto& f) { return std::get<0>(f.first) == index; });
+    std::erase_if(fdb, [&](const auto& f) { return f.first.first == index; });
     std::erase_if(routes, [&](const auto& r) { return r.second.link == index; });
     if (default_link == index) default_link.reset();
     std::erase_if(more_routes, [&](const auto& r) { return r.link_index == index; });
@@ -293,7 +296,6 @@ class FakeKernel final : public kernel::Links,
   }
 
   std::optional<Error> apply(const overlay::Change& change);
-  void put_fdb(const overlay::Entry& entry);
   std::optional<Error> put_route(const overlay::Entry& entry, const kernel::Link& link);
   static bool direct(const Route& route) {
     return !route.onlink && route.gateway != Ip4{} && route.protocol == 70;

@@ -212,8 +212,8 @@ std::string SimNode::entries() const {
   for (const auto& [key, entry] : kernel.neighbours) {
     if (key.first == found->index) all += neighbour_line(key.second, entry.mac);
   }
-  for (const auto& [key, permanent] : kernel.fdb) {
-    if (std::get<0>(key) == found->index) all += fdb_line(std::get<1>(key), std::get<2>(key));
+  for (const auto& [key, entry] : kernel.fdb) {
+    if (key.first == found->index) all += fdb_line(key.second, entry.remote);
   }
   for (const auto& [key, route] : kernel.routes) {
     if (route.link == found->index) all += route_line(key.first, route.gateway);

@@ -64,11 +64,13 @@ TEST_SUITE("system/damage") {
                    kNeighbours);
   }
 
-  TEST_CASE("an FDB entry is deleted, changed, or gets a second remote") {
+  TEST_CASE("an FDB entry is deleted, or leads elsewhere, or there is a stranger's") {
     NEEDS;
     DamagedNode n;
     check_repaired(n, "bridge fdb delete MAC dev flannel.1 dst REMOTE", kFdb);
     check_repaired(n, "bridge fdb replace MAC dev flannel.1 dst 172.30.0.250 self permanent", kFdb);
+    check_repaired(n, "bridge fdb replace MAC dev flannel.1 dst REMOTE port 4789 self permanent", kFdb, 5);
+    check_repaired(n, "bridge fdb add STRANGER dev flannel.1 dst REMOTE vni 7 self permanent", kFdb, 5);
   }
 
   TEST_CASE("a nexthop object is deleted, with its route, or changed") {

@@ -63,7 +63,7 @@ struct Kernel final : ChangeSink {
         break;
       case Kind::kFdb:
         if (put) fdb[entry.mac] = entry.via.v4();
-        if (!put && fdb.contains(entry.mac) && fdb[entry.mac] == entry.via.v4()) fdb.erase(entry.mac);
+        if (!put) fdb.erase(entry.mac);
         break;
     }
     for (const Net4& net : watched) unharmed &= leads(net);

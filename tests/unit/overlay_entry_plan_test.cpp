@@ -72,16 +72,16 @@ std::set<LeaseKey> naive_winners(const Truth& truth, const LocalNode& local) {
   return keys;
 }
 
-/// A kernel's tables, with its own way of replacing: an FDB upsert of a MAC with several remotes exchanges
-/// the first. The table's routes lead through nexthop objects; a meddler's may be plain, which is as good.
+/// A kernel's tables. The table's routes lead through nexthop objects; a meddler's may be plain, which is as
+/// good.
 class ModelKernel {
  public:
   struct Lladdr {
     Mac mac;
     bool permanent;
   };
-  struct Remotes {
-    std::vector<Ip4> list;
+  struct Remote {
+    Ip4 ip;  // unspecified: by a port of its own
     bool permanent;
   };
   struct Path {
@@ -90,7 +90,7 @@ class ModelKernel {
     bool through_object;
   };
   std::map<Ip4, Lladdr> neighbours;
-  std::map<Mac, Remotes> fdb;
+  std::map<Mac, Remote> fdb;
   std::map<std::pair<Net4, std::uint32_t>, Path> routes;
   std::map<Ip4, bool> objects;  // value: right
 
@@ -103,7 +103,10 @@ class ModelKernel {
         if (put) neighbours[net.base] = {c.entry.mac, true};
         if (!put) neighbours.erase(net.base);
         break;
-      case Kind::kFdb: put ? put_fdb(c.entry.mac, via) : remove_fdb(c.entry.mac, via); break;
+      case Kind::kFdb:
+        if (put) fdb[c.entry.mac] = {via, true};
+        if (!put) fdb.erase(c.entry.mac);
+        break;
       case Kind::kRoute:
         if (!put) routes.erase({net, c.entry.metric});
         if (put) routes[{net, 0}] = {via, c.entry.onlink, true};
@@ -111,19 +114,6 @@ class ModelKernel {
         break;
       case Kind::kNexthop: remove_object(net.base); break;
     }
-  }
-  void put_fdb(Mac m, Ip4 remote) {
-    Remotes& remotes = fdb[m];
-    remotes.permanent = true;
-    if (std::find(remotes.list.begin(), remotes.list.end(), remote) != remotes.list.end()) return;
-    if (remotes.list.empty()) remotes.list.push_back(remote);
-    remotes.list[0] = remote;
-  }
-  void remove_fdb(Mac m, Ip4 remote) {
-    const auto at = fdb.find(m);
-    if (at == fdb.end()) return;
-    std::erase(at->second.list, remote);
-    if (at->second.list.empty()) fdb.erase(at);
   }
   void remove_object(Ip4 base) {
     if (objects.erase(base) != 0)
@@ -135,9 +125,8 @@ class ModelKernel {
     const auto f = fdb.find(p.mac);
     const auto r = routes.find({p.subnet, 0});
     return n != neighbours.end() && n->second.permanent && n->second.mac == p.mac && f != fdb.end() &&
-           f->second.permanent &&
-           std::find(f->second.list.begin(), f->second.list.end(), p.remote) != f->second.list.end() &&
-           r != routes.end() && r->second.gateway == p.subnet.base && r->second.onlink &&
+           f->second.permanent && f->second.ip == p.remote && r != routes.end() &&
+           r->second.gateway == p.subnet.base && r->second.onlink &&
            (!r->second.through_object || objects.at(p.subnet.base));
   }
   /// All of these, and nothing else but what is the kernel's own.
@@ -152,8 +141,8 @@ class ModelKernel {
     for (const auto& [ip, lladdr] : neighbours) {
       if (lladdr.permanent && !bases.contains(ip)) return false;
     }
-    for (const auto& [mac, remotes] : fdb) {
-      if (macs.contains(mac) ? remotes.list.size() != 1 : remotes.permanent) return false;
+    for (const auto& [mac, remote] : fdb) {
+      if (remote.permanent && !macs.contains(mac)) return false;
     }
     for (const auto& [base, right] : objects) {
       if (!right || !bases.contains(base)) return false;
@@ -272,14 +261,8 @@ class World {
     switch (rng_.below(10)) {
       case 0: kernel.neighbours[base] = {m, rng_.one_in(2)}; break;
       case 1: kernel.neighbours.erase(base); break;
-      case 2: kernel.fdb[m] = {{remote}, rng_.one_in(2)}; break;
-      case 3: {
-        kernel.fdb[m].permanent = true;  // the kernel's own entries have one remote
-        auto& list = kernel.fdb[m].list;
-        if (std::find(list.begin(), list.end(), remote) == list.end())
-          list.insert(list.begin() + (rng_.one_in(2) ? 0 : static_cast<std::ptrdiff_t>(list.size())), remote);
-        break;
-      }
+      case 2: kernel.fdb[m] = {remote, rng_.one_in(2)}; break;
+      case 3: kernel.fdb[m] = {Ip4{}, rng_.one_in(2)}; break;
       case 4: kernel.fdb.erase(m); break;
       case 5: {
         const Ip4 gateway = rng_.one_in(2) ? base : remote;
@@ -338,12 +321,10 @@ class World {
       plan.audit_entry(shown);
     }
     if (rng_.one_in(2)) between();
-    for (const auto& [m, remotes] : snapshot.fdb) {
-      for (const Ip4 remote : remotes.list) {
-        Entry shown = Entry::fdb(m, remote);
-        shown.permanent = remotes.permanent;
-        plan.audit_entry(shown);
-      }
+    for (const auto& [m, remote] : snapshot.fdb) {
+      Entry shown = Entry::fdb(m, remote.ip);
+      shown.permanent = remote.permanent;
+      plan.audit_entry(shown);
     }
   }
   /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut,

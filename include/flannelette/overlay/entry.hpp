@@ -14,7 +14,7 @@ struct Entry {
     kRoute,      ///< net = destination, via = gateway, metric
     kNexthop,    ///< the object by which the route of a subnet (net.base) may name its gateway, via
     kNeighbour,  ///< net.base = address, mac
-    kFdb,        ///< mac, via = remote
+    kFdb,        ///< mac, via = remote, unspecified: it has a port, VNI or link of its own
   };
   Kind kind = Kind::kRoute;
   bool permanent = true;  ///< neighbour, FDB
@@ -42,7 +42,7 @@ struct Entry {
 
 /// One change to make. A put replaces what has the same key (route: destination and metric; neighbour:
 /// address; FDB: MAC); where the kernel has nexthop objects, a put route makes its own, so that a nexthop is
-/// never put. Removing what is not there succeeds.
+/// never put. An FDB entry is removed by its MAC. Removing what is not there succeeds.
 struct Change {
   enum class Op : std::uint8_t { kPut, kRemove };
   Op op = Op::kPut;
