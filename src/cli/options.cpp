@@ -6,6 +6,7 @@
 
 #include "cli/draft.hpp"
 #include "cli/kube_known.hpp"
+#include "cli/sandbox.hpp"
 #include "flannelette/base/pattern.hpp"
 
 namespace flannelette::cli {
@@ -37,6 +38,14 @@ string_view set_bool(bool& out, string_view value, bool inverted = false) {
 string_view set_choice(bool& out, string_view value, string_view yes, string_view no, string_view expected) {
   out = value == yes;
   return out || value == no ? kOk : expected;
+}
+
+string_view set_sandbox(Draft& draft, string_view value) {
+  constexpr string_view kWords[] = {"on", "off", "strict"};
+  const auto word = std::ranges::find(kWords, value);
+  if (word == std::end(kWords)) return "on, off or strict is expected";
+  draft.settings.sandbox = static_cast<Sandbox>(word - kWords);
+  return kOk;
 }
 
 template <std::size_t N>
@@ -313,6 +322,11 @@ constexpr Option kOptions[] = {
      }},
     {"", "node", "tx-checksum", "auto|on|off", "auto",
      "checksum offload of the device; auto: off behind NAT and on vmxnet3", set_tx_checksum},
+
+    {"sandbox", "node", "sandbox", "on|off|strict", "on",
+     kHasSandbox ? "refuse system calls that the agent does not make; strict: they end it"
+                 : "this build has no sandbox",
+     set_sandbox},
 
     {"v", "", "", "NUMBER", "0", "1 and more: log level debug", set_verbosity},
     {"log-level", "log", "level", "LEVEL", "info", "debug, info, warning or error", set_level},

@@ -6,6 +6,7 @@
 
 #include "cli/kube_known.hpp"
 #include "cli/privileges.hpp"
+#include "cli/sandbox.hpp"
 #include "flannelette/io/tls_files.hpp"
 
 namespace flannelette::cli {
@@ -49,6 +50,14 @@ int Process::open(std::span<const std::string_view> read) {
   if (const auto opened = monitor.open(); !opened) {
     log.error(kNoKernel, {Field(opened.error())});
     return kExitFailure;
+  }
+  if constexpr (kHasSandbox) {
+    if (const auto entered = enter_sandbox(settings.sandbox, log); !entered) {
+      log.error("cannot restrict system calls, as sandbox = strict wants", {Field(entered.error())});
+      return kExitFailure;
+    }
+  } else if (settings.sandbox == Sandbox::kStrict) {
+    log.debug("sandbox = strict is ignored: this build has no sandbox");
   }
   return 0;
 }

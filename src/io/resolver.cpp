@@ -60,7 +60,9 @@ void close_inherited() {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   struct sigaction action = {};
   action.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &action, nullptr);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    if (signal != SIGSYS) ::sigaction(signal, &action, nullptr);  // the sandbox is here, too
+  }
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -55,6 +55,7 @@ TEST_SUITE("system/privileges") {
     Machine a(etcd, 1);
     const TempDir ini;
     write_file(ini.file("ini"), "[node]\nip-forward = set\n");
+    const bool has_sandbox = !contains(run({.args = {binary(), "help"}}).output, "this build has no sandbox");
     for (int run_number = 0; run_number < 2; ++run_number) {
       shell(a.node(), "echo 0 >/proc/sys/net/ipv4/ip_forward");
       std::filesystem::remove(a.subnet_file());
@@ -62,6 +63,7 @@ TEST_SUITE("system/privileges") {
       REQUIRE_MESSAGE(a.joined(0), a.log());
       check_capabilities(a, kNetAdmin);
       CHECK(status(a, "NoNewPrivs") == "1");
+      CHECK(status(a, "Seccomp") == (has_sandbox ? "2" : "0"));
       CHECK_FALSE(contains(a.log(), "a capability stays"));
       CHECK(wait_until(std::chrono::seconds(5),
                        [&] { return shell(a.node(), "cat /proc/sys/net/ipv4/ip_forward") == "1\n"; }));

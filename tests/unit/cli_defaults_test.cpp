@@ -18,7 +18,7 @@ namespace {
 
 /// All settings, one a line. A setting that is missing here does not compile.
 std::string described(const Reading& reading) {
-  const auto& [agent, etcd, tls, tcp, nexthop_objects, kube] = reading.settings;
+  const auto& [agent, etcd, tls, tcp, sandbox, nexthop_objects, kube] = reading.settings;
   const auto& [interface, subnet_file, state_dir, registry_wait, ip_masq, fully_random, forward_rules,
                clamp_mss, set_forward, tx_checksum, log_level] = agent;
   const auto& [names, regexes, can_reach, public_ip, public_ip_file, failback_delay] = interface;
@@ -39,7 +39,8 @@ std::string described(const Reading& reading) {
       << reading.endpoints() << "\nprefix " << prefix.view() << "\nusername " << username.view()
       << "\npassword " << password.view() << "\nttl " << ttl << "\nmargin " << margin << "\ntls " << ca.view()
       << ' ' << cert.view() << ' ' << key.view() << "\ntcp " << connect << ' ' << idle << ' ' << interval
-      << ' ' << probes << ' ' << user_timeout << "\nnexthop_objects " << nexthop_objects << '\n';
+      << ' ' << probes << ' ' << user_timeout << "\nsandbox " << static_cast<int>(sandbox)
+      << "\nnexthop_objects " << nexthop_objects << '\n';
   if (kube == nullptr) return out.str();
   const auto& [servers, server_count, kubeconfig, node_name, pod_name, pod_namespace, annotations, net_config,
                network_available, service_host, service_port] = *kube;

@@ -61,14 +61,15 @@ TEST_CASE("every key takes effect") {
       "masq-fully-random = false\nforward-rules = 0\nclamp-mss = true\nip-forward = set\nnexthop-objects = "
       "off\ntx-checksum = "
       "off\nstate-dir = "
-      "/state\nregistry-wait = 5s\npublic-ip-file = /run/ip\nfailback-delay = 2m\n"
+      "/state\nregistry-wait = 5s\npublic-ip-file = /run/ip\nfailback-delay = 2m\nsandbox = strict\n"
       "[log]\nlevel = debug\n";
   reading.read({});
   INFO(reading.shown());
   CHECK(reading.clean());
-  const auto& [agent, etcd, tls, tcp, nexthop_objects, kube] = reading.settings;
+  const auto& [agent, etcd, tls, tcp, sandbox, nexthop_objects, kube] = reading.settings;
   CHECK(reading.endpoints() == "https://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
+  CHECK(sandbox == cli::Sandbox::kStrict);
   CHECK(agent.state_dir.view() == "/state/prefix+net");
   CHECK(agent.registry_wait == 5000);
   CHECK(agent.interface.public_ip_file.view() == "/run/ip");

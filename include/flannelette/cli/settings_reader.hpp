@@ -14,6 +14,13 @@
 
 namespace flannelette::cli {
 
+/// What becomes of a system call that the agent is not known to make.
+enum class Sandbox : std::uint8_t {
+  kOn,      ///< it fails with ENOSYS
+  kOff,     ///< it is carried out
+  kStrict,  ///< it ends the program
+};
+
 /// Everything `run` needs to know, from all sources.
 struct RunSettings {
   /// etcd's.
@@ -26,6 +33,7 @@ struct RunSettings {
   registry::EtcdSettings etcd;
   io::TlsSettings tls;  ///< etcd's
   io::TcpSettings tcp;
+  Sandbox sandbox = Sandbox::kOn;
   bool nexthop_objects = true;                   ///< where the kernel has them
   std::unique_ptr<registry::KubeSettings> kube;  ///< null: the registry is etcd
 };
