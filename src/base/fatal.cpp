@@ -15,8 +15,8 @@ namespace flannelette {
 void die(const char* why) {
   std::array<char, 256> memory;
   Writer out(memory);
-  out.put("flannelette: fatal: ").put(std::string_view(why).substr(0, 200)).put('\n');
-  (void)write_at_once(STDERR_FILENO, out.view());
+  out.put("flannelette: fatal: ").put(std::string_view(why).substr(0, 200));
+  StreamSink(STDERR_FILENO).line(Level::kError, out.view());
   // As abort(3) without its lock: nobody here handles the signal.
   ::raise(SIGABRT);
   __builtin_trap();  // we were started with the signal ignored

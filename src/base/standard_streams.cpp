@@ -8,8 +8,30 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 
 namespace flannelette {
+namespace {
+
+/// Whether it is what the service manager has connected with the journal. Who is started by such a service
+/// has the variable too, but may have another descriptor.
+bool is_journal(int fd) {
+  const char* const stream = std::getenv("JOURNAL_STREAM");
+  struct stat info {};
+  if (stream == nullptr || ::fstat(fd, &info) != 0) return false;
+  const auto own =
+      to_text<48>([&](Writer& out) { out.put_unsigned(info.st_dev).put(':').put_unsigned(info.st_ino); });
+  return own.view() == stream;
+}
+
+/// One write of at most 4,096 bytes; false if there is no room for it now, or it fails.
+bool write_at_once(int fd, std::string_view text) {
+  pollfd room{fd, POLLOUT, 0};
+  if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return false;
+  return ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+}  // namespace
 
 void prepare_standard_streams() {
   for (int fd = 0; fd <= 2; ++fd) {
@@ -26,17 +48,20 @@ void prepare_standard_streams() {
 
 int print(std::string_view text) { return ::write(STDOUT_FILENO, text.data(), text.size()) < 0 ? 1 : 0; }
 
-bool write_at_once(int fd, std::string_view text) {
-  pollfd room{fd, POLLOUT, 0};
-  if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return false;
-  return ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+StreamSink::StreamSink(int fd) : fd_(fd), journal_(is_journal(fd)) {}
+
+void StreamSink::put_priority(Writer& out, Level level) const {
+  if (journal_) out.put('<').put("7643"[static_cast<std::size_t>(level)]).put('>');
 }
 
-void StreamSink::line(Level, std::string_view text) {
+void StreamSink::line(Level level, std::string_view text) {
   std::array<char, 4096> bytes;
   Writer out(bytes);
-  if (dropped_ > 0)
+  if (dropped_ > 0) {
+    put_priority(out, Level::kWarning);
     out.put("warning: ").put_unsigned(dropped_).put(" log lines were dropped: stderr took no more\n");
+  }
+  put_priority(out, level);
   out.put(text.substr(0, kMaxLine)).put('\n');
   // One write, so that lines of several processes do not mix.
   dropped_ = write_at_once(fd_, out.view()) ? 0 : dropped_ + 1;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <string>
 
 using namespace flannelette;
@@ -77,6 +78,36 @@ TEST_CASE("the longest line fits what a writable pipe takes, also with the numbe
   REQUIRE(::read(pipe.ends[0], page, sizeof page) == sizeof page);  // one page of room
   sink.line(Level::kInfo, std::string(5000, 'y'));
   CHECK(pipe.drain().ends_with("took no more\n" + std::string(StreamSink::kMaxLine, 'y') + "\n"));
+}
+
+TEST_CASE("lines to the journal begin with its priorities, those to another descriptor do not") {
+  const Deadline deadline;
+  const Pipe journal, other;
+  struct stat info;
+  REQUIRE(::fstat(journal.ends[1], &info) == 0);
+  const auto stream = std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+  REQUIRE(::setenv("JOURNAL_STREAM", stream.c_str(), 1) == 0);
+  StreamSink sink(journal.ends[1]), elsewhere(other.ends[1]);
+  for (const Level level : {Level::kDebug, Level::kInfo, Level::kWarning, Level::kError}) {
+    sink.line(level, name(level));
+    elsewhere.line(level, name(level));
+  }
+  CHECK(journal.drain() == "<7>debug\n<6>info\n<4>warning\n<3>error\n");
+  CHECK(other.drain() == "debug\ninfo\nwarning\nerror\n");
+  journal.fill();
+  sink.line(Level::kInfo, "info: lost");
+  journal.drain();
+  sink.line(Level::kInfo, "info: two");
+  CHECK(journal.drain() == "<4>warning: 1 log lines were dropped: stderr took no more\n<6>info: two\n");
+
+  for (const std::string& wrong : {std::string(), std::string(":"), stream.substr(1), stream + "0"}) {
+    ::setenv("JOURNAL_STREAM", wrong.c_str(), 1);
+    StreamSink(journal.ends[1]).line(Level::kInfo, "info: plain");
+    CHECK_MESSAGE(journal.drain() == "info: plain\n", wrong);
+  }
+  ::unsetenv("JOURNAL_STREAM");
+  StreamSink(journal.ends[1]).line(Level::kInfo, "info: plain");
+  CHECK(journal.drain() == "info: plain\n");
 }
 
 TEST_CASE("a full disk and a reader that went lose lines too, and end nothing") {
