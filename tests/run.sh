@@ -23,10 +23,11 @@ readonly build=${FLANNELETTE_BUILD_DIR:-build}
 readonly results=$build/test-results
 jobs=${TEST_JOBS:-$(($(nproc) + 1))}
 [[ $jobs =~ ^[1-9][0-9]*$ ]] || { echo "tests/run.sh: TEST_JOBS is not a number of parts: '$jobs'" >&2; exit 1; }
-# The system tier in pieces, which are one part to whoever reads the results: the suites of the first two are named here, and
-# the third has all others.
+# The system tier in pieces, which are one part to whoever reads the results: the suites of the first three are named here,
+# and the fourth has all others.
 readonly jobs system1=system/faults,system/settings,system/lease,system/names system2=system/tls,system/scale,system/quorum
-all_parts='unit sim system.1 unit-valgrind system.2 unit-asan system.3 sim-asan check kernel kernel-asan fuzz kube'
+readonly system3=system/damage,system/device,system/failover,system/upgrade,system/chaos
+all_parts='unit sim system.1 unit-valgrind system.3 system.2 unit-asan system.4 sim-asan check kernel kernel-asan fuzz kube'
 for target in ${VM_TARGETS:-}; do all_parts+=" program@$target vm@$target"; done  # make test says which
 [ -z "${NOTLS_TARGET:-}" ] || all_parts+=" notls@$NOTLS_TARGET"
 readonly all_parts
@@ -78,7 +79,8 @@ command_of() {  # part: one word a line
     system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak,kube ;;
     system.1) printf '%s\n' "$build/test/tests/system" --test-suite="$system1" ;;
     system.2) printf '%s\n' "$build/test/tests/system" --test-suite="$system2" ;;
-    system.3) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,kube,$system1,$system2" ;;
+    system.3) printf '%s\n' "$build/test/tests/system" --test-suite="$system3" ;;
+    system.4) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,kube,$system1,$system2,$system3" ;;
     *) printf '%s\n' "$build/test/tests/$1" ;;
   esac
 }
