@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <array>
 
-#include "cli/kube_known.hpp"
-#include "cli/leave.hpp"
 #include "cli/options.hpp"
+#include "cli/verb_table.hpp"
 #include "flannelette/base/pattern.hpp"
 
 namespace flannelette::cli {
@@ -33,18 +32,128 @@ std::size_t edit_distance(string_view a, string_view b) {
   return row[b.size()];
 }
 
+constexpr std::size_t kWidth = 80;
+
+/// What stands before a text, if there is the text.
+struct Part {
+  Literal before;
+  Literal text;
+};
+void put_parts(Writer& out, std::initializer_list<Part> parts) {
+  for (const Part& part : parts) {
+    if (!part.text.empty()) out.put(part.before).put(part.text);
+  }
+}
+
+/// Goes on to the column of the line.
+void fill(Writer& out, std::size_t begin, std::size_t column) {
+  while (out.size() - begin < column && !out.overflowed()) out.put(' ');
+}
+
+/// What its screen is called; empty: it is on the first one.
+const char* group_of(const Option& option) {
+  if (option.section[0] != '\0') return option.section;
+  return option.fate == Fate::kControl ? "" : "flanneld";
+}
+
+Literal dashes(const Option& option) { return string_view(option.flag).size() == 1 ? " -" : " --"; }
+
+/// Two lines: what is written where, with the default, and a sentence.
 void put_option(Writer& out, const Option& option) {
-  out.put("  ").put(string_view(option.flag).size() == 1 ? "-" : "--").put(option.flag);
-  if (!option.boolean()) out.put(' ').put(option.argument);
-  if (!option.key.empty()) out.put("   ([").put(option.section).put("] ").put(option.key).put(')');
-  out.put("\n      ").put(option.help);
-  if (!option.fallback.empty()) out.put(" (default ").put(option.fallback).put(')');
+  const bool flag = !option.flag.empty();
+  Literal sentence = "\n      ";
+  if (option.fate == Fate::kUnbuilt) sentence = "\n      Refused: ";
+  if (option.fate == Fate::kIgnored) sentence = "\n      Accepted without effect: ";
+  put_parts(out.put(' '), {{dashes(option), option.flag},
+                           {" ", flag ? option.argument : ""},
+                           {flag ? "   [" : " [", option.key.empty() ? "" : option.section},
+                           {"] ", option.key},
+                           {" = ", flag ? "" : option.argument},
+                           {"   default: ", option.fallback},
+                           {sentence, option.help}});
+  out.put(".\n");
+}
+
+/// False: there is no such group.
+bool put_group(Writer& out, string_view group) {
+  bool any = false;
+  for (const Option& option : options()) {
+    if (group != group_of(option)) continue;
+    any = true;
+    put_option(out, option);
+  }
+  return any;
+}
+
+/// The flags of each group, by name.
+void put_groups(Writer& out) {
+  string_view group;
+  std::size_t begin = 0;  // of the line
+  for (const Option& option : options()) {
+    const string_view own = group_of(option);
+    const string_view flag = option.flag;
+    if (own.empty() || flag.empty()) continue;
+    const bool next = group != own;
+    if (next || out.size() - begin + flag.size() + 3 > kWidth) {
+      out.put('\n');
+      begin = out.size();
+      if (next) out.put("  ").put(own);
+      fill(out, begin, 12);
+    }
+    group = own;
+    out.put(dashes(option)).put(flag);
+  }
   out.put('\n');
 }
 
-void put_options(Writer& out, Fate fate) {
+/// What this build has not.
+void put_missing(Writer& out) {
+  if (!io::TlsContext::available())
+    out.put("\nThis build has no TLS: https and its three files are refused.\n");
+  if (!io::NetStream::resolves_names()) out.put("\nThis build resolves no names: endpoints are addresses.\n");
+  if (!Pattern::available()) out.put("\nThis build knows no regular expressions: iface-regex is refused.\n");
+}
+
+void put_overview(Writer& out) {
+  out.put("usage: flannelette [VERB] [flags]\n\n");
+  for (const VerbEntry& verb : verbs()) {
+    if (verb.built != nullptr && !verb.built()) continue;
+    const std::size_t begin = out.size();
+    put_parts(out, {{"  ", verb.name}, {" ", verb.arguments}});
+    fill(out, begin, 32);
+    put_parts(out, {{"", verb.summary}, {"", "\n"}});
+  }
+  out.put(
+      "\n"
+      "The flags are flanneld's: -flag or --flag, a value behind '=' or a blank, of a\n"
+      "boolean only behind '='. Each is also read from the environment, as FLANNELD_\n"
+      "and its name in capitals with _ for -, and from the INI file. Flags go before\n"
+      "environment, environment before file.\n"
+      "\n"
+      "  -h, --help\n"
+      "      Prints this, or the screen of the verb before it.\n");
+  put_group(out, "");
+  out.put("\n`flannelette help GROUP` says what its flags do, and lists keys of the INI file:\n");
+  put_groups(out);
+  put_missing(out);
+}
+
+void put_verb(Writer& out, const VerbEntry& verb) {
+  put_parts(out, {{"usage: flannelette ", verb.name},
+                  {" ", verb.arguments},
+                  {"\n\n", verb.name},
+                  {" ", verb.summary},
+                  {".\n", verb.details.empty() ? "\n" : verb.details}});
+}
+
+void put_all(Writer& out) {
+  put_overview(out);
+  for (const VerbEntry& verb : verbs()) put_verb(out.put('\n'), verb);
+  string_view group;
   for (const Option& option : options()) {
-    if (option.fate == fate && !option.flag.empty()) put_option(out, option);
+    if (group == group_of(option)) continue;
+    group = group_of(option);
+    put_group(out.put('\n'), group);
   }
 }
 
@@ -62,51 +171,22 @@ string_view nearest(string_view word, std::span<const string_view> names) {
   return best;
 }
 
-void write_help(Writer& out) {
-  out.put("usage: flannelette [run] [flags]     join the overlay network, in the foreground\n");
-  if (can_leave()) {
-    out.put(
-        "       flannelette leave [flags]     give the lease back (or the Node's annotations), then clean "
-        "up\n"
-        "       flannelette cleanup [--flanneld] [flags]\n"
-        "                                     remove device, routes, rules, subnet file and state; what "
-        "flanneld\n"
-        "                                     left, too\n");
+bool write_help(Writer& out, string_view topic) {
+  if (topic.starts_with('-')) topic.remove_prefix(topic.starts_with("--") ? 2 : 1);
+  const VerbEntry* const verb = find_verb(topic);
+  const Option* const option = find_flag(topic);
+  if (verb != nullptr) {
+    put_verb(out, *verb);
+  } else if (topic == "all") {
+    put_all(out);
+  } else if (topic.empty()) {
+    put_overview(out);
+  } else if (option != nullptr) {
+    put_option(out, *option);
+  } else {
+    return put_group(out, topic);
   }
-  out.put(
-      "       flannelette version | help\n"
-      "\n"
-      "The flags are flanneld's: -flag or --flag, a value behind '=' or a blank, of a boolean only behind "
-      "'='.\n"
-      "A flag is also read from the environment as FLANNELD_<FLAG>, and the key in brackets from the INI "
-      "file.\n"
-      "Flags go before environment, environment before file.\n"
-      "\n"
-      "  -h, --help\n"
-      "      print this and exit\n");
-  put_options(out, Fate::kControl);
-  out.put('\n');
-  if (!io::TlsContext::available())
-    out.put("This build has no TLS: https and its three files are refused.\n\n");
-  if (!io::NetStream::resolves_names()) out.put("This build resolves no names: endpoints are addresses.\n\n");
-  if (!Pattern::available()) out.put("This build knows no regular expressions: iface-regex is refused.\n\n");
-  put_options(out, Fate::kEtcd);
-  put_options(out, Fate::kUsed);
-  if constexpr (kKnowsKube) {
-    out.put("\nWith kube-subnet-mgr:\n\n");
-    put_options(out, Fate::kKube);
-  }
-  out.put("\nOnly in the INI file:\n\n");
-  for (const Option& option : options()) {
-    if (!option.flag.empty()) continue;
-    out.put("  [").put(option.section).put("] ").put(option.key).put("\n      ").put(option.help);
-    if (!option.fallback.empty()) out.put(" (default ").put(option.fallback).put(')');
-    out.put('\n');
-  }
-  out.put("\nRefused unless at the default:\n\n");
-  put_options(out, Fate::kUnbuilt);
-  out.put("\nAccepted, without effect:\n\n");
-  put_options(out, Fate::kIgnored);
+  return true;
 }
 
 }  // namespace flannelette::cli

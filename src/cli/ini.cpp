@@ -138,7 +138,7 @@ class IniFile {
     std::array<string_view, Draft::kMaxOptions> keys;
     std::size_t count = 0;
     for (const Option& option : options()) {
-      if (option.section == section) keys[count++] = option.key;
+      if (option.section == section && !option.key.empty()) keys[count++] = option.key;
       if (!option.key.empty() && option.key == key_) {
         return draft_.problem(at(key_word()), {"belongs in [", option.section, "], not in [", section, "]"});
       }

@@ -61,9 +61,10 @@ struct Option {
   Literal key;       ///< empty: no INI key
   Literal argument;  ///< how help calls the value; empty: a boolean
   Literal fallback;  ///< the default as text
-  Literal help;      ///< for kIgnored and kUnbuilt: why
+  Literal help;      ///< a sentence without its full stop; for kIgnored and kUnbuilt the end of one: why
   Setter set;
-  char section[5]{};  ///< of the INI key; in place, with the three below in the room of a pointer
+  char section[5]{};  ///< of the INI key, and the group in the help text; in place, with the three below in
+                      ///< the room of a pointer
   Fate fate;
   bool secret;      ///< the value is never shown
   bool repeatable;  ///< more than one line of the INI file may give it

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <iterator>
+#include <array>
+#include <ranges>
 
 #include "cli/leave.hpp"
+#include "cli/verb_table.hpp"
 #include "flannelette/base/standard_streams.hpp"
 #include "flannelette/cli/help.hpp"
 #include "flannelette/cli/run.hpp"
@@ -18,20 +20,29 @@ namespace {
 using Words = std::span<const char* const>;
 
 struct Terminal final : Reporter {
-  void problem(std::string_view text) override { say({"flannelette: ", text}); }
-  void notice(std::string_view text) override { say({"flannelette: notice: ", text}); }
-  void say(std::initializer_list<std::string_view> parts) {
-    sink.line(Level::kError, to_text<StreamSink::kMaxLine>([&](Writer& out) {
+  void problem(std::string_view text) override { say(Level::kError, {"flannelette: ", text}); }
+  void notice(std::string_view text) override { say(Level::kWarning, {"flannelette: notice: ", text}); }
+  void say(Level level, std::initializer_list<std::string_view> parts) {
+    sink.line(level, to_text<StreamSink::kMaxLine>([&](Writer& out) {
                 for (const std::string_view part : parts) out.put(part);
               }));
   }
   StreamSink sink{STDERR_FILENO};
 };
 
-constexpr std::string_view kVerbs[] = {"run", "cleanup", "leave", "version", "help"};
-enum class Verb : std::uint8_t { kRun, kCleanup, kLeave, kVersion, kHelp };
+/// What cannot be done: one line, and the exit code of a wrong setting.
+int refuse(std::initializer_list<std::string_view> parts) {
+  Terminal().say(Level::kError, parts);
+  return 2;
+}
 
-int help() { return print(to_text<kMaxHelp>(write_help)); }
+int help(std::string_view topic) {
+  bool known = false;
+  const auto text = to_text<kMaxHelp>([&](Writer& out) { known = write_help(out, topic); });
+  if (known) return print(text);
+  return refuse({"flannelette: help: ", topic, ": unknown verb or group; `flannelette help` lists them"});
+}
+
 int version() { return print("flannelette " FLANNELETTE_VERSION "\n"); }
 
 /// `cleanup` has one flag that is no setting, which comes first.
@@ -42,14 +53,14 @@ bool take_flanneld(Words& words) {
   return given;
 }
 
-/// A verb that wants the settings.
-int act(Verb verb, Words flags, Words environment) {
+/// A verb that wants the settings. `topic`: of what --help prints.
+int act(Verb verb, Words flags, Words environment, std::string_view topic) {
   const bool flanneld = verb == Verb::kCleanup && take_flanneld(flags);
   SystemFiles files;
   Terminal terminal;
   RunSettings settings;
   switch (read_settings(flags, environment, files, settings, terminal)) {
-    case Asked::kHelp: return help();
+    case Asked::kHelp: return help(topic);
     case Asked::kVersion: return version();
     case Asked::kWrong: return 2;
     case Asked::kRun: break;
@@ -64,21 +75,20 @@ int act(Verb verb, Words flags, Words environment) {
 int execute(Words words, Words environment) {
   while (!words.empty() && *words[0] == '\0') words = words.subspan(1);  // "${OPTS}"
   if (words.empty() || words[0][0] == '-')
-    return act(Verb::kRun, words, environment);  // as flanneld is called
-  const auto known = std::ranges::find(kVerbs, std::string_view(words[0]));
-  const auto verb = static_cast<Verb>(known - std::begin(kVerbs));
-  if (!can_leave() && (verb == Verb::kCleanup || verb == Verb::kLeave)) {
-    Terminal().say({"flannelette: this build has no ", words[0]});
-    return 2;
+    return act(Verb::kRun, words, environment, "");  // as flanneld is called
+  const std::string_view name = words[0];
+  const VerbEntry* const entry = find_verb(name);
+  if (entry == nullptr) {
+    std::array<std::string_view, kVerbCount> names;
+    std::ranges::copy(verbs() | std::views::transform(&VerbEntry::name), names.begin());
+    return refuse({"flannelette: ", name, ": unknown verb; the nearest is ", nearest(name, names)});
   }
-  if (known == std::end(kVerbs)) {
-    const std::string_view best = nearest(words[0], kVerbs);
-    Terminal().say({"flannelette: ", words[0], ": unknown verb; the nearest is ", best});
-    return 2;
-  }
+  if (entry->built != nullptr && !entry->built()) return refuse({"flannelette: this build has no ", name});
+  const auto verb = static_cast<Verb>(entry - verbs().data());
+  words = words.subspan(1);
   if (verb == Verb::kVersion) return version();
-  if (verb == Verb::kHelp) return help();
-  return act(verb, words.subspan(1), environment);
+  if (verb == Verb::kHelp) return help(words.empty() ? "" : words[0]);
+  return act(verb, words, environment, name);
 }
 
 }  // namespace flannelette::cli

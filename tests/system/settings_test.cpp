@@ -25,9 +25,10 @@ namespace {
 std::string program_means() { return access(binary().c_str(), X_OK) == 0 ? "" : binary() + " is not built"; }
 
 /// The program with these arguments, in a namespace without a network.
-Outcome call(std::vector<std::string> arguments, std::vector<std::string> env = {}) {
+Outcome call(std::vector<std::string> arguments, std::vector<std::string> env = {},
+             const std::string& program = binary()) {
   const Node node("cli");
-  arguments.insert(arguments.begin(), binary());
+  arguments.insert(arguments.begin(), program);
   return run({.args = std::move(arguments), .env = std::move(env), .netns = node.name()}, 3s);
 }
 
@@ -157,11 +158,30 @@ TEST_SUITE("system/settings") {
     outcome = call({"", "rnu"}, {"NOTIFY_SOCKET="});
     CHECK(outcome.status == 2);
     CHECK_MESSAGE(contains(outcome.output, "the nearest is run"), outcome.output);
-    for (const char* arguments : {"--version", "-version", "version", "--help", "-h", "help"}) {
+    outcome = call({"help", "ectd"});
+    CHECK(outcome.status == 2);
+    CHECK_MESSAGE(contains(outcome.output, "help: ectd: unknown verb or group"), outcome.output);
+    outcome = call({"leave", "--help"});
+    CHECK(outcome.status == 0);
+    CHECK_MESSAGE(contains(outcome.output, "usage: flannelette leave [flags]\n"), outcome.output);
+    for (const char* arguments :
+         {"--version", "-version", "version", "--help", "-h", "help", "help all", "help run"}) {
       const Outcome printed = run({.args = {"sh", "-c", binary() + " " + arguments + " 2>/dev/null"}});
       CHECK_MESSAGE(printed.status == 0, arguments);
       CHECK_MESSAGE(contains(printed.output, "flannelette"), arguments);
     }
+  }
+
+  TEST_CASE("what goes into the journal has its priorities, what goes to another place beside it has none") {
+    REQUIRE_MEANS(program_means(), means::namespaces(), means::program("stat"));
+    const std::string arguments = " --iptables-resync=10 --etcd-endpoint=x";
+    const Outcome journal = call(
+        {"-c", "JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec " + binary() + arguments}, {}, "sh");
+    CHECK_MESSAGE(contains(journal.output, "<4>flannelette: notice: --iptables-resync: "), journal.output);
+    CHECK_MESSAGE(contains(journal.output, "<3>flannelette: --etcd-endpoint: unknown flag"), journal.output);
+    const Outcome other =
+        call({"-c", "JOURNAL_STREAM=$(stat -L -c %d:%i /dev/null) exec " + binary() + arguments}, {}, "sh");
+    CHECK_MESSAGE(other.output.starts_with("flannelette: "), other.output);
   }
 
   TEST_CASE("flanneld's command line in a unit file works unchanged") {

@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "cli/options.hpp"
+#include "cli/verb_table.hpp"
 #include "cli_support.hpp"
 #include "flannelette/cli/help.hpp"
 #include "support/process.hpp"
@@ -16,6 +18,18 @@ using flannelette::tests::Reading;
 using Words = Reading::Words;
 
 namespace {
+
+std::string help(std::string_view topic) {
+  bool known = false;
+  const auto text = to_text<cli::kMaxHelp>([&](Writer& out) {
+    known = cli::write_help(out, topic);
+    CHECK_FALSE(out.overflowed());
+  });
+  CHECK(known);
+  return std::string(text.view());
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 /// A flag of flanneld, a value that is not its default, and how to see that it took effect.
 struct Case {
@@ -478,17 +492,31 @@ TEST_CASE("what is shown of a value cannot command the terminal, and is cut") {
   CHECK(Reading({"-iface", std::string(5000, 'x')}).shown().size() < 400);
 }
 
-TEST_CASE("help tells of every flag and fits its buffer") {
-  std::array<char, cli::kMaxHelp> bytes;
-  Writer out(bytes);
-  cli::write_help(out);
-  CHECK_FALSE(out.overflowed());
-  const std::string text(out.view());
+TEST_CASE("help has a screen for each verb and each group of flags, and all flags by name on the first one") {
+  const std::string first = help(""), all = help("all");
+  std::set<std::string> topics{"", "flanneld"};
+  for (const cli::VerbEntry& verb : cli::verbs()) topics.emplace(verb.name);
   for (const cli::Option& option : cli::options()) {
-    INFO(option.flag, option.key);
-    if (!option.flag.empty()) CHECK(text.find("-" + std::string(option.flag)) != std::string::npos);
-    if (!option.key.empty()) CHECK(text.find(std::string(option.key)) != std::string::npos);
+    const std::string flag(option.flag), key(option.key), sentence = std::string(option.help) + ".\n";
+    INFO(flag, key);
+    topics.emplace(option.section);
+    if (!flag.empty()) {
+      CHECK(contains(first, "-" + flag));
+      if (option.fate != cli::Fate::kControl) CHECK(contains(help("--" + flag), sentence));
+    }
+    if (!key.empty()) CHECK(contains(all, "[" + std::string(option.section) + "] " + key));
+    CHECK(contains(all, sentence));
+    CHECK_FALSE(sentence.ends_with("..\n"));
   }
+  for (const std::string& topic : topics) {
+    const std::string screen = help(topic);
+    INFO(screen);
+    CHECK(contains(all, screen));
+    CHECK(std::ranges::count(screen, '\n') <= 48);
+    std::istringstream lines(screen);
+    for (std::string line; std::getline(lines, line);) CHECK(line.size() <= (topic.empty() ? 80 : 100));
+  }
+  CHECK(to_text<10>([](Writer& out) { CHECK_FALSE(cli::write_help(out, "etdc")); }).empty());
 }
 
 TEST_CASE("the nearest name is the one with the fewest edits") {

@@ -10,10 +10,11 @@
 namespace flannelette::cli {
 
 /// Room that write_help() needs at most.
-inline constexpr std::size_t kMaxHelp = 8 * 1024;
+inline constexpr std::size_t kMaxHelp = 16 * 1024;
 
-/// The verbs, then every flag with its default and the INI key of the same meaning.
-void write_help(Writer& out);
+/// One screen: of a verb, of a flag, or of a group of flags and INI keys, each with its default; empty: the
+/// verbs and all flags by name; "all": everything. False: there is no such topic.
+bool write_help(Writer& out, std::string_view topic);
 
 /// The one of `names` with the smallest edit distance to `word`, the first of several; empty if there are no
 /// names.
