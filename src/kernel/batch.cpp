@@ -130,7 +130,7 @@ Result<void> Batch::send_requests() {
       put_nexthop(out, netlink_.next_sequence(), NLM_F_EXCL, object_of(place, change));
     last = netlink_.next_sequence();
     put_change(out, last, place.index, change,
-               change.entry.metric == 0 ? place.object_for(subnet_of(change)) : 0);
+               change.entry.has_our_key() ? place.object_for(subnet_of(change)) : 0);
   }
   out.add_flags(NLM_F_ACK);  // of the last alone: it says that all are worked off
   const std::uint32_t first = last - static_cast<std::uint32_t>(requests_) + 1;
@@ -254,7 +254,7 @@ void Batch::compare(const MainRoute& route, Contested& contested) const {
   Contested::Seen& seen = contested.seen;
   const bool put = change.puts(Kind::kRoute);
   const bool any_metric = !put && change.entry.metric == 0;
-  if (!any_metric && route.metric != change.entry.metric) return;
+  if (route.tos != change.entry.tos || (!any_metric && route.metric != change.entry.metric)) return;
   const Place& place = place_of(change);
   const NexthopObject object = object_of(place, change);
   const bool has_object = route.uses(object);
@@ -262,12 +262,14 @@ void Batch::compare(const MainRoute& route, Contested& contested) const {
   // On our device whoever made it, elsewhere what is direct.
   const bool ours =
       place.direct ? route.direct() : has_object || (route.one_link && route.first_link == place.index);
-  if (put && ours && alike && (!has_object || place.use == NexthopUse::kMake)) {
+  if (put && ours && alike && !route.odd && (!has_object || place.use == NexthopUse::kMake)) {
     seen.right = true;
   } else if (ours || (put && (route.protocol == kRouteProtocol || alike))) {
     seen.wrong = true;
     seen.nexthop_id = route.nexthop_id;
     seen.gateway = route.gateway;
+    seen.link = route.first_link;
+    seen.protocol = route.protocol;
   } else {
     seen.foreign = true;
   }
@@ -289,18 +291,19 @@ void Batch::resolve(const Contested& contested) {
     if (!seen.right) return make_route(contested);
   }
   if (!seen.wrong) return;
-  const int link = place_of(change).index;
   netlink_.out().clear();
   if (change.removes(Kind::kRoute) && seen.nexthop_id == 0) {
-    put_change(netlink_.out(), netlink_.next_sequence(), link, change, 0);
+    put_change(netlink_.out(), netlink_.next_sequence(), place_of(change).index, change, 0);
   } else {
     // A route beside the right one, or one that only its nexthop object identifies.
     MainRoute wrong;
     wrong.destination = subnet_of(change);
     wrong.metric = change.entry.metric;
+    wrong.tos = change.entry.tos;
+    wrong.protocol = seen.protocol;  // of two that lead alike the other one
     wrong.nexthop_id = seen.nexthop_id;
     wrong.gateway = seen.gateway;
-    put_delete_route(netlink_.out(), netlink_.next_sequence(), link, wrong);
+    put_delete_route(netlink_.out(), netlink_.next_sequence(), seen.link, wrong);
   }
   const auto deleted = netlink_.run("delete a route");
   if (!deleted && !absent(deleted.error().sys_errno)) fail(change, deleted.error());

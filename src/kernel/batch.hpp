@@ -65,6 +65,8 @@ class Batch final : public EntryBatch {
       bool wrong = false;    ///< another one of ours, or one that another program made just like ours:
       std::uint32_t nexthop_id = 0;
       Ip4 gateway;
+      int link = 0;
+      std::uint8_t protocol = 0;
     } seen;
   };
 

@@ -61,9 +61,11 @@ std::optional<Entry> entry_of(const MainRoute& route, const Site& site, const Pl
   if (!through && !(route.first_link == place.index && route.one_link)) return std::nullopt;
   if (place.direct && !(route.direct() && inside(site, route.destination))) return std::nullopt;
   Entry entry = Entry::route(route.destination, object.gateway, route.metric);
+  entry.tos = route.tos;
   entry.underlay = place.direct;
   if (!through) entry.via = route.plain ? route.gateway : Ip4{};
-  const bool right = through ? place.use == NexthopUse::kMake : route.plain && route.onlink != place.direct;
+  const bool right =
+      !route.odd && (through ? place.use == NexthopUse::kMake : route.plain && route.onlink != place.direct);
   entry.onlink = right != place.direct;
   return entry;
 }
@@ -137,7 +139,8 @@ std::optional<Touched> touched_by(const MainRoute& route, bool present, bool rep
       return Touched{.entry = *entry, .present = present, .protocol = route.protocol};
   }
   // Another program's: it took the place of ours, or left it.
-  if (route.metric != 0 || !inside(site, route.destination) || (present && !replaces)) return std::nullopt;
+  if (route.metric != 0 || route.tos != 0 || !inside(site, route.destination) || (present && !replaces))
+    return std::nullopt;
   return Touched{
       .entry = Entry::route(route.destination, Ip4{}), .was_foreign = !present, .protocol = route.protocol};
 }
@@ -198,10 +201,11 @@ void put_route(MessageWriter& out, std::uint32_t sequence, int index, const Entr
 }
 
 rtmsg& start_delete_route(MessageWriter& out, std::uint32_t sequence, Net4 destination, std::uint32_t metric,
-                          std::uint8_t protocol) {
+                          std::uint8_t tos, std::uint8_t protocol) {
   auto& request = out.start<rtmsg>(RTM_DELROUTE, 0, sequence);
   request.rtm_family = AF_INET;
   request.rtm_dst_len = destination.length;
+  request.rtm_tos = tos;
   request.rtm_table = RT_TABLE_MAIN;
   request.rtm_scope = RT_SCOPE_NOWHERE;  // any
   request.rtm_protocol = protocol;       // 0: any
@@ -252,7 +256,7 @@ void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Cha
     case Entry::Kind::kFdb: return put_fdb(out, sequence, index, change);
     case Entry::Kind::kRoute:
       if (change.op == Change::Op::kPut) return put_route(out, sequence, index, entry, nexthop_id, mode);
-      start_delete_route(out, sequence, entry.net.v4(), entry.metric,
+      start_delete_route(out, sequence, entry.net.v4(), entry.metric, entry.tos,
                          entry.underlay ? kRouteProtocol : std::uint8_t{0});
       if (nexthop_id != 0) return out.put_u32(RTA_NH_ID, nexthop_id);
       return out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
@@ -260,7 +264,8 @@ void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Cha
 }
 
 void put_delete_route(MessageWriter& out, std::uint32_t sequence, int index, const MainRoute& route) {
-  rtmsg& request = start_delete_route(out, sequence, route.destination, route.metric, route.protocol);
+  rtmsg& request =
+      start_delete_route(out, sequence, route.destination, route.metric, route.tos, route.protocol);
   if (route.nexthop_id != 0) return out.put_u32(RTA_NH_ID, route.nexthop_id);
   out.put_u32(RTA_OIF, static_cast<std::uint32_t>(index));
   if (route.gateway != Ip4{}) return out.put_ip4(RTA_GATEWAY, route.gateway);

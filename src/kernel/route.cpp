@@ -29,18 +29,21 @@ std::optional<MainRoute> read_main_route(const nlmsghdr& message) {
   if ((message.nlmsg_type != RTM_NEWROUTE && message.nlmsg_type != RTM_DELROUTE) || header == nullptr)
     return std::nullopt;
   const auto attributes = attributes_of<rtmsg>(message);
-  if (header->rtm_family != AF_INET || (header->rtm_flags & RTM_F_CLONED) != 0 || header->rtm_tos != 0 ||
-      header->rtm_dst_len > 32 || attributes.u32(RTA_TABLE, header->rtm_table) != RT_TABLE_MAIN) {
+  if (header->rtm_family != AF_INET || (header->rtm_flags & RTM_F_CLONED) != 0 || header->rtm_dst_len > 32 ||
+      attributes.u32(RTA_TABLE, header->rtm_table) != RT_TABLE_MAIN) {
     return std::nullopt;
   }
   MainRoute route;
   route.destination = {attributes.ip4(RTA_DST, Ip4{}), header->rtm_dst_len};
   route.metric = attributes.u32(RTA_PRIORITY, 0);
+  route.tos = header->rtm_tos;
   route.mtu = attributes.nested(RTA_METRICS).u32(RTAX_MTU, 0);
   route.type = header->rtm_type;
   route.protocol = header->rtm_protocol;
   route.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
   route.dead = (header->rtm_flags & RTNH_F_DEAD) != 0;
+  for (const std::uint16_t type : {RTA_PREFSRC, RTA_METRICS, RTA_FLOW, RTA_ENCAP})
+    route.odd = route.odd || attributes.has(type);
   route.nexthop_id = attributes.u32(RTA_NH_ID, 0);
   if (const auto link = attributes.u32(RTA_OIF)) {
     route.first_link = static_cast<int>(*link);

@@ -19,12 +19,14 @@ inline constexpr std::uint8_t kRouteProtocol = 70;
 struct MainRoute {
   Net4 destination;
   std::uint32_t metric = 0;
+  std::uint8_t tos = 0;
   std::uint32_t mtu = 0;  ///< 0: that of the link
   std::uint8_t type = 0;  ///< RTN_UNICAST, ...
   std::uint8_t protocol = 0;
   Ip4 gateway;         ///< of a unicast route with one next hop, else 0.0.0.0
   bool plain = false;  ///< unicast, one next hop, no nexthop object
   bool onlink = false;
+  bool odd = false;              ///< has what ours never have: metrics, a source, ...
   bool dead = false;             ///< its link is down
   int first_link = 0;            ///< of the first next hop that is not dead, 0 if none (blackhole)
   bool one_link = false;         ///< all next hops are on first_link
@@ -45,8 +47,7 @@ struct MainRoute {
   }
 };
 
-/// nullopt: not an IPv4 route of table main with TOS 0 (the only kind that we make and can name in a
-/// request).
+/// nullopt: not an IPv4 route of table main.
 std::optional<MainRoute> read_main_route(const nlmsghdr& message);
 
 /// `visit` for each. `link`, `protocol` 0: of all; else the kernel filters if it can: filter again.

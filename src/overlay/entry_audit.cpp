@@ -24,9 +24,12 @@ void EntryPlan::audit_entry(const Entry& have) {
     if (have.permanent) p.incomplete |= !p.push_unwanted(have);
   } else if (have.kind == Entry::Kind::kNexthop) {
     // Whatever the route says, it leads elsewhere.
-    if (!alike) winner->seen &= ~(1 << static_cast<int>(Entry::Kind::kRoute)) & 15;
-  } else if (alike && have.permanent) {
-    winner->set_seen(have.kind);  // what differs is replaced by what is put
+    if (!alike) winner->set_unseen(Entry::Kind::kRoute);
+  } else {
+    // What differs is replaced by what is put. Of several routes the first one leads.
+    const bool route = have.kind == Entry::Kind::kRoute;
+    if (alike && have.permanent && !(route && winner->routed)) winner->set_seen(have.kind);
+    if (route) winner->routed = 1;
   }
 }
 
@@ -80,7 +83,7 @@ void EntryPlan::repair(const Entry& entry, bool present) {
     winner->programmed = 0;
     // A nexthop object is made with its route.
     const Entry::Kind kind = entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind;
-    winner->seen &= ~(1 << static_cast<int>(kind)) & 15;
+    winner->set_unseen(kind);
   }
   if (present && !want && !p.push_unwanted(entry)) p.enter_stale();
   p.covered = p.table.changes - 1;  // there is something to plan
@@ -102,7 +105,7 @@ EntryPlan::Impl::Comparison EntryPlan::Impl::compare(const Entry& have) {
 
 PeerRecord* EntryPlan::Impl::winner_in_place_of(const Entry& have) {
   switch (have.kind) {
-    case Entry::Kind::kRoute: return have.metric == 0 ? winner_of(have.net.v4()) : nullptr;
+    case Entry::Kind::kRoute: return have.has_our_key() ? winner_of(have.net.v4()) : nullptr;
     case Entry::Kind::kNexthop:
     case Entry::Kind::kNeighbour: return table.winner_at(have.net.base.v4());
     case Entry::Kind::kFdb: return winner_with(have.mac);

@@ -20,6 +20,7 @@ bool removed_before(const Unwanted& a, const Unwanted& b) {
   if (a.ip != b.ip) return a.ip < b.ip;
   if (a.length != b.length) return a.length < b.length;
   if (a.metric != b.metric) return a.metric < b.metric;
+  if (a.tos != b.tos) return a.tos < b.tos;
   return a.underlay < b.underlay;
 }
 
@@ -146,6 +147,7 @@ bool EntryPlan::Impl::push_unwanted(const Entry& entry) {
   one.kind = static_cast<std::uint8_t>(entry.kind) & 3;
   one.underlay = entry.underlay;
   one.metric = entry.metric;
+  one.tos = entry.tos;
   if (entry.kind == Kind::kFdb) {
     one.mac = entry.mac;
   } else {
@@ -211,6 +213,7 @@ void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
     Entry& entry = change.entry;
     entry.kind = static_cast<Kind>(u.kind);
     entry.metric = u.metric;
+    entry.tos = u.tos;
     entry.mac = u.mac;
     entry.underlay = u.underlay;
     bool needed = u.keep;
@@ -218,7 +221,7 @@ void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
       entry.net = u.net();
       const bool route = u.is(Kind::kRoute);
       const auto wanted = entry_of(route ? winner_of(u.net()) : table.winner_at({u.ip}), entry.kind);
-      needed = wanted && (route ? u.metric == 0 : wanted->underlay == entry.underlay);
+      needed = wanted && (route ? entry.has_our_key() : wanted->underlay == entry.underlay);
     }
     if (!needed) sink.change(change);
   }

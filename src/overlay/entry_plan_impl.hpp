@@ -18,6 +18,7 @@ struct Unwanted {
   std::uint32_t metric = 0;       ///< route
   Mac mac{};                      ///< FDB
   std::uint8_t length = 0;        ///< route
+  std::uint8_t tos = 0;           ///< route
   std::uint8_t kind : 2 = 0;      ///< Entry::Kind
   std::uint8_t keep : 1 = 0;      ///< while emitting: a winner needs it
   std::uint8_t underlay : 1 = 0;  ///< as Entry has it
@@ -25,7 +26,7 @@ struct Unwanted {
   bool is(Entry::Kind of) const { return kind == static_cast<std::uint8_t>(of); }
   Net4 net() const { return {{ip}, length}; }
 };
-static_assert(sizeof(Unwanted) == 16);
+static_assert(sizeof(Unwanted) == 20);
 
 /// Sources: entry_plan.cpp (plan, commit, deletions), entry_audit.cpp (audit).
 struct EntryPlan::Impl final : RecordObserver {

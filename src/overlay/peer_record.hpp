@@ -69,6 +69,7 @@ struct PeerRecord {
   std::uint16_t programmed : 1;  ///< its entries are in the kernel
   std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
   std::uint16_t seen : 4;        ///< by Entry::Kind: is there, or stays while the other entries change
+  std::uint16_t routed : 1;      ///< the audit has met a route in the place of its own
   std::uint16_t refused : 1;     ///< the kernel did not take its route
   std::uint16_t asked : 1;       ///< whether `direct` is the answer for this PublicIP
   std::uint16_t direct : 1;      ///< as EntryPlan::ask_direct was told
@@ -89,9 +90,10 @@ struct PeerRecord {
   bool readable() const { return form >> 5 != 0; }
   bool has_seen(Entry::Kind kind) const { return (seen >> static_cast<int>(kind) & 1) != 0; }
   void set_seen(Entry::Kind kind) { seen |= static_cast<std::uint16_t>(1 << static_cast<int>(kind)) & 15; }
+  void set_unseen(Entry::Kind kind) { seen &= ~(1 << static_cast<int>(kind)) & 15; }
   /// Its entries are, or may be, in the kernel.
   bool maybe_in_kernel() const { return programmed || planned || seen != 0; }
-  void clear_seen() { seen = 0; }
+  void clear_seen() { seen = routed = 0; }
 };
 static_assert(sizeof(PeerRecord) <= 40, "the memory of large networks is this times their nodes");
 static_assert(std::is_trivially_copyable_v<PeerRecord>, "records are moved with realloc and memmove");

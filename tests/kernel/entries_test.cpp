@@ -176,6 +176,49 @@ TEST_SUITE("kernel/entries") {
     }
   }
 
+  TEST_CASE("a route of ours with metrics, a source or a realm is not right, and is replaced") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    for (const auto form : kBothForms) {
+      KernelNode n("kent15", form);
+      const int index = make_device(n);
+      apply(n, index, upserts(kPeer, kMac, kRemote));
+      const std::string ours = ip("route show dev flannel.1");
+      const auto first = [&] { return entries(n, index).routes.at(0); };
+      const bool objects = has(ours, "nhid");
+      const std::string to = objects ? "nhid " + std::to_string(0x46000000 + 0x2a0500 / 4)
+                                     : "via 10.42.5.0 dev flannel.1 onlink";
+      for (const std::string more : {"mtu 1000", "advmss 500", "src 10.42.0.0", "realm 5"}) {
+        if (objects && more == "realm 5") continue;  // it belongs to a next hop
+        for (const std::string how : {"change", "prepend", "append"}) {
+          CAPTURE(more);
+          CAPTURE(how);
+          ip("route " + how + " 10.42.5.0/24 " + to + " " + more);
+          CHECK(first().onlink == (how == "append"));
+          CHECK(apply(n, index, upserts(kPeer, kMac, kRemote)).failed == 0);
+          CHECK(ip("route show dev flannel.1") == ours);
+        }
+      }
+    }
+  }
+
+  TEST_CASE("a route on our device with a TOS is shown with it, and goes by it") {
+    REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
+    for (const auto form : kBothForms) {
+      KernelNode n("kent16", form);
+      const int index = make_device(n);
+      apply(n, index, upserts(kPeer, kMac, kRemote));
+      const std::string ours = ip("route show dev flannel.1");
+      ip("route add 10.42.5.0/24 tos 0x10 via 10.42.9.0 dev flannel.1 onlink");
+      const Entries found = entries(n, index);
+      REQUIRE(found.routes.size() == 2);
+      CHECK(found.routes[0].tos + found.routes[1].tos == 0x10);
+      overlay::Change removal = change(Kind::kRemoveRoute, kPeer, kMac, kRemote);
+      removal.entry.tos = 0x10;
+      CHECK(apply(n, index, {removal}).failed == 0);
+      CHECK(ip("route show dev flannel.1") == ours);
+    }
+  }
+
   TEST_CASE("a second route of ours beside the right one goes") {
     REQUIRE_MEANS(namespaces(), program("ip"), link_kind("type vxlan id 1 dstport 8472"));
     for (const auto form : kBothForms) {

@@ -97,6 +97,7 @@ struct Entries final : kernel::EntryVisitor {
     Ip4 gateway;
     bool onlink;
     std::uint32_t metric;
+    std::uint8_t tos;
   };
   struct NextHop {
     Ip4 base;
@@ -105,7 +106,9 @@ struct Entries final : kernel::EntryVisitor {
   void entry(const overlay::Entry& e) override {
     const Net4 net = e.net.v4();
     switch (e.kind) {
-      case overlay::Entry::Kind::kRoute: routes.push_back({net, e.via.v4(), e.onlink, e.metric}); break;
+      case overlay::Entry::Kind::kRoute:
+        routes.push_back({net, e.via.v4(), e.onlink, e.metric, e.tos});
+        break;
       case overlay::Entry::Kind::kNexthop:
         objects.push_back({net.base, e.onlink && e.via == Ip(net.base)});
         break;

@@ -96,6 +96,14 @@ TEST_SUITE("kernel/notifications of entries") {
     CHECK(f.told("ip route replace 10.42.5.0/24 via 10.42.9.0 dev flannel.1 onlink", Kind::kRoute, true));
     CHECK(f.touched[0].entry.via == ip4("10.42.9.0"));
     f.put(upserts(kPeer, kMac, kRemote));
+    CHECK(f.told("ip route change 10.42.5.0/24 via 10.42.5.0 dev flannel.1 onlink mtu 1000", Kind::kRoute,
+                 true));
+    CHECK_FALSE(f.touched[0].entry.onlink);
+    f.put(upserts(kPeer, kMac, kRemote));
+    CHECK(
+        f.told("ip route add 10.42.5.0/24 via 10.42.5.0 dev flannel.1 onlink tos 0x10", Kind::kRoute, true));
+    CHECK(f.touched[0].entry.tos == 0x10);
+    CHECK(f.told("ip route delete 10.42.5.0/24 tos 0x10", Kind::kRoute, false));
     CHECK(f.told("ip neigh delete 10.42.5.0 dev flannel.1", Kind::kNeighbour, false));
     f.put(upserts(kPeer, kMac, kRemote));
     CHECK(f.told("ip neigh replace 10.42.5.0 lladdr 02:00:00:00:00:99 dev flannel.1 nud permanent",

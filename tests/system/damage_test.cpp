@@ -54,6 +54,9 @@ TEST_SUITE("system/damage") {
     DamagedNode n;
     check_repaired(n, "ip route delete PEER/24", kRoutes);
     check_repaired(n, "ip route replace PEER/24 via 10.64.200.0 dev flannel.1 onlink", kRoutes);
+    for (const char* with : {"mtu 1000", "src 172.30.0.11", "tos 0x10", "metric 5"})
+      check_repaired(n, std::string("ip route replace PEER/24 via PEER dev flannel.1 onlink ") + with,
+                     kRoutes, 3);
   }
 
   TEST_CASE("a neighbour is deleted, changed, or no longer permanent") {

@@ -562,6 +562,32 @@ TEST_SUITE("overlay/entry plan") {
     CHECK(std::count(again.all.begin(), again.all.end(), kPutRoute) == 1);
   }
 
+  TEST_CASE("of several routes to a subnet the first one leads: where it is wrong, ours is put again") {
+    struct Routes final : ChangeSink {
+      void change(const Change& change) override { puts += change.puts(Kind::kRoute); }
+      int puts = 0;
+    };
+    LeaseTable table;
+    EntryPlan plan(table);
+    table.set_local(local_node());
+    CHECK(table.upsert(lease("10.64.5.0-24", 5, 5, 5)) == Ignored::kNo);
+    const Entry right = Entry::route(parse_net4("10.64.5.0/24").value(), ip("10.64.5.0"));
+    Entry wrong = right;
+    wrong.onlink = false;
+    const auto puts = [&](const std::vector<Entry>& routes) {
+      Routes sink;
+      plan.begin_audit();
+      for (const Entry& route : routes) plan.audit_entry(route);
+      plan.finish_audit(sink);
+      plan.commit();
+      return sink.puts;
+    };
+    CHECK(puts({right}) == 0);
+    CHECK(puts({wrong, right}) == 1);
+    CHECK(puts({right, wrong}) == 0);
+    CHECK(puts({right}) == 0);
+  }
+
   TEST_CASE("more stale entries than an audit remembers take several audits, and then all are gone") {
     Rng rng;
     World world(rng);

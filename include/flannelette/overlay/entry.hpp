@@ -11,15 +11,16 @@ namespace flannelette::overlay {
 /// One thing in the kernel's tables. A peer is at most one of each kind.
 struct Entry {
   enum class Kind : std::uint8_t {
-    kRoute,      ///< net = destination, via = gateway, metric
+    kRoute,      ///< net = destination, via = gateway, metric, tos
     kNexthop,    ///< the object by which the route of a subnet (net.base) may name its gateway, via
     kNeighbour,  ///< net.base = address, mac
     kFdb,        ///< mac, via = remote, unspecified: it has a port, VNI or link of its own
   };
   Kind kind = Kind::kRoute;
   bool permanent = true;  ///< neighbour, FDB
-  bool onlink = true;     ///< route, nexthop
+  bool onlink = true;     ///< route, nexthop; a route with what ours never have is shown with the other value
   bool underlay = false;  ///< route, nexthop: on the underlay's link, else on our own device
+  std::uint8_t tos = 0;
   Mac mac;
   Net net = Net4{};  ///< FDB: of the peer, for messages
   Ip via = Ip4{};
@@ -37,10 +38,12 @@ struct Entry {
   static constexpr Entry fdb(const Mac& mac, const Ip& remote, const Net& subnet = Net4{}) {
     return {.kind = Kind::kFdb, .mac = mac, .net = subnet, .via = remote};
   }
+  /// A route with the metric and the TOS of ours.
+  bool has_our_key() const { return metric == 0 && tos == 0; }
   bool operator==(const Entry&) const = default;
 };
 
-/// One change to make. A put replaces what has the same key (route: destination and metric; neighbour:
+/// One change to make. A put replaces what has the same key (route: destination, metric and TOS; neighbour:
 /// address; FDB: MAC); where the kernel has nexthop objects, a put route makes its own, so that a nexthop is
 /// never put. An FDB entry is removed by its MAC. Removing what is not there succeeds.
 struct Change {

@@ -21,7 +21,7 @@ namespace flannelette::overlay {
 ///   From anywhere invalidate() leads back to stale.
 class EntryPlan {
  public:
-  /// So many entries that are wanted no more are remembered (16 bytes each). An audit that finds more is
+  /// So many entries that are wanted no more are remembered (20 bytes each). An audit that finds more is
   /// incomplete: another one must follow.
   static constexpr std::size_t kMaxStale = 4'000;
 
