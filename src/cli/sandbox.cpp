@@ -165,9 +165,8 @@ void on_refused(int, siginfo_t* info, void* context) {
     word |= bit;
     const auto text = to_text<200>([&](Writer& out) {
       out.put(
-             "the sandbox refuses a system call, which fails with ENOSYS; report it, and run with sandbox = "
-             "off "
-             "system_call=")
+             "warning: the sandbox refuses a system call, which fails with ENOSYS; report it, and run with "
+             "sandbox = off system_call=")
           .put_unsigned(number);
     });
     StreamSink(STDERR_FILENO).line(Level::kWarning, text);
