@@ -117,7 +117,7 @@ void put_missing(Writer& out) {
 void put_overview(Writer& out) {
   out.put("usage: flannelette [VERB] [flags]\n\n");
   for (const VerbEntry& verb : verbs()) {
-    if (verb.built != nullptr && !verb.built()) continue;
+    if (!is_built(verb)) continue;
     const std::size_t begin = out.size();
     put_parts(out, {{"  ", verb.name}, {" ", verb.arguments}});
     fill(out, begin, 32);
@@ -148,7 +148,9 @@ void put_verb(Writer& out, const VerbEntry& verb) {
 
 void put_all(Writer& out) {
   put_overview(out);
-  for (const VerbEntry& verb : verbs()) put_verb(out.put('\n'), verb);
+  for (const VerbEntry& verb : verbs()) {
+    if (is_built(verb)) put_verb(out.put('\n'), verb);
+  }
   string_view group;
   for (const Option& option : options()) {
     if (group == group_of(option)) continue;

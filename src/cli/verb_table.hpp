@@ -21,6 +21,8 @@ struct VerbEntry {
   bool (*built)();    ///< whether this build has it; nullptr: every one
 };
 
+inline bool is_built(const VerbEntry& verb) { return verb.built == nullptr || verb.built(); }
+
 /// In the order of the enum.
 std::span<const VerbEntry, kVerbCount> verbs();
 /// nullptr if there is none.

@@ -83,7 +83,7 @@ int execute(Words words, Words environment) {
     std::ranges::copy(verbs() | std::views::transform(&VerbEntry::name), names.begin());
     return refuse({"flannelette: ", name, ": unknown verb; the nearest is ", nearest(name, names)});
   }
-  if (entry->built != nullptr && !entry->built()) return refuse({"flannelette: this build has no ", name});
+  if (!is_built(*entry)) return refuse({"flannelette: this build has no ", name});
   const auto verb = static_cast<Verb>(entry - verbs().data());
   words = words.subspan(1);
   if (verb == Verb::kVersion) return version();
