@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What CMakeLists.txt promises to those who package: the tests change nothing of the program, the INI file is read from where
-# it is installed, and settings that come later or are empty work. Configures only: nothing is compiled.
+# it is installed, the manual pages name that place, and settings that come later or are empty work. Configures only: nothing is compiled.
 . "$(dirname "$0")/lib.sh"
 need_program cmake cmake
 need_program ninja ninja-build
@@ -44,6 +44,14 @@ for prefix in /usr /usr/local /opt/flannelette; do
   rm -rf "$work/root"
   DESTDIR=$work/root cmake --install "$work/plain" --component config >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
   [ -f "$work/root$path" ] || wrong "prefix $prefix: the program reads $path, and the file is $(cd "$work" && find root -type f)"
+  for part in manual completion; do
+    DESTDIR=$work/root cmake --install "$work/plain" --component $part >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
+  done
+  for file in man/man8/flannelette.8 man/man5/flannelette.ini.5 man/man7/flannelette-log.7 bash-completion/completions/flannelette; do
+    [ -f "$work/root$prefix/share/$file" ] || wrong "prefix $prefix: there is no share/$file"
+  done
+  grep -qF "$path" "$work/root$prefix/share/man/man5/flannelette.ini.5" || wrong "prefix $prefix: flannelette.ini(5) does not name $path"
+  ! grep -r '@[A-Z_]*@' "$work/root$prefix/share/man" || wrong "prefix $prefix: something is not filled in"
   [ "$prefix" != /usr ] || [ "$path" = /etc/flannelette.ini ] || wrong "with the prefix /usr the program reads $path"
 done
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# No shell script (*.sh and whatever begins with a shell's #! line) has anything that shellcheck would change.
+# No shell script (*.sh, *.bash and whatever begins with a shell's #! line) has anything that shellcheck would change.
 # SC1091 and SC2016 are off: sourced files are checked themselves, and awk's $1 in single quotes is meant.
 . "$(dirname "$0")/lib.sh"
 need_program shellcheck shellcheck
 mapfile -t files < <(project_files '*' | while IFS= read -r file; do
-  if [[ $file == *.sh ]] || head -c 64 "$file" | head -n 1 | tr -d '\0' | grep -qE '^#!.*[/ ](ba|da)?sh'; then
+  if [[ $file == *.sh || $file == *.bash ]] || head -c 64 "$file" | head -n 1 | tr -d '\0' | grep -qE '^#!.*[/ ](ba|da)?sh'; then
     printf '%s\n' "$file"
   fi
 done)

@@ -8,5 +8,5 @@ while IFS= read -r file; do
     echo "$file: no SPDX-License-Identifier: Apache-2.0 in its first three lines"
     status=1
   fi
-done < <(project_files '*.cpp' '*.hpp' '*.c' '*.h' '*.sh' '*.py' '*.cmake' '*CMakeLists.txt' '*Makefile' '.ci/run')
+done < <(project_files '*.cpp' '*.hpp' '*.c' '*.h' '*.sh' '*.bash' '*.py' '*.[578]' '*.cmake' '*CMakeLists.txt' '*Makefile' '.ci/run')
 exit "$status"
