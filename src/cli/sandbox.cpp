@@ -67,6 +67,9 @@ constexpr std::uint16_t kAllowed[] = {
     SYS_wait4, SYS_kill, SYS_tkill, SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid,
     SYS_exit, SYS_exit_group, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_set_tid_address,
     SYS_prctl, SYS_capget, SYS_capset, SYS_prlimit64,
+#ifdef SYS_renameat
+    SYS_renameat,
+#endif
 #ifdef SYS_close_range
     SYS_close_range,
 #endif
