@@ -74,11 +74,15 @@ void put_option(Writer& out, const Option& option) {
   out.put(".\n");
 }
 
-/// False: there is no such group.
-bool put_group(Writer& out, string_view group) {
+/// Of one group, or of all; false: there is none.
+bool put_options(Writer& out, string_view group, bool all = false) {
   bool any = false;
+  string_view last;
   for (const Option& option : options()) {
-    if (group != group_of(option)) continue;
+    const string_view own = group_of(option);
+    if (all ? own.empty() : own != group) continue;
+    if (all && own != last) out.put('\n');
+    last = own;
     any = true;
     put_option(out, option);
   }
@@ -132,7 +136,7 @@ void put_overview(Writer& out) {
       "\n"
       "  -h, --help\n"
       "      Prints this, or the screen of the verb before it.\n");
-  put_group(out, "");
+  put_options(out, "");
   out.put("\n`flannelette help GROUP` says what its flags do, and lists keys of the INI file:\n");
   put_groups(out);
   put_missing(out);
@@ -151,12 +155,7 @@ void put_all(Writer& out) {
   for (const VerbEntry& verb : verbs()) {
     if (is_built(verb)) put_verb(out.put('\n'), verb);
   }
-  string_view group;
-  for (const Option& option : options()) {
-    if (group == group_of(option)) continue;
-    group = group_of(option);
-    put_group(out.put('\n'), group);
-  }
+  put_options(out, "", true);
 }
 
 }  // namespace
@@ -186,7 +185,7 @@ bool write_help(Writer& out, string_view topic) {
   } else if (option != nullptr) {
     put_option(out, *option);
   } else {
-    return put_group(out, topic);
+    return put_options(out, topic);
   }
   return true;
 }

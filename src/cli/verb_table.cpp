@@ -9,20 +9,17 @@ namespace {
 
 constexpr VerbEntry kVerbs[kVerbCount] = {
     {"run", "[flags]", "joins the overlay network; no verb means this",
-     "It stays in the foreground. SIGTERM and SIGINT end it and leave the data plane\n"
-     "up; SIGHUP has the TLS files read again. Exit status: 0 after a signal, 1 if it\n"
-     "cannot start, 2 if a setting is wrong.\n",
+     "It ends at SIGTERM or SIGINT and leaves the data plane up. At SIGHUP it reads the\n"
+     "TLS files again.\n",
      nullptr},
     {"leave", "[flags]", "gives the lease back, then cleans up",
-     "For a node whose agent is stopped, with the flags that it ran with. Kubernetes'\n"
-     "Node loses its annotations. If the registry does not do it within 20 seconds,\n"
-     "nothing is removed and the exit status is 1.\n",
+     "The agent is to be stopped, the flags are those that it ran with. If the registry\n"
+     "does not take the lease back within 20 seconds, nothing is removed.\n",
      can_leave},
     {"cleanup", "[--flanneld] [flags]", "removes device, routes, rules and files",
-     "For a node whose agent is stopped, with the flags that it ran with. The registry\n"
-     "is not asked. --flanneld, as the first flag, also removes the devices and\n"
-     "nf_tables tables of a flanneld, and prints the commands that remove its iptables\n"
-     "chains.\n",
+     "The agent is to be stopped, the flags are those that it ran with. --flanneld, as\n"
+     "the first one, also removes what a flanneld left, and prints the commands for its\n"
+     "iptables chains.\n",
      can_leave},
     {"version", "", "prints the version", "", nullptr},
     {"help", "[VERB|GROUP|FLAG|all]", "prints this, or about a verb or flags", "", nullptr},
