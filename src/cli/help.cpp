@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cli/options.hpp"
+#include "cli/sandbox.hpp"
 #include "cli/verb_table.hpp"
 #include "flannelette/base/pattern.hpp"
 

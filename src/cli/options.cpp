@@ -6,7 +6,6 @@
 
 #include "cli/draft.hpp"
 #include "cli/kube_known.hpp"
-#include "cli/sandbox.hpp"
 #include "flannelette/base/pattern.hpp"
 
 namespace flannelette::cli {
@@ -333,9 +332,7 @@ constexpr Option kOptions[] = {
      set_tx_checksum},
 
     {"sandbox", "node", "sandbox", "on|off|strict", "on",
-     kHasSandbox ? "System calls that the agent does not make are refused; strict: they end it"
-                 : "This build has no sandbox",
-     set_sandbox},
+     "System calls that the agent does not make are refused; strict: they end it", set_sandbox},
 
     {"v", "log", "", "NUMBER", "0", "1 and more set the log level to debug", set_verbosity},
     {"log-level", "log", "level", "debug|info|warning|error", "info",
