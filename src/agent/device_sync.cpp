@@ -238,7 +238,7 @@ void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& devic
   const auto done = kernel_.offload.set_tx_checksum(device, on);
   if (!done) {
     if (offload_reported_.is_news(done.error()))
-      log_.warning("cannot set the device's checksum offload",
+      log_.warning("cannot set the device's checksum offload; going on without it",
                    {{"device", device.view()}, Field(done.error())});
     return;
   }

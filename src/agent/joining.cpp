@@ -30,7 +30,7 @@ void Agent::Impl::recall_address(const registry::Hints& hints) {
 
 void Agent::Impl::join() {
   if (backend_of(config_).device == nullptr && underlay().public_ip != underlay().address) {
-    return log_.error("peers route by our public IP: it must be the interface's address");
+    return log_.error("peers route by our public IP: it must be the interface's address; waiting for that");
   }
   registry::Hints hints{.leases = &members_.table(), .subnet = previous_subnet(), .device_mac = device_mac()};
   recall_address(hints);
@@ -77,10 +77,12 @@ void Agent::Impl::on_left(const registry::Left& left) {
     case Why::kTaken: return say(Level::kInfo, "the subnet was taken meanwhile; choosing another");
     case Why::kBlocked:
       if (state_ == State::kRunning)
-        return say(Level::kError, "another key of the registry stands in the way of our subnet");
+        return say(Level::kError,
+                   "another key of the registry stands in the way of our subnet; claiming it again when that "
+                   "is gone");
       return say(Level::kInfo, "a key that is no lease stands in the way of the subnet; choosing another");
     case Why::kRefused:
-      return log_.error("the registry refuses our lease",
+      return log_.error("the registry refuses our lease; trying again",
                         {{"subnet", left.subnet}, Field(left.error), {"detail", left.detail}});
     case Why::kExpired:
       return say(Level::kWarning, "our lease expired or was revoked; claiming the subnet again");
@@ -99,7 +101,7 @@ void Agent::Impl::on_left(const registry::Left& left) {
           "both",
           {{"node", left.detail}, {"its_public_ip", left.public_ip}, {"its_mac", left.mac}});
     case Why::kTwin:
-      return log_.error("another node wrote our lease; two nodes have one public address",
+      return log_.error("another node wrote our lease; two nodes have one public address, give one another",
                         {{"subnet", left.subnet}, {"public_ip", left.public_ip}});
     case Why::kRival:
       return log_.error(

@@ -83,7 +83,7 @@ void UnderlayWatch::on_missing(const Result<UnderlayChoice>& choice) {
   if (found()) enter(UnderlayState::kMissing);
   if (!choice) {
     if (failure_reported_.is_news(choice.error()))
-      log_.error("cannot list the interfaces", {Field(choice.error())});
+      log_.error("cannot list the interfaces; trying again", {Field(choice.error())});
   } else {
     report_missing(choice->missing);
   }
