@@ -217,7 +217,9 @@ TEST_CASE("the pages have every flag and key, with its default, as the program h
   }
   for (const Option& option : cli::options()) {
     const std::string section(option.section);
-    INFO(section, " ", option.flag, " ", option.key);
+    INFO(section, " ", option.flag, " ", option.key,
+         ": where the page is to have the group it needs the lines",
+         "\n.\\\" BEGIN flags GROUP (or keys SECTION)\n.\\\" END\nand is then to be written anew");
     if (!option.flag.empty()) CHECK(std::ranges::count(parts, "flags " + group_of(option)) == 1);
     if (!option.key.empty()) CHECK(std::ranges::count(parts, "keys " + section) == 1);
   }
