@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Three nodes join an overlay through a real etcd, or an API server of Kubernetes, and their pods talk to each other over
-# VXLAN; see what each node has programmed, and what crossed the wire. Exits 0 only if everything arrived. Root is used if it
+# VXLAN; see what each node has programmed, what crossed the wire, and what status, metrics and check say of a node. Exits 0 only
+# if everything arrived. Root is used if it
 # is there, not needed.
 #
 #   tests/demo.sh           needs build/flannelette (`make demo` builds it first)
@@ -34,11 +35,11 @@ if [[ ${1-} != --inside ]]; then
     echo "no binary at $FLANNELETTE: run make first" >&2
     exit 1
   fi
-  lab_need ip=iproute2 nft=nftables ping=iputils-ping tcpdump=tcpdump socat=socat
+  lab_need ip=iproute2 nft=nftables ping=iputils-ping tcpdump=tcpdump socat=socat curl=curl
   if [[ $KUBE_APISERVER ]]; then
     KUBE_APISERVER=$(realpath "$KUBE_APISERVER")
     KUBE_ETCD=$(realpath "${KUBE_ETCD:?say where its etcd is}")
-    lab_need openssl=openssl curl=curl
+    lab_need openssl=openssl
   else
     lab_need etcd=etcd-server
   fi
@@ -326,6 +327,26 @@ show_annotations() {
   done
 }
 
+# told NODE COMMAND...: what a person would type where its agent runs, and what comes of it, indented. Its exit status.
+told() {
+  local node=$1 status=0
+  shift
+  title "$node" "# ${*//$FLANNELETTE/flannelette}"
+  env -i PATH="$PATH" NODE_NAME="$node" nsenter -t "${agent[$node]}" -m -n -- sh -c "$*" >"$LAB_DIR/told" 2>&1 || status=$?
+  sed 's/^/  /' "$LAB_DIR/told"
+  return "$status"
+}
+
+# What an agent says of itself, and what is found on its node. Nothing if another program plays the agent.
+show_health() {
+  local verb
+  for verb in status check; do "$FLANNELETTE" help 2>&1 | grep -q "^  $verb " || return 0; done
+  told node1 "$FLANNELETTE" status || die "status ended with $?"
+  told node1 curl -s --unix-socket /run/flannelette/flannelette.sock http://node1/metrics "| grep -v -e '^#' -e ' 0$'" ||
+    die 'there are no metrics'
+  told node1 "$FLANNELETTE" check "${agent_flags[@]}" --iface=eth0 --ip-masq || (($? == 1)) || die 'check found a failure'
+}
+
 show_size() {
   local node kib rss=()
   for node in "${NODES[@]}"; do
@@ -402,6 +423,7 @@ printf '  all pods reach %s, which has no route back to them\n' "$LAB_HOST"
 
 show_underlay
 agents_live
+show_health
 show_size
 
 echo
