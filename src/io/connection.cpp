@@ -2,6 +2,8 @@
 // Bytes over a connected socket, plain or through TLS.
 #include "io/connection.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -49,6 +51,18 @@ void Connection::close() {
   state_.enter(ConnectionState::kClosed, log_);
 }
 
+Millis Connection::silence() const {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(fd_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return -1;
+  return info.tcpi_last_ack_recv;
+}
+
+void Connection::probe_every(Millis silence) {
+  const int seconds = static_cast<int>(silence / 1'000);
+  ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+}
+
 void Connection::release() {
   if (over_ != nullptr) *std::exchange(over_, nullptr) = true;
   session_.reset();
@@ -74,6 +88,7 @@ void Connection::receive() {
       if (got->wait == Wait::kWritable) write_waits_ = true;
       return watch();
     }
+    received_ += got->bytes;
     over_ = &over;
     listener_.on_data({read_buffer.data(), got->bytes});
     if (over) return;
@@ -112,6 +127,7 @@ void Connection::flush() {
     done += sent->bytes;
   }
   out_size_ -= done;
+  sent_ += done;
   if (done > 0 && out_size_ > 0) std::memmove(out_.data(), out_.data() + done, out_size_);
   watch();
 }

@@ -54,6 +54,13 @@ class Connection {
   /// At once and silently. Idempotent.
   void close();
   bool open() const { return state_ == ConnectionState::kOpen; }
+  /// Bytes of all connections so far.
+  std::uint64_t received() const { return received_; }
+  std::uint64_t sent() const { return sent_; }
+  /// Since the peer's TCP was heard; -1: that is not known.
+  Millis silence() const;
+  /// From now on keepalive probes follow such a silence, of whole seconds.
+  void probe_every(Millis silence);
 
  private:
   void on_ready(std::uint32_t events);
@@ -77,6 +84,8 @@ class Connection {
   bool write_waits_ = false;  ///< the socket is full
   bool* over_ = nullptr;      ///< set when this connection ends while the listener is being called
   Error error_;
+  std::uint64_t received_ = 0;
+  std::uint64_t sent_ = 0;
   std::size_t out_size_ = 0;
   std::array<char, kWriteBuffer> out_;
 };

@@ -32,6 +32,10 @@ void ScriptedServer::cut_all() {
   for (ScriptedStream* stream : streams_) stream->cut();
 }
 
+void ScriptedServer::time_out_all() {
+  for (ScriptedStream* stream : std::set<ScriptedStream*>(streams_)) stream->time_out();
+}
+
 void ScriptedServer::cut_idle() {
   for (ScriptedStream* stream : streams_) {
     if (!watches(*stream)) stream->cut();

@@ -55,6 +55,13 @@ class ScriptedServer {
   void cut_idle();  ///< as a server that closes kept-alive connections: those with no watch
   /// Takes everything, answers nothing; what was meant for that time is lost.
   void silence(bool on) { silent_ = on; }
+  /// The same, and the other side's TCP answers nothing either: nobody ends the connections that are there.
+  void unplug(bool on) {
+    silent_ = on;
+    unplugged_ = on ? clock_.now() : -1;
+  }
+  /// As TCP does with them in the end.
+  void time_out_all();
   /// The connection that receives byte number n from now on is cut before it.
   void cut_after(std::size_t bytes) { cut_after_ = bytes; }
   bool cut_is_to_come() const { return cut_after_.has_value(); }
@@ -122,6 +129,7 @@ class ScriptedServer {
   std::set<ScriptedStream*> streams_;
   std::set<std::string> down_;
   bool silent_ = false;
+  Millis unplugged_ = -1;  // since when
   std::optional<std::size_t> cut_after_;
   Queues<bool> lost_, held_, drip_;
   Queues<Raw> raw_;

@@ -36,8 +36,25 @@ void ScriptedStream::open(const io::Endpoint& endpoint, Listener& listener) {
 Result<void> ScriptedStream::write(std::string_view bytes) {
   if (!opened_) return Error{Code::kClosed, 0, "write"};
   in_ += bytes;
+  counts_.sent += bytes.size();
   timer_.arm_at_latest_in(server_.delay);
   return {};
+}
+
+/// As if each probe were answered at once.
+io::StreamReport ScriptedStream::report(bool probe) {
+  io::StreamReport report = counts_;
+  if (!opened_) return report;
+  const Millis now = server_.clock_.now();
+  if (probe && probed_ < 0) probed_ = now;
+  report.connected = now - connected_;
+  report.heard = server_.unplugged_ < 0 ? 0 : now - server_.unplugged_;
+  if (probed_ >= 0) report.probed = now - probed_;
+  return report;
+}
+
+void ScriptedStream::time_out() {
+  if (opened_) end({Code::kSystem, ETIMEDOUT, "read"});
 }
 
 void ScriptedStream::close() {
@@ -91,6 +108,9 @@ void ScriptedStream::on_turn() {
       end({Code::kSystem, ECONNREFUSED, "connect"});
     } else {
       opened_ = true;
+      ++counts_.connections;
+      connected_ = server_.clock_.now();
+      probed_ = -1;
       listener_->on_open();
     }
   } else if (opened_) {
@@ -114,6 +134,7 @@ void ScriptedStream::deliver(const std::string& bytes) {
     if (last) size = *server_.cut_after_;
     if (server_.cut_after_) *server_.cut_after_ -= size;
     server_.bytes_sent_ += size;
+    counts_.received += size;
     server_.sent_[kind_] += size;
     if (size > 0) listener_->on_data({bytes.data() + at, size});
     if (*destroyed || connection != connection_) return;

@@ -17,6 +17,7 @@ class ScriptedStream final : public io::Stream {
   void open(const io::Endpoint& endpoint, Listener& listener) override;
   Result<void> write(std::string_view bytes) override;
   void close() override;
+  io::StreamReport report(bool probe) override;
 
   // The server's side.
   void send(const std::string& bytes);
@@ -27,8 +28,9 @@ class ScriptedStream final : public io::Stream {
   }
   /// Since it was opened, or since the last request.
   bool answered_wrongly() const { return answered_wrongly_; }
-  void hold();     ///< whatever is sent within a second comes then
-  void cut();      ///< what was sent and has not arrived is lost
+  void hold();  ///< whatever is sent within a second comes then
+  void cut();   ///< what was sent and has not arrived is lost
+  void time_out();
   void hang_up();  ///< once what was sent has arrived
   const std::string& host() const { return host_; }
 
@@ -48,6 +50,9 @@ class ScriptedStream final : public io::Stream {
   bool dripping_ = false;
   Millis held_until_ = 0;
   bool answered_wrongly_ = false;
+  io::StreamReport counts_;
+  Millis connected_ = 0;
+  Millis probed_ = -1;
   unsigned connection_ = 0;  // changes with each open and close
   std::shared_ptr<bool> destroyed_ = std::make_shared<bool>(false);
 };

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flannelette/io/net_stream.hpp"
@@ -249,6 +250,57 @@ TEST_SUITE("io/net_stream") {
     CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
     CHECK((::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
     CHECK(w.loop.next_deadline() == -1);
+  }
+
+  TEST_CASE(
+      "a stream reports its connections and bytes; who asks has an idle connection probed from then on") {
+    Peer peer;
+    World w;
+    CHECK(w.stream->report(true).connected == -1);
+    CHECK(w.stream->report(true).connections == 0);
+    w.open(peer.endpoint());
+    REQUIRE(w.until_open());
+    REQUIRE(w.until([&] { return peer.accept(); }));
+    const int fd = highest_socket();
+    CHECK(w.stream->report(false).probed == -1);
+    CHECK(option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 60);
+    CHECK(w.stream->report(true).probed == 0);
+    CHECK(option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 10);
+    CHECK(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT) == 30000);
+    REQUIRE(w.stream->write("hello"));
+    REQUIRE(w.until([&] { return peer.read() == "hello"; }));
+    peer.write("and back");
+    REQUIRE(w.until([&] { return w.collector.data == "and back"; }));
+    const StreamReport report = w.stream->report(true);
+    CHECK(report.connections == 1);
+    CHECK(report.received == 8);
+    CHECK(report.sent == 5);
+    CHECK(report.connected >= 0);
+    // The peer's kernel answers a probe: it is heard, and we are not woken.
+    const int second = 1;
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &second, sizeof second);
+    Millis heard = 0;
+    REQUIRE(w.until(
+        [&] { return w.stream->report(true).heard < std::exchange(heard, w.stream->report(true).heard); }));
+    CHECK(w.loop.next_deadline() == -1);
+    w.open(peer.endpoint());
+    REQUIRE(w.until([&] { return w.collector.opened == 2; }));
+    CHECK(w.stream->report(true).connections == 2);
+    CHECK(w.stream->report(true).received == 8);
+  }
+
+  TEST_CASE("on a link that is paid by the byte nobody is probed for having asked") {
+    Peer peer;
+    World w;
+    const TcpSettings metered = TcpSettings::metered();
+    w.stream = std::make_unique<NetStream>(w.loop, metered, w.tls, w.log);
+    w.open(peer.endpoint());
+    REQUIRE(w.until_open());
+    const int fd = highest_socket();
+    const StreamReport report = w.stream->report(true);
+    CHECK(report.heard >= 0);
+    CHECK(report.probed == -1);
+    CHECK(option(fd, IPPROTO_TCP, TCP_KEEPIDLE) == 870);
   }
 
   TEST_CASE("a refused connection is told later, never from within open") {

@@ -81,6 +81,7 @@ class Client final : private io::Stream::Listener {
   /// Ends the request under way without a callback and closes the connection.
   void cancel();
   bool busy() const { return state_ > State::kIdle; }
+  io::StreamReport report(bool probe) { return stream_.report(probe); }
 
  private:
   enum class State : std::uint8_t {

@@ -28,6 +28,7 @@ struct TcpSettings {
     settings.keepalive_idle_seconds = 870;
     return settings;
   }
+  bool is_metered() const { return keepalive_idle_seconds > 60; }
 };
 
 /// Resolves names with libc's getaddrinfo in a short-lived forked child, so that the loop never blocks;
@@ -49,6 +50,7 @@ class NetStream final : public Stream {
   void open(const Endpoint& endpoint, Listener& listener) override;
   Result<void> write(std::string_view bytes) override;
   void close() override;
+  StreamReport report(bool probe) override;
   /// False: this build resolves no names (FLANNELETTE_NAMES=OFF), and only literal addresses lead anywhere.
   static bool resolves_names();
 

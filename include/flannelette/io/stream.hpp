@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
+#include "flannelette/base/clock.hpp"
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
@@ -16,6 +18,16 @@ namespace flannelette::io {
 /// What is known of a failure beside its Error, for the log: the names in a certificate, a server's own
 /// words.
 using Detail = Text<160>;
+
+/// How a stream and its connections fare. Ages in milliseconds; -1: not known, or there is no connection.
+struct StreamReport {
+  Millis connected = -1;  ///< age of the connection
+  Millis heard = -1;      ///< since the other side was heard, its TCP alone if need be
+  Millis probed = -1;     ///< since when it has been probed often enough for `heard` to mean something
+  std::uint32_t connections = 0;  ///< so far
+  std::uint64_t received = 0;     ///< bytes so far, without TLS's own
+  std::uint64_t sent = 0;
+};
 
 /// A byte stream to one peer: the seam between protocols and sockets. Real: NetStream. Tests: scripted and
 /// faulty ones. One stream is used for many connections, one after another.
@@ -43,6 +55,10 @@ class Stream {
   virtual Result<void> write(std::string_view bytes) = 0;
   /// Ends the connection at once and silently. Idempotent.
   virtual void close() = 0;
+  /// `probe`: from now on the kernel probes the other side of this connection whenever it is silent for
+  /// kProbeEvery, unless the settings say that every byte costs. Nothing wakes us for it.
+  virtual StreamReport report([[maybe_unused]] bool probe) { return {}; }
+  static constexpr Millis kProbeEvery = 10'000;
 
   /// Called with the address of each connection before anything is sent there, from within open() or from the
   /// loop; it must not call the stream.
