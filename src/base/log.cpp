@@ -36,7 +36,25 @@ void put_cut(Writer& out, std::string_view text) {
   out.put({text.data(), std::min(text.size(), out.room())});
 }
 
+/// What follows the context.
+void put_reason(Writer& out, const Error& error) {
+  if (error.context[0] != '\0') out.put(": ");
+  if (error.sys_errno > 0) {
+    put_cut(out, std::strerror(error.sys_errno));
+  } else {
+    out.put(name(error.code));
+  }
+  // mbedTLS errors are negative and documented in hexadecimal.
+  if (error.sys_errno < 0)
+    out.put(" -0x").put_hex(0 - static_cast<std::uint64_t>(std::int64_t{error.sys_errno}), 4);
+}
+
 }  // namespace
+
+void write(Writer& out, const Error& error) {
+  put_cut(out, error.context);
+  put_reason(out, error);
+}
 
 std::string_view name(Level level) {
   switch (level) {
@@ -63,17 +81,9 @@ Field::Field(const char* key, const Mac& value)
     : key_(key), text_(to_text<kOwned>([&](Writer& out) { flannelette::write(out, value); })) {}
 
 Field::Field(const Error& error)
-    : key_("error"), view_(error.context), text_(to_text<kOwned>([&](Writer& out) {
-        if (!view_.empty()) out.put(": ");
-        if (error.sys_errno > 0) {
-          put_cut(out, std::strerror(error.sys_errno));
-        } else {
-          out.put(name(error.code));
-        }
-        // mbedTLS errors are negative and documented in hexadecimal.
-        if (error.sys_errno < 0)
-          out.put(" -0x").put_hex(0 - static_cast<std::uint64_t>(std::int64_t{error.sys_errno}), 4);
-      })) {}
+    : key_("error"),
+      view_(error.context),
+      text_(to_text<kOwned>([&](Writer& out) { put_reason(out, error); })) {}
 
 void Field::write(Writer& out) const {
   put_cut(out, key_);
@@ -106,6 +116,7 @@ bool Log::begin(Writer& line, Level level, const char* text) {
   cause.refilled = cause.tokens == kBurst ? now : cause.refilled + refills * kRefill;
   if (cause.tokens == 0) {
     ++cause.held_back;
+    ++held_back_;
     return false;
   }
   --cause.tokens;

@@ -6,7 +6,9 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "route.hpp"
 
@@ -73,6 +75,17 @@ Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, const Ip& destinat
     }
   }
   return answer;
+}
+
+Result<LinkTraffic> link_traffic(Netlink& netlink, int link_index) {
+  netlink.request<ifinfomsg>(RTM_GETLINK).ifi_index = link_index;
+  rtnl_link_stats64 stats{};
+  FLT_TRY(netlink.get("read a link's counters", [&](const nlmsghdr& message) {
+    const auto bytes = attributes_of<ifinfomsg>(message).bytes(IFLA_STATS64);
+    std::memcpy(&stats, bytes.data(), std::min(bytes.size(), sizeof stats));  // older kernels have fewer
+  }));
+  return LinkTraffic{stats.rx_packets, stats.tx_packets, stats.rx_bytes, stats.tx_bytes,
+                     stats.rx_dropped + stats.tx_dropped + stats.tx_errors};
 }
 
 }  // namespace flannelette::kernel

@@ -11,5 +11,6 @@ namespace flannelette::kernel {
 Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor);
 Result<void> dump_routes(Netlink& netlink, RouteVisitor& visitor);
 Result<std::optional<RouteAnswer>> route_to(Netlink& netlink, const Ip& destination);
+Result<LinkTraffic> link_traffic(Netlink& netlink, int link_index);
 
 }  // namespace flannelette::kernel

@@ -41,6 +41,7 @@ Result<std::optional<RouteAnswer>> NetlinkKernel::route_to(const Ip& destination
   return kernel::route_to(impl_->route, destination);
 }
 
+Result<LinkTraffic> NetlinkKernel::traffic(int link_index) { return link_traffic(impl_->route, link_index); }
 Result<std::optional<overlay::Device>> NetlinkKernel::find_device(std::string_view name) {
   auto found = kernel::find_device(impl_->route, name);
   // That of all links counts, too, which no message about a link has.

@@ -248,6 +248,8 @@ class FakeKernel final : public kernel::Links,
   Result<void> dump_addresses(kernel::AddressVisitor& visitor) override;
   Result<void> dump_routes(kernel::RouteVisitor& visitor) override;
   Result<std::optional<kernel::RouteAnswer>> route_to(const Ip& destination) override;
+  Result<kernel::LinkTraffic> traffic(int link_index) override { return link_traffic[link_index]; }
+  std::map<int, kernel::LinkTraffic> link_traffic{};
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> dump_devices(kernel::DeviceVisitor& visitor) override;
   kernel::UdpSocket find_socket(std::uint16_t port) override { return sockets[port]; }

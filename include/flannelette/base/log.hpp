@@ -18,6 +18,9 @@ namespace flannelette {
 enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
 std::string_view name(Level level);
 
+/// What an error is, in words: "connect: Connection refused".
+void write(Writer& out, const Error& error);
+
 /// One key=value of a log line. Holds views: use it only as a temporary in the call.
 class Field {
  public:
@@ -87,6 +90,8 @@ class Log {
   /// The debug line "machine: from -> to".
   void transition(const char* machine, const char* from, const char* to);
   bool enabled(Level level) const { return level >= threshold_; }
+  /// Lines that were held back since the start.
+  std::uint32_t held_back() const { return held_back_; }
 
  private:
   struct Cause {
@@ -102,6 +107,7 @@ class Log {
   LogSink& sink_;
   const Clock& clock_;
   Level threshold_;
+  std::uint32_t held_back_ = 0;
   std::array<Cause, 64> causes_{};  ///< least recently refilled one is reused
 };
 

@@ -35,6 +35,7 @@ class Loop {
   /// advance the clock, then step(0).
   Result<void> step(Millis max_wait);
 
+  const Clock& clock() const { return clock_; }
   Millis now() const { return now_; }  ///< sampled at the last wake-up
   /// When the next timer is due; -1 if none is armed.
   Millis next_deadline() const;

@@ -32,6 +32,7 @@ class NetlinkKernel final : public Links,
   Result<void> dump_addresses(AddressVisitor& visitor) override;
   Result<void> dump_routes(RouteVisitor& visitor) override;
   Result<std::optional<RouteAnswer>> route_to(const Ip& destination) override;
+  Result<LinkTraffic> traffic(int link_index) override;
   Result<std::optional<overlay::Device>> find_device(std::string_view name) override;
   Result<void> dump_devices(DeviceVisitor& visitor) override;
   UdpSocket find_socket(std::uint16_t port) override;

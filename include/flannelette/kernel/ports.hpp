@@ -80,6 +80,15 @@ struct RouteAnswer {
   Ip gateway;  ///< unspecified: directly connected
 };
 
+/// What a link has carried since it was made.
+struct LinkTraffic {
+  std::uint64_t received_packets = 0;
+  std::uint64_t sent_packets = 0;
+  std::uint64_t received_bytes = 0;
+  std::uint64_t sent_bytes = 0;
+  std::uint64_t dropped_packets = 0;  ///< either way, and those that could not be sent
+};
+
 class Links {
  public:
   virtual Result<void> dump_links(LinkVisitor& visitor) = 0;
@@ -88,6 +97,7 @@ class Links {
   virtual Result<void> dump_routes(RouteVisitor& visitor) = 0;
   /// Where the kernel would send a packet to `destination`; nullopt: no route.
   virtual Result<std::optional<RouteAnswer>> route_to(const Ip& destination) = 0;
+  virtual Result<LinkTraffic> traffic(int link_index) = 0;
 
  protected:
   ~Links() = default;
