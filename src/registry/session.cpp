@@ -71,6 +71,7 @@ void Session::send(Request& request) {
 }
 
 void Session::ask(http::Request& request) {
+  ++sent_;
   request.authorization = authorization_;
   request.silence = Registry::kRequestTimeout;
   client_.request(server(), request, *this);
@@ -180,6 +181,13 @@ void Session::send_last(http::Request request) {
   // stop() has been called, so that nothing comes of the answer.
   if (client_.busy() || health_.failing(Health::kConnection)) return;
   ask(request);
+}
+
+void Session::report(Standing& to) {
+  const io::StreamReport stream = client_.report(false);
+  to.requests = sent_;
+  to.stream.received += stream.received;
+  to.stream.sent += stream.sent;
 }
 
 void Session::stop() {

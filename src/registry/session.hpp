@@ -120,6 +120,8 @@ class Session final : private http::Client::Handler {
   void set_on_return(Delegate<void()> handler) { on_return_ = handler; }
   /// When there was an answer last; 0: never.
   Millis answered() const { return answered_; }
+  /// Adds what went over its connection.
+  void report(Standing& to);
 
  private:
   static constexpr std::size_t kMaxBody = 4 * 1024;  ///< etcd: five keys and a value of 1 KiB, in base64
@@ -160,6 +162,7 @@ class Session final : private http::Client::Handler {
   Millis due_ = 0;   // of the connection: nothing is sent before; never before held_
   Millis answered_ = 0;
   std::size_t server_ = 0;
+  std::uint32_t sent_ = 0;  // requests
   bool stopped_ = false;
 };
 

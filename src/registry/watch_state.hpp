@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "flannelette/base/state_machine.hpp"
+#include "flannelette/registry/registry.hpp"
 
 namespace flannelette::registry {
 
@@ -24,5 +25,26 @@ inline constexpr StateTable kWatchStates{
      StateRow(WatchState::kStreaming, "streaming", WatchState::kStable, WatchState::kWaiting,
               WatchState::kOff),
      StateRow(WatchState::kStable, "stable", WatchState::kWaiting, WatchState::kOff)}};
+
+constexpr bool stands(WatchState state) { return state >= WatchState::kStreaming; }
+
+/// What was of a watch.
+struct WatchPast {
+  Millis stood = -1;  ///< when it stood last, where it does not now; -1: never
+  Millis event = -1;  ///< when a message came last
+  std::uint32_t messages = 0;
+
+  /// It went from this state.
+  void on_leave(WatchState state, Millis now) {
+    if (stands(state)) stood = now;
+  }
+  /// It has just ended with this: a server that was found to be silent for long ended it before.
+  void on_end(const Error& error, Millis now);
+  void on_message(Millis now) {
+    event = now;
+    ++messages;
+  }
+  void report(Standing& to, WatchState state, const io::Endpoint& server, Millis now) const;
+};
 
 }  // namespace flannelette::registry

@@ -69,6 +69,7 @@ class EtcdRegistry final : public Registry {
   void update(const Self& self) override;
   void reconnect() override;
   void stop() override;
+  void report(Standing& to) override;
 
  private:
   struct Impl;

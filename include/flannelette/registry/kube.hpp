@@ -114,6 +114,7 @@ class KubeRegistry final : public Registry {
   void announce_ready() override;
   void reconnect() override;
   void stop() override;
+  void report(Standing& to) override;
 
  private:
   struct Impl;

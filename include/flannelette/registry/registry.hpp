@@ -9,6 +9,7 @@
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/text.hpp"
+#include "flannelette/io/stream.hpp"
 #include "flannelette/overlay/allocation.hpp"
 #include "flannelette/overlay/config.hpp"
 #include "flannelette/overlay/lease.hpp"
@@ -134,7 +135,35 @@ struct Hints {
   std::optional<Mac> saved_mac{};     ///< ours before the restart
 };
 
-class Registry {
+/// How a registry fares, for those who are shown it. Ages in milliseconds; -1: not known, or there is none.
+struct Standing {
+  const char* lease = "none";  ///< the state of our membership: "held", "contested"
+  bool held = false;
+  bool lost = false;  ///< we had one, and it is somebody else's, refused or taken from us
+  bool reservation = false;
+  Millis remaining = -1;  ///< until the lease ends unless it is kept alive
+
+  const io::Endpoint* server = nullptr;  ///< of the watch; the registry's
+  const char* watch = "off";
+  bool stands = false;        ///< there is a watch, as far as that is noticed
+  Millis stood = -1;          ///< since then there is none; -1: there never was one
+  Millis event = -1;          ///< since it brought a message
+  io::StreamReport stream{};  ///< of the watch, but with the bytes of the requests, too
+  std::uint32_t requests = 0;
+  std::uint32_t messages = 0;  ///< of watches
+};
+
+/// Says how it fares.
+class Observed {
+ public:
+  /// Who asks has the connection of the watch probed from then on (io::Stream::report).
+  virtual void report(Standing& to) = 0;
+
+ protected:
+  ~Observed() = default;
+};
+
+class Registry : public Observed {
  public:
   /// Longest silence while a response is awaited. etcd itself gives up after 7 s.
   static constexpr Millis kRequestTimeout = 10'000;

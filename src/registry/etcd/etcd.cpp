@@ -28,6 +28,13 @@ void EtcdRegistry::join(const Self& self, const Hints& hints) { impl_->member.jo
 void EtcdRegistry::update(const Self& self) { impl_->member.update(self); }
 void EtcdRegistry::reconnect() { impl_->etcd.reconnect(); }
 
+void EtcdRegistry::report(Standing& to) {
+  impl_->member.report(to);
+  impl_->etcd.keeper.report(to);
+  impl_->etcd.watch.report(to);
+  impl_->etcd.channel.session.report(to);
+}
+
 void EtcdRegistry::stop() {
   impl_->member.stop();
   impl_->etcd.stop();

@@ -26,13 +26,19 @@ void Keeper::hold(const Lease& lease) {
 }
 
 void Keeper::want_next() {
-  want(core_.loop.now() + keepalive_delay(lease_.ttl, core_.settings.renew_margin_seconds));
+  kept_ = core_.loop.now();
+  want(kept_ + keepalive_delay(lease_.ttl, core_.settings.renew_margin_seconds));
 }
 
 void Keeper::check() {
   if (!lease_) return;
   want(core_.loop.now());
   session().schedule();
+}
+
+void Keeper::report(Standing& to) const {
+  to.reservation = to.held && !lease_;
+  if (lease_) to.remaining = std::max<Millis>(lease_.ttl * 1'000 - (core_.loop.now() - kept_), 0);
 }
 
 Outcome Keeper::lose() {

@@ -30,6 +30,7 @@ class Keeper final : public Operation {
   void hold(const Lease& lease);
   /// Asks at once, since etcd may have forgotten it.
   void check();
+  void report(Standing& to) const;
 
  private:
   Call write(json::Writer& body) override;
@@ -40,6 +41,7 @@ class Keeper final : public Operation {
 
   OnLost on_lost_;
   Lease lease_;
+  Millis kept_ = 0;  ///< when it was granted or kept alive last
 };
 
 /// Gives back leases that nobody needs, at leisure. One that cannot be given back expires by itself.

@@ -36,6 +36,11 @@ class Member final : public LeaseListener {
   void join(const Self& self, const Hints& hints);
   void update(const Self& self);
   void stop() { timer_.cancel(); }
+  void report(Standing& to) const {
+    to.lease = state_.name();
+    to.held = state_ == State::kHeld;
+    to.lost = state_ == State::kContested || state_ == State::kWaiting;
+  }
 
  private:
   using State = MemberState;

@@ -61,6 +61,11 @@ void Watch::on_token() {
   if (state_ == State::kWaiting && !timer_.armed()) timer_.arm_in(0);
 }
 
+void Watch::report(Standing& to) {
+  to.stream = client_.report(true);
+  past_.report(to, state_.state(), endpoint(), core_.loop.now());
+}
+
 /// Half an interval before it may ask, and half before it may list.
 void Watch::arm_relist() {
   const Millis half = relist_interval() / 2;
@@ -168,6 +173,7 @@ void Watch::on_pair(const Pair& pair) {
 
 void Watch::on_message(const Message& message) {
   if (core_.stopped) return;
+  past_.on_message(core_.loop.now());
   if (message.failed || status_ != 200) return retry(describe(status_, message));
   if (message.canceled) return on_canceled(message);
   if (message.created) return on_created(message);
@@ -251,6 +257,7 @@ void Watch::retry(const Status& status) {
       state_ == State::kStable && status.code == 0 && (code == Code::kClosed || code == Code::kSystem);
   const io::Endpoint& where = endpoint();
   close();
+  past_.on_end(status.error, core_.loop.now());
   const Millis delay = backoff_.next(core_.random);
   timer_.arm_in(delay);
   if (wants_token(status) && channel_.authenticator.enabled()) channel_.authenticator.renew();

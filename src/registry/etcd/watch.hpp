@@ -34,6 +34,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   void skip_backoff();
   /// There is a token (again).
   void on_token();
+  void report(Standing& to);
 
  private:
   using State = WatchState;
@@ -68,7 +69,10 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   void gap(const Error& error, std::string_view detail = {});
   void close();
   void next_endpoint() { endpoint_ = (endpoint_ + 1) % core_.settings.endpoint_count; }
-  void enter(State next) { state_.enter(next, core_.log); }
+  void enter(State next) {
+    past_.on_leave(state_.state(), core_.loop.now());
+    state_.enter(next, core_.log);
+  }
   bool connected() const { return state_.state() >= State::kOpening; }
   const io::Endpoint& endpoint() const { return core_.settings.endpoints[endpoint_]; }
 
@@ -87,6 +91,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   Backoff backoff_ = kBackoff;
   Backoff gaps_ = kBackoff;  // of its own: an outage must not make the listing wait that follows it
   StateMachine<kWatchStates> state_;
+  WatchPast past_;
   History history_;
   Millis opened_ = 0;  // when the last connection was begun
   std::size_t endpoint_ = 0;

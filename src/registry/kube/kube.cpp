@@ -122,6 +122,12 @@ void KubeRegistry::reconnect() {
   impl_->watch.reconnect();
 }
 
+void KubeRegistry::report(Standing& to) {
+  impl_->own.report(to);
+  impl_->watch.report(to);
+  impl_->channel.session.report(to);
+}
+
 void KubeRegistry::stop() {
   if (!impl_->core.stopped) impl_->stop();
 }

@@ -41,6 +41,11 @@ void NodeWatch::skip_backoff() {
     timer_.arm_at_latest_in(std::max<Millis>(opened_ + kMinReopen - core_.loop.now(), 0));
 }
 
+void NodeWatch::report(Standing& to) {
+  to.stream = client_.report(true);
+  past_.report(to, state_.state(), server(), core_.loop.now());
+}
+
 void NodeWatch::on_timer() {
   switch (state_.state()) {
     case State::kOff: return;
@@ -127,6 +132,7 @@ void NodeWatch::on_message() {
   const Message& said = decoder_.message();
   if (core_.stopped) return;
   heard_ = core_.loop.now();
+  past_.on_message(heard_);
   silent_ = 0;
   if (said.event == Event::kError) {
     const Status status = describe(http_, retry_after_, said);
@@ -186,6 +192,7 @@ void NodeWatch::retry(const Status& status) {
   const Millis asked = std::min(status.retry_after, KubeRegistry::kMaxRetryAfter);
   const Millis delay = asked + backoff_.next(core_.random);
   wait(delay);
+  past_.on_end(status.error, core_.loop.now());
   if (!ended) core_.health.failed(Health::kWatch, "watch nodes", where, status, delay);
 }
 

@@ -24,6 +24,7 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   void reconnect();
   /// The API server can be reached again: the back-off has no reason any more.
   void skip_backoff();
+  void report(Standing& to);
 
  private:
   using State = WatchState;
@@ -47,7 +48,10 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   void wait(Millis delay);
   void retry(const Status& status);
   void gap(const Status& status);
-  void enter(State next) { state_.enter(next, core_.log); }
+  void enter(State next) {
+    past_.on_leave(state_.state(), core_.loop.now());
+    state_.enter(next, core_.log);
+  }
   bool connected() const { return state_.state() >= State::kOpening; }
   const io::Endpoint& server() const { return core_.access.servers()[server_]; }
 
@@ -60,6 +64,7 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   OnSilence on_silence_;
   OnReturn on_return_;
   StateMachine<kWatchStates> state_;
+  WatchPast past_;
   Backoff backoff_ = kRetry;
   Backoff gaps_ = kRetry;  // of its own: an outage must not make the list wait that follows it
   std::int64_t resource_version_ = 0;

@@ -41,6 +41,11 @@ class OwnNode final : public Operation {
   void announce_ready();
   /// Of the list or the watch, in either form.
   void on_seen(const Node& node, bool removed);
+  void report(Standing& to) const {
+    to.lease = state_.name();
+    to.reservation = to.held = state_ == State::kHeld;
+    to.lost = state_ == State::kContested || state_ == State::kAwaiting;
+  }
 
  private:
   using State = OwnNodeState;
