@@ -45,9 +45,10 @@ void EntryPlan::ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct) {
 
 bool EntryPlan::refused(const Entry& entry) {
   PeerRecord* const peer = impl_->winner_of(entry.net.v4());
-  if (peer == nullptr || peer->refused) return false;
-  peer->refused = 1;
-  return true;
+  if (peer == nullptr) return false;
+  const bool news = !peer->refused && !peer->refusing;
+  peer->refusing = 1;
+  return news;
 }
 
 void EntryPlan::plan(ChangeSink& sink) {
@@ -82,7 +83,8 @@ void EntryPlan::commit() {
   for (PeerRecord& record : p.table.records) {
     if (!record.planned) continue;
     record.programmed = 1;
-    record.planned = record.seen = 0;
+    record.refused = record.refusing;
+    record.planned = record.seen = record.refusing = 0;
   }
   p.forget_unwanted(p.unwanted_emitted);
   p.phase = p.phase == Impl::Phase::kAudited && p.incomplete ? Impl::Phase::kStale : Impl::Phase::kInSync;
@@ -174,6 +176,7 @@ void EntryPlan::Impl::emit(ChangeSink& sink, std::size_t first, std::size_t last
     const bool fdb = put(sink, record, Kind::kFdb);
     record.planned = neighbour || fdb || !record.has_seen(Kind::kRoute);
     record.programmed = !record.planned;
+    record.refusing = 0;
   }
   for (std::size_t i = first; i < last; ++i) {
     if (table.records[i].planned) put(sink, table.records[i], Kind::kRoute);

@@ -61,7 +61,7 @@ struct PeerRecord {
   Age created;
   Age modified;
   Mac mac;
-  // All states fit into 16 bits. The table's:
+  // All states but one fit into 16 bits. The table's:
   std::uint16_t reason : 4;    ///< Ignored
   std::uint16_t listed : 1;    ///< seen in the listing under way
   std::uint16_t shadowed : 1;  ///< resolving: overlaps an accepted record
@@ -70,11 +70,12 @@ struct PeerRecord {
   std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
   std::uint16_t seen : 4;        ///< by Entry::Kind: is there, or stays while the other entries change
   std::uint16_t routed : 1;      ///< the audit has met a route in the place of its own
-  std::uint16_t refused : 1;     ///< the kernel did not take its route
+  std::uint16_t refused : 1;     ///< the kernel did not take its route when it was asked last
   std::uint16_t asked : 1;       ///< whether `direct` is the answer for this PublicIP
   std::uint16_t direct : 1;      ///< as EntryPlan::ask_direct was told
   std::uint32_t vni : 24;
-  std::uint32_t length : 8;
+  std::uint32_t length : 6;
+  std::uint32_t refusing : 1;  ///< the entry plan's: `refused`, of the changes that wait for commit()
 
   Net4 subnet() const { return {{base}, static_cast<std::uint8_t>(length)}; }
   std::uint32_t mask() const { return static_cast<std::uint32_t>(~std::uint64_t{0} << (32 - length)); }

@@ -2,171 +2,195 @@
 // The field table: what of a status is shown, and under which names.
 #include "status/fields.hpp"
 
+#include <array>
 #include <cstddef>
-#include <cstring>
+#include <string_view>
 
 namespace flannelette::status {
 namespace {
 
 using Kind = Field::Kind;
+using overlay::Ignored;
 constexpr std::uint8_t kCounter = Field::kCounter;
 constexpr std::uint8_t kQuiet = Field::kQuiet;
 
+/// A row as it is written down here.
+struct Row {
+  const char* name;
+  const char* help;  ///< "": none
+  std::size_t offset;
+  Kind kind;
+  std::uint8_t flags = 0;
+  const char* label = "";
+};
+
+consteval Row section(const char* name, const char* help = "", const char* label = "") {
+  return {name, help, 0, Kind::kSection, 0, label};
+}
+consteval Row number(const char* name, std::size_t offset, const char* help = "", std::uint8_t flags = 0) {
+  return {name, help, offset, Kind::kNumber, flags};
+}
+consteval Row counter(const char* name, std::size_t offset, const char* help = "") {
+  return {name, help, offset, Kind::kNumber, kCounter};
+}
+/// Of an array of numbers.
+template <class Index>
+consteval Row at(const char* name, std::size_t offset, Index index, std::uint8_t flags = 0) {
+  return number(name, offset + sizeof(std::int64_t) * static_cast<std::size_t>(index), "", flags);
+}
+
 #define AT(member) offsetof(Status, member)
 
-constexpr Field number(const char* name, const char* help, std::size_t offset, std::uint8_t flags = 0) {
-  return {name, help, static_cast<std::uint16_t>(offset), Kind::kNumber, flags};
-}
-constexpr Field counter(const char* name, const char* help, std::size_t offset) {
-  return number(name, help, offset, kCounter);
-}
-/// Of an array of counters.
-template <class Index>
-constexpr Field counter(const char* name, std::size_t offset, Index index) {
-  return counter(name, nullptr, offset + sizeof(std::int64_t) * static_cast<std::size_t>(index));
-}
+constexpr Row kStatus[] = {
+    section("not_ready", "1: for this cause.", "cause"),
+    {"lease", "", AT(unready.lease), Kind::kWords},
+    {"kernel", "", AT(unready.kernel), Kind::kWords},
+    {"watch", "", AT(unready.watch), Kind::kWords},
 
-constexpr Field kUnready[] = {
-    {"lease", nullptr, AT(unready.lease), Kind::kWords},
-    {"kernel", nullptr, AT(unready.kernel), Kind::kWords},
-    {"watch", nullptr, AT(unready.watch), Kind::kWords},
-};
-constexpr Field kNode[] = {
-    {"state", nullptr, AT(node.state), Kind::kName},
-    {"device", nullptr, AT(node.device), Kind::kWords},
-    {"network", nullptr, AT(node.network), Kind::kNet},
-    {"subnet", nullptr, AT(node.subnet), Kind::kNet},
-    {"mac", nullptr, AT(node.mac), Kind::kMac},
-    {"public_ip", nullptr, AT(node.public_ip), Kind::kIp},
-    {"interface", nullptr, AT(node.interface), Kind::kWords},
-    {"backend", nullptr, AT(node.backend), Kind::kName},
-    number("mtu_bytes", "MTU of the overlay.", AT(node.mtu_bytes)),
-    number("vni", nullptr, AT(node.vni)),
-    number("port", nullptr, AT(node.port)),
-};
-constexpr Field kLease[] = {
-    {"state", nullptr, AT(lease.state), Kind::kName},
-    {"reservation", nullptr, AT(lease.reservation), Kind::kBoolean},
-    number("held", "Whether a lease is held; else a cached one stands in for it, or there is none.",
-           AT(lease.held), kQuiet),
-    number("remaining_seconds", "Time until the lease ends unless it is kept alive.",
-           AT(lease.remaining_seconds)),
-};
-constexpr Field kRegistry[] = {
-    {"server", nullptr, AT(registry.server), Kind::kWords},
-    number("connected_seconds", "Age of the connection of the watch.", AT(registry.connected_seconds)),
-    {"watch", nullptr, AT(registry.watch), Kind::kName},
-    number("watch_age_seconds", "Time since the watch's server was heard, which may be its TCP alone.",
-           AT(registry.watch_age_seconds)),
-    number("event_age_seconds", "Time since the watch brought a message.", AT(registry.event_age_seconds)),
-    {"failure", nullptr, AT(registry.failure), Kind::kWords},
-    counter("connections", "Connections of the watch, each but the first a reconnect.",
-            AT(registry.connections)),
-    counter("requests", "Requests that were sent, beside those of the watch.", AT(registry.requests)),
-    counter("messages", "Messages that the watch brought.", AT(registry.messages)),
-    counter("received_bytes", "Bytes received from the registry, TLS not counted.",
-            AT(registry.received_bytes)),
-    counter("sent_bytes", "Bytes sent to the registry, TLS not counted.", AT(registry.sent_bytes)),
-};
+    section("node", "This node."),
+    {"state", "", AT(node.state), Kind::kName},
+    {"device", "", AT(node.device), Kind::kWords},
+    {"network", "", AT(node.network), Kind::kNet},
+    {"subnet", "", AT(node.subnet), Kind::kNet},
+    {"mac", "", AT(node.mac), Kind::kMac},
+    {"public_ip", "", AT(node.public_ip), Kind::kIp},
+    {"interface", "", AT(node.interface), Kind::kWords},
+    {"backend", "", AT(node.backend), Kind::kName},
+    {"mtu_bytes", "MTU of the overlay.", AT(node.mtu_bytes), Kind::kKnown},
+    {"vni", "", AT(node.vni), Kind::kKnown},
+    {"port", "", AT(node.port), Kind::kKnown},
 
-constexpr Field kFailures[] = {
-    counter("invalid", AT(failures), Code::kInvalid),
-    counter("limit", AT(failures), Code::kLimit),
-    counter("not_found", AT(failures), Code::kNotFound),
-    counter("exists", AT(failures), Code::kExists),
-    counter("conflict", AT(failures), Code::kConflict),
-    counter("denied", AT(failures), Code::kDenied),
-    counter("unsupported", AT(failures), Code::kUnsupported),
-    counter("interrupted", AT(failures), Code::kInterrupted),
-    counter("unavailable", AT(failures), Code::kUnavailable),
-    counter("timeout", AT(failures), Code::kTimeout),
-    counter("closed", AT(failures), Code::kClosed),
-    counter("tls", AT(failures), Code::kTls),
-    counter("system", AT(failures), Code::kSystem),
-};
+    section("lease"),
+    {"state", "", AT(lease.state), Kind::kName},
+    {"reservation", "", AT(lease.reservation), Kind::kBoolean},
+    number("held", AT(lease.held), "Whether a lease is held, not cached.", kQuiet),
+    {"remaining", "Until the lease ends unless it is kept alive.", AT(lease.remaining), Kind::kDuration},
 
-constexpr Field kPeers[] = {
-    number("wanted", "Nodes that are to be reached.", AT(peers.wanted)),
-    number("programmed", "Nodes whose entries are in the kernel.", AT(peers.programmed)),
-    number("refused", "Nodes whose entries the kernel refused.", AT(peers.refused)),
-};
+    section("registry"),
+    {"server", "", AT(registry.server), Kind::kWords},
+    {"connected", "Age of the watch's connection.", AT(registry.connected), Kind::kDuration},
+    {"watch", "", AT(registry.watch), Kind::kName},
+    {"watch_age", "Since the watch's server was heard.", AT(registry.watch_age), Kind::kDuration},
+    {"event_age", "Since the watch brought a message.", AT(registry.event_age), Kind::kDuration},
+    {"failure", "", AT(registry.failure), Kind::kWords},
+    counter("connections", AT(registry.connections), "Connections of the watch."),
+    counter("requests", AT(registry.requests), "Requests sent, beside the watch."),
+    counter("messages", AT(registry.messages), "Messages of the watch."),
+    counter("received_bytes", AT(registry.received_bytes), "From the registry, without TLS."),
+    counter("sent_bytes", AT(registry.sent_bytes), "To the registry, without TLS."),
 
-using overlay::Ignored;
-constexpr Field ignored(const char* name, Ignored why) {
-  return number(name, nullptr, AT(ignored) + sizeof(std::int64_t) * static_cast<std::size_t>(why));
-}
-constexpr Field kIgnored[] = {
-    ignored("other_backend", Ignored::kOtherBackend),
-    ignored("unreadable", Ignored::kUnreadable),
-    ignored("bad_subnet", Ignored::kBadSubnet),
-    ignored("overlaps_ours", Ignored::kOverlapsOurs),
-    ignored("bad_public_ip", Ignored::kBadPublicIp),
-    ignored("our_public_ip", Ignored::kOurPublicIp),
-    ignored("bad_mac", Ignored::kBadMac),
-    ignored("our_mac", Ignored::kOurMac),
-    ignored("other_vni", Ignored::kOtherVni),
-    ignored("holds_protected", Ignored::kHoldsProtected),
-    ignored("holds_public_ip", Ignored::kHoldsPublicIp),
-    ignored("conflict", Ignored::kConflict),
-};
-static_assert(std::size(kIgnored) == Status::kReasons - 2 && std::size(kFailures) == Status::kFailures);
+    section("registry_failures", "Requests and connections that failed.", "error"),
+    at("invalid", AT(failures), Code::kInvalid, kCounter),
+    at("limit", AT(failures), Code::kLimit, kCounter),
+    at("not_found", AT(failures), Code::kNotFound, kCounter),
+    at("exists", AT(failures), Code::kExists, kCounter),
+    at("conflict", AT(failures), Code::kConflict, kCounter),
+    at("denied", AT(failures), Code::kDenied, kCounter),
+    at("unsupported", AT(failures), Code::kUnsupported, kCounter),
+    at("interrupted", AT(failures), Code::kInterrupted, kCounter),
+    at("unavailable", AT(failures), Code::kUnavailable, kCounter),
+    at("timeout", AT(failures), Code::kTimeout, kCounter),
+    at("closed", AT(failures), Code::kClosed, kCounter),
+    at("tls", AT(failures), Code::kTls, kCounter),
+    at("system", AT(failures), Code::kSystem, kCounter),
 
-constexpr Field kKernel[] = {
-    {"rules", nullptr, AT(kernel.rules), Kind::kName},
-    {"failure", nullptr, AT(kernel.failure), Kind::kWords},
-    counter("batches", "Batches of entries that were sent to the kernel.", AT(kernel.batches)),
-    counter("changes", "Entries that were put or removed.", AT(kernel.changes)),
-    counter("refusals", "Changes of entries that the kernel refused.", AT(kernel.refusals)),
-    counter("audits", "Comparisons of all entries with the kernel's.", AT(kernel.audits)),
-};
-constexpr Field kRepairs[] = {
-    counter("route", AT(repairs), 0),     counter("nexthop", AT(repairs), 1),
-    counter("neighbour", AT(repairs), 2), counter("fdb", AT(repairs), 3),
-    counter("rules", AT(repairs), 4),     counter("device", AT(repairs), 5),
-};
-constexpr Field kDevice[] = {
-    counter("received_bytes", "Bytes that came in by our device.", AT(device.received_bytes)),
-    counter("received_packets", "Packets that came in by our device.", AT(device.received_packets)),
-    counter("sent_bytes", "Bytes that left by our device.", AT(device.sent_bytes)),
-    counter("sent_packets", "Packets that left by our device.", AT(device.sent_packets)),
-    counter("dropped_packets", "Packets that our device dropped or could not send.",
-            AT(device.dropped_packets)),
-};
-constexpr Field kProcess[] = {
-    number("start_time_seconds", "When the agent started, in Unix time.", AT(process.start_time_seconds),
-           kQuiet),
-    number("uptime_seconds", "Time since the agent started.", AT(process.uptime_seconds)),
-    number("resident_memory_bytes", "Resident memory.", AT(process.resident_memory_bytes)),
-    counter("wakeups", "Wake-ups of the event loop.", AT(process.wakeups)),
-    counter("log_lines_dropped", "Lines of the log that were held back.", AT(process.log_lines_dropped)),
-    counter("state_writes", "Writes of state files.", AT(process.state_writes)),
-    counter("state_written_bytes", "Bytes written to state files.", AT(process.state_written_bytes)),
+    section("peers"),
+    number("wanted", AT(peers.wanted), "Nodes to be reached."),
+    number("programmed", AT(peers.programmed), "Nodes that are in the kernel."),
+    number("refused", AT(peers.refused), "Nodes that the kernel refused."),
+
+    section("peers_ignored", "Records that are not to be reached.", "reason"),
+    at("other_backend", AT(ignored), Ignored::kOtherBackend),
+    at("unreadable", AT(ignored), Ignored::kUnreadable),
+    at("bad_subnet", AT(ignored), Ignored::kBadSubnet),
+    at("overlaps_ours", AT(ignored), Ignored::kOverlapsOurs),
+    at("bad_public_ip", AT(ignored), Ignored::kBadPublicIp),
+    at("our_public_ip", AT(ignored), Ignored::kOurPublicIp),
+    at("bad_mac", AT(ignored), Ignored::kBadMac),
+    at("our_mac", AT(ignored), Ignored::kOurMac),
+    at("other_vni", AT(ignored), Ignored::kOtherVni),
+    at("holds_protected", AT(ignored), Ignored::kHoldsProtected),
+    at("holds_public_ip", AT(ignored), Ignored::kHoldsPublicIp),
+    at("conflict", AT(ignored), Ignored::kConflict),
+
+    section("kernel"),
+    {"rules", "", AT(kernel.rules), Kind::kName},
+    {"failure", "", AT(kernel.failure), Kind::kWords},
+    counter("batches", AT(kernel.batches), "Batches of entries sent."),
+    counter("changes", AT(kernel.changes), "Entries put or removed."),
+    counter("refusals", AT(kernel.refusals), "Entries refused."),
+    counter("audits", AT(kernel.audits), "Comparisons of all entries."),
+
+    section("repairs", "What others changed and was repaired.", "kind"),
+    at("route", AT(repairs), 0, kCounter),
+    at("nexthop", AT(repairs), 1, kCounter),
+    at("neighbour", AT(repairs), 2, kCounter),
+    at("fdb", AT(repairs), 3, kCounter),
+    at("rules", AT(repairs), 4, kCounter),
+    at("device", AT(repairs), 5, kCounter),
+
+    section("device"),
+    counter("received_bytes", AT(device.received_bytes), "By our device."),
+    counter("received_packets", AT(device.received_packets), "By our device."),
+    counter("sent_bytes", AT(device.sent_bytes), "By our device."),
+    counter("sent_packets", AT(device.sent_packets), "By our device."),
+    counter("dropped_packets", AT(device.dropped_packets), "By our device, either way."),
+
+    section("process"),
+    number("start_time_seconds", AT(process.start_time_seconds), "Start in Unix time.", kQuiet),
+    {"uptime", "Since the start.", AT(process.uptime), Kind::kDuration},
+    {"resident_memory_bytes", "Resident memory.", AT(process.resident_memory_bytes), Kind::kKnown},
+    counter("wakeups", AT(process.wakeups), "Turns of the event loop."),
+    counter("log_lines_dropped", AT(process.log_lines_dropped), "Lines of the log held back."),
+    counter("state_writes", AT(process.state_writes), "Writes of state files."),
+    counter("state_written_bytes", AT(process.state_written_bytes), "To state files."),
 };
 #undef AT
 
-constexpr Section kStatus[] = {
-    {"not_ready", "cause", "1: in this the node is not ready.", kUnready},
-    {"node", nullptr, "This node.", kNode},
-    {"lease", nullptr, nullptr, kLease},
-    {"registry", nullptr, nullptr, kRegistry},
-    {"registry_failures", "error", "Attempts to reach the registry, or requests, that failed.", kFailures},
-    {"peers", nullptr, nullptr, kPeers},
-    {"peers_ignored", "reason", "Records of nodes that are not to be reached.", kIgnored},
-    {"kernel", nullptr, nullptr, kKernel},
-    {"repairs", "kind", "Things in the kernel that others changed and that were repaired.", kRepairs},
-    {"device", nullptr, nullptr, kDevice},
-    {"process", nullptr, nullptr, kProcess},
+constexpr Row kPeer[] = {
+    {"subnet", "", offsetof(PeerStatus, subnet), Kind::kNet},
+    {"public_ip", "", offsetof(PeerStatus, public_ip), Kind::kIp},
+    {"mac", "", offsetof(PeerStatus, mac), Kind::kMac},
+    {"state", "", offsetof(PeerStatus, state), Kind::kState},
+    {"direct", "", offsetof(PeerStatus, direct), Kind::kBoolean, kQuiet},
+    {"reason", "", offsetof(PeerStatus, why), Kind::kReason},
+    {"shadowed_by", "", offsetof(PeerStatus, shadowed_by), Kind::kNet},
 };
 
-constexpr Field kPeer[] = {
-    {"subnet", nullptr, offsetof(PeerStatus, subnet), Kind::kNet},
-    {"public_ip", nullptr, offsetof(PeerStatus, public_ip), Kind::kIp},
-    {"mac", nullptr, offsetof(PeerStatus, mac), Kind::kMac},
-    {"state", nullptr, offsetof(PeerStatus, state), Kind::kState},
-    {"direct", nullptr, offsetof(PeerStatus, direct), Kind::kBoolean, kQuiet},
-    {"reason", nullptr, offsetof(PeerStatus, why), Kind::kReason},
-    {"shadowed_by", nullptr, offsetof(PeerStatus, shadowed_by), Kind::kNet},
+/// The rows as they are kept: 8 bytes each, and every text once.
+template <std::size_t kSize>
+struct Table {
+  std::array<char, kSize> text{};
+  std::size_t size = 1;  // the empty text
+  std::array<Field, std::size(kStatus) + std::size(kPeer)> fields{};
+
+  consteval Table() {
+    std::size_t next = 0;
+    for (const Row& row : kStatus) fields[next++] = pack(row);
+    for (const Row& row : kPeer) fields[next++] = pack(row);
+  }
+  consteval Field pack(const Row& row) {
+    const std::size_t offset = row.kind == Kind::kSection ? place(row.label) : row.offset;
+    return {place(row.name), place(row.help), static_cast<std::uint16_t>(offset), row.kind, row.flags};
+  }
+  /// Where the text is, followed by a NUL.
+  consteval std::uint16_t place(std::string_view of) {
+    std::size_t at = 0;
+    while (at < size && !is_at(of, at)) ++at;
+    if (at == size) {
+      for (const char c : of) text[size++] = c;
+      text[size++] = '\0';
+    }
+    return static_cast<std::uint16_t>(at);
+  }
+  consteval bool is_at(std::string_view of, std::size_t at) const {
+    for (const char c : of) {
+      if (at == size || text[at++] != c) return false;
+    }
+    return text[at] == '\0' && at < size;
+  }
 };
+constinit const Table<Table<4'096>().size> kTable;
 
 /// The names of PeerStatus::State.
 constexpr const char* kStates[] = {"ours", "programmed", "pending", "refused", "ignored"};
@@ -184,37 +208,53 @@ void put_escaped(Writer& out, std::string_view text) {
   }
 }
 
-}  // namespace
-
-constinit const std::span<const Section> kSections = kStatus;
-constinit const std::span<const Field> kPeerFields = kPeer;
-
 void put_value(Writer& out, const Field& field, const void* of) {
-  const auto put = [&out](const Ip& address, const auto& value) {
-    if (address != Ip4{}) write(out, value);
-  };
   switch (field.kind) {
+    case Kind::kSection: return;
     case Kind::kNumber:
-      if (const auto number = member<std::int64_t>(of, field); number != kNone) out.put_signed(number);
+    case Kind::kKnown:
+    case Kind::kDuration: {
+      const auto number = member<std::int64_t>(of, field);
+      if (number != 0 || field.is(Kind::kNumber))
+        out.put_signed(field.is(Kind::kDuration) ? number / 1'000 : number);
       return;
+    }
     case Kind::kBoolean:
       if (member<bool>(of, field)) out.put("true");
       return;
     case Kind::kWords: return put_escaped(out, member<Words>(of, field));
-    case Kind::kName: return put_escaped(out, member<const char*>(of, field));
-    case Kind::kNet: return put(member<Net>(of, field).base, member<Net>(of, field));
-    case Kind::kIp: return put(member<Ip>(of, field), member<Ip>(of, field));
+    case Kind::kName:
+      if (const auto* name = member<const char*>(of, field)) out.put(name);
+      return;
+    case Kind::kNet:
+      if (const Net& net = member<Net>(of, field); net.base != Ip4{}) write(out, net);
+      return;
+    case Kind::kIp:
+      if (const Ip& ip = member<Ip>(of, field); ip != Ip4{}) write(out, ip);
+      return;
     case Kind::kMac:
-      if (!member<Mac>(of, field).zero()) write(out, member<Mac>(of, field));
+      if (const Mac& mac = member<Mac>(of, field); !mac.zero()) write(out, mac);
       return;
     case Kind::kState:
       out.put(kStates[static_cast<std::size_t>(member<PeerStatus::State>(of, field))]);
       return;
     case Kind::kReason:
-      if (const auto why = member<overlay::Ignored>(of, field); why != overlay::Ignored::kNo)
-        out.put(name(why));
+      if (const auto why = member<Ignored>(of, field); why != Ignored::kNo) out.put(name(why));
       return;
   }
+}
+
+}  // namespace
+
+const char* Field::name() const { return kTable.text.data() + name_at; }
+const char* Field::help() const { return kTable.text.data() + help_at; }
+const char* Field::label() const { return kTable.text.data() + offset; }
+
+std::span<const Field> status_fields() { return std::span(kTable.fields).first(std::size(kStatus)); }
+std::span<const Field> peer_fields() { return std::span(kTable.fields).subspan(std::size(kStatus)); }
+
+Value value_of(const Field& field, const void* of) {
+  return to_text<Value::kCapacity>([&](Writer& out) { put_value(out, field, of); });
 }
 
 }  // namespace flannelette::status

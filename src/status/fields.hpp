@@ -4,44 +4,57 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 #include "flannelette/status/status.hpp"
 
 namespace flannelette::status {
 
-/// One member of a Status, a PeerStatus, or an array in them.
+/// A row of the table: a member of Status or PeerStatus, or the beginning of a section.
 struct Field {
-  enum class Kind : std::uint8_t { kNumber, kBoolean, kWords, kName, kNet, kIp, kMac, kState, kReason };
+  enum class Kind : std::uint8_t {
+    kSection,  ///< the fields after it: an object in JSON, a block of the text
+    kNumber,
+    kKnown,     ///< a number, 0: not known
+    kDuration,  ///< milliseconds, 0: not known; shown in seconds, and its name says so in JSON and metrics
+    kBoolean,
+    kWords,
+    kName,
+    kNet,
+    kIp,
+    kMac,
+    kState,
+    kReason,
+  };
   static constexpr std::uint8_t kCounter = 1;  ///< it never goes back while the agent runs
   static constexpr std::uint8_t kQuiet = 2;    ///< the text is without it
 
-  const char* name;  ///< in JSON; the metric's is made of it
-  const char* help;  ///< of the metric; nullptr: there is none
+  std::uint16_t name_at;
+  std::uint16_t help_at;
   std::uint16_t offset;
-  Kind kind = Kind::kNumber;
-  std::uint8_t flags = 0;
+  Kind kind;
+  std::uint8_t flags;
 
+  /// In JSON; the metric's is made of it.
+  const char* name() const;
+  /// Of the metric; empty: there is none. A section with a label is one metric, its fields told apart by it:
+  /// flannelette_repairs_total{kind="route"}. In others each field with a help is one:
+  /// flannelette_registry_requests_total, of a counter. The fields without are labels of
+  /// flannelette_<section>_info, if the section has a help.
+  const char* help() const;
+  /// Of a section; empty: it has none.
+  const char* label() const;
+  bool is_family() const { return *label() != '\0'; }
   bool bare() const { return kind <= Kind::kBoolean; }
   bool is(std::uint8_t flag) const { return (flags & flag) != 0; }
+  bool is(Kind that) const { return kind == that; }
 };
 
-/// Fields that go together: an object in JSON, a block of the text.
-struct Section {
-  const char* name;
-  /// The fields are one metric, told apart by this label: flannelette_repairs_total{kind="route"}. nullptr:
-  /// each is a metric of its own, flannelette_registry_requests_total. The word "_total" is a counter's.
-  const char* label;
-  const char* help;  ///< of that metric; without a label, of flannelette_<name>_info, which has the fields
-                     ///< without help
-  std::span<const Field> fields;
-};
+std::span<const Field> status_fields();  ///< the first section says why the node is not ready
+std::span<const Field> peer_fields();
 
-extern const std::span<const Section> kSections;  ///< of Status; the first one is `unready`
-extern const std::span<const Field> kPeerFields;  ///< of PeerStatus
-
-/// Appends the value of this field of a Status or PeerStatus, escaped as in a string of JSON, which a label
-/// of a metric is too; nothing where there is none.
-void put_value(Writer& out, const Field& field, const void* of);
+/// The value of this field, escaped as in a string of JSON, which a label of a metric is too; empty where
+/// there is none.
+using Value = Text<2 * Words::kCapacity>;
+Value value_of(const Field& field, const void* of);
 
 }  // namespace flannelette::status

@@ -3,6 +3,7 @@
 #include "flannelette/status/rendering.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "status/fields.hpp"
@@ -10,66 +11,76 @@
 namespace flannelette::status {
 namespace {
 
-constexpr std::size_t kMaxValue = 2 * Words::kCapacity;
-constexpr std::string_view kSeconds = "_seconds";
+using Kind = Field::Kind;
 
-Text<kMaxValue> value_of(const Field& field, const void* of) {
-  return to_text<kMaxValue>([&](Writer& out) { put_value(out, field, of); });
+/// Appends the pattern, in which \1 stands for the first of these texts, \2 for the second, and \x11, \x12
+/// for them as people read names, with blanks for underscores.
+void expand(Writer& out, const char* pattern, std::initializer_list<const char*> texts) {
+  for (; *pattern != '\0'; ++pattern) {
+    const int code = *pattern;
+    if (code >= ' ' || code == '\n') {
+      out.put(*pattern);
+      continue;
+    }
+    for (const char* from = texts.begin()[(code & 15) - 1]; *from != '\0'; ++from)
+      out.put(code > 15 && *from == '_' ? ' ' : *from);
+  }
 }
 
 /// "1d 2h 3m 4s".
 void put_duration(Writer& out, std::uint64_t seconds) {
-  static constexpr std::pair<std::uint32_t, char> kUnits[] = {
-      {86'400, 'd'}, {3'600, 'h'}, {60, 'm'}, {1, 's'}};
+  static constexpr std::uint32_t kUnits[] = {86'400, 3'600, 60, 1};
   bool any = false;
-  for (const auto& [length, unit] : kUnits) {
-    const std::uint64_t count = seconds / length;
-    seconds %= length;
-    if (count == 0 && (any ? true : unit != 's')) continue;
-    if (std::exchange(any, true)) out.put(' ');
-    out.put_unsigned(count).put(unit);
+  for (std::size_t i = 0; i < std::size(kUnits); ++i) {
+    const std::uint64_t count = seconds / kUnits[i];
+    seconds %= kUnits[i];
+    if (count == 0 && (any || i < 3)) continue;
+    if (any) out.put(' ');
+    out.put_unsigned(count).put("dhms"[i]);
+    any = true;
   }
 }
 
-/// A name as people read it.
-Writer& put_words(Writer& out, std::string_view name) {
-  for (const char c : name) out.put(c == '_' ? ' ' : c);
-  return out;
+const char* unit_of(const Field& field) { return field.is(Kind::kDuration) ? "_seconds" : ""; }
+
+/// `name` is flannelette_<section>, or that of one field.
+void put_head(Writer& out, const Text<80>& name, const char* help, const Field& field) {
+  expand(out, "# HELP \1 \2\n# TYPE \1 \3\n",
+         {name.c_str(), help, field.is(Field::kCounter) ? "counter" : "gauge"});
+}
+
+/// flannelette_<section>, and what follows.
+Text<80> metric_name(const Field& section, std::initializer_list<const char*> rest, const Field& field) {
+  return to_text<80>([&](Writer& out) {
+    expand(out, "flannelette_\1", {section.name()});
+    for (const char* part : rest) out.put(part);
+    if (field.is(Field::kCounter)) out.put("_total");
+  });
 }
 
 /// `"name":value`, after a comma where another one is before it.
 void put_json(Writer& out, const Field& field, const void* of, bool& continued) {
-  const auto value = value_of(field, of);
+  const Value value = value_of(field, of);
   if (value.empty()) return;
-  if (std::exchange(continued, true)) out.put(',');
-  const std::string_view quote = field.bare() ? "" : "\"";
-  out.put('"').put(field.name).put("\":").put(quote).put(value).put(quote);
+  expand(out, "\1\"\2\3\":\4\5\4",
+         {std::exchange(continued, true) ? "," : "", field.name(), unit_of(field), field.bare() ? "" : "\"",
+          value.c_str()});
 }
 
-/// The name of a metric; a section with a label is one.
-void put_name(Writer& out, std::string_view before, const Section& section, const Field& field) {
-  const bool family = section.label != nullptr;
-  out.put(before).put("flannelette_").put(section.name);
-  if (!family) out.put('_').put(field.name);
-  if (field.is(Field::kCounter)) out.put("_total");
-}
-
-void put_label(Writer& out, std::string_view name, std::string_view value) {
-  out.put(name).put("=\"").put(value).put('"');
-}
+constexpr std::size_t kEnd = SIZE_MAX;
 
 }  // namespace
 
 void write_unready(Writer& out, const Status& status) {
-  const Section& reasons = kSections.front();
-  for (const Field& reason : reasons.fields) {
-    const auto why = value_of(reason, &status);
-    if (!why.empty()) out.put("not ready: ").put(reason.name).put(": ").put(why).put('\n');
+  const auto fields = status_fields();
+  for (const Field* reason = &fields[1]; !reason->is(Kind::kSection); ++reason) {
+    const Value why = value_of(*reason, &status);
+    if (!why.empty()) expand(out, "not ready: \1: \2\n", {reason->name(), why.c_str()});
   }
 }
 
 Rendering::Rendering(const Source& source, Format format)
-    : source_(source), format_(format), section_(format == Format::kPeers ? kSections.size() : 0) {
+    : source_(source), format_(format), row_(format == Format::kPeers ? status_fields().size() : 0) {
   source_.read(status_);
 }
 
@@ -87,70 +98,41 @@ bool Rendering::next(Writer& out) {
 }
 
 void Rendering::piece(Writer& out) {
-  const std::size_t sections = kSections.size();
-  while (out.size() == 0) {
-    if (section_ == 0 && row_ == 0) begin(out);
-    if (section_ < sections) {
-      const Section& section = kSections[section_];
-      field(out, section);
-      if (++row_ < section.fields.size()) continue;
-      if (format_ == Format::kJson) out.put('}');
-      ++section_;
-      row_ = 0;
-      if (section_ == sections && format_ == Format::kJson) out.put(",\"peer_list\":[");
-      continued_ = false;
-    } else if (section_ == sections && format_ != Format::kMetrics) {
-      peer(out);
-    } else {
-      return;
+  const auto fields = status_fields();
+  while (out.size() == 0 && row_ != kEnd) {
+    if (row_ >= fields.size()) {
+      peer(out, row_++ - fields.size());
+      continue;
     }
+    const Field& field = fields[row_++];
+    if (field.is(Kind::kSection)) section_ = &field;
+    if (format_ == Format::kText) text(out, field);
+    if (format_ == Format::kJson) json(out, field);
+    if (format_ == Format::kMetrics) metric(out, field);
+    if (row_ < fields.size()) continue;
+    continued_ = false;
+    if (format_ == Format::kJson) out.put("},\"peer_list\":[");
+    if (format_ == Format::kMetrics) row_ = kEnd;
   }
 }
 
-void Rendering::begin(Writer& out) {
-  switch (format_) {
-    case Format::kText:
-      if (status_.ready()) out.put("ready\n");
-      return write_unready(out, status_);
-    case Format::kJson:
-      out.put(R"({"version":1,"program":")" FLANNELETTE_VERSION R"(","ready":)");
-      out.put(status_.ready() ? "true" : "false");
-      return;
-    case Format::kMetrics:
-      return void(
-          out.put("# HELP flannelette_build_info This program.\n"
-                  "# TYPE flannelette_build_info gauge\n"
-                  "flannelette_build_info{version=\"" FLANNELETTE_VERSION "\"} 1\n"));
-    case Format::kPeers: return;
+/// A section gets its heading with its first line.
+void Rendering::text(Writer& out, const Field& field) {
+  const bool unready = section_ == status_fields().data();
+  if (field.is(Kind::kSection)) {
+    continued_ = false;
+    if (unready && status_.ready()) out.put("ready\n");
+    if (unready) write_unready(out, status_);
+    return;
   }
-}
-
-void Rendering::field(Writer& out, const Section& section) {
-  const Field& field = section.fields[row_];
-  switch (format_) {
-    case Format::kText:
-      if (section_ > 0) text(out, section, field);
-      return;
-    case Format::kJson:
-      if (row_ == 0) out.put(",\"").put(section.name).put("\":{");
-      return put_json(out, field, &status_, continued_);
-    case Format::kMetrics: return metric(out, section, field);
-    case Format::kPeers: return;
-  }
-}
-
-/// "  watch age: 12s". What never happened is left out.
-void Rendering::text(Writer& out, const Section& section, const Field& field) {
-  const auto value = value_of(field, &status_);
-  const bool countable = section.label != nullptr || field.is(Field::kCounter);
-  if (value.empty() || field.is(Field::kQuiet) || (countable && value.view() == "0")) return;
-  if (!std::exchange(continued_, true)) put_words(out.put('\n'), section.name).put(":\n");
-  std::string_view name = field.name;
-  const bool time = name.ends_with(kSeconds);
-  if (time) name.remove_suffix(kSeconds.size());
-  put_words(out.put("  "), name).put(": ");
+  const Value value = value_of(field, &status_);
+  const bool countable = section_->is_family() || field.is(Field::kCounter);
+  const bool never = countable && value.view() == "0";
+  if (unready || value.empty() || never || field.is(Field::kQuiet)) return;
+  if (!std::exchange(continued_, true)) expand(out, "\n\x11:\n", {section_->name()});
+  expand(out, "  \x11: ", {field.name()});
   std::uint64_t seconds = 0;
-  if (time && parse_unsigned(value, seconds)) {
+  if (field.is(Kind::kDuration) && parse_unsigned(value, seconds)) {
     put_duration(out, seconds);
   } else {
     out.put(value);
@@ -158,69 +140,76 @@ void Rendering::text(Writer& out, const Section& section, const Field& field) {
   out.put('\n');
 }
 
-void Rendering::metric(Writer& out, const Section& section, const Field& field) {
-  const bool family = section.label != nullptr;
-  if (row_ == 0 && !family && section.help != nullptr) info(out, section);
-  const auto value = value_of(field, &status_);
-  if (!family && (field.help == nullptr || value.empty())) return;
-  if (!family || row_ == 0) {
-    put_name(out, "# HELP ", section, field);
-    out.put(' ').put(family ? section.help : field.help).put('\n');
-    put_name(out, "# TYPE ", section, field);
-    out.put(field.is(Field::kCounter) ? " counter\n" : " gauge\n");
+void Rendering::json(Writer& out, const Field& field) {
+  if (!field.is(Kind::kSection)) return put_json(out, field, &status_, continued_);
+  continued_ = false;
+  const bool first = row_ == 1;
+  if (first) {
+    expand(out, "{\"version\":1,\"program\":\"" FLANNELETTE_VERSION "\",\"ready\":\1",
+           {status_.ready() ? "true" : "false"});
   }
-  put_name(out, {}, section, field);
+  expand(out, first ? ",\"\1\":{" : "},\"\1\":{", {field.name()});
+}
+
+void Rendering::metric(Writer& out, const Field& field) {
+  const bool family = section_->is_family();
+  if (field.is(Kind::kSection)) {
+    if (row_ == 1) {
+      out.put(
+          "# HELP flannelette_build_info This program.\n# TYPE flannelette_build_info gauge\n"
+          "flannelette_build_info{version=\"" FLANNELETTE_VERSION "\"} 1\n");
+    }
+    const Field& one = section_[1];
+    if (*field.help() != '\0')
+      put_head(out, metric_name(field, {family ? "" : "_info"}, one), field.help(), one);
+    if (*field.help() != '\0' && !family) info(out);
+    return;
+  }
+  const Value value = value_of(field, &status_);
   if (family) {
-    put_label(out.put('{'), section.label, field.name);
-    out.put('}');
-  }
-  out.put(' ');
-  if (field.kind == Field::Kind::kNumber) {
-    out.put(value).put('\n');
-  } else {
-    out.put(value.empty() ? "0\n" : "1\n");
+    const char* const number = field.is(Kind::kWords) ? (value.empty() ? "0" : "1") : value.c_str();
+    const auto name = metric_name(*section_, {}, field);
+    expand(out, "\1{\2=\"\3\"} \4\n", {name.c_str(), section_->label(), field.name(), number});
+  } else if (*field.help() != '\0' && !value.empty()) {
+    const auto name = metric_name(*section_, {"_", field.name(), unit_of(field)}, field);
+    put_head(out, name, field.help(), field);
+    expand(out, "\1 \2\n", {name.c_str(), value.c_str()});
   }
 }
 
-/// What has no number, as labels of one metric.
-void Rendering::info(Writer& out, const Section& section) const {
-  for (const std::string_view before : {"# HELP ", "# TYPE ", ""}) {
-    out.put(before).put("flannelette_").put(section.name).put("_info");
-    if (before == "# HELP ") out.put(' ').put(section.help).put('\n');
-    if (before == "# TYPE ") out.put(" gauge\n");
-  }
-  char separator = '{';
-  for (const Field& field : section.fields) {
-    const auto value = value_of(field, &status_);
-    if (field.help != nullptr || value.empty()) continue;
-    put_label(out.put(std::exchange(separator, ',')), field.name, value);
+/// What of the section is no metric, as labels of one.
+void Rendering::info(Writer& out) const {
+  expand(out, "flannelette_\1_info", {section_->name()});
+  const char* separator = "{";
+  for (const Field* field = section_ + 1; !field->is(Kind::kSection); ++field) {
+    const Value value = value_of(*field, &status_);
+    if (*field->help() != '\0' || value.empty()) continue;
+    expand(out, "\1\2=\"\3\"", {std::exchange(separator, ","), field->name(), value.c_str()});
   }
   out.put("} 1\n");
 }
 
-/// Of one that is ours nothing is shown.
-void Rendering::peer(Writer& out) {
+/// Nothing of one that is ours.
+void Rendering::peer(Writer& out, std::size_t index) {
   PeerStatus peer;
-  if (!source_.peer(row_++, peer)) {
-    ++section_;
-    if (format_ == Format::kJson) out.put("]}\n");
+  const bool json = format_ == Format::kJson;
+  if (!source_.peer(index, peer)) {
+    row_ = kEnd;
+    if (json) out.put("]}\n");
     return;
   }
   if (peer.state == PeerStatus::State::kOurs) return;
-  if (format_ != Format::kJson) {
-    if (format_ == Format::kText && !std::exchange(continued_, true)) out.put('\n');
-    out.put("peer:");
-    for (const Field& field : kPeerFields) {
-      const auto value = value_of(field, &peer);
-      if (!value.empty() && !field.is(Field::kQuiet)) out.put("  ").put(value);
-    }
-    out.put('\n');
-    return;
-  }
-  out.put(std::exchange(continued_, true) ? ",{" : "{");
+  const bool first = !std::exchange(continued_, true);
   bool continued = false;
-  for (const Field& field : kPeerFields) put_json(out, field, &peer, continued);
-  out.put('}');
+  out.put(json ? (first ? "{" : ",{") : format_ == Format::kText && first ? "\npeer:" : "peer:");
+  for (const Field& field : peer_fields()) {
+    if (json) {
+      put_json(out, field, &peer, continued);
+    } else if (const Value value = value_of(field, &peer); !value.empty() && !field.is(Field::kQuiet)) {
+      expand(out, "  \1", {value.c_str()});
+    }
+  }
+  out.put(json ? '}' : '\n');
 }
 
 }  // namespace flannelette::status

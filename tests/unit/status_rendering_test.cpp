@@ -5,10 +5,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include "support/process.hpp"
+#include "support/project.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace flannelette;
 using status::Format;
@@ -52,10 +57,10 @@ Given whole() {
   s.node.mtu_bytes = 1450;
   s.node.vni = 1;
   s.node.port = 8472;
-  s.lease = {"held", true, 1, 93'784};
+  s.lease = {"held", true, 1, 93'784'000};
   s.registry.server = "http://172.30.0.100:2379";
   s.registry.watch = "stable";
-  s.registry.watch_age_seconds = 0;
+  s.registry.watch_age = 1;
   s.registry.requests = 12;
   s.failures[static_cast<std::size_t>(Code::kTimeout)] = 3;
   s.ignored[static_cast<std::size_t>(overlay::Ignored::kConflict)] = 1;
@@ -67,6 +72,15 @@ Given whole() {
   given.peers = {peer_of(1, PeerStatus::State::kOurs), peer_of(2), peer_of(3, PeerStatus::State::kPending),
                  peer_of(4, PeerStatus::State::kRefused), ignored};
   given.peers[1].direct = true;
+  return given;
+}
+
+/// With a value for all that may have none.
+Given whole_with_all() {
+  Given given = whole();
+  given.status.registry.connected = given.status.registry.event_age = 1;
+  given.status.device = {1, 1, 1, 1, 1};
+  given.status.process = {1, 1, 1, 1, 1, 1, 1};
   return given;
 }
 
@@ -109,7 +123,6 @@ TEST_SUITE("status/rendering") {
     CHECK(has(text, "\n  watch age: 0s\n"));
     CHECK(has(text, "\nrepairs:\n  fdb: 2\n"));
     CHECK_FALSE(has(text, "route: 0"));  // what never happened
-    CHECK_FALSE(has(text, "device:\n"));
     CHECK(
         text.ends_with("\n\n"
                        "peer:  10.5.2.0/24  172.31.0.2  02:00:00:00:00:02  programmed\n"
@@ -133,7 +146,7 @@ TEST_SUITE("status/rendering") {
         R"({"version":1,"program":"0.1.0","ready":false,"not_ready":{"watch":"a \"quote\""},)"));
     CHECK(has(text, R"("interface":"eth\"0\\","backend":"vxlan","mtu_bytes":1450,"vni":1,"port":8472},)"));
     CHECK(has(text, R"("lease":{"state":"held","reservation":true,"held":1,"remaining_seconds":93784})"));
-    CHECK(has(text, R"("device":{},)"));
+    CHECK(has(text, R"("device":{"received_bytes":0,)"));
     CHECK(text.ends_with(
         R"("peer_list":[{"subnet":"10.5.2.0/24","public_ip":"172.31.0.2","mac":"02:00:00:00:00:02",)"
         R"("state":"programmed","direct":true},{"subnet":"10.5.3.0/24","public_ip":"172.31.0.3",)"
@@ -146,7 +159,8 @@ TEST_SUITE("status/rendering") {
 
   TEST_CASE("a status of which nothing is known has every form all the same") {
     const Given nothing;
-    CHECK(rendered(nothing, Format::kText).starts_with("ready\n\nlease:\n  state: none\n"));
+    CHECK(rendered(nothing, Format::kText) ==
+          "ready\n\npeers:\n  wanted: 0\n  programmed: 0\n  refused: 0\n");
     CHECK(rendered(nothing, Format::kPeers).empty());
     CHECK(rendered(nothing, Format::kJson).ends_with("\"peer_list\":[]}\n"));
     CHECK(has(rendered(nothing, Format::kMetrics), "\nflannelette_peers_wanted 0\n"));
@@ -158,7 +172,7 @@ TEST_SUITE("status/rendering") {
     given.status.unready.kernel = "2 of 3 peers are not programmed";
     const std::string text = rendered(given, Format::kMetrics);
     CHECK(has(text,
-              "# HELP flannelette_peers_wanted Nodes that are to be reached.\n"
+              "# HELP flannelette_peers_wanted Nodes to be reached.\n"
               "# TYPE flannelette_peers_wanted gauge\nflannelette_peers_wanted 3\n"));
     CHECK(
         has(text,
@@ -211,6 +225,39 @@ TEST_SUITE("status/rendering") {
       CHECK(line.find_first_not_of("0123456789", line.rfind(' ') + 1) == std::string::npos);
     }
     CHECK(names.size() > 20);
+  }
+
+  TEST_CASE("promtool, where it is at hand, finds nothing wrong with the metrics and the alerts") {
+    const auto shell = [](const std::string& command) { return tests::run({.args = {"sh", "-c", command}}); };
+    if (shell("command -v promtool").status != 0) return;
+    const tests::TempDir folder;
+    const std::string file = folder.path() + "/metrics";
+    std::ofstream(file) << rendered(whole_with_all(), Format::kMetrics);
+    const tests::Outcome metrics = shell("promtool check metrics <" + file);
+    CHECK_MESSAGE(metrics.status == 0, metrics.output);
+    const std::string rules = folder.path() + "/rules.yml";
+    std::ofstream(rules) << tests::project_file("board/prometheus/rules.yml");
+    const tests::Outcome alerts = shell("promtool check rules " + rules);
+    CHECK_MESSAGE(alerts.status == 0, alerts.output);
+  }
+
+  TEST_CASE("every metric that the dashboard and the alerts name is there, with the label that they use") {
+    const std::string text = rendered(whole_with_all(), Format::kMetrics);
+    std::size_t found = 0;
+    for (const char* file : {"board/prometheus/dashboard.json", "board/prometheus/rules.yml"}) {
+      const std::string content = tests::project_file(file);
+      constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz_";
+      constexpr std::string_view kPrefix = "flannelette_";
+      for (std::size_t at = 0; (at = content.find(kPrefix, at)) != content.npos; ++found) {
+        const std::size_t end = content.find_first_not_of(kLetters, at);
+        const std::string name = content.substr(at, end - at);
+        CAPTURE(name);
+        CHECK(has(text, "\n# TYPE " + name + " "));
+        at = end;
+      }
+    }
+    CHECK(found > 15);
+    for (const char* label : {"{cause=", "{reason=", "{kind=", "{error="}) CHECK(has(text, label));
   }
 
   /// A peer list that another hand changes between two pieces.

@@ -7,6 +7,7 @@
 #include "flannelette/base/function_ref.hpp"
 #include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/lease_table.hpp"
+#include "flannelette/overlay/peer_status.hpp"
 
 namespace flannelette::overlay {
 
@@ -34,7 +35,8 @@ class EntryPlan {
   /// Asks `direct` of each peer that it was not asked of whether its PublicIP is reached without a gateway;
   /// `was` is the answer before. All are asked again after invalidate(). Not during an audit.
   void ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct);
-  /// The kernel refused this entry of a peer. True where that is news: it did not before, as far as known.
+  /// The kernel refused this entry of a peer. True where that is news: it took it the time before, or it was
+  /// not asked yet.
   bool refused(const Entry& entry);
 
   /// Hands every change since the last commit to `sink` in an order that never cuts a live peer: neighbours
@@ -47,6 +49,10 @@ class EntryPlan {
   /// They are not, or not all: an audit is needed. plan() emits nothing until one was finished and committed.
   void invalidate();
   bool needs_audit() const;
+
+  /// The record of this index, from 0, in subnet order; false: there are not so many.
+  bool peer(std::size_t index, PeerStatus& peer) const;
+  PeerTotals totals() const;
 
   /// The kernel tells of one entry that somebody else changed, so that it is there now (`present`) or gone.
   /// True if that is as wanted, or if it cannot be told, since an audit is due.

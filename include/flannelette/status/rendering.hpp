@@ -11,7 +11,6 @@
 namespace flannelette::status {
 
 struct Field;
-struct Section;
 
 enum class Format : std::uint8_t {
   kText,     ///< for people: what there is, a block for each part, and a line for each peer
@@ -37,19 +36,18 @@ class Rendering {
   static constexpr std::size_t kMaxPiece = 768;
 
   void piece(Writer& out);
-  void begin(Writer& out);
-  void field(Writer& out, const Section& section);
-  void text(Writer& out, const Section& section, const Field& field);
-  void metric(Writer& out, const Section& section, const Field& field);
-  void info(Writer& out, const Section& section) const;
-  void peer(Writer& out);
+  void text(Writer& out, const Field& field);
+  void json(Writer& out, const Field& field);
+  void metric(Writer& out, const Field& field);
+  void info(Writer& out) const;
+  void peer(Writer& out, std::size_t index);
 
   const Source& source_;
   const Format format_;
-  bool continued_ = false;   ///< the section has its heading; JSON: a comma is due
-  std::size_t section_ = 0;  ///< the next one; after them the peers, then the end
-  std::size_t row_ = 0;      ///< the next one of its fields, or of the peers
-  Status status_;
+  bool continued_ = false;          ///< the section has its heading; JSON: a comma is due
+  const Field* section_ = nullptr;  ///< of the next row
+  std::size_t row_;                 ///< the next one of the field table, then of the peers
+  Status status_{};
   Text<kMaxPiece> pending_;  ///< the piece under way ...
   std::size_t written_ = 0;  ///< ... of which so much was written
 };

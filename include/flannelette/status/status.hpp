@@ -6,18 +6,16 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "flannelette/base/clock.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/text.hpp"
-#include "flannelette/overlay/ignored.hpp"
+#include "flannelette/overlay/peer_status.hpp"
 
 namespace flannelette::status {
 
 /// Of a name or a sentence; what is longer is cut.
 using Words = Text<119>;
-
-/// A number that there is not: what is not known, or does not apply. It is left out of every form.
-inline constexpr std::int64_t kNone = -1;
 
 /// The agent at one moment. Seconds and bytes are whole; an age is that of the moment of reading. Empty words
 /// and unspecified addresses are left out of every form, as kNone is. Their names there are in the field
@@ -31,53 +29,53 @@ struct Status {
   } unready;
 
   struct Node {
-    const char* state = "";  ///< of the agent: "running"
+    const char* state = nullptr;  ///< of the agent: "running"
     Words device;
     Net network = Net4{};
     Net subnet = Net4{};
     Mac mac;
     Ip public_ip = Ip4{};
     Words interface;  ///< the underlay's
-    const char* backend = "";
-    std::int64_t mtu_bytes = kNone;  ///< of the overlay
-    std::int64_t vni = kNone;
-    std::int64_t port = kNone;
+    const char* backend = nullptr;
+    std::int64_t mtu_bytes = 0;  ///< of the overlay
+    std::int64_t vni = 0;
+    std::int64_t port = 0;
   } node;
 
   struct Lease {
-    const char* state = "none";  ///< "none", "cached" (the node is degraded), "held"
-    bool reservation = false;    ///< it does not end by itself
-    std::int64_t held = 0;       ///< 1: yes
-    std::int64_t remaining_seconds = kNone;
+    const char* state = nullptr;  ///< "none", "cached" (the node is degraded), "held"
+    bool reservation = false;     ///< it does not end by itself
+    std::int64_t held = 0;        ///< 1: yes
+    Millis remaining = 0;
   } lease;
 
   struct Registry {
-    Words server;  ///< URL, of the watch
-    std::int64_t connected_seconds = kNone;
-    const char* watch = "";                  ///< "stable"
-    std::int64_t watch_age_seconds = kNone;  ///< since there was a sign of life
-    std::int64_t event_age_seconds = kNone;  ///< since something changed
-    Words failure;                           ///< the last one, as long as it lasts
-    std::int64_t connections = 0;            ///< those of watches: each but the first is a reconnect
+    Words server;                  ///< URL, of the watch
+    Millis connected = 0;          ///< age of the connection
+    const char* watch = nullptr;   ///< its state: "stable"
+    Millis watch_age = 0;          ///< since there was a sign of life
+    Millis event_age = 0;          ///< since something changed
+    Words failure;                 ///< the last one, as long as it lasts
+    std::int64_t connections = 0;  ///< those of watches: each but the first is a reconnect
     std::int64_t requests = 0;
     std::int64_t messages = 0;  ///< of watches
     std::int64_t received_bytes = 0;
     std::int64_t sent_bytes = 0;
   } registry;
-  static constexpr std::size_t kFailures = static_cast<std::size_t>(Code::kSystem) + 1;
-  std::array<std::int64_t, kFailures> failures{};  ///< of the registry, by Code
+  std::array<std::int64_t, static_cast<std::size_t>(Code::kSystem) + 1>
+      failures{};  ///< of the registry, by Code
 
   struct Peers {
     std::int64_t wanted = 0;
     std::int64_t programmed = 0;
     std::int64_t refused = 0;  ///< by the kernel
   } peers;
-  static constexpr std::size_t kReasons = static_cast<std::size_t>(overlay::Ignored::kConflict) + 1;
-  std::array<std::int64_t, kReasons> ignored{};  ///< records, by Ignored; the first two are unused
+  std::array<std::int64_t, overlay::PeerTotals::kReasons>
+      ignored{};  ///< records, by Ignored; the first two are unused
 
   struct Kernel {
-    const char* rules = "";  ///< of our traffic: "installed", "none", "failed"
-    Words failure;           ///< what could not be done, as long as it lasts
+    const char* rules = nullptr;  ///< of our traffic: "installed", "none", "failed"
+    Words failure;                ///< what could not be done, as long as it lasts
     std::int64_t batches = 0;
     std::int64_t changes = 0;
     std::int64_t refusals = 0;
@@ -87,17 +85,17 @@ struct Status {
 
   /// What the kernel counts of our device.
   struct Device {
-    std::int64_t received_bytes = kNone;
-    std::int64_t received_packets = kNone;
-    std::int64_t sent_bytes = kNone;
-    std::int64_t sent_packets = kNone;
-    std::int64_t dropped_packets = kNone;
+    std::int64_t received_bytes = 0;
+    std::int64_t received_packets = 0;
+    std::int64_t sent_bytes = 0;
+    std::int64_t sent_packets = 0;
+    std::int64_t dropped_packets = 0;
   } device;
 
   struct Process {
-    std::int64_t start_time_seconds = kNone;  ///< Unix time
-    std::int64_t uptime_seconds = kNone;
-    std::int64_t resident_memory_bytes = kNone;
+    std::int64_t start_time_seconds = 0;  ///< Unix time
+    Millis uptime = 0;
+    std::int64_t resident_memory_bytes = 0;
     std::int64_t wakeups = 0;
     std::int64_t log_lines_dropped = 0;
     std::int64_t state_writes = 0;
@@ -107,23 +105,8 @@ struct Status {
   bool ready() const { return unready.lease.empty() && unready.kernel.empty() && unready.watch.empty(); }
 };
 
-/// One record of the registry.
-struct PeerStatus {
-  enum class State : std::uint8_t {
-    kOurs,        ///< none: our own record, which no form shows
-    kProgrammed,  ///< its entries are in the kernel
-    kPending,     ///< they are to be
-    kRefused,     ///< the kernel refused its route
-    kIgnored,     ///< see `why`
-  };
-  State state = State::kPending;
-  overlay::Ignored why = overlay::Ignored::kNo;
-  bool direct = false;  ///< its route leads through the underlay
-  Net subnet = Net4{};
-  Ip public_ip = Ip4{};
-  Mac mac;
-  Net shadowed_by = Net4{};  ///< the peer that a record with kConflict gives way to
-};
+/// One record of the registry. Of our own no form says anything.
+using overlay::PeerStatus;
 
 /// Whom the status is of. What it gives is computed from what it acts on when it is asked.
 class Source {
