@@ -196,7 +196,8 @@ bool Agent::Impl::refuses_own(Net4 subnet, const char* then) {
 }
 
 void Agent::Impl::on_failure(const registry::Failure& failure) {
-  failing_ = true;
+  failure_ = failure.error;
+  ++failures_[static_cast<std::size_t>(failure.error.code)];
   if (failures_reported_.is_news(failure_digest(failure.operation, failure.error, failure.detail),
                                  loop_.now()))
     log_failure(log_, failure);
@@ -204,8 +205,8 @@ void Agent::Impl::on_failure(const registry::Failure& failure) {
 }
 
 void Agent::Impl::on_working(std::string_view endpoint) {
-  if (failing_) log_.info("registry reachable again", {{"endpoint", endpoint}});
-  failing_ = false;
+  if (failure_) log_.info("registry reachable again", {{"endpoint", endpoint}});
+  failure_.reset();
   failures_reported_.clear();
 }
 

@@ -2,6 +2,7 @@
 // The agent's inside.
 #pragma once
 
+#include <array>
 #include <optional>
 
 #include "agent/dataplane.hpp"
@@ -104,7 +105,8 @@ struct Agent::Impl final : Members::Listener,
   bool udp_warned_ = false;
   bool ready_ = false;
   SayOnce<8> failures_reported_{kRemindEvery};
-  bool failing_ = false;  ///< the registry was last heard failing
+  std::optional<Error> failure_;  ///< the registry was last heard failing
+  std::array<std::uint32_t, static_cast<std::size_t>(Code::kSystem) + 1> failures_{};  ///< by Code
 };
 
 }  // namespace flannelette::agent

@@ -139,12 +139,13 @@ void Dataplane::on_retry() {
 
 void Dataplane::on_converge() {
   if (!target_) return;
-  if (const auto done = converge(); !done) {
+  if (done_ = converge(); !done_) {
+    const Error& error = done_.error();
     Millis delay = backoff_.next();
-    if (done.error().code == Code::kExists) delay = std::min(delay, kTakenEvery);
-    if (done.error().code == Code::kInterrupted) delay = kRetryFirst;  // others change it right now
-    if (failure_reported_.is_news(done.error()))
-      log_.warning("data plane out of sync", {Field(done.error()), {"retry_in_ms", delay}});
+    if (error.code == Code::kExists) delay = std::min(delay, kTakenEvery);
+    if (error.code == Code::kInterrupted) delay = kRetryFirst;  // others change it right now
+    if (failure_reported_.is_news(error))
+      log_.warning("data plane out of sync", {Field(error), {"retry_in_ms", delay}});
     retry_.arm_at_latest_in(delay);
   } else {
     if (failure_reported_.clear()) log_.info("data plane in sync");

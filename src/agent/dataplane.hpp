@@ -18,6 +18,7 @@
 #include "flannelette/overlay/backend.hpp"
 #include "flannelette/overlay/state.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
+#include "flannelette/status/status.hpp"
 
 namespace flannelette::agent {
 
@@ -89,6 +90,8 @@ class Dataplane final {
   void stop();
   /// The device, the rules and subnet.env are there, and the peers were handed to the kernel once.
   bool complete() const { return complete_; }
+  void report(status::Status& to) const;
+  const overlay::EntryPlan& plan() const { return entries_.plan(); }
 
  private:
   void on_converge();
@@ -133,6 +136,7 @@ class Dataplane final {
   bool dirty_ = true;
   bool rules_dirty_ = true;
   bool complete_ = false;
+  Result<void> done_;   ///< of the last convergence
   Result<void> file_;   ///< of subnet.env
   Result<void> rules_;  ///< of the traffic rules
   SayOnce<> failure_reported_;

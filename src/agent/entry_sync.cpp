@@ -160,8 +160,10 @@ bool EntrySync::is_direct(Ip4 public_ip, bool was) const {
 }
 
 bool EntrySync::on_refused(const Change& change, const Error& error) {
+  ++counts_.refusals;
+  const bool news = plan_.refused(change.entry);
   if (error.code != Code::kUnavailable) return false;
-  if (plan_.refused(change.entry)) {
+  if (news) {
     log_.warning("the peer is not on our link; waiting for routes or addresses to change",
                  {{"subnet", change.entry.net}, {"public_ip", change.entry.via}});
   }
@@ -169,6 +171,7 @@ bool EntrySync::on_refused(const Change& change, const Error& error) {
 }
 
 Result<void> EntrySync::audit(bool repairs) {
+  ++counts_.audits;
   plan_.begin_audit();
   Auditor auditor(plan_);
   if (auto dumped = port_.dump_entries(site_, auditor); !dumped) {
@@ -200,6 +203,8 @@ Result<void> EntrySync::finish(kernel::EntryBatch& batch) {
   // What was refused counts as done until the retry: an entry that can never be made, such as a route that
   // another program has, must not cause a whole audit at every event.
   plan_.commit();
+  counts_.batches += report->done + report->failed > 0;
+  counts_.changes += static_cast<std::uint32_t>(report->done);
   if (report->failed == 0) return {};
   if (refused_reported_.is_news(report->first, report->first_change.entry.net.base.v4().value)) {
     log_.error("the kernel refused entries of peers", {{"refused", std::uint64_t{report->failed}},

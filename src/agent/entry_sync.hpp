@@ -34,6 +34,7 @@ class EntrySync final : kernel::RefusalListener {
   /// The next convergence audits, and asks again who is on link.
   void invalidate() { plan_.invalidate(); }
   overlay::EntryPlan& plan() { return plan_; }
+  const overlay::EntryPlan& plan() const { return plan_; }
   /// Other programs changed entries. True if the next convergence has something to repair.
   bool on_changed(const kernel::Ring& ring, Millis now);
   /// The next convergence in `delay` or later audits, but not too soon after the last audit.
@@ -48,6 +49,16 @@ class EntrySync final : kernel::RefusalListener {
   Result<void> refused();
   void retry_refused();
   bool has_refused() const { return refused_.has_value(); }
+  /// Other programs changed entries, and they are not repaired yet.
+  bool damaged() const { return due_ && damages_; }
+  /// Since the start.
+  struct Counts {
+    std::uint32_t batches = 0;
+    std::uint32_t changes = 0;
+    std::uint32_t refusals = 0;
+    std::uint32_t audits = 0;
+  };
+  const Counts& counts() const { return counts_; }
 
  private:
   bool on_refused(const overlay::Change& change, const Error& error) override;
@@ -70,6 +81,7 @@ class EntrySync final : kernel::RefusalListener {
   Millis audited_ = -kAuditsEvery;
   std::optional<Millis> due_;  ///< the next audit that other programs made necessary
   bool damages_ = false;       ///< that one counts repairs
+  Counts counts_;
   std::optional<Error> refused_;
   SayOnce<> refused_reported_;
 };

@@ -50,6 +50,7 @@ class Memory {
   std::optional<Net4> previous_subnet() const;
 
   bool registry_silent() const { return state_ == MemoryState::kSilent; }
+  const StateFiles& files() const { return state_files_; }
   bool degraded() const { return state_ == MemoryState::kDegraded; }
   /// From kSilent: the saved peers join the table. Their number.
   std::size_t degrade();

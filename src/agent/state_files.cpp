@@ -81,6 +81,7 @@ bool StateFiles::save(const NodeState& state) {
   std::array<char, NodeState::kMaxText> buffer;
   const auto have = files_.read(path, buffer);
   const bool same = have && *have && **have == text.view();
+  if (!same) count(text.size());
   return report(path, same ? Result<void>() : files_.replace(path, text, 0600), node_failed_, peers_failed_);
 }
 
@@ -116,6 +117,7 @@ bool StateFiles::save(const overlay::LeaseTable& peers, Millis now) {
   if (written) peers_digest_ = digest;
   constexpr Millis kDay = 86'400'000;
   const auto bytes = static_cast<std::int64_t>(source.written());
+  if (bytes > 0) count(source.written());
   if (bytes > 0) peers_next_ = now + bytes * kDay / kPeersBytesPerDay;
   return report(path, written, peers_failed_, node_failed_);
 }

@@ -39,12 +39,19 @@ class StateFiles {
   [[nodiscard]] bool save(const overlay::NodeState& state);
   /// Written if a peer came, went or changed since the file was written; the same result.
   [[nodiscard]] bool save(const overlay::LeaseTable& peers, Millis now);
+  /// Since the start; those that failed, too.
+  std::uint32_t writes() const { return writes_; }
+  std::uint64_t written_bytes() const { return written_bytes_; }
   /// How long the peers should at least wait to be written again; it grows with the bytes of the last
   /// writing, whether that succeeded or not.
   Millis peers_wait(Millis now) const { return peers_next_ > now ? peers_next_ - now : 0; }
 
  private:
   using Path = Text<Files::kMaxPath>;
+  void count(std::size_t bytes) {
+    ++writes_;
+    written_bytes_ += bytes;
+  }
   bool path_of(std::string_view name, Path& path) const;
   void report_unusable(const Path& path, const Field& why);
   /// Reports that a file cannot be written, once for both if they fail together, and the end of it.
@@ -61,6 +68,8 @@ class StateFiles {
   bool node_failed_ = false;
   bool peers_failed_ = false;
   Millis peers_next_ = 0;
+  std::uint32_t writes_ = 0;
+  std::uint64_t written_bytes_ = 0;
   SayOnce<> failure_reported_;
 };
 

@@ -62,6 +62,7 @@ class TrafficRules {
   void check_forwarding_next() { check_forwarding_ = true; }
   /// Our rules were restored too often of late.
   bool exhausted(Millis now) const;
+  bool any() const { return installed_ && !installed_->empty(); }
   Result<void> converge(const overlay::NetworkConfig& config, Net4 subnet, Millis now);
 
  private:

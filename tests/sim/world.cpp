@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "flannelette/agent/agent_status.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
 
 namespace flannelette::tests {
@@ -134,6 +135,7 @@ struct SimNode::Running {
   std::unique_ptr<io::Stream> requests, watch;
   std::unique_ptr<registry::Registry> registry;
   agent::Agent agent;
+  agent::AgentStatus status{agent};
 };
 
 SimNode::SimNode(World& world, unsigned number)
@@ -191,6 +193,13 @@ agent::State SimNode::state() const {
 }
 
 overlay::PeerCounts SimNode::counts() const { return running_->agent.counts(); }
+const status::Source& SimNode::status_source() const { return running_->status; }
+status::Status SimNode::status() const {
+  (void)world_.loop.step(0);  // a question comes from the loop, so that its time is now
+  status::Status status;
+  running_->status.read(status);
+  return status;
+}
 
 std::string SimNode::subnet_env() const {
   const auto found = files.all.find(std::string_view(kSubnetFile));

@@ -21,6 +21,11 @@
 #include "sim/scripted_kube.hpp"
 #include "support/rng.hpp"
 
+namespace flannelette::status {
+struct Status;
+class Source;
+}  // namespace flannelette::status
+
 namespace flannelette::tests {
 
 class SimClock final : public Clock {
@@ -98,6 +103,9 @@ class SimNode {
   bool started() const { return running_ != nullptr; }
   agent::State state() const;
   overlay::PeerCounts counts() const;
+  /// As it is shown, read now.
+  status::Status status() const;
+  const status::Source& status_source() const;
   bool running() const { return started() && state() == agent::State::kRunning; }
   int ready_count() const { return ready_; }
 

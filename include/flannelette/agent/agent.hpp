@@ -68,6 +68,7 @@ class Agent {
   bool degraded() const;
 
  private:
+  friend class AgentStatus;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
