@@ -5,6 +5,7 @@
 #include <array>
 
 #include "agent/state_files.hpp"
+#include "flannelette/agent/known_node.hpp"
 #include "flannelette/base/plain_array.hpp"
 #include "flannelette/overlay/backend.hpp"
 #include "flannelette/overlay/subnet_env.hpp"
@@ -24,16 +25,6 @@ struct LinkList final : kernel::LinkVisitor {
   PlainArray<kernel::Link> all;
 };
 
-struct AddressSearch final : kernel::AddressVisitor {
-  AddressSearch(int on_link, Ip4 ip) : link_index(on_link), wanted{ip, 32} {}
-  void address(const kernel::Address& address) override {
-    found = found || (address.link_index == link_index && address.net == Net(wanted));
-  }
-  int link_index;
-  Net4 wanted;
-  bool found = false;
-};
-
 /// Devices with the VNI and MAC of this node, whatever they are called.
 struct OwnDevices final : kernel::DeviceVisitor {
   OwnDevices(std::uint32_t our_vni, const Mac& our_mac) : vni(our_vni), mac(our_mac) {}
@@ -49,11 +40,6 @@ struct EntryList final : kernel::EntryVisitor {
   void entry(const Entry& entry) override { all.append(entry); }
   PlainArray<Entry> all;
 };
-
-std::optional<Device> vxlan_named(kernel::DevicePort& port, std::string_view name) {
-  const auto found = port.find_device(name);
-  return found && *found && (*found)->is_vxlan ? *found : std::nullopt;
-}
 
 class Cleanup {
  public:
@@ -189,33 +175,6 @@ void Cleanup::remove_flanneld(kernel::FindingVisitor* chains) {
 }
 
 }  // namespace
-
-Result<std::optional<NodeState>> find_node(kernel::Links& links, kernel::DevicePort& port, Files& files,
-                                           Log& log, const Settings& settings) {
-  StateFiles state(files, log, settings);
-  std::optional<NodeState> node = state.load_node();
-  if (node) return node;
-  const std::optional<NodeState> nobody;
-  SubnetFile buffer;
-  const auto text = files.read(settings.subnet_file, buffer);
-  const std::string_view env = text ? text->value_or("") : std::string_view{};
-  const auto network = overlay::previous_network(env);
-  const auto subnet = overlay::previous_subnet(env);
-  const auto device = vxlan_named(port, overlay::device_name(overlay::NetworkConfig{}.vni));
-  // flanneld binds its own.
-  if (network && subnet && device && device->lower_index == 0) {
-    AddressSearch search(device->index, subnet->base);
-    if (links.dump_addresses(search) && search.found) {
-      node.emplace();
-      node->config.network = *network;
-      node->subnet = *subnet;
-      node->mac = device->mac;
-      return node;
-    }
-  }
-  if (state.unusable() != 0) return Error{Code::kInvalid, 0, "the state file cannot be used"};
-  return nobody;
-}
 
 bool clean_up(const CleanupPorts& ports, const Settings& settings, bool flanneld,
               kernel::FindingVisitor* chains) {

@@ -8,6 +8,7 @@
 #include "cli/process.hpp"
 #include "flannelette/agent/agent.hpp"
 #include "flannelette/agent/cleanup.hpp"
+#include "flannelette/agent/known_node.hpp"
 #include "flannelette/base/standard_streams.hpp"
 #include "flannelette/registry/etcd_departure.hpp"
 #include "flannelette/registry/kube_departure.hpp"

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "flannelette/agent/cleanup.hpp"
+#include "flannelette/agent/known_node.hpp"
 #include "sim/world.hpp"
 
 using namespace flannelette;

@@ -2,21 +2,12 @@
 // What a node leaves behind when its agent has ended, and how it goes.
 #pragma once
 
-#include <optional>
-
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/kernel/ports.hpp"
-#include "flannelette/overlay/state.hpp"
 
 namespace flannelette::agent {
-
-/// Who this node was: as its state file says, else as subnet.env and an unbound device of VNI 1 with that
-/// subnet's address do (a bound one is flanneld's). nullopt: nothing here is known to be ours. kInvalid:
-/// there is a state file, and it cannot be used.
-Result<std::optional<overlay::NodeState>> find_node(kernel::Links& links, kernel::DevicePort& device,
-                                                    Files& files, Log& log, const Settings& settings);
 
 /// The shell command that removes flanneld's iptables chains, and nothing else.
 constexpr const char* chain_removal(bool legacy) {
