@@ -9,6 +9,8 @@
 #include <algorithm>
 
 #include "cli/kube_known.hpp"
+#include "cli/serving_known.hpp"
+#include "flannelette/base/fnv.hpp"
 
 namespace flannelette::cli {
 namespace {
@@ -115,6 +117,9 @@ void Draft::apply(const Option& option, const Origin& origin, string_view value)
   Given& given = given_[index(option)];
   given = {origin, value};
   if (option.fate != Fate::kKube) set(option, given);
+  // A URL with a user in it may hold a password.
+  const bool hidden = option.secret || value.find('@') != string_view::npos;
+  reporter_.setting(message(origin, {hidden ? string_view("(not shown)") : given.value}));
 }
 
 void Draft::set(const Option& option, Given& given) {
@@ -138,6 +143,7 @@ void Draft::finish() {
     check_etcd();
   }
   place_state();
+  place_socket();
 }
 
 void Draft::check_etcd() {
@@ -317,6 +323,20 @@ void Draft::place_state() {
     out.clear();
   }
   folder = Text<Files::kMaxPath>(out.view());
+}
+
+/// Daemons of one machine differ by their subnet files (instance.hpp).
+void Draft::place_socket() {
+  auto& serving = settings.serving;
+  if (!kServes || origin_of_key("status", "socket").source != Source::kNone) return;
+  const string_view file = settings.agent.subnet_file;
+  if (file == find_flag("subnet-file")->fallback) {
+    serving.socket = string_view(kDefaultSocket);
+  } else {
+    serving.socket = to_text<Text<io::Acceptor::kMaxPath>::kCapacity>([&](Writer& out) {
+                       out.put(kSocketFolder).put_hex(Fnv1a::of(file), 16).put(".sock");
+                     }).view();
+  }
 }
 
 void Draft::read_password_file() {

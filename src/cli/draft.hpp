@@ -82,6 +82,7 @@ class Draft {
   void check_renew_margin();
   void check_credentials();
   void place_state();
+  void place_socket();
   void read_password_file();
   void warn_if_overheard(const Origin& origin);
   void warn_if_readable_by_all(const Origin& origin, std::string_view what, std::string_view path);

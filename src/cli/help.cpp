@@ -149,6 +149,7 @@ void put_verb(Writer& out, const VerbEntry& verb) {
                   {"\n\n", verb.name},
                   {" ", verb.summary},
                   {".\n", verb.details.empty() ? "\n" : verb.details}});
+  (void)put_options(out, verb.name);  // of `status` there are some
 }
 
 void put_all(Writer& out) {

@@ -6,6 +6,8 @@
 
 #include "cli/draft.hpp"
 #include "cli/kube_known.hpp"
+#include "cli/listeners.hpp"
+#include "cli/serving_known.hpp"
 #include "flannelette/base/pattern.hpp"
 
 namespace flannelette::cli {
@@ -233,6 +235,12 @@ string_view check_number(Draft&, string_view value) {
 }
 string_view any(Draft&, string_view) { return kOk; }
 
+// What becomes of the settings of listeners that this build has not.
+constexpr Fate kTcpFate = kServesTcp ? Fate::kUsed : Fate::kUnbuilt;
+consteval Literal tcp_help(Literal help) { return kServesTcp ? help : "this build has no TCP listener"; }
+constexpr Fate kSocketFate = kServes ? Fate::kUsed : Fate::kIgnored;
+consteval Literal socket_help(Literal help) { return kServes ? help : "this build has no status socket"; }
+
 // What only kube-subnet-mgr uses, and what is left of it in a build without.
 constexpr Fate kKubeFate = kKnowsKube ? Fate::kKube : Fate::kIgnored;
 consteval Literal kube_help(Literal help) { return kKnowsKube ? help : "only kube-subnet-mgr uses it"; }
@@ -334,6 +342,28 @@ constexpr Option kOptions[] = {
     {"sandbox", "node", "sandbox", "on|off|strict", "on",
      "System calls that the agent does not make are refused; strict: they end it", set_sandbox},
 
+    {"status-socket", "status", "socket", "PATH", kDefaultSocket,
+     socket_help("The verb status asks at this UNIX socket; empty: there is none"),
+     [](Draft& d, string_view v) {
+       return set_text(d.settings.serving.socket, v, "a path of at most 107 bytes is expected");
+     },
+     kSocketFate},
+    {"status-group", "status", "group", "GROUP", "",
+     socket_help("Members of GROUP may ask there, beside root"),
+     [](Draft& d, string_view v) {
+       return set_text(d.settings.serving.group, v, "at most 31 bytes are expected");
+     },
+     kSocketFate},
+    {"status-listen", "status", "listen", "IP:PORT", "",
+     tcp_help("Has /metrics and /status for all who reach it, without TLS: best on loopback"),
+     [](Draft& d, string_view v) { return set_listen(d.settings.serving, v); }, kTcpFate},
+    {"healthz-ip", "status", "healthz-ip", "IP", "0.0.0.0",
+     tcp_help("Has /healthz and /readyz for all who reach it, without TLS"),
+     [](Draft& d, string_view v) { return set_listener_ip(d.settings.serving.healthz_ip, v); },
+     kServesTcp ? Fate::kUsed : Fate::kIgnored},
+    {"healthz-port", "status", "healthz-port", "PORT", "0", tcp_help("Their port; 0: there is none"),
+     [](Draft& d, string_view v) { return set_port(d.settings.serving.healthz_port, v); }, kTcpFate},
+
     {"v", "log", "", "NUMBER", "0", "1 and more set the log level to debug", set_verbosity},
     {"log-level", "log", "level", "debug|info|warning|error", "info",
      "Lines of this level and of those behind it are logged", set_level},
@@ -369,12 +399,9 @@ constexpr Option kOptions[] = {
      kKubeFate},
 
     {"public-ipv6", "", "", "IP", "", "IPv6 is not built yet", any, Fate::kUnbuilt},
-    {"healthz-port", "", "", "PORT", "0", "the health listener is not built yet", check_number,
-     Fate::kUnbuilt},
     {"ip-blackhole-route", "", "", "", "false", "the blackhole route is not built yet", check_bool,
      Fate::kUnbuilt},
 
-    {"healthz-ip", "", "", "IP", "0.0.0.0", "there is no health listener", any, Fate::kIgnored},
     {"iptables-resync", "", "", "SECONDS", "5", "the rules are compared every five minutes", check_number,
      Fate::kIgnored},
     {"vmodule", "", "", "PATTERN", "", "the log level holds for the whole program", any, Fate::kIgnored},

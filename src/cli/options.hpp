@@ -63,11 +63,11 @@ struct Option {
   Literal fallback;  ///< the default as text
   Literal help;      ///< a sentence without its full stop; for kIgnored and kUnbuilt the end of one: why
   Setter set;
-  char section[5]{};  ///< of the INI key, and the group in the help text; in place, with the three below in
+  char section[7]{};  ///< of the INI key, and the group in the help text; in place, with the three below in
                       ///< the room of a pointer
-  Fate fate;
-  bool secret;      ///< the value is never shown
-  bool repeatable;  ///< more than one line of the INI file may give it
+  Fate fate : 6;
+  bool secret : 1;      ///< the value is never shown
+  bool repeatable : 1;  ///< more than one line of the INI file may give it
 
   bool boolean() const { return argument.empty(); }
 };

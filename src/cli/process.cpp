@@ -39,8 +39,9 @@ bool open(kernel::NetlinkKernel& kernel, const RunSettings& settings, Log& log) 
   return static_cast<bool>(opened);
 }
 
-int Process::open(std::span<const std::string_view> read) {
+int Process::open(std::span<const std::string_view> read, const RecentLines* lines) {
   if (!claim(instance, settings, log)) return kExitFailure;
+  if (lines != nullptr) serving.open({loop, log, files, settings.serving, *lines});
   give_up_privileges(settings.agent, read, log);
   if (const auto watched = watch_signals(signals); !watched) {
     log.error("cannot watch for signals", {Field(watched.error())});
@@ -72,7 +73,7 @@ bool Process::load_tls(io::TlsMaterial& material) {
 
 namespace {
 
-int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink) {
+int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink, const RecentLines* lines) {
   const SystemClock clock;
   SystemFiles files;
   Log log(sink, clock, settings.agent.log_level);
@@ -81,13 +82,14 @@ int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink) 
   Process process(settings, clock, files, log, reporter);
   const std::string_view read[] = {settings.tls.ca_file, settings.tls.cert_file, settings.tls.key_file,
                                    settings.agent.interface.public_ip_file};
-  if (const int code = process.open(read); code != 0) return code;
+  if (const int code = process.open(read, lines); code != 0) return code;
   if (io::TlsContext::available() && settings.any_https() && !process.load_tls(material))
     return kExitSettings;
   return work.with_etcd(process);
 }
 
-[[maybe_unused]] int carry_out_with_kube(Work& work, const RunSettings& settings, LogSink& sink) {
+[[maybe_unused]] int carry_out_with_kube(Work& work, const RunSettings& settings, LogSink& sink,
+                                         const RecentLines* lines) {
   const registry::KubeSettings& kube = *settings.kube;
   const SystemClock clock;
   SystemFiles files;
@@ -111,7 +113,7 @@ int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink) 
                                    access.name(TlsPart::kCertificate),
                                    access.name(TlsPart::kKey),
                                    settings.agent.interface.public_ip_file};
-  if (const int code = process.open(read); code != 0) return code;
+  if (const int code = process.open(read, lines); code != 0) return code;
   if (const io::Endpoint* const server = access.overheard()) {
     const auto url = to_text<300>([&](Writer& out) { write(out, *server); });
     log.warning("everybody on the path can read the token: the server is not https",
@@ -122,11 +124,11 @@ int carry_out_with_etcd(Work& work, const RunSettings& settings, LogSink& sink) 
 
 }  // namespace
 
-int carry_out(Work& work, const RunSettings& settings, LogSink& sink) {
+int carry_out(Work& work, const RunSettings& settings, LogSink& sink, const RecentLines* lines) {
   if constexpr (kKnowsKube) {
-    if (settings.kube) return carry_out_with_kube(work, settings, sink);
+    if (settings.kube) return carry_out_with_kube(work, settings, sink, lines);
   }
-  return carry_out_with_etcd(work, settings, sink);
+  return carry_out_with_etcd(work, settings, sink, lines);
 }
 
 }  // namespace flannelette::cli

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "cli/instance.hpp"
+#include "cli/serving.hpp"
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/base/random.hpp"
@@ -59,8 +60,8 @@ struct Process {
         log(any_log),
         tls(loop, clock, tls_listener) {}
 
-  /// 0, or the exit code. `read`: as give_up_privileges() wants it.
-  [[nodiscard]] int open(std::span<const std::string_view> read);
+  /// 0, or the exit code. `read`: as give_up_privileges() wants it. With `lines` it also says how it is.
+  [[nodiscard]] int open(std::span<const std::string_view> read, const RecentLines* lines);
   /// The material outlives this.
   bool load_tls(io::TlsMaterial& material);
 
@@ -78,6 +79,7 @@ struct Process {
   kernel::Monitor monitor{loop, kernel};
   io::NetStream requests{loop, settings.tcp, tls, log};
   io::NetStream watch{loop, settings.tcp, tls, log};
+  Serving serving;
 };
 
 /// False, and reported: another flannelette runs here.
@@ -95,7 +97,7 @@ class Work {
   ~Work() = default;
 };
 
-/// Has the work done once all is open, or reports why not.
-int carry_out(Work& work, const RunSettings& settings, LogSink& sink);
+/// Has the work done once all is open, or reports why not. `lines`: as for Process::open().
+int carry_out(Work& work, const RunSettings& settings, LogSink& sink, const RecentLines* lines = nullptr);
 
 }  // namespace flannelette::cli

@@ -5,12 +5,15 @@
 #include <sys/sysinfo.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "cli/kube_known.hpp"
 #include "cli/notify.hpp"
 #include "cli/process.hpp"
+#include "cli/serving_known.hpp"
 #include "flannelette/agent/agent.hpp"
+#include "flannelette/agent/agent_status.hpp"
 #include "flannelette/io/suspend_watch.hpp"
 #include "flannelette/registry/etcd.hpp"
 #include "flannelette/registry/kube.hpp"
@@ -59,6 +62,8 @@ int run_agent(Process& process, registry::Registry& registry) {
                      process.settings.agent);
   io::SuspendWatch suspend(process.loop, io::SuspendWatch::Handler::to<&agent::Agent::on_resume>(&agent));
   suspend.watch();
+  std::optional<agent::AgentStatus> status;
+  if constexpr (kServes) process.serving.set_source(status.emplace(agent));
   log.info("flannelette " FLANNELETTE_VERSION " starts");
   agent.start();
   auto ran = process.loop.run();
@@ -90,7 +95,10 @@ class RunWork final : public Work {
 
 int run(const RunSettings& settings, LogSink& sink) {
   RunWork work;
-  return carry_out(work, settings, sink);
+  if constexpr (!kServes) return carry_out(work, settings, sink);
+  const SystemClock clock;
+  RecentLines lines(sink, clock);
+  return carry_out(work, settings, lines, &lines);
 }
 
 }  // namespace flannelette::cli

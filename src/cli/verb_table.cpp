@@ -2,6 +2,7 @@
 // The verbs: how they are called and what help says of each.
 #include "cli/verb_table.hpp"
 
+#include "cli/inquiry.hpp"
 #include "cli/leave.hpp"
 
 namespace flannelette::cli {
@@ -12,6 +13,16 @@ constexpr VerbEntry kVerbs[kVerbCount] = {
      "It ends at SIGTERM or SIGINT and leaves the data plane up. At SIGHUP it reads the\n"
      "TLS files again.\n",
      nullptr},
+    {"status", "[--json] [--watch]", "says how the agent is, and whether it is ready",
+     "The flags are those that it runs with. Exit status: 0 ready, 1 not ready, 3 no agent\n"
+     "answers, and what the kernel has is shown.\n\n",
+     can_inquire},
+    {"peers", "[--wait N]", "lists programmed peers, or waits for them",
+     "A line each: subnet, address, MAC. It waits until there are N, 60 seconds or\n"
+     "--timeout SECONDS at most; exit status 1: there were not so many.\n",
+     can_inquire},
+    {"support", "[flags]", "prints a report to paste where help is asked for",
+     "No password or key is in it.\n", can_inquire},
     {"leave", "[flags]", "gives the lease back, then cleans up",
      "The agent is to be stopped, the flags are those that it ran with. If the registry\n"
      "does not take the lease back within 20 seconds, nothing is removed.\n",

@@ -10,8 +10,8 @@
 
 namespace flannelette::cli {
 
-enum class Verb : std::uint8_t { kRun, kLeave, kCleanup, kVersion, kHelp };
-inline constexpr std::size_t kVerbCount = 5;
+enum class Verb : std::uint8_t { kRun, kStatus, kPeers, kSupport, kLeave, kCleanup, kVersion, kHelp };
+inline constexpr std::size_t kVerbCount = 8;
 
 struct VerbEntry {
   Literal name;

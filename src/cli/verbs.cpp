@@ -8,6 +8,7 @@
 #include <array>
 #include <ranges>
 
+#include "cli/inquiry.hpp"
 #include "cli/leave.hpp"
 #include "cli/verb_table.hpp"
 #include "flannelette/base/standard_streams.hpp"
@@ -53,6 +54,15 @@ bool take_flanneld(Words& words) {
   return given;
 }
 
+/// A verb that asks a running agent.
+int ask(Inquiry inquiry, Words words, Words environment, std::string_view name) {
+  Terminal terminal;
+  int code = 0;
+  const Asked asked = inquire(inquiry, words, environment, terminal, code);
+  if (asked == Asked::kHelp) return help(name);
+  return asked == Asked::kVersion ? version() : code;
+}
+
 /// A verb that wants the settings. `topic`: of what --help prints.
 int act(Verb verb, Words flags, Words environment, std::string_view topic) {
   const bool flanneld = verb == Verb::kCleanup && take_flanneld(flags);
@@ -88,6 +98,8 @@ int execute(Words words, Words environment) {
   words = words.subspan(1);
   if (verb == Verb::kVersion) return version();
   if (verb == Verb::kHelp) return help(words.empty() ? "" : words[0]);
+  if (verb >= Verb::kStatus && verb <= Verb::kSupport)
+    return ask(static_cast<Inquiry>(entry - find_verb("status")), words, environment, name);
   return act(verb, words, environment, name);
 }
 

@@ -31,6 +31,7 @@ void end(const UniqueFd& fd) {
 constexpr std::size_t kChunkHead = 5;
 constexpr std::string_view kChunkEnd = "\r\n0\r\n\r\n";
 static_assert(Server::kPiece <= 0xfff);
+static_assert(Server::kPiece - Answer::kMaxText > 300);  // the head
 
 }  // namespace
 
@@ -127,10 +128,11 @@ void Server::Client::answer(RequestParser::Event event) {
   const RequestHead& head = parser_.head();
   Answer answer;
   if (event == RequestParser::Event::kBad) {
-    answer = {.status = "400 Bad Request", .text = "bad request\n", .body = nullptr};
+    answer.status = "400 Bad Request";
+    answer.text = "bad request\n";
   } else if (head.method == Method::kOther) {
-    answer = {
-        .status = "405 Method Not Allowed\r\nAllow: GET, HEAD", .text = "GET or HEAD\n", .body = nullptr};
+    answer.status = "405 Method Not Allowed\r\nAllow: GET, HEAD";
+    answer.text = "GET or HEAD\n";
   } else {
     answer = handler_.answer(head.path(), head.query());
   }

@@ -18,7 +18,8 @@ namespace {
 
 /// All settings, one a line. A setting that is missing here does not compile.
 std::string described(const Reading& reading) {
-  const auto& [agent, etcd, tls, tcp, sandbox, nexthop_objects, kube] = reading.settings;
+  const auto& [agent, etcd, tls, tcp, serving, sandbox, nexthop_objects, kube] = reading.settings;
+  const auto& [socket, group, listen_ip, listen_port, healthz_ip, healthz_port] = serving;
   const auto& [interface, subnet_file, state_dir, registry_wait, ip_masq, fully_random, forward_rules,
                clamp_mss, set_forward, tx_checksum, log_level] = agent;
   const auto& [names, regexes, can_reach, public_ip, public_ip_file, failback_delay] = interface;
@@ -39,8 +40,10 @@ std::string described(const Reading& reading) {
       << reading.endpoints() << "\nprefix " << prefix.view() << "\nusername " << username.view()
       << "\npassword " << password.view() << "\nttl " << ttl << "\nmargin " << margin << "\ntls " << ca.view()
       << ' ' << cert.view() << ' ' << key.view() << "\ntcp " << connect << ' ' << idle << ' ' << interval
-      << ' ' << probes << ' ' << user_timeout << "\nsandbox " << static_cast<int>(sandbox)
-      << "\nnexthop_objects " << nexthop_objects << '\n';
+      << ' ' << probes << ' ' << user_timeout << "\nserving " << socket.view() << ' ' << group.view() << ' '
+      << text_of(listen_ip).view() << ' ' << listen_port << ' ' << text_of(healthz_ip).view() << ' '
+      << healthz_port << "\nsandbox " << static_cast<int>(sandbox) << "\nnexthop_objects " << nexthop_objects
+      << '\n';
   if (kube == nullptr) return out.str();
   const auto& [servers, server_count, kubeconfig, node_name, pod_name, pod_namespace, annotations, net_config,
                network_available, service_host, service_port] = *kube;
@@ -156,6 +159,21 @@ TEST_CASE(
     all.insert(folder(prefix));
   }
   CHECK(all.size() == others.size());
+}
+
+TEST_CASE("daemons with several subnet files have several sockets, the default one a plain name") {
+  const auto socket = [](const Reading::Words& words) {
+    return std::string(Reading(words).settings.serving.socket.view());
+  };
+  CHECK(socket({}) == "/run/flannelette/flannelette.sock");
+  CHECK(socket({"--subnet-file=/run/flannel/subnet.env"}) == socket({}));
+  CHECK(socket({"--etcd-prefix=/other"}) == socket({}));
+  const std::string other = socket({"--subnet-file=/run/b.env"});
+  CHECK(other.starts_with("/run/flannelette/"));
+  CHECK(other.ends_with(".sock"));
+  CHECK(other != socket({}));
+  CHECK(other != socket({"--subnet-file=/run/c.env"}));
+  CHECK(socket({"--status-socket="}) == "");
 }
 
 TEST_CASE("a state folder whose files would have too long a path is not used, with a notice") {

@@ -66,6 +66,16 @@ const Case kSettings[] = {
     {"ip-masq-fully-random-disable", "true",
      [](const Reading& r) { return !r.settings.agent.masq_fully_random; }},
     {"iptables-forward-rules", "false", [](const Reading& r) { return !r.settings.agent.forward_rules; }},
+    {"status-socket", "/r.sock", [](const Reading& r) { return is(r.settings.serving.socket, "/r.sock"); }},
+    {"status-group", "adm", [](const Reading& r) { return is(r.settings.serving.group, "adm"); }},
+    {"status-listen", "127.0.0.1:9100",
+     [](const Reading& r) {
+       return r.settings.serving.listen_ip == Ip(*parse_ip4("127.0.0.1")) &&
+              r.settings.serving.listen_port == 9100;
+     }},
+    {"healthz-ip", "::1",
+     [](const Reading& r) { return r.settings.serving.healthz_ip == Ip(*parse_ip6("::1")); }},
+    {"healthz-port", "8081", [](const Reading& r) { return r.settings.serving.healthz_port == 8081; }},
     {"v", "2", [](const Reading& r) { return r.settings.agent.log_level == Level::kDebug; }},
     {"log-level", "error", [](const Reading& r) { return r.settings.agent.log_level == Level::kError; }},
 };
@@ -85,7 +95,6 @@ const Case kKube[] = {
 const Words kPod = {"NODE_NAME=node-1", "KUBERNETES_SERVICE_HOST=10.43.0.1", "KUBERNETES_SERVICE_PORT=443"};
 
 const Case kIgnored[] = {
-    {"healthz-ip", "127.0.0.1", nullptr},
     {"iptables-resync", "60", nullptr},
     {"vmodule", "a=1", nullptr},
     {"log_backtrace_at", "a.go:1", nullptr},
@@ -93,7 +102,6 @@ const Case kIgnored[] = {
 
 const Case kRefused[] = {
     {"public-ipv6", "fd00::1", nullptr},
-    {"healthz-port", "8081", nullptr},
     {"ip-blackhole-route", "true", nullptr},
 };
 
@@ -415,7 +423,16 @@ TEST_CASE("a bad value tells flag, value and what is expected") {
                     "\": an interface name (at most 15 bytes) or one of its IPv4 addresses is expected"));
   }
   CHECK(wrong(Reading(Words{"-subnet-file="}), "--subnet-file: \"\": a path is expected"));
-  CHECK(wrong(Reading({"-healthz-port", "http"}), "--healthz-port: \"http\": a number is expected"));
+  for (const std::string port : {"http", "65536", "-1", ""}) {
+    CHECK(wrong(Reading({"-healthz-port=" + port}),
+                "--healthz-port: \"" + port + "\": a port from 0 to 65535 is expected"));
+  }
+  CHECK(wrong(Reading({"-healthz-ip=localhost"}), "--healthz-ip: \"localhost\": an address is expected"));
+  for (const std::string place :
+       {"9100", "127.0.0.1", "127.0.0.1:0", "localhost:9100", "::1:9100", ":9100"}) {
+    CHECK(wrong(Reading({"-status-listen=" + place}),
+                "--status-listen: \"" + place + "\": an address and a port are expected, as 127.0.0.1:9100"));
+  }
   CHECK(wrong(Reading({"-iptables-resync", "5s"}), "--iptables-resync: \"5s\": a number is expected"));
   CHECK(wrong(Reading({"-log-level", "trace"}),
               "--log-level: \"trace\": debug, info, warning or error is expected"));

@@ -62,11 +62,13 @@ TEST_CASE("every key takes effect") {
       "off\ntx-checksum = "
       "off\nstate-dir = "
       "/state\nregistry-wait = 5s\npublic-ip-file = /run/ip\nfailback-delay = 2m\nsandbox = strict\n"
+      "[status]\nsocket = /run/f.sock\ngroup = 27\nlisten = [::1]:9100\nhealthz-ip = 127.0.0.1\n"
+      "healthz-port = 8081\n"
       "[log]\nlevel = debug\n";
   reading.read({});
   INFO(reading.shown());
   CHECK(reading.clean());
-  const auto& [agent, etcd, tls, tcp, sandbox, nexthop_objects, kube] = reading.settings;
+  const auto& [agent, etcd, tls, tcp, serving, sandbox, nexthop_objects, kube] = reading.settings;
   CHECK(reading.endpoints() == "https://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
   CHECK(sandbox == cli::Sandbox::kStrict);
@@ -94,6 +96,12 @@ TEST_CASE("every key takes effect") {
   CHECK(agent.clamp_mss);
   CHECK(agent.set_ip_forward);
   CHECK(agent.tx_checksum == agent::TxChecksum::kOff);
+  CHECK(serving.socket.view() == "/run/f.sock");
+  CHECK(serving.group.view() == "27");
+  CHECK(serving.listen_ip == Ip(*parse_ip6("::1")));
+  CHECK(serving.listen_port == 9100);
+  CHECK(serving.healthz_ip == Ip(*parse_ip4("127.0.0.1")));
+  CHECK(serving.healthz_port == 8081);
   CHECK(agent.log_level == Level::kDebug);
   CHECK(kube == nullptr);
 }

@@ -8,6 +8,7 @@
 
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/files.hpp"
+#include "flannelette/io/acceptor.hpp"
 #include "flannelette/io/net_stream.hpp"
 #include "flannelette/registry/etcd.hpp"
 #include "flannelette/registry/kube.hpp"
@@ -19,6 +20,16 @@ enum class Sandbox : std::uint8_t {
   kOn,      ///< it fails with ENOSYS
   kOff,     ///< it is carried out
   kStrict,  ///< it ends the program
+};
+
+/// Where the agent says how it is.
+struct ServingSettings {
+  Text<io::Acceptor::kMaxPath> socket;  ///< UNIX; empty: none
+  Text<31> group;                       ///< of the socket, a name or a number; empty: it stays ours
+  Ip listen_ip = Ip4{};                 ///< of metrics and status
+  std::uint16_t listen_port = 0;        ///< 0: there is no such listener
+  Ip healthz_ip = Ip4{};
+  std::uint16_t healthz_port = 0;
 };
 
 /// Everything `run` needs to know, from all sources.
@@ -33,6 +44,7 @@ struct RunSettings {
   registry::EtcdSettings etcd;
   io::TlsSettings tls;  ///< etcd's
   io::TcpSettings tcp;
+  ServingSettings serving;
   Sandbox sandbox = Sandbox::kOn;
   bool nexthop_objects = true;                   ///< where the kernel has them
   std::unique_ptr<registry::KubeSettings> kube;  ///< null: the registry is etcd
@@ -43,6 +55,8 @@ class Reporter {
  public:
   virtual void problem(std::string_view text) = 0;
   virtual void notice(std::string_view text) = 0;
+  /// Each value that is given, with its origin; of a secret only that there is one.
+  virtual void setting(std::string_view /*text*/) {}
 
  protected:
   ~Reporter() = default;

@@ -28,8 +28,8 @@ struct RequestHead {
   }
 };
 
-/// Incremental, byte-split proof, RFC 9112; pure. Header lines are checked and dropped: what is served depends
-/// on none of them, and a connection carries one request, so that its body needs no framing.
+/// Incremental, byte-split proof, RFC 9112; pure. Header lines are checked and dropped: what is served
+/// depends on none of them, and a connection carries one request, so that its body needs no framing.
 class RequestParser {
  public:
   static constexpr std::size_t kMaxLine = 1024;  ///< a longer line is kBad

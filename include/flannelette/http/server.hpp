@@ -23,9 +23,12 @@ class Body {
 };
 
 struct Answer {
+  static constexpr std::size_t kMaxText = 1'700;
+  static constexpr const char* kPlain = "text/plain; charset=utf-8";
+
   const char* status = "404 Not Found";
-  const char* type = "text/plain; charset=utf-8";
-  std::string_view text = "not found\n";  ///< static, short; the body where `body` is null
+  const char* type = kPlain;
+  std::string_view text = "not found\n";  ///< the body where `body` is null; valid until the next call
   std::unique_ptr<Body> body;
 };
 

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asks a running agent of this machine how it is.
+#pragma once
+
+#include <string_view>
+
+#include "flannelette/base/files.hpp"
+#include "flannelette/base/result.hpp"
+#include "flannelette/cli/settings_reader.hpp"
+
+namespace flannelette::cli {
+
+using SocketPath = Text<io::Acceptor::kMaxPath>;
+
+/// Where to ask: as the settings say. Where they name no socket of their own and nothing is at the default
+/// one, the only socket beside it.
+SocketPath find_socket(const ServingSettings& settings);
+
+/// The status of the answer, whose body goes to `out`. It waits for kPatience at most where nothing comes. An
+/// error: nobody answers there, or the answer was cut.
+inline constexpr int kPatienceSeconds = 5;
+Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out);
+
+}  // namespace flannelette::cli

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs that ask a running agent: their flags and settings.
+#include "cli/inquiry.hpp"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/options.hpp"
+#include "cli/status_verb.hpp"
+#include "flannelette/base/standard_streams.hpp"
+
+namespace flannelette::cli {
+namespace {
+
+using Words = std::span<const char* const>;
+
+/// What a user may not read, who may ask the agent all the same, is no reason not to ask.
+struct Lenient final : Reporter {
+  Lenient(Reporter& any_terminal, bool any_shows) : terminal(any_terminal), shows(any_shows) {}
+  void problem(std::string_view text) override {
+    if (text.find("cannot be read") != text.npos) return;
+    wrong = true;
+    terminal.problem(text);
+  }
+  void notice(std::string_view) override {}
+  void setting(std::string_view text) override {
+    if (shows)
+      (void)print(to_text<StreamSink::kMaxLine>([&](Writer& out) { out.put("  ").put(text).put('\n'); }));
+  }
+  Reporter& terminal;
+  const bool shows;  ///< the settings
+  bool wrong = false;
+};
+
+/// A flag of a verb that is no setting.
+struct OwnFlag {
+  Literal name;
+  Inquiry inquiry;
+  bool boolean;
+  std::uint64_t Question::*member;
+};
+constexpr OwnFlag kFlags[] = {{"json", Inquiry::kStatus, true, &Question::json},
+                              {"watch", Inquiry::kStatus, true, &Question::watch},
+                              {"wait", Inquiry::kPeers, false, &Question::wait},
+                              {"timeout", Inquiry::kPeers, false, &Question::timeout}};
+
+/// The one that a word gives. `value` is what follows the '=', if there is one.
+const OwnFlag* own_flag(Inquiry inquiry, std::string_view word, std::string_view& value) {
+  if (!word.starts_with('-')) return nullptr;
+  word.remove_prefix(word.starts_with("--") ? 2 : 1);
+  const std::size_t end = std::min(word.find('='), word.size());
+  value = word.substr(std::min(end + 1, word.size()));
+  for (const OwnFlag& flag : kFlags) {
+    if (flag.inquiry == inquiry && flag.name == word.substr(0, end)) return &flag;
+  }
+  return nullptr;
+}
+
+/// Takes these flags out of the words, among which they may stand. False: a problem, which was reported.
+bool take_flags(Inquiry inquiry, Words words, const char** left, std::size_t& count, Question& question,
+                Reporter& terminal) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    std::string_view value;
+    const OwnFlag* const flag = own_flag(inquiry, words[i], value);
+    if (flag == nullptr) {
+      left[count++] = words[i];
+      continue;
+    }
+    if (value.empty() && !flag->boolean && i + 1 < words.size()) value = words[++i];
+    if (value.empty() && flag->boolean) value = "1";
+    if (parse_unsigned(value, question.*flag->member)) continue;
+    terminal.problem(to_text<64>([&](Writer& out) { out.put(flag->name).put(": a number is expected"); }));
+    return false;
+  }
+  return true;
+}
+
+void begin_support() {
+  struct utsname host {};
+  ::uname(&host);
+  (void)print(to_text<256>([&](Writer& out) {
+    out.put("flannelette " FLANNELETTE_VERSION "\n").put(host.sysname).put(' ').put(host.release).put(' ');
+    out.put(host.machine).put("\n\nsettings:\n");
+  }));
+}
+
+}  // namespace
+
+bool can_inquire() { return true; }
+
+Asked inquire(Inquiry inquiry, Words words, Words environment, Reporter& terminal, int& code) {
+  const auto left = std::make_unique<const char*[]>(words.size() + 1);
+  std::size_t count = 0;
+  Question question;
+  question.support = inquiry == Inquiry::kSupport;
+  code = 2;  // as for settings
+  if (!take_flags(inquiry, words, left.get(), count, question, terminal)) return Asked::kWrong;
+  if (question.support) begin_support();
+  Lenient reporter(terminal, question.support);
+  SystemFiles files;
+  RunSettings settings;
+  const Asked asked = read_settings({left.get(), count}, environment, files, settings, reporter);
+  if (asked == Asked::kHelp || asked == Asked::kVersion) return asked;
+  if (reporter.wrong && !question.support) return Asked::kWrong;
+  if (question.support) (void)print("\nstatus:\n");
+  code = (inquiry == Inquiry::kPeers ? show_peers : show_status)(settings, question, terminal);
+  return Asked::kRun;
+}
+
+}  // namespace flannelette::cli
