@@ -343,25 +343,26 @@ constexpr Option kOptions[] = {
      "System calls that the agent does not make are refused; strict: they end it", set_sandbox},
 
     {"status-socket", "status", "socket", "PATH", kDefaultSocket,
-     socket_help("The verb status asks at this UNIX socket; empty: there is none"),
+     socket_help("The verb status asks at the UNIX socket PATH; empty: there is none"),
      [](Draft& d, string_view v) {
        return set_text(d.settings.serving.socket, v, "a path of at most 107 bytes is expected");
      },
      kSocketFate},
     {"status-group", "status", "group", "GROUP", "",
-     socket_help("Members of GROUP may ask there, beside root"),
+     socket_help("Members of GROUP may ask at the status socket, beside root"),
      [](Draft& d, string_view v) {
        return set_text(d.settings.serving.group, v, "at most 31 bytes are expected");
      },
      kSocketFate},
     {"status-listen", "status", "listen", "IP:PORT", "",
-     tcp_help("Has /metrics and /status for all who reach it, without TLS: best on loopback"),
+     tcp_help("IP:PORT has /metrics and /status for all who reach it, without TLS: best on loopback"),
      [](Draft& d, string_view v) { return set_listen(d.settings.serving, v); }, kTcpFate},
     {"healthz-ip", "status", "healthz-ip", "IP", "0.0.0.0",
-     tcp_help("Has /healthz and /readyz for all who reach it, without TLS"),
+     tcp_help("IP has /healthz and /readyz, where healthz-port is given, for all who reach it"),
      [](Draft& d, string_view v) { return set_listener_ip(d.settings.serving.healthz_ip, v); },
      kServesTcp ? Fate::kUsed : Fate::kIgnored},
-    {"healthz-port", "status", "healthz-port", "PORT", "0", tcp_help("Their port; 0: there is none"),
+    {"healthz-port", "status", "healthz-port", "PORT", "0",
+     tcp_help("/healthz and /readyz are at PORT; 0: nowhere"),
      [](Draft& d, string_view v) { return set_port(d.settings.serving.healthz_port, v); }, kTcpFate},
 
     {"v", "log", "", "NUMBER", "0", "1 and more set the log level to debug", set_verbosity},

@@ -14,8 +14,8 @@ constexpr VerbEntry kVerbs[kVerbCount] = {
      "TLS files again.\n",
      nullptr},
     {"status", "[--json] [--watch]", "says how the agent is, and whether it is ready",
-     "The flags are those that it runs with. Exit status: 0 ready, 1 not ready, 3 no agent\n"
-     "answers, and what the kernel has is shown.\n\n",
+     "The flags are those that it runs with. Exit status: 0 ready, 1 not ready, 3 no\n"
+     "agent answers, and what the kernel has is shown.\n\n",
      can_inquire},
     {"peers", "[--wait N]", "lists programmed peers, or waits for them",
      "A line each: subnet, address, MAC. It waits until there are N, 60 seconds or\n"

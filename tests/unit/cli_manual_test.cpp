@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/options.hpp"
+#include "cli/verb_table.hpp"
 #include "cli_support.hpp"
 #include "support/project.hpp"
 
@@ -222,6 +223,18 @@ TEST_CASE("the pages have every flag and key, with its default, as the program h
          "\n.\\\" BEGIN flags GROUP (or keys SECTION)\n.\\\" END\nand is then to be written anew");
     if (!option.flag.empty()) CHECK(std::ranges::count(parts, "flags " + group_of(option)) == 1);
     if (!option.key.empty()) CHECK(std::ranges::count(parts, "keys " + section) == 1);
+  }
+}
+
+TEST_CASE("flannelette(8) has every verb, in its synopsis and among the verbs") {
+  const std::string page = tests::project_file("board/man/flannelette.8");
+  const std::string synopsis = page.substr(0, page.find(".Sh DESCRIPTION"));
+  for (const cli::VerbEntry& verb : cli::verbs()) {
+    const std::string name(verb.name);
+    INFO(name);
+    CHECK((synopsis.find("\n.Cm " + name + "\n") != synopsis.npos ||
+           synopsis.find("\n.Op Cm " + name + "\n") != synopsis.npos));
+    CHECK(page.find("\n.It Cm " + name + "\n") != page.npos);
   }
 }
 
