@@ -35,7 +35,7 @@ Agent::Impl::Impl(const Dependencies& needs, const Settings& settings)
       on_ready_(needs.on_ready),
       settings_(settings),
       members_(log_, needs.max_leases, underlay_watch_, *this),
-      underlay_watch_(loop_, log_, kernel_.links, files_, settings_.interface, *this),
+      underlay_watch_(loop_, log_, kernel_.links, files_, settings_.interface, members_.table(), *this),
       memory_(loop_, log_, files_, settings_, members_.table(),
               Delegate<void()>::to<&Impl::try_degraded>(this)),
       dataplane_(loop_, kernel_, files_, log_, settings_, members_.table(), memory_.node(), *this) {}
@@ -176,6 +176,7 @@ void Agent::Impl::on_members_listed() {
     log_.warning(
         "the network config has no Backend: vxlan here, but flanneld takes udp; say Backend.Type vxlan");
   }
+  if (underlay_watch_.depends_on_peers()) underlay_watch_.check();
   if (state_ == State::kListing) join();
 }
 
@@ -183,6 +184,7 @@ void Agent::Impl::on_members_interrupted() { try_degraded(); }
 
 void Agent::Impl::on_members_changed() {
   if (state_ != State::kRunning) return;
+  if (underlay_watch_.depends_on_peers()) underlay_watch_.on_routes_changed();
   dataplane_.schedule_converge();
   memory_.save_peers_later();
 }
@@ -224,6 +226,7 @@ void Agent::Impl::try_degraded() {
   if (refuses_own(node->subnet, "wait for the registry")) return memory_.forget_subnet();
   set_target(node->config, node->subnet, node->mac);
   const std::size_t peers = memory_.degrade();
+  if (underlay_watch_.depends_on_peers()) underlay_watch_.check();
   members_.report_harmful({});
   log_.warning("the registry does not answer; this node comes up as it was, degraded",
                {{"subnet", node->subnet}, {"peers", std::uint64_t{peers}}});

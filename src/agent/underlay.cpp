@@ -144,7 +144,7 @@ Match by_default_route(const View& view) {
   const kernel::Route* best = nullptr;
   Match match;
   for (const kernel::Route& route : view.host.routes) {
-    if (!route.is_default || (best != nullptr && best->metric <= route.metric)) continue;
+    if (!route.is_default() || (best != nullptr && best->metric <= route.metric)) continue;
     const Match found = on_link(view, route.link_index, std::nullopt);
     if (found.link == nullptr) continue;
     best = &route;
@@ -171,7 +171,7 @@ void protect(UnderlayChoice& choice, const HostNetwork& host, const UnderlayHint
     if (link != nullptr && !is_overlay(*link)) add(route.gateway, Kind::kGateway);
   };
   for (const kernel::Route& route : host.routes) {
-    if (route.is_default) add_gateway(route);
+    if (route.is_default()) add_gateway(route);
   }
   for (const kernel::RouteAnswer& route : host.to_registry) add_gateway(route);
   for (const Ip& server : hints.registry) add(server, Kind::kRegistry);
@@ -246,6 +246,13 @@ const char* find_match(const InterfaceSettings& settings, const View& view, Matc
   return nullptr;
 }
 
+/// Whether what we send goes by a route to this destination.
+bool counts(const Net& destination, const Ip& own, const UnderlayHints& hints) {
+  const auto holds = [&](const Ip& ip) { return destination.contains(ip); };
+  return holds(own) || std::ranges::any_of(hints.registry, holds) || destination.length == 0 ||
+         (hints.peers != nullptr && hints.peers->has_public_ip_in(destination.v4()));
+}
+
 }  // namespace
 
 UnderlayChoice choose_underlay(const InterfaceSettings& settings, const HostNetwork& host,
@@ -273,11 +280,15 @@ UnderlayChoice choose_underlay(const InterfaceSettings& settings, const HostNetw
   underlay.link_index = match.link->index;
   underlay.name = match.link->name;
   underlay.mtu = match.link->mtu;
-  for (const kernel::Route& route : host.routes) {
-    if (route.link_index == underlay.link_index && route.mtu != 0)
-      underlay.mtu = std::min(underlay.mtu, route.mtu);
-  }
   underlay.address = *match.address;
+  for (const kernel::Route& route : host.routes) {
+    if (route.link_index != underlay.link_index || route.mtu == 0 || route.mtu >= underlay.mtu) continue;
+    if (counts(route.destination, underlay.address, hints)) {
+      underlay.mtu = route.mtu;
+    } else {
+      choice.lower_mtu = true;
+    }
+  }
   const auto& wanted = settings.public_ip_file.empty() ? settings.public_ip : hints.public_ip;
   underlay.public_ip = wanted ? Ip(*wanted) : underlay.address;
   choice.forwarded = address_of(host, underlay.public_ip) == nullptr;

@@ -9,6 +9,7 @@
 #include "flannelette/agent/settings.hpp"
 #include "flannelette/base/ip.hpp"
 #include "flannelette/kernel/ports.hpp"
+#include "flannelette/overlay/lease_table.hpp"
 #include "flannelette/overlay/protected.hpp"
 
 /// Which interface carries the overlay, and what our address is there: a pure function of what the kernel
@@ -18,7 +19,7 @@ namespace flannelette::agent {
 struct Underlay {
   int link_index = 0;
   kernel::InterfaceName name;
-  std::uint32_t mtu = 0;  ///< of the link, or of a route through it where that is smaller
+  std::uint32_t mtu = 0;  ///< of the link, or of a route that counts where that is smaller
   Ip address;             ///< ours on the interface
   Ip public_ip;           ///< what peers send to
   Ip local;       ///< outer source of our packets: public_ip if some interface here has it, else `address`
@@ -44,6 +45,7 @@ struct UnderlayHints {
   Net4 network{};                                 ///< of the overlay; 0.0.0.0/0: not known yet
   std::optional<Net4> subnet{};                   ///< ours
   std::span<const Ip> registry{};                 ///< addresses of its servers, as far as known
+  const overlay::LeaseTable* peers = nullptr;     ///< as far as known; nullptr: there are none
 };
 
 /// The choice, or why there is none yet (static text: "no interface here is the one asked for", ...).
@@ -54,6 +56,7 @@ struct UnderlayChoice {
   int better = 0;
   bool carrier = false;    ///< of the link that is chosen
   bool forwarded = false;  ///< the public address is none of this host
+  bool lower_mtu = false;  ///< a route that does not count has a lower MTU: it may count for a new peer
   /// Digest of the addresses that we speak to the registry's servers from; 0: no route leads there.
   std::uint64_t registry_path = 0;
   /// With `underlay`: those in Network, all but kHost as long as that is not known.
@@ -62,6 +65,8 @@ struct UnderlayChoice {
   std::optional<kernel::Address> overlap{};
 };
 
+/// The MTU of a route counts if it leads through the link and is a default route, or to our address there, a
+/// server of the registry or a peer.
 UnderlayChoice choose_underlay(const InterfaceSettings& settings, const HostNetwork& host,
                                const UnderlayHints& hints = {});
 

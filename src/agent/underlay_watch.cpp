@@ -9,11 +9,13 @@
 namespace flannelette::agent {
 
 UnderlayWatch::UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links, Files& files,
-                             const InterfaceSettings& settings, Listener& listener)
+                             const InterfaceSettings& settings, const overlay::LeaseTable& peers,
+                             Listener& listener)
     : loop_(loop),
       log_(log),
       links_(links),
       settings_(settings),
+      peers_(peers),
       listener_(listener),
       public_ip_file_(loop, log, files, settings, Delegate<void()>::to<&UnderlayWatch::check>(this)),
       timer_(loop, Delegate<void()>::to<&UnderlayWatch::check>(this)) {}
@@ -49,6 +51,7 @@ Result<UnderlayChoice> UnderlayWatch::choose(int held) {
   hints.in_use_link = held;
   hints.public_ip = public_ip_file_.read();
   hints.network = network_;
+  hints.peers = &peers_;
   if (found()) hints.subnet = subnet_;
   return find_underlay(settings_, links_, hints);
 }
@@ -96,6 +99,7 @@ void UnderlayWatch::on_choice(const UnderlayChoice& choice) {
   missing_reason_ = "";
   if (failure_reported_.clear() && found()) log_.info("the interfaces can be listed again");
   report_choice(choice);
+  lower_mtu_ = choice.lower_mtu;
   bool moved = false;
   if (choice.registry_path != 0) {
     const std::uint64_t path = std::exchange(registry_path_, choice.registry_path);
@@ -127,7 +131,7 @@ void UnderlayWatch::report_choice(const UnderlayChoice& choice) {
 
 void UnderlayWatch::apply_network() {
   const auto choice = choose();
-  if (!choice || !choice->underlay) return;  // the next check will see to it
+  if (!choice || !choice->underlay) return;        // the next check will see to it
   protected_ = choice->protected_addresses;
   if (!choice->overlap || overlap_reported_) return;
   overlap_reported_ = true;

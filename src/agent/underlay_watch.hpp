@@ -56,7 +56,7 @@ class UnderlayWatch {
   };
 
   UnderlayWatch(io::Loop& loop, Log& log, kernel::Links& links, Files& files,
-                const InterfaceSettings& settings, Listener& listener);
+                const InterfaceSettings& settings, const overlay::LeaseTable& peers, Listener& listener);
 
   /// `in_use`: our public address before the restart, preferred as long as it is there.
   void start(std::optional<Ip> in_use);
@@ -64,6 +64,8 @@ class UnderlayWatch {
   /// Links or addresses may have changed; or routes.
   void on_links_changed();
   void on_routes_changed();
+  /// A new peer may make the MTU of a route count.
+  bool depends_on_peers() const { return lower_mtu_; }
   void check_in(Millis delay) { timer_.arm_at_latest_in(delay); }
   void check();
 
@@ -108,6 +110,7 @@ class UnderlayWatch {
   Log& log_;
   kernel::Links& links_;
   const InterfaceSettings& settings_;
+  const overlay::LeaseTable& peers_;
   Listener& listener_;
   PublicIpFile public_ip_file_;
   io::Timer timer_;
@@ -129,6 +132,7 @@ class UnderlayWatch {
   Ip forwarded_reported_;            ///< the public address that was reported to be none of ours
   const char* missing_reason_ = "";  ///< as reported
   bool no_carrier_ = false;          ///< as reported
+  bool lower_mtu_ = false;           ///< UnderlayChoice's
   bool overlap_reported_ = false;
   SayOnce<> failure_reported_;  ///< the interfaces could not be listed
 };

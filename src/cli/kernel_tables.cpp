@@ -61,7 +61,7 @@ class Tables final : public kernel::LinkVisitor,
     number("link", static_cast<std::uint64_t>(route.link_index));
     number("metric", route.metric);
     number("mtu", route.mtu);
-    end("default", route.is_default);
+    end("default", route.is_default());
   }
   void device(const overlay::Device& device) override {
     if (device.vni == vni_) device_ = device.index;

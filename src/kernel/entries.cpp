@@ -48,9 +48,10 @@ std::optional<Entry> read_fdb(const nlmsghdr& message, int index) {
   return entry;
 }
 
-/// The network that this is in; nullptr: neither.
+/// Nothing is inside a network that is not known.
 bool inside(const Site& site, Net4 net) {
-  return site.network.contains(net) || (site.former.length != 0 && site.former.contains(net));
+  const auto holds = [&](Net4 network) { return network.length != 0 && network.contains(net); };
+  return holds(site.network) || holds(site.former);
 }
 
 /// nullopt: it is not ours.

@@ -41,10 +41,9 @@ Result<void> dump_links(Netlink& netlink, LinkVisitor& visitor) {
 
 Result<void> dump_routes(Netlink& netlink, RouteVisitor& visitor) {
   return dump_main_routes(netlink, 0, 0, [&](const MainRoute& route) {
-    const bool is_default = route.destination.length == 0;
-    if (!is_default && (route.mtu == 0 || route.protocol == kRouteProtocol)) return;
+    if (route.destination.length != 0 && (route.mtu == 0 || route.protocol == kRouteProtocol)) return;
     if (route.type != RTN_UNICAST || route.tos != 0 || route.dead || route.first_link == 0) return;
-    visitor.route({route.first_link, route.gateway, route.metric, route.mtu, is_default});
+    visitor.route({route.first_link, route.gateway, route.metric, route.mtu, route.destination});
   });
 }
 

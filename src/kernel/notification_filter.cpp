@@ -21,7 +21,8 @@ constexpr bool kBig = std::endian::native == std::endian::big;
 /// Lines of the program that are jumped to.
 enum Line : std::uint8_t {
   kRoute = 5,
-  kDestination = 22,
+  kDestination = 18,
+  kProtocol = 32,
   kNeighbour = 35,
   kSetting = 39,
   kNexthop = 47,
@@ -79,28 +80,28 @@ bool attach(int fd, const Site& site, std::uint32_t own, std::uint32_t device, s
       jump(8, kEqual, RT_TABLE_MAIN, 9, kDrop),
       byte_at(NLMSG_HDRLEN + offsetof(rtmsg, rtm_dst_len)),
       jump(10, kEqual, 0, kPass, 11),
-      attribute_type(RTA_METRICS),  // an MTU counts, whatever the route leads to
-      attributes_at(attributes_after(sizeof(rtmsg))),
-      kFindAttribute,
-      jump(14, kEqual, 0, 15, kPass),
       attribute_type(RTA_OIF),
       attributes_at(attributes_after(sizeof(rtmsg))),
       kFindAttribute,
-      jump(18, kEqual, 0, kDestination, 19),
+      jump(14, kEqual, 0, kDestination, 15),
       kUseOffset,
       kValue,
-      jump(21, kEqual, device, kPass, kDestination),
+      jump(17, kEqual, device, kPass, kDestination),
       attribute_type(RTA_DST),  // kDestination:
       attributes_at(attributes_after(sizeof(rtmsg))),
       kFindAttribute,
       kUseOffset,
       kValue,
       masked(site.network.mask()),
-      jump(28, kEqual, base_of(site.network), kPass, 29),
+      jump(24, kEqual, base_of(site.network), kPass, 25),
       kValue,
       masked(site.former.mask()),
-      jump(31, kEqual, base_of(site.former), kPass, 32),
-      site.direct ? byte_at(NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol)) : line(BPF_RET | BPF_K, 0),
+      jump(27, kEqual, base_of(site.former), kPass, 28),
+      attribute_type(RTA_METRICS),  // an MTU may count
+      attributes_at(attributes_after(sizeof(rtmsg))),
+      kFindAttribute,
+      jump(31, kEqual, 0, site.direct ? kProtocol : kDrop, kProtocol),
+      byte_at(NLMSG_HDRLEN + offsetof(rtmsg, rtm_protocol)),  // kProtocol: not of a routing daemon
       jump(33, kEqual, RTPROT_DHCP, kPass, 34),
       jump(34, kGreater, RTPROT_STATIC, kDrop, kPass),
       word_at(kPortAt),  // kNeighbour:

@@ -132,6 +132,12 @@ void LeaseTable::visit_records(RecordVisitor& visitor) const {
   }
 }
 
+bool LeaseTable::has_public_ip_in(Net4 net) const {
+  return std::ranges::any_of(impl_->records, [&](const PeerRecord& record) {
+    return record.valid() && net.contains(Ip4{record.public_ip});
+  });
+}
+
 std::size_t LeaseTable::without_backend() const {
   impl_->ensure_sorted();
   return static_cast<std::size_t>(

@@ -172,7 +172,7 @@ struct ProcFiles final : Files {
 struct Checks final : LinkVisitor, AddressVisitor, RouteVisitor, EntryVisitor, FindingVisitor {
   void link(const Link&) override {}
   void address(const Address& address) override { must(address.net.length <= 32); }
-  void route(const Route& route) override { must(route.is_default || route.mtu != 0); }
+  void route(const Route& route) override { must(route.is_default() || route.mtu != 0); }
   void entry(const overlay::Entry& entry) override { must(entry.net.v4().length <= 32); }
   void finding(const FirewallFinding& finding) override { must(finding.family.size() >= 2); }
 };

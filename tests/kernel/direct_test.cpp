@@ -357,6 +357,9 @@ TEST_SUITE("kernel/direct") {
     };
     (void)rung("");
     CHECK_FALSE(rung("route add 198.51.100.0/24 via 192.0.2.9"));
+    CHECK(rung("route replace 198.51.100.0/24 via 192.0.2.9 mtu 1400"));
+    CHECK_FALSE(rung("route replace 198.51.100.0/24 via 192.0.2.9 mtu 1300 proto bgp"));
+    CHECK_FALSE(rung("route delete 198.51.100.0/24"));
     CHECK(rung("route add default via 192.0.2.9 proto bgp"));
     CHECK_FALSE(rung("route add default via 192.0.2.9 table 77"));
     CHECK(rung("route delete default"));
@@ -366,8 +369,7 @@ TEST_SUITE("kernel/direct") {
     CHECK(rung("address add 203.0.113.1/24 dev eth0"));
     CHECK(rung("route add 198.51.102.0/24 via 192.0.2.9 proto dhcp"));
     CHECK_FALSE(rung("route add 198.51.103.0/24 via 192.0.2.9 proto bgp"));
-    CHECK(rung("route add 198.51.105.0/24 via 192.0.2.9 proto bgp mtu 1400"));
-    CHECK(rung("route delete 198.51.105.0/24"));
+    CHECK_FALSE(rung("route add 198.51.105.0/24 via 192.0.2.9 proto bgp mtu 1400"));
     CHECK_FALSE(rung("route add 198.51.104.0/24 via 192.0.2.9 table 77"));
     CHECK(u.apply({put(direct(kPeer, kRemote))}).failed == 0);
     CHECK_FALSE(rung(""));

@@ -89,7 +89,7 @@ TEST_SUITE("kernel/link") {
     CHECK(routes()[0].link_index == eth0);
     CHECK(routes()[0].metric == 100);
     CHECK(routes()[0].mtu == 0);
-    CHECK(routes()[0].is_default);
+    CHECK(routes()[0].is_default());
     CHECK(routes()[0].gateway == Ip4{});
     ip("route add default dev eth1 metric 50");
     REQUIRE(routes().size() == 2);
@@ -103,7 +103,8 @@ TEST_SUITE("kernel/link") {
     ip("route add 10.7.0.0/16 dev eth1 mtu 1300");
     REQUIRE(routes().size() == 4);
     CHECK(routes()[3].mtu == 1300);
-    CHECK_FALSE(routes()[3].is_default);
+    CHECK_FALSE(routes()[3].is_default());
+    CHECK(routes()[3].destination == net4("10.7.0.0/16"));
     ip("link add port0 type veth peer name port1");
     for (const char* name : {"port0", "port1"}) ip(std::string("link set ") + name + " up");
     ip("link set port0 master eth0");

@@ -182,7 +182,8 @@ TEST_SUITE("kernel/notifications of entries") {
     }
     for (int i = 0; i < 20'000; ++i) {
       batch += "route add 100." + std::to_string(64 + i / 65'536) + "." + std::to_string(i / 256 % 256) +
-               "." + std::to_string(i % 256) + "/32 via 192.0.2.9 proto bgp\n";
+               "." + std::to_string(i % 256) + "/32 via 192.0.2.9 proto bgp" +
+               (i % 2 == 0 ? " mtu 1400\n" : "\n");
     }
     run_batch(batch);
     const auto started = std::chrono::steady_clock::now();

@@ -25,7 +25,7 @@ struct Day {
   std::string whole;
 
   Day() {
-    node.kernel.more_routes.push_back({wwan, ip("100.64.0.10"), 700, 0, true});
+    node.kernel.more_routes.push_back({wwan, ip("100.64.0.10"), 700, 0, {}});
     for (const char* name : {"eth0", "wwan0"}) REQUIRE(node.settings.interface.names.add(name));
     node.settings.ip_masq = true;
     for (unsigned i = 200; i < 210; ++i) world.put_peer(i);

@@ -22,7 +22,7 @@ struct Edge {
   explicit Edge(const std::vector<const char*>& names = {"eth0", "wwan0"}) {
     for (const char* name : names) REQUIRE(node.settings.interface.names.add(name));
     wwan = node.kernel.add_nic("wwan0", *parse_net4("100.64.0.9/30"), 1428);
-    node.kernel.more_routes.push_back({wwan, ip("100.64.0.10"), 700, 0, true});
+    node.kernel.more_routes.push_back({wwan, ip("100.64.0.10"), 700, 0, {}});
     if (names == std::vector<const char*>{"wwan0"}) node.address = ip("100.64.0.9");
     if (names == std::vector<const char*>{"ppp0"}) {
       node.kernel.add_nic("ppp0", *parse_net4("203.0.113.5/32"), 1492);
@@ -243,7 +243,7 @@ TEST_SUITE("agent/failover") {
     e.world.advance(20'000);
     const int usb = e.node.kernel.add_nic("usb1", *parse_net4("100.64.5.5/30"), 1428);
     e.world.advance(50);
-    e.node.kernel.more_routes.push_back({usb, ip("100.64.5.6"), 700, 0, true});
+    e.node.kernel.more_routes.push_back({usb, ip("100.64.5.6"), 700, 0, {}});
     e.node.kernel.default_route_changed();
     CHECK(e.follows(ip("100.64.5.5")));
     identity.check();
@@ -309,6 +309,32 @@ TEST_SUITE("agent/failover") {
     e.world.advance(1'000);
     CHECK(e.node.device()->mtu == 8950);
     CHECK(e.node.subnet_env().find("FLANNEL_MTU=8950") != std::string::npos);
+  }
+
+  TEST_CASE("the MTU of a route counts once a peer is reached by it, before subnet.env is written or later") {
+    World world;
+    SimNode& node = world.add(1);
+    const Net4 to_peers = *parse_net4("172.31.0.0/24");
+    node.kernel.more_routes.push_back({SimNode::kNic, ip("172.30.0.254"), 0, 1300, to_peers});
+    SUBCASE("a peer of the first list") {
+      world.put_peer(40);
+      node.start();
+      REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+      CHECK(node.log.count("subnet file written") == 1);
+    }
+    SUBCASE("one that joins") {
+      node.start();
+      REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+      world.advance(1'000);
+      CHECK(node.device()->mtu == 1450);
+      world.put_peer(40);
+      world.advance(1'000);
+    }
+    CHECK(node.device()->mtu == 1250);
+    CHECK(node.subnet_env().find("FLANNEL_MTU=1250") != std::string::npos);
+    world.remove_peer(40);
+    world.advance(310'000);
+    CHECK(node.device()->mtu == 1450);
   }
 }
 

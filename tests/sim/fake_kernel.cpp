@@ -18,7 +18,7 @@ Result<void> FakeKernel::dump_addresses(kernel::AddressVisitor& visitor) {
 
 Result<void> FakeKernel::dump_routes(kernel::RouteVisitor& visitor) {
   FLT_TRY(fault(Call::kDumpRoutes));
-  if (default_link) visitor.route({*default_link, default_gateway, 0, default_mtu, true});
+  if (default_link) visitor.route({*default_link, default_gateway, 0, default_mtu, {}});
   for (const auto& route : more_routes) visitor.route(route);
   return {};
 }

@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "agent/underlay.hpp"
+#include "unit/overlay_leases.hpp"
 
 using namespace flannelette;
 using namespace flannelette::agent;
+using namespace flannelette::tests;
 
 namespace {
-
-Ip4 ip(const char* text) { return parse_ip4(text).value(); }
 
 /// A machine: lo, eth0 (192.168.7.2 and a link-local address), wan (203.0.113.5), wlan0 (no address), old
 /// (down).
@@ -22,7 +22,7 @@ struct Machine {
   std::vector<kernel::Address> addresses{address(1, "127.0.0.1/8"), address(2, "169.254.3.4/16"),
                                          address(2, "192.168.7.2/24"), address(3, "203.0.113.5/24"),
                                          address(5, "10.9.9.9/24")};
-  std::vector<kernel::Route> routes{{2, ip("192.168.7.1"), 0, 0, true}};
+  std::vector<kernel::Route> routes{{2, ip("192.168.7.1"), 0, 0, {}}};
   std::optional<kernel::RouteAnswer> reached;
   InterfaceSettings settings;
   UnderlayHints hints;
@@ -350,7 +350,7 @@ TEST_SUITE("agent/underlay") {
   TEST_CASE("the default route of the lowest metric is followed at once, past links that cannot be used") {
     Machine machine;
     machine.routes[0].metric = 100;
-    machine.routes.push_back({3, ip("203.0.113.1"), 700, 0, true});
+    machine.routes.push_back({3, ip("203.0.113.1"), 700, 0, {}});
     machine.hints.in_use_link = 3;
     CHECK(machine.chosen().name.view() == "eth0");
     CHECK(machine.choose().better == 0);
@@ -364,7 +364,7 @@ TEST_SUITE("agent/underlay") {
 
   TEST_CASE("the gateways of all default routes are protected") {
     Machine machine;
-    machine.routes.push_back({3, ip("203.0.113.1"), 700, 0, true});
+    machine.routes.push_back({3, ip("203.0.113.1"), 700, 0, {}});
     machine.hints.network = *parse_net4("203.0.113.0/24");
     CHECK(machine.choose().protected_addresses.in(*parse_net4("203.0.113.1/32")) != nullptr);
   }
@@ -372,14 +372,36 @@ TEST_SUITE("agent/underlay") {
   TEST_CASE("the MTU is that of the link, or of a route through it where that is smaller") {
     Machine machine;
     CHECK(machine.chosen().mtu == 1500);
-    machine.routes.push_back({3, {}, 0, 1280, false});  // through another link
+    machine.routes.push_back({3, {}, 0, 1280, *parse_net4("192.168.0.0/16")});  // through another link
     CHECK(machine.chosen().mtu == 1500);
     machine.routes[0].mtu = 1400;
     CHECK(machine.chosen().mtu == 1400);
-    machine.routes.push_back({2, {}, 0, 1300, false});
+    CHECK_FALSE(machine.choose().lower_mtu);
+    machine.routes.push_back({2, {}, 0, 1300, *parse_net4("192.168.7.0/24")});
     CHECK(machine.chosen().mtu == 1300);
     machine.links[1].mtu = 1298;
     CHECK(machine.chosen().mtu == 1298);
+  }
+
+  TEST_CASE("the MTU of a route that leads to nobody does not count; to the registry or to a peer it does") {
+    Machine machine;
+    machine.routes.push_back({2, {}, 0, 1300, *parse_net4("172.30.0.0/24")});
+    CHECK(machine.chosen().mtu == 1500);
+    CHECK(machine.choose().lower_mtu);
+    const Ip server = ip("172.30.0.200");
+    machine.hints.registry = {&server, 1};
+    CHECK(machine.chosen().mtu == 1300);
+    machine.hints.registry = {};
+    overlay::LeaseTable peers;
+    peers.set_local(local_node());
+    machine.hints.peers = &peers;
+    overlay::LeaseRecord far = lease("10.64.6.0-24", 6);
+    far.value.public_ip = ip("172.30.1.6");
+    peers.upsert(far);
+    CHECK(machine.chosen().mtu == 1500);
+    peers.upsert(lease("10.64.5.0-24", 5));
+    CHECK(machine.chosen().mtu == 1300);
+    CHECK_FALSE(machine.choose().lower_mtu);
   }
 
   TEST_CASE("the public address of a file is published, and chooses no interface") {

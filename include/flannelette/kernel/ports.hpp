@@ -63,8 +63,9 @@ struct Route {
   int link_index = 0;  ///< of its first next hop with a carrier
   Ip gateway;          ///< unspecified: none, or several next hops
   std::uint32_t metric = 0;
-  std::uint32_t mtu = 0;    ///< as the route has it; 0: it has none
-  bool is_default = false;  ///< to 0.0.0.0/0
+  std::uint32_t mtu = 0;  ///< as the route has it; 0: it has none
+  Net4 destination;
+  bool is_default() const { return destination.length == 0; }
 };
 class RouteVisitor {
  public:
@@ -285,8 +286,8 @@ class SysctlPort {
 enum class Cause : std::uint8_t {
   kLinks = 1,
   kAddresses = 2,  ///< IPv4
-  kRoutes = 4,     ///< IPv4, table main: a default route, or one with an MTU; what is none of our entries
-                   ///< in the networks, and with Site::direct by hand, of the kernel or of DHCP
+  kRoutes = 4,     ///< IPv4, table main: a default route; what is none of our entries in the networks;
+                   ///< by hand, of the kernel or of DHCP one with metrics, and with Site::direct all
   kEntries = 8,    ///< of the followed site, by others: see Ring::touched
   kRules = 16,     ///< another program changed nf_tables, in whatever table
   kSysctls = 32,   ///< IPv4 settings of all links together, of the device, or of the underlay

@@ -107,6 +107,8 @@ class LeaseTable final : public Allocation {
     ~RecordVisitor() = default;
   };
   void visit_records(RecordVisitor& visitor) const;
+  /// Whether a record that is, or could be, a peer has its PublicIP in this net.
+  bool has_public_ip_in(Net4 net) const;
   /// Number of records without BackendType (flanneld's udp backend writes such).
   std::size_t without_backend() const;
 
