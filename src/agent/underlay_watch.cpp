@@ -132,6 +132,7 @@ void UnderlayWatch::report_choice(const UnderlayChoice& choice) {
 void UnderlayWatch::apply_network() {
   const auto choice = choose();
   if (!choice || !choice->underlay) return;        // the next check will see to it
+  if (choice->underlay != underlay_) check_in(0);  // the public IP file has changed, say
   protected_ = choice->protected_addresses;
   if (!choice->overlap || overlap_reported_) return;
   overlap_reported_ = true;
@@ -143,6 +144,7 @@ bool UnderlayWatch::prefer(const Ip& address) {
   const auto choice = choose();
   if (!choice || !choice->underlay || choice->underlay->public_ip != address) {
     in_use_ = underlay_->address;
+    check_in(0);  // what was read may have changed
     return false;
   }
   underlay_ = choice->underlay;

@@ -446,6 +446,21 @@ TEST_SUITE("agent/public IP") {
     CHECK(b.publishes("198.51.100.3", 1'000));
   }
 
+  TEST_CASE("the file changes while the node starts again: that is followed within a minute, too") {
+    Behind b("198.51.100.100\n");
+    REQUIRE(b.publishes("198.51.100.100", 5'000));
+    for (Millis when = 0; when < 20; ++when) {
+      b.world.advance(2'000);
+      b.node.stop();
+      b.node.start();
+      REQUIRE(b.world.run_until([&] { return b.node.state() == agent::State::kConfig; }));
+      b.world.advance(when);
+      const std::string address = "198.51.100." + std::to_string(101 + when);
+      b.write(address);
+      CHECK_MESSAGE(b.publishes(address.c_str(), 65'000), when);
+    }
+  }
+
   TEST_CASE("what is no address of a host is named once, and the address before stays, over a restart too") {
     Behind b("198.51.100.1\n");
     REQUIRE(b.publishes("198.51.100.1", 5'000));
