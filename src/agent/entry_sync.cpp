@@ -18,6 +18,8 @@ constexpr int kMaxAuditRounds = 64;
 
 /// From what other programs do to the repair, and to the audit where that was much.
 constexpr Millis kDelay = 20;
+/// So long after entries were lost with the device, by our own work on it too, the kernel tells of them.
+constexpr Millis kSettling = 100;
 /// Of all entries together, to Repairs.
 constexpr std::uint64_t kAllEntries = 1;
 
@@ -60,14 +62,17 @@ struct Auditor final : kernel::EntryVisitor {
 bool EntrySync::on_changed(const kernel::Ring& ring, Millis now) {
   if (ring.many) schedule_audit(now, 0);
   bool any = false;
-  const bool device = ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses);
+  const bool device =
+      ring.has(kernel::Cause::kLinks) || ring.has(kernel::Cause::kAddresses) || now - lost_ <= kSettling;
   for (const kernel::Touched& touched : std::span(ring.touched).first(ring.touched_count)) {
     if (touched.was_foreign) {
       if (has_refused()) schedule_audit(now, 0);  // that was in the way
     } else if (plan_.notice(touched.entry, touched.present)) {
       continue;
     } else if (device && !touched.present && touched.port == 0) {
-      schedule_audit(now, 0, false);  // the kernel took it along with the device's state or address
+      // The kernel took it along with the device's state, MAC or address; an FDB entry only with the device
+      // itself, whose audit counts no repairs.
+      schedule_audit(now, 0, touched.entry.kind == overlay::Entry::Kind::kFdb);
     } else {
       any = repair(touched, now) || any;
     }
@@ -126,6 +131,7 @@ Result<void> EntrySync::converge(const kernel::Site& site, bool direct, Millis n
   site_ = site;
   const bool lost = plan_.needs_audit();  // with the device, or for a new target
   const bool due = due_ && now >= *due_;
+  if (lost) lost_ = now;
   if (due) plan_.invalidate();
   if (due || lost) due_.reset();
   const bool ask = direct && site.device != 0;

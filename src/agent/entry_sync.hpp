@@ -79,8 +79,9 @@ class EntrySync final : kernel::RefusalListener {
   kernel::Site site_;
   kernel::Site followed_;
   Millis audited_ = -kAuditsEvery;
-  std::optional<Millis> due_;  ///< the next audit that other programs made necessary
-  bool damages_ = false;       ///< that one counts repairs
+  std::optional<Millis> due_;    ///< the next audit that other programs made necessary
+  bool damages_ = false;         ///< that one counts repairs
+  Millis lost_ = -kAuditsEvery;  ///< when entries were last lost with the device
   Counts counts_;
   std::optional<Error> refused_;
   SayOnce<> refused_reported_;

@@ -173,6 +173,8 @@ TEST_SUITE("agent/repairs") {
       n.node.kernel.set_mac(n.index(), Mac{{2, 9, 9, 9, 9, static_cast<std::uint8_t>(i)}});
       n.node.kernel.touched(Entry::neighbour(Net4{n.subnet(40).base, 32}, mac), false);
       REQUIRE(n.world.run_until([&] { return n.node.entries() == n.whole; }, 150));
+      n.world.advance(30);
+      n.node.kernel.touched(Entry::neighbour(Net4{n.subnet(41).base, 32}, Mac{}), false);  // told of late
       n.world.advance(1'000);
     }
     CHECK(n.node.log.count("another program changed an entry") == 0);
@@ -180,6 +182,24 @@ TEST_SUITE("agent/repairs") {
     n.forget();
     n.delete_neighbour(40);
     n.check_repaired(1);
+  }
+
+  TEST_CASE("an FDB entry goes with no change of a link: that is another program's work, and counts") {
+    Node n;
+    n.delete_fdb(42);
+    n.node.kernel.changed();
+    REQUIRE(n.world.run_until([&] { return n.node.entries() == n.whole; }, 60));
+    CHECK(n.node.log.count("other programs changed entries of the overlay; they are repaired entries=1") ==
+          1);
+    n.world.advance(3'000);
+    n.forget();
+    const auto fdb = n.node.kernel.fdb;
+    n.node.kernel.remove_link(n.index());
+    for (const auto& [key, entry] : fdb)
+      n.node.kernel.touched(Entry::fdb(key.second, entry.remote), false);  // with the device they go
+    REQUIRE(n.world.run_until([&] { return n.node.entries() == n.whole; }, 150));
+    CHECK(n.node.log.count("other programs changed entries") == 1);
+    CHECK(n.node.log.count("another program changed an entry") == 0);
   }
 
   TEST_CASE("more entries than are told of singly: one audit, and at most one a second") {
