@@ -12,8 +12,17 @@
 namespace flannelette::agent {
 namespace {
 
-/// Of the device among the things that are repaired.
+/// The kinds of damage, each of which has repairs of its own.
+using Plan = overlay::DevicePlan;
+constexpr bool Plan::*kPlanned[] = {
+    &Plan::create,  &Plan::set_name, &Plan::clear_master,   &Plan::set_local,     &Plan::set_learning,
+    &Plan::set_mtu, &Plan::set_mac,  &Plan::set_forwarding, &Plan::set_rp_filter, &Plan::set_up};
+enum Damage : std::size_t { kGone = 0, kName = 1, kDown = 9, kAddress, kOffload, kDamages };
+static_assert(std::size(kPlanned) == kDown + 1);
+/// Of the first one among the things that are repaired.
 constexpr std::uint64_t kOwnDevice = 3;
+static_assert(kOwnDevice + kDamages - 1 == Repairs::kReserved);
+constexpr std::uint16_t bit(std::size_t damage) { return static_cast<std::uint16_t>(1u << damage); }
 constexpr Error kLeft{Code::kConflict, 0, "another program keeps changing the device"};
 
 /// Devices that have what ours needs.
@@ -65,32 +74,58 @@ Result<void> DeviceSync::converge(const Target& t, Millis now) {
 
   // A change of what is wanted is nobody's damage.
   const bool same = made_ && *made_ == spec;
-  left_ = same && repairs_.exhausted(kOwnDevice, now);
-  bool written = false;
-  FLT_TRY(converge(t, spec, written));
+  left_to_others_ = left_ = repaired_ = 0;
+  for (std::size_t damage = 0; same && damage < kDamages; ++damage) {
+    if (repairs_.exhausted(kOwnDevice + damage, now)) left_to_others_ |= bit(damage);
+  }
+  FLT_TRY(converge(t, spec));
   made_ = spec;
   reported_.clear();
-  if (!same || !written) return {};
-  repairs_.count(Repairs::Kind::kDevice);
-  if (repairs_.damaged(kOwnDevice, now) == Repairs::Verdict::kRepairAndName) {
-    log_.warning("another program keeps changing the device; repaired once a minute from now on",
-                 {{"device", spec.name.view()}});
+  for (std::size_t damage = 0; same && damage < kDamages; ++damage) {
+    if ((repaired_ & bit(damage)) != 0) count_repair(damage, now);
   }
   return {};
 }
 
+void DeviceSync::count_repair(std::size_t damage, Millis now) {
+  repairs_.count(Repairs::Kind::kDevice);
+  if (repairs_.damaged(kOwnDevice + damage, now) != Repairs::Verdict::kRepairAndName) return;
+  Plan what;
+  if (damage < std::size(kPlanned)) what.*kPlanned[damage] = true;
+  log_.warning("another program keeps changing the device; repaired once a minute from now on",
+               {{"device", made_->name.view()}, Field::unless_empty("changed", what.changes())});
+}
+
+bool DeviceSync::is_left(std::size_t damage) {
+  left_ |= left_to_others_ & bit(damage);
+  return (left_to_others_ & bit(damage)) != 0;
+}
+
+/// The rest of the plan are repairs.
+void DeviceSync::take_out_left(Plan& plan) {
+  for (std::size_t damage = 0; damage < std::size(kPlanned); ++damage) {
+    bool& planned = plan.*kPlanned[damage];
+    if (!planned) continue;
+    planned = !is_left(damage);
+    if (planned) repaired_ |= bit(damage);
+  }
+}
+
 Result<void> DeviceSync::left() const {
-  if (left_) return kLeft;
+  if (left_ != 0) return kLeft;
   return {};
 }
 
-Result<void> DeviceSync::converge(const Target& t, overlay::DeviceSpec spec, bool& written) {
+Result<void> DeviceSync::converge(const Target& t, overlay::DeviceSpec spec) {
   std::optional<overlay::Device> have;
   overlay::DevicePlan plan;
-  FLT_TRY(plan_device(spec, written, have, plan));
+  FLT_TRY(plan_device(spec, have, plan));
   const bool created = plan.create;
-  if (created && left_) return kLeft;
-  if (created) FLT_TRY(create_device(spec, have));
+  if (created) {
+    FLT_TRY(create_device(spec, have));
+  } else {
+    take_out_left(plan);
+  }
   const int index = have->index;
   const std::uint32_t times_down = kernel_.notifications.times_down();
   if (plan.entries_lost() || index != index_ || times_down != times_down_) plan_.invalidate();
@@ -99,17 +134,19 @@ Result<void> DeviceSync::converge(const Target& t, overlay::DeviceSpec spec, boo
   if (created) plan = overlay::plan_device(spec, have);
   mtu_ = spec.mtu = mtu_on(spec, *have);
   // A device that is left down takes no routes.
-  if (left_ && plan.set_up) return kLeft;
-  if (left_) return {};
+  if ((left_ & bit(kDown)) != 0) return kLeft;
 
   // The address goes before a change of MAC or state, as in flanneld, so that nothing is sent with a wrong
   // source.
-  set_sysctls(t, spec.name);
-  set_offload(t, spec.name, written);
-  const auto addressed = kernel_.device.set_device_address(index, t.subnet.base, t.config.network);
-  if (!addressed) return addressed.error();
+  set_sysctls(t, have->name);
+  if (!is_left(kOffload)) set_offload(t, have->name);
+  if (!is_left(kAddress)) {
+    const auto addressed = kernel_.device.set_device_address(index, t.subnet.base, t.config.network);
+    if (!addressed) return addressed.error();
+    if (*addressed) repaired_ |= bit(kAddress);
+  }
+  if (created) repaired_ = bit(kGone);  // all the rest comes with it
   const auto changes = plan.changes();
-  written = written || *addressed || !changes.empty();
   if (changes.empty()) return {};
   FLT_TRY(change_device(spec, index, plan));
   if (!created) {
@@ -120,17 +157,18 @@ Result<void> DeviceSync::converge(const Target& t, overlay::DeviceSpec spec, boo
 }
 
 /// What is to be done to the device, once its name is its own.
-Result<void> DeviceSync::plan_device(const overlay::DeviceSpec& spec, bool& written,
-                                     std::optional<overlay::Device>& have, overlay::DevicePlan& plan) {
+Result<void> DeviceSync::plan_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have,
+                                     overlay::DevicePlan& plan) {
   for (;;) {
     FLT_TRY(find_device(spec, have));
     plan = overlay::plan_device(spec, have);
-    if (left_ || !(plan.set_name || plan.remove_first)) return {};
-    written = true;
+    if (plan.create && is_left(kGone)) return kLeft;
     if (plan.remove_first) {
       FLT_TRY(kernel_.device.delete_device(have->index));
       log_.info("recreating the device", {{"device", spec.name.view()}, {"reason", plan.reason}});
     } else {
+      if (!plan.set_name || is_left(kName)) return {};
+      repaired_ |= bit(kName);
       overlay::DevicePlan rename;
       rename.set_name = true;
       FLT_TRY(kernel_.device.change_device(have->index, spec, rename));
@@ -227,7 +265,7 @@ Error DeviceSync::report(const char* text, const overlay::DeviceSpec& spec, cons
 }
 
 /// Off where a NAT, or a NIC that is known for it, leaves the inner checksums of what it changes wrong.
-void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& device, bool& written) {
+void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& device) {
   bool on = settings_.tx_checksum == TxChecksum::kOn;
   if (settings_.tx_checksum == TxChecksum::kAuto) {
     if (t.underlay.public_ip == t.underlay.local &&
@@ -244,7 +282,7 @@ void DeviceSync::set_offload(const Target& t, const kernel::InterfaceName& devic
   }
   offload_reported_.clear();
   if (!*done) return;
-  written = true;
+  repaired_ |= bit(kOffload);
   log_.info("checksum offload set", {{"device", device.view()}, {"tx", on ? "on" : "off"}});
 }
 

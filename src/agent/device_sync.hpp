@@ -41,16 +41,19 @@ class DeviceSync {
   Result<void> remove_former(const Target& target, const overlay::NodeState* former, bool rules);
 
  private:
-  Result<void> converge(const Target& target, overlay::DeviceSpec spec, bool& written);
-  Result<void> plan_device(const overlay::DeviceSpec& spec, bool& written,
-                           std::optional<overlay::Device>& have, overlay::DevicePlan& plan);
+  Result<void> converge(const Target& target, overlay::DeviceSpec spec);
+  Result<void> plan_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have,
+                           overlay::DevicePlan& plan);
+  bool is_left(std::size_t damage);
+  void take_out_left(overlay::DevicePlan& plan);
+  void count_repair(std::size_t damage, Millis now);
   Result<void> find_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> create_device(const overlay::DeviceSpec& spec, std::optional<overlay::Device>& have);
   Result<void> change_device(const overlay::DeviceSpec& spec, int index, const overlay::DevicePlan& plan);
   Error report(const char* text, const overlay::DeviceSpec& spec, const Error& error);
   void set_sysctls(const Target& target, const kernel::InterfaceName& device);
   void disable_accept_ra(const kernel::InterfaceName& device);
-  void set_offload(const Target& target, const kernel::InterfaceName& device, bool& written);
+  void set_offload(const Target& target, const kernel::InterfaceName& device);
 
   const kernel::Ports kernel_;
   Log& log_;
@@ -58,7 +61,10 @@ class DeviceSync {
   Repairs& repairs_;
   overlay::EntryPlan& plan_;
   std::optional<overlay::DeviceSpec> made_;  ///< as it was when last all was right
-  bool left_ = false;
+  // Bits of the kinds of damage, in the order of device_sync.cpp.
+  std::uint16_t left_to_others_ = 0;  ///< not to be repaired now
+  std::uint16_t left_ = 0;            ///< met, and left so
+  std::uint16_t repaired_ = 0;
   int index_ = 0;
   std::uint32_t mtu_ = 0;
   std::uint32_t times_down_ = 0;  ///< of the kernel, when the entries were last known to be there

@@ -16,8 +16,8 @@ class Repairs {
  public:
   static constexpr std::uint32_t kBurst = 10;
   static constexpr Millis kPause = 60'000;
-  static constexpr std::size_t kMax = 32;         ///< things remembered: the one left alone for longest goes
-  static constexpr std::ptrdiff_t kReserved = 3;  ///< the digests 1 to 3 are never forgotten
+  static constexpr std::size_t kMax = 44;          ///< things remembered: the one left alone for longest goes
+  static constexpr std::ptrdiff_t kReserved = 14;  ///< the digests 1 to 14 are never forgotten
 
   enum class Kind : std::uint8_t { kRoute, kNexthop, kNeighbour, kFdb, kRules, kDevice };
   enum class Verdict : std::uint8_t {

@@ -17,7 +17,8 @@ bool attach_filter(int fd, std::span<sock_filter> program);
 /// Has the kernel drop what cannot concern us before it wakes us (classic BPF; a full BGP table or the
 /// neighbours of a busy LAN would cost much of a core else), and replaces the filter before. What passes:
 ///   - links and addresses, all;
-///   - routes of table main: default routes; what is on the device of `site`, or inside its networks; by hand,
+///   - routes of table main: default routes; what is on the device of `site`, or inside its networks; by
+///   hand,
 ///     of the kernel or of DHCP those with metrics (an MTU), and with Site::direct all;
 ///   - neighbours and FDB entries of the device;
 ///   - nexthop objects with our ids;

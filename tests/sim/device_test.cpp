@@ -202,6 +202,29 @@ TEST_SUITE("agent/device") {
     d.check_repaired();
   }
 
+  TEST_CASE(
+      "a kind of damage that is left to another program for a minute stops the repair of no other kind") {
+    Damaged d;
+    for (int i = 0; i < 10; ++i) {
+      d.node.kernel.rename(d.index(), "wan0");
+      REQUIRE(d.world.run_until([&] { return d.node.device() != nullptr; }, kSoon));
+    }
+    const int index = d.index();
+    d.node.kernel.rename(index, "wan0");
+    d.world.advance(1'000);
+    CHECK(d.node.device() == nullptr);
+    CHECK(d.node.log.count("repaired once a minute from now on device=flannel.1 changed=name") == 1);
+    d.node.kernel.set_up(index, false);
+    d.world.advance(1'000);
+    CHECK(d.node.kernel.device("wan0")->up);
+    d.node.kernel.set_mtu(index, 1400);
+    d.world.advance(1'000);
+    CHECK(d.node.kernel.device("wan0")->mtu == d.device.mtu);
+    d.node.kernel.remove_link(index);
+    d.check_repaired();
+    CHECK(d.node.entries() == d.entries);
+  }
+
   TEST_CASE("moved to another network namespace: reported, and recreated once that lets go of the VNI") {
     Damaged d;
     d.node.kernel.move_away(d.index());

@@ -310,12 +310,12 @@ TEST_SUITE("agent/repair limits") {
     CHECK(repairs.damaged(7, 480'001) == Repairs::Verdict::kPause);
   }
 
-  TEST_CASE("more things than are remembered: the one left alone for longest is forgotten, but for three") {
+  TEST_CASE("more things than are remembered: the one left alone for longest is forgotten, but for ours") {
     using Verdict = Repairs::Verdict;
     Repairs repairs;
     constexpr std::uint64_t kOthers = Repairs::kMax - Repairs::kReserved;
     CHECK(repairs.damaged(1, 0) == Verdict::kRepair);
-    for (std::uint64_t thing = 10; thing < 10 + kOthers; ++thing)
+    for (std::uint64_t thing = 100; thing < 100 + kOthers; ++thing)
       CHECK(repairs.damaged(thing, 100) == Verdict::kRepair);
     CHECK(repairs.damaged(200, 200) == Verdict::kRepair);
     CHECK(repairs.damaged(3, 200) == Verdict::kRepair);
