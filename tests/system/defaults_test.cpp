@@ -76,6 +76,7 @@ TEST_SUITE("system/defaults") {
     CHECK_FALSE(contains(a.log(), "error:"));
     CHECK(file_text(a.subnet_file()).starts_with("FLANNEL_NETWORK=10.42.0.0/16\n"));
     CHECK(contains(shell(a.node(), "nft list ruleset"), "masquerade"));
+    CHECK(wait_until(5s, [&] { return run_as(a, readme_command("flannelette status")) == 0; }));
     a.add_pod();
     b.add_pod();
     const std::string subnet = a.subnet(), mac = a.device("link/ether"), routes = a.routes();
