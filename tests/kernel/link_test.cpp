@@ -141,4 +141,20 @@ TEST_SUITE("kernel/link") {
       CHECK_FALSE(*blocked);
     }
   }
+
+  TEST_CASE("what a link has carried is counted by the kernel, either way") {
+    REQUIRE_MEANS(namespaces(), program("ip"), program("ping"));
+    KernelNode n("klink4");
+    const auto before = n.kernel.traffic(1);
+    REQUIRE(before);
+    output_of("ping -c 1 127.0.0.1");
+    const auto after = n.kernel.traffic(1);
+    REQUIRE(after);
+    CHECK(after->received_packets - before->received_packets == 2);
+    CHECK(after->sent_packets - before->sent_packets == 2);
+    CHECK(after->sent_bytes - before->sent_bytes == 2 * 84);
+    CHECK(after->received_bytes == after->sent_bytes);
+    CHECK(after->dropped_packets == 0);
+    CHECK_FALSE(n.kernel.traffic(4711));
+  }
 }
