@@ -58,11 +58,17 @@ Text<80> metric_name(const Field& section, std::initializer_list<const char*> re
   });
 }
 
-/// `"name":value`, after a comma where another one is before it.
-void put_json(Writer& out, const Field& field, const void* of, bool& continued) {
+/// What stands before, between and around a name and its value; \1 is a comma where another pair is before
+/// it.
+constexpr const char* kJsonPair = "\1\"\2\3\":\4\5\4";
+constexpr const char* kLabelPair = "\1\2=\"\5\"";
+constexpr const char* kPeerPair = "  \5";
+
+/// Nothing where there is no value.
+void put_pair(Writer& out, const char* pattern, const Field& field, const void* of, bool& continued) {
   const Value value = value_of(field, of);
   if (value.empty()) return;
-  expand(out, "\1\"\2\3\":\4\5\4",
+  expand(out, pattern,
          {std::exchange(continued, true) ? "," : "", field.name(), unit_of(field), field.bare() ? "" : "\"",
           value.c_str()});
 }
@@ -79,8 +85,7 @@ void write_unready(Writer& out, const Status& status) {
   }
 }
 
-Rendering::Rendering(const Source& source, Format format)
-    : source_(source), format_(format), row_(format == Format::kPeers ? status_fields().size() : 0) {
+Rendering::Rendering(const Source& source, Format format) : source_(source), format_(format) {
   source_.read(status_);
 }
 
@@ -141,7 +146,7 @@ void Rendering::text(Writer& out, const Field& field) {
 }
 
 void Rendering::json(Writer& out, const Field& field) {
-  if (!field.is(Kind::kSection)) return put_json(out, field, &status_, continued_);
+  if (!field.is(Kind::kSection)) return put_pair(out, kJsonPair, field, &status_, continued_);
   continued_ = false;
   const bool first = row_ == 1;
   if (first) {
@@ -179,12 +184,10 @@ void Rendering::metric(Writer& out, const Field& field) {
 
 /// What of the section is no metric, as labels of one.
 void Rendering::info(Writer& out) const {
-  expand(out, "flannelette_\1_info", {section_->name()});
-  const char* separator = "{";
+  expand(out, "flannelette_\1_info{", {section_->name()});
+  bool continued = false;
   for (const Field* field = section_ + 1; !field->is(Kind::kSection); ++field) {
-    const Value value = value_of(*field, &status_);
-    if (*field->help() != '\0' || value.empty()) continue;
-    expand(out, "\1\2=\"\3\"", {std::exchange(separator, ","), field->name(), value.c_str()});
+    if (*field->help() == '\0') put_pair(out, kLabelPair, *field, &status_, continued);
   }
   out.put("} 1\n");
 }
@@ -201,13 +204,10 @@ void Rendering::peer(Writer& out, std::size_t index) {
   if (peer.state == PeerStatus::State::kOurs) return;
   const bool first = !std::exchange(continued_, true);
   bool continued = false;
-  out.put(json ? (first ? "{" : ",{") : format_ == Format::kText && first ? "\npeer:" : "peer:");
+  out.put(json ? (first ? "{" : ",{") : first ? "\npeer:" : "peer:");
   for (const Field& field : peer_fields()) {
-    if (json) {
-      put_json(out, field, &peer, continued);
-    } else if (const Value value = value_of(field, &peer); !value.empty() && !field.is(Field::kQuiet)) {
-      expand(out, "  \1", {value.c_str()});
-    }
+    if (json || !field.is(Field::kQuiet))
+      put_pair(out, json ? kJsonPair : kPeerPair, field, &peer, continued);
   }
   out.put(json ? '}' : '\n');
 }

@@ -100,7 +100,7 @@ std::string rendered(const status::Source& source, Format format, std::size_t si
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
-constexpr Format kAll[] = {Format::kText, Format::kPeers, Format::kJson, Format::kMetrics};
+constexpr Format kAll[] = {Format::kText, Format::kJson, Format::kMetrics};
 
 }  // namespace
 
@@ -130,7 +130,6 @@ TEST_SUITE("status/rendering") {
                        "peer:  10.5.4.0/24  172.31.0.4  02:00:00:00:00:04  refused\n"
                        "peer:  10.5.5.0/24  172.31.0.5  02:00:00:00:00:05  ignored  it conflicts with "
                        "another record  10.5.0.0/20\n"));
-    CHECK(text.ends_with(rendered(given, Format::kPeers)));
     given.status.unready.watch = "no word from the registry for 21 s";
     given.status.unready.lease = "none is held";
     CHECK(rendered(given, Format::kText)
@@ -161,7 +160,6 @@ TEST_SUITE("status/rendering") {
     const Given nothing;
     CHECK(rendered(nothing, Format::kText) ==
           "ready\n\npeers:\n  wanted: 0\n  programmed: 0\n  refused: 0\n");
-    CHECK(rendered(nothing, Format::kPeers).empty());
     CHECK(rendered(nothing, Format::kJson).ends_with("\"peer_list\":[]}\n"));
     CHECK(has(rendered(nothing, Format::kMetrics), "\nflannelette_peers_wanted 0\n"));
     CHECK_FALSE(has(rendered(nothing, Format::kMetrics), "-1"));
@@ -262,7 +260,7 @@ TEST_SUITE("status/rendering") {
 
   /// A peer list that another hand changes between two pieces.
   TEST_CASE("peers that come and go between pieces: each line is whole, and the form stays valid") {
-    for (const Format format : {Format::kText, Format::kPeers, Format::kJson}) {
+    for (const Format format : {Format::kText, Format::kJson}) {
       Given given = whole();
       for (std::uint32_t third = 6; third < 100; ++third) given.peers.push_back(peer_of(third));
       status::Rendering rendering(given, format);
@@ -295,13 +293,12 @@ TEST_SUITE("status/rendering") {
   TEST_CASE("what a name holds beyond printable ASCII harms no form") {
     Given given = whole();
     given.status.node.interface = "a\nb\x1b[1m\xff";
-    for (const Format format : kAll)
-      CHECK(has(rendered(given, format), format == Format::kPeers ? "peer:" : "a?b?[1m?"));
+    for (const Format format : kAll) CHECK(has(rendered(given, format), "a?b?[1m?"));
   }
 
   TEST_CASE("ten thousand peers are streamed, one after another") {
     Given given = whole();
     for (std::uint32_t i = 0; i < 10'000; ++i) given.peers.push_back(peer_of(i & 255));
-    CHECK(rendered(given, Format::kPeers, 1'400).size() > 10'000 * 50);
+    CHECK(rendered(given, Format::kText, 1'400).size() > 10'000 * 50);
   }
 }

@@ -14,7 +14,6 @@ struct Field;
 
 enum class Format : std::uint8_t {
   kText,     ///< for people: what there is, a block for each part, and a line for each peer
-  kPeers,    ///< the lines of the peers alone
   kJson,     ///< for programs: {"version":1, "ready":..., "<part>":{...}, ..., "peer_list":[...]}
   kMetrics,  ///< Prometheus' text format, 0.0.4
 };
@@ -46,7 +45,7 @@ class Rendering {
   const Format format_;
   bool continued_ = false;          ///< the section has its heading; JSON: a comma is due
   const Field* section_ = nullptr;  ///< of the next row
-  std::size_t row_;                 ///< the next one of the field table, then of the peers
+  std::size_t row_ = 0;             ///< the next one of the field table, then of the peers
   Status status_{};
   Text<kMaxPiece> pending_;  ///< the piece under way ...
   std::size_t written_ = 0;  ///< ... of which so much was written
