@@ -86,7 +86,7 @@ void AgentStatus::read(Status& to) const {
     text.remove_prefix(std::min(text.find(' '), text.size() - 1) + 1);
     std::uint64_t pages = 0;
     if (parse_unsigned(text.substr(0, text.find(' ')), pages))
-      p.resident_memory_bytes = static_cast<std::int64_t>(pages) * ::sysconf(_SC_PAGESIZE);
+      p.resident_memory_bytes = static_cast<std::int64_t>(pages) * ::getpagesize();
   }
   p.wakeups = static_cast<std::int64_t>(a.loop_.wakeups());
   p.log_lines_dropped = a.log_.held_back();
