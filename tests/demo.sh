@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Three nodes join an overlay through a real etcd, or an API server of Kubernetes, and their pods talk to each other over
-# VXLAN; see what each node has programmed, what crossed the wire, and what status, metrics and check say of a node. Exits 0 only
-# if everything arrived. Root is used if it
-# is there, not needed.
+# VXLAN; see what each node has programmed, what crossed the wire, and what status, metrics and check say of a node. Exits 0
+# only if everything arrived. Root is used if it is there, not needed.
 #
 #   tests/demo.sh           needs build/flannelette (`make demo` builds it first)
 #   KEEP=1 tests/demo.sh    leaves it running and says how to look around
