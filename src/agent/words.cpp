@@ -47,6 +47,7 @@ Text<400> repair_of(const FirewallFinding& finding, const Net& network) {
         out.put("nft delete table ").put(finding.family).put(" ").put(finding.table);
         break;
       case Kind::kFlanneldIptables: out.put(chain_removal(finding.legacy)); break;
+      case Kind::kInputDrop: break;
     }
   });
 }

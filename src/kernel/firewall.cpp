@@ -13,8 +13,6 @@ namespace {
 constexpr std::string_view kFlanneldTable = "flannel-ipv4";
 constexpr const char* kContext = "inspect the nf_tables rules";
 
-std::string_view family_name(std::uint8_t family) { return family == nft::kFamilyInet ? "inet" : "ip"; }
-
 /// A chain at the forward hook that may drop by its last rule.
 struct ForwardChain {
   std::uint8_t family = 0;
@@ -23,7 +21,10 @@ struct ForwardChain {
 };
 constexpr std::size_t kMaxForwardChains = 16;  ///< the last rules of further ones are not inspected
 
-/// Whether a rule is nothing but (counters, logging and) a drop or a reject.
+}  // namespace
+
+std::string_view family_name(std::uint8_t family) { return family == nft::kFamilyInet ? "inet" : "ip"; }
+
 bool drops_everything(const Attributes& rule) {
   bool drops = false;
   bool matches = false;
@@ -46,6 +47,8 @@ bool drops_everything(const Attributes& rule) {
   });
   return drops && !matches;
 }
+
+namespace {
 
 class Inspection {
  public:

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 // These two bring linux/in.h and linux/if.h along and cannot stand beside libc's netinet/in.h and net/if.h.
 #include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_tcpudp.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <new>
 #include <span>
 
+#include "flannelette/base/function_ref.hpp"
 #include "flannelette/base/unique_fd.hpp"
 
 namespace flannelette::kernel {
@@ -23,6 +25,7 @@ constexpr std::size_t kMaxTable = 1024 * 1024;  ///< a larger rule set is not in
 constexpr std::string_view kNames = "/proc/net/ip_tables_names";
 /// How the kernel marks the beginning of a chain: an entry with this target, the chain's name behind it.
 constexpr std::string_view kErrorTarget = "ERROR";
+constexpr std::string_view kFilter = "filter";
 
 /// Asking for a table that is not listed would load its module. Unreadable or absent: nothing is in use that
 /// we could see.
@@ -72,16 +75,45 @@ void find_chains(std::span<const std::byte> entries, std::string_view table, Fin
   }
 }
 
-bool forward_policy_drops(std::span<const std::byte> entries, const ipt_getinfo& info) {
-  if ((info.valid_hooks & 1u << NF_INET_FORWARD) == 0) return false;
-  const std::size_t at = info.underflow[NF_INET_FORWARD];
+/// NF_INET_FORWARD or NF_INET_LOCAL_IN.
+bool policy_drops(std::span<const std::byte> entries, const ipt_getinfo& info, unsigned hook) {
+  if ((info.valid_hooks & 1u << hook) == 0) return false;
+  const std::size_t at = info.underflow[hook];
   ipt_entry entry;
   xt_standard_target target;
   if (!read_at(entries, at, entry) || !read_at(entries, at + entry.target_offset, target)) return false;
   return target.verdict == -NF_DROP - 1;
 }
 
-Result<void> inspect_table(int fd, std::string_view table, FindingVisitor& visitor) {
+/// Whether some rule accepts this UDP port, or what comes in by this link.
+bool accepts(std::span<const std::byte> entries, std::string_view link, std::uint16_t port) {
+  for (std::size_t at = 0; at < entries.size();) {
+    ipt_entry entry;
+    xt_standard_target target;
+    if (!read_at(entries, at, entry) || entry.next_offset < sizeof entry) return false;
+    bool named = text_in(entry.ip.iniface, sizeof entry.ip.iniface) == link;
+    for (std::size_t match_at = at + sizeof entry; match_at < at + entry.target_offset;) {
+      xt_entry_match match;
+      if (!read_at(entries, match_at, match) || match.u.match_size < sizeof match ||
+          entries.size() - match_at < match.u.match_size)
+        return false;
+      named = named || match_names_port(
+                           text_in(match.u.user.name, sizeof match.u.user.name),
+                           entries.subspan(match_at).first(match.u.match_size).subspan(sizeof match), port);
+      match_at += match.u.match_size;
+    }
+    if (named && read_at(entries, at + entry.target_offset, target) &&
+        text_in(target.target.u.user.name, sizeof target.target.u.user.name).empty() &&
+        target.verdict == -NF_ACCEPT - 1)
+      return true;
+    at += entry.next_offset;
+  }
+  return false;
+}
+
+using Inspect = FunctionRef<void(std::span<const std::byte> entries, const ipt_getinfo& info)>;
+
+Result<void> inspect_table(int fd, std::string_view table, Inspect inspect) {
   ipt_getinfo info{};
   std::memcpy(info.name, table.data(), table.size());
   socklen_t size = sizeof info;
@@ -100,29 +132,57 @@ Result<void> inspect_table(int fd, std::string_view table, FindingVisitor& visit
     if (errno == EAGAIN) return Error{Code::kInterrupted, EAGAIN, "inspect the iptables rules"};
     return system_error("inspect the iptables rules", errno);
   }
-  const std::span entries(memory.get() + sizeof(ipt_get_entries), info.size);
-  find_chains(entries, table, visitor);
-  if (table == "filter" && forward_policy_drops(entries, info)) {
-    report(visitor, FirewallFinding::Kind::kForeignDrop, table, "FORWARD");
+  inspect({memory.get() + sizeof(ipt_get_entries), info.size}, info);
+  return {};
+}
+
+/// Calls `inspect(table, entries, info)` for those of the tables that are in use.
+Result<void> inspect_tables(
+    Files& files, std::span<const std::string_view> tables,
+    FunctionRef<void(std::string_view, std::span<const std::byte>, const ipt_getinfo&)> inspect) {
+  std::array<char, 256> buffer;
+  const auto names = files.read(kNames, buffer);
+  if (!names || !*names) return {};
+  UniqueFd fd;
+  for (const std::string_view table : tables) {
+    if (!in_use(**names, table)) continue;
+    // Any IPv4 socket does; a raw one, as iptables takes, would need CAP_NET_RAW.
+    if (!fd) fd = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!fd) return system_error("inspect the iptables rules", errno);
+    FLT_TRY(inspect_table(fd.get(), table, [&](std::span<const std::byte> entries, const ipt_getinfo& info) {
+      inspect(table, entries, info);
+    }));
   }
   return {};
 }
 
 }  // namespace
 
+bool match_names_port(std::string_view name, std::span<const std::byte> info, std::uint16_t port) {
+  xt_udp udp;
+  if (name != "udp") return name == "multiport";  // it may
+  return read_at(info, 0, udp) && udp.dpts[0] <= port && port <= udp.dpts[1];
+}
+
 Result<void> inspect_legacy_iptables(Files& files, FindingVisitor& visitor) {
-  std::array<char, 256> buffer;
-  const auto names = files.read(kNames, buffer);
-  if (!names || !*names) return {};
-  UniqueFd fd;
-  for (std::string_view table : {"nat", "filter"}) {
-    if (!in_use(**names, table)) continue;
-    // Any IPv4 socket does; a raw one, as iptables takes, would need CAP_NET_RAW.
-    if (!fd) fd = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!fd) return system_error("inspect the iptables rules", errno);
-    FLT_TRY(inspect_table(fd.get(), table, visitor));
-  }
-  return {};
+  static constexpr std::string_view kTables[] = {"nat", kFilter};
+  return inspect_tables(
+      files, kTables,
+      [&](std::string_view table, std::span<const std::byte> entries, const ipt_getinfo& info) {
+        find_chains(entries, table, visitor);
+        if (table == kFilter && policy_drops(entries, info, NF_INET_FORWARD))
+          report(visitor, FirewallFinding::Kind::kForeignDrop, table, "FORWARD");
+      });
+}
+
+Result<void> inspect_legacy_input(Files& files, std::string_view link, std::uint16_t port,
+                                  FindingVisitor& visitor) {
+  return inspect_tables(
+      files, {&kFilter, 1},
+      [&](std::string_view table, std::span<const std::byte> entries, const ipt_getinfo& info) {
+        if (policy_drops(entries, info, NF_INET_LOCAL_IN) && !accepts(entries, link, port))
+          report(visitor, FirewallFinding::Kind::kInputDrop, table, "INPUT");
+      });
 }
 
 }  // namespace flannelette::kernel

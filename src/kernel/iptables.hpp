@@ -2,6 +2,11 @@
 // The kernel's older iptables interface.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
 #include "flannelette/base/files.hpp"
 #include "flannelette/kernel/ports.hpp"
 
@@ -13,5 +18,13 @@ Result<void> inspect_legacy_iptables(Files& files, FindingVisitor& visitor);
 
 /// flanneld's chains in its iptables mode.
 bool is_flanneld_chain(std::string_view name);
+
+/// kInputDrop: its INPUT chain drops by its policy, and no rule of the table accepts UDP to `port` or what
+/// comes in by `link`.
+Result<void> inspect_legacy_input(Files& files, std::string_view link, std::uint16_t port,
+                                  FindingVisitor& visitor);
+
+/// Whether a match of iptables, by its name and its own bytes, is one for this UDP port, or may be.
+bool match_names_port(std::string_view name, std::span<const std::byte> info, std::uint16_t port);
 
 }  // namespace flannelette::kernel

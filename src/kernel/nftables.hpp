@@ -17,6 +17,7 @@ namespace flannelette::kernel::nft {
 inline constexpr std::uint8_t kFamilyInet = 1;   ///< NFPROTO_INET
 inline constexpr std::uint8_t kFamilyIpv4 = 2;   ///< NFPROTO_IPV4
 inline constexpr std::uint8_t kFamilyIpv6 = 10;  ///< NFPROTO_IPV6
+inline constexpr std::uint32_t kHookInput = 1;
 inline constexpr std::uint32_t kHookForward = 2;
 inline constexpr std::uint32_t kHookPostrouting = 4;
 inline constexpr std::int32_t kDrop = 0;

@@ -129,7 +129,7 @@ void put_rules(RuleWriter& out, const RuleSpec& spec) {
 }
 
 /// One transaction: all of it or nothing.
-Result<void> replace(Netlink& netlink, const RuleSpec& spec, bool remove) {
+Result<void> replace(Netlink& netlink, const RuleSpec& spec, bool remove, RuleWriter::End end) {
   const auto table = overlay::rule_table(spec.vni);
   RuleWriter out(netlink, table, digest_of(spec));
   out.begin_batch();
@@ -138,7 +138,21 @@ Result<void> replace(Netlink& netlink, const RuleSpec& spec, bool remove) {
     out.table();
     put_rules(out, spec);
   }
-  return out.end_batch();
+  auto replaced = out.end_batch(end);
+  if (replaced) return replaced;
+  Error error = replaced.error();
+  // ENOENT and EOPNOTSUPP: a chain type or an expression that this kernel does not have.
+  if (error.sys_errno == ENOENT || error.code == Code::kUnsupported) {
+    error.code = Code::kUnsupported;
+    error.context =
+        "no nf_tables NAT in this kernel: load the nft_chain_nat and nft_masq modules (kmod-nft-nat)";
+  }
+  return error;
+}
+
+Error absent(const Error& error) {
+  return {Code::kUnsupported, error.sys_errno,
+          "no nf_tables in this kernel: load the nf_tables module (kmod-nft-core)"};
 }
 
 }  // namespace
@@ -148,20 +162,18 @@ Result<bool> apply_rules(Netlink& netlink, const RuleSpec& spec) {
   if (!present) {
     if (!nft::absent(present.error())) return present.error();
     if (spec.empty()) return false;
-    return Error{Code::kUnsupported, present.error().sys_errno,
-                 "no nf_tables in this kernel: load the nf_tables module (kmod-nft-core)"};
+    return absent(present.error());
   }
   if (is_right(*present, spec)) return false;
-  const auto replaced = replace(netlink, spec, present->table);
-  if (replaced) return true;
-  Error error = replaced.error();
-  // ENOENT and EOPNOTSUPP: a chain type or an expression that this kernel does not have.
-  if (error.sys_errno == ENOENT || error.code == Code::kUnsupported) {
-    error.code = Code::kUnsupported;
-    error.context =
-        "no nf_tables NAT in this kernel: load the nft_chain_nat and nft_masq modules (kmod-nft-nat)";
-  }
-  return error;
+  FLT_TRY(replace(netlink, spec, present->table, RuleWriter::End::kCommit));
+  return true;
+}
+
+Result<void> try_rules(Netlink& netlink, const RuleSpec& spec) {
+  const auto present = inspect(netlink, spec);
+  if (!present) return nft::absent(present.error()) ? absent(present.error()) : present.error();
+  if (spec.empty()) return {};
+  return replace(netlink, spec, present->table, RuleWriter::End::kAbort);
 }
 
 Result<bool> remove_flanneld_tables(Netlink& netlink) {

@@ -207,11 +207,14 @@ RuleWriter& RuleWriter::clamp_mss() {
   return *this;
 }
 
-Result<void> RuleWriter::end_batch() {
+Result<void> RuleWriter::end_batch(End end) {
   // The last request of the transaction is acknowledged after the commit; END itself only by newer kernels.
   out_.add_flags(NLM_F_ACK);
   const std::uint32_t last = last_;
-  out_.start<nfgenmsg>(NFNL_MSG_BATCH_END, 0, netlink_.next_sequence()).res_id = htons(NFNL_SUBSYS_NFTABLES);
+  // Without an END the kernel takes all of it back.
+  if (end == End::kCommit)
+    out_.start<nfgenmsg>(NFNL_MSG_BATCH_END, 0, netlink_.next_sequence()).res_id =
+        htons(NFNL_SUBSYS_NFTABLES);
 
   struct Outcome final : Netlink::Reader {
     void message(const nlmsghdr&) override {}

@@ -54,8 +54,12 @@ class RuleWriter {
   /// Of TCP SYN packets: the MSS is at most what the MTU of the route allows.
   RuleWriter& clamp_mss();
   void end_rule();
+  enum class End : std::uint8_t {
+    kCommit,
+    kAbort,  ///< only whether it could be carried out is found
+  };
   /// Sends it and waits for the outcome.
-  Result<void> end_batch();
+  Result<void> end_batch(End end = End::kCommit);
 
  private:
   struct Expression {

@@ -33,6 +33,9 @@ void put_settings(MessageWriter& out, const overlay::DevicePlan& plan) {
   out.end(families);
 }
 
+constexpr const char* kNoVxlan =
+    "no vxlan in this kernel: load the vxlan module (kmod-vxlan, linux-modules-extra-raspi)";
+
 void read_device(const ifinfomsg& header, const Attributes& attributes, overlay::Device& device) {
   device.index = header.ifi_index;
   device.name = InterfaceName(attributes.text(IFLA_IFNAME));
@@ -171,10 +174,24 @@ Result<void> create_device(Netlink& netlink, const overlay::DeviceSpec& spec) {
   if (created) return {};
   Error error = created.error();
   if (error.code == Code::kUnsupported) {
-    error.context = "no vxlan in this kernel: load the vxlan module (kmod-vxlan, linux-modules-extra-raspi)";
+    error.context = kNoVxlan;
   } else if (error.code == Code::kExists) {
     error.context = "create the vxlan device: its VNI and UDP port are in use";
   }
+  return error;
+}
+
+Result<void> try_vxlan(Netlink& netlink) {
+  netlink.request<ifinfomsg>(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  MessageWriter& out = netlink.out();
+  const auto info = out.nest(IFLA_LINKINFO);
+  out.put_text(IFLA_INFO_KIND, kVxlanKind);
+  out.end(info);
+  const auto tried = netlink.run("ask for a vxlan device");
+  // Its settings are missing, as vxlan itself finds.
+  if (tried || tried.error().sys_errno == EINVAL) return {};
+  Error error = tried.error();
+  if (error.code == Code::kUnsupported) error.context = kNoVxlan;
   return error;
 }
 

@@ -18,4 +18,7 @@ Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpe
                            const overlay::DevicePlan& plan);
 Result<void> delete_device(Netlink& netlink, int index);
 
+/// See HostPort::try_vxlan.
+Result<void> try_vxlan(Netlink& netlink);
+
 }  // namespace flannelette::kernel

@@ -55,6 +55,7 @@ class NetlinkKernel final : public Links,
 
  private:
   friend class Monitor;
+  friend class Host;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

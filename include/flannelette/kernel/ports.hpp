@@ -230,6 +230,7 @@ struct FirewallFinding {
                    ///< rejects everything
     kFlanneldNftTable,  ///< `table ip flannel-ipv4`
     kFlanneldIptables,  ///< chains FLANNEL-POSTRTG / FLANNEL-FWD of flanneld's iptables mode
+    kInputDrop,         ///< see HostPort::inspect_input; a hint and no proof, too
   };
   Kind kind;
   Text<16> family;  ///< "ip", "inet"

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an inspection asks of a machine, and that asking changes nothing.
+#include "flannelette/kernel/host.hpp"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/kernel_node.hpp"
+#include "support/poll.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace flannelette;
+using namespace flannelette::tests;
+using kernel::FirewallFinding;
+
+namespace {
+
+struct HostNode : KernelNode {
+  using KernelNode::KernelNode;
+  kernel::Host host{kernel, files};
+};
+
+struct Chains final : kernel::FindingVisitor {
+  void finding(const FirewallFinding& f) override {
+    CHECK(f.kind == FirewallFinding::Kind::kInputDrop);
+    text += f.table.view();
+    text += "/";
+    text += f.chain.view();
+    if (f.legacy) text += " legacy";
+    text += "\n";
+  }
+  std::string text;
+};
+
+std::string dropping(HostNode& n) {
+  Chains chains;
+  const auto inspected = n.host.inspect_input("br-lan", 8472, chains);
+  CHECK_MESSAGE(inspected, inspected.error().context, " errno ", inspected.error().sys_errno);
+  return chains.text;
+}
+
+struct Programs final : kernel::ProgramVisitor {
+  void program(const kernel::Program& program) override {
+    names += program.name.view();
+    names += "\n";
+  }
+  std::string names;
+};
+
+void nft(const std::string& text) { must_run({.args = {"nft", text}}); }
+
+}  // namespace
+
+TEST_SUITE("kernel/host") {
+  TEST_CASE("vxlan is asked for without a device being made") {
+    REQUIRE_MEANS(namespaces(), link_kind("type vxlan id 77 dstport 9999"));
+    HostNode n("khost1");
+    const std::string before = n.node.ip("link");
+    CHECK(n.host.try_vxlan());
+    CHECK(n.node.ip("link") == before);
+  }
+
+  TEST_CASE("rules are tried without any being installed, beside those that are") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    HostNode n("khost2");
+    overlay::RuleSpec spec;
+    spec.masquerade = spec.forward = spec.clamp_mss = true;
+    spec.network = net4("10.42.0.0/16");
+    spec.subnet = net4("10.42.3.0/24");
+    const auto tried = n.host.try_rules(spec);
+    CHECK_MESSAGE(tried, tried.error().context, " errno ", tried.error().sys_errno);
+    CHECK(output_of("nft list ruleset").empty());
+    REQUIRE(n.kernel.apply_rules(spec));
+    const std::string before = output_of("nft list ruleset");
+    CHECK(n.host.try_rules(spec));
+    CHECK(output_of("nft list ruleset") == before);
+  }
+
+  TEST_CASE("an input chain that drops is named, unless a rule of its table accepts the port or the link") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    HostNode n("khost3");
+    nft("table inet fw { chain other { type filter hook forward priority 0; policy drop; }; }");
+    CHECK(dropping(n).empty());
+    nft("add chain inet fw incoming { type filter hook input priority 0; policy drop; }");
+    nft("add rule inet fw incoming ct state established accept");
+    nft("add rule inet fw incoming iifname lo accept");
+    nft("add rule inet fw incoming udp dport 8472 drop");
+    nft("add rule inet fw incoming tcp dport { 22, 443 } accept");
+    CHECK(dropping(n) == "fw/incoming\n");
+    const char* accept = "";
+    SUBCASE("the port") { accept = "udp dport 8472 accept"; }
+    SUBCASE("the port among others") { accept = "udp dport { 53, 8472 } counter accept"; }
+    SUBCASE("the link") { accept = "iifname br-lan accept"; }
+    SUBCASE("the link among others") { accept = "iifname { eth7, br-lan } accept"; }
+    SUBCASE("links that begin so") { accept = "iifname \"br-*\" accept"; }
+    nft("add rule inet fw incoming " + std::string(accept));
+    CHECK(dropping(n).empty());
+  }
+
+  TEST_CASE("an input chain that ends with a drop or a reject is named, as one with that policy is") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    HostNode n("khost4");
+    nft("table ip fw { chain incoming { type filter hook input priority 0; }; chain allowed { }; }");
+    nft("add rule ip fw incoming jump allowed");
+    CHECK(dropping(n).empty());
+    nft("add rule ip fw incoming reject");
+    CHECK(dropping(n) == "fw/incoming\n");
+    nft("add rule ip fw allowed udp dport 8472 accept");  // reached by a jump
+    CHECK(dropping(n).empty());
+  }
+
+  TEST_CASE("iptables' INPUT chain is inspected alike, in both of its kinds") {
+    for (const std::string kind : {"iptables-nft", "iptables-legacy"}) {
+      CAPTURE(kind);
+      REQUIRE_MEANS(namespaces(), program(kind));
+      HostNode n(kind == "iptables-nft" ? "khost5" : "khost6");
+      if (run({.args = {kind, "-P", "INPUT", "DROP"}}).status != 0) SKIP("no " + kind + " here");
+      output_of(kind + " -A INPUT -p tcp --dport 8472 -j DROP");
+      output_of(kind + " -A INPUT -i eth9 -j ACCEPT");
+      CHECK(dropping(n) == (kind == "iptables-nft" ? "filter/INPUT\n" : "filter/INPUT legacy\n"));
+      output_of(kind + " -A INPUT -i br-lan -j ACCEPT");
+      CHECK(dropping(n).empty());
+      output_of(kind + " -D INPUT -i br-lan -j ACCEPT");
+      output_of(kind + " -A INPUT -p udp --dport 8472 -j ACCEPT");
+      CHECK(dropping(n).empty());
+    }
+  }
+
+  TEST_CASE("programs are those of this network namespace, and who holds a socket is known") {
+    REQUIRE_MEANS(namespaces());
+    HostNode n("khost7");
+    const Node elsewhere("khost8");
+    Process here({.args = {"sleep", "61"}, .netns = "khost7"});
+    Process there({.args = {"tail", "-f", "/dev/null"}, .netns = "khost8"});
+    CHECK(wait_until(std::chrono::seconds(5), [&] {
+      Programs programs;
+      n.host.visit_programs(programs);
+      return has(programs.names, "sleep\n") && !has(programs.names, "tail\n");
+    }));
+
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct stat status {};
+    REQUIRE(fstat(fd, &status) == 0);
+    CHECK(n.host.holder_of(status.st_ino).pid == getpid());
+    close(fd);
+    CHECK(n.host.holder_of(1).pid == 0);
+  }
+
+  TEST_CASE("a folder that can be made may be written to, and one on a read-only file system may not") {
+    REQUIRE_MEANS(namespaces());
+    HostNode n("khost9");
+    const TempDir folder;
+    CHECK(n.host.may_write(folder.path()));
+    CHECK(n.host.may_write(folder.file("a/b/c")));
+    CHECK(n.host.may_write("/proc/sys/none").error().sys_errno == EACCES);
+  }
+
+  TEST_CASE("a word is found in a file and in the files of a folder") {
+    REQUIRE_MEANS(namespaces());
+    HostNode n("khosta");
+    const TempDir folder;
+    output_of("cp /etc/passwd " + folder.file("one"));
+    CHECK(n.host.mentions(folder.path().c_str(), "root:"));
+    CHECK(n.host.mentions(folder.file("one").c_str(), "root:"));
+    CHECK_FALSE(n.host.mentions(folder.path().c_str(), "no such word"));
+    CHECK_FALSE(n.host.mentions(folder.file("two").c_str(), "root:"));
+  }
+}
