@@ -311,16 +311,19 @@ void Batch::resolve(const Contested& contested) {
 
 void Batch::make_route(const Contested& contested) {
   const Change& change = changes_[contested.change];
-  const Place& place = place_of(change);
-  netlink_.out().clear();
-  put_change(netlink_.out(), netlink_.next_sequence(), place.index, change,
-             contested.object == Object::kForeign ? 0 : place.object_for(subnet_of(change)),
-             RouteMode::kReplace);
-  const auto made = netlink_.run(context_of(change));
+  const auto made = replace_route(
+      change, contested.object == Object::kForeign ? 0 : place_of(change).object_for(subnet_of(change)));
   if (made) return;
   // The right one stands behind the first one.
   if (made.error().sys_errno == EEXIST && !inspected_all_ && inspect_all()) return resolve(contested);
   fail(change, made.error());
+}
+
+Result<void> Batch::replace_route(const Change& change, std::uint32_t nexthop_id) {
+  netlink_.out().clear();
+  put_change(netlink_.out(), netlink_.next_sequence(), place_of(change).index, change, nexthop_id,
+             RouteMode::kReplace);
+  return netlink_.run(context_of(change));
 }
 
 // -- nexthop objects --
@@ -359,9 +362,16 @@ Result<void> Batch::resolve_objects() {
     contested.object = objects_[n++];
     if (contested.object == Object::kRight || contested.object == Object::kForeign) continue;
     const Change& change = changes_[contested.change];
+    const NexthopObject object = object_of(place_of(change), change);
+    // To announce that an object changed, the kernel walks all routes, unless none names it: so ours is plain
+    // meanwhile.
+    const bool named = contested.route && inspect_first(contested) && contested.seen.nexthop_id == object.id;
+    if (named) (void)replace_route(change, 0);
     netlink_.out().clear();
-    put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, object_of(place_of(change), change));
-    if (auto done = netlink_.run("set a nexthop object"); !done) {
+    put_nexthop(netlink_.out(), netlink_.next_sequence(), NLM_F_REPLACE, object);
+    auto done = netlink_.run("set a nexthop object");
+    if (done && named) done = replace_route(change, object.id);
+    if (!done) {
       contested.failed = true;
       fail(change, done.error());
     }

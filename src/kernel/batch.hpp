@@ -86,6 +86,7 @@ class Batch final : public EntryBatch {
   void compare(const MainRoute& route, Contested& contested) const;
   void resolve(const Contested& contested);
   void make_route(const Contested& contested);
+  Result<void> replace_route(const overlay::Change& change, std::uint32_t nexthop_id);
   void fail(const overlay::Change& change, Error error);
 
   Result<void> query_objects();

@@ -87,8 +87,7 @@ TEST_SUITE("soak") {
       }
       const long each = (cpu_us(a) - before) / kRounds;
       MESSAGE(std::string(kind.name), ": ", each, " us of CPU");
-      // The kernel itself waits for an RCU grace period when an object is replaced.
-      CHECK(each < (kind.name == std::string("nexthop changed") ? 2'000 : 1'000));
+      CHECK(each < 1'000);
     }
     long before = cpu_us(a);
     for (int round = 0; round < kRounds; ++round) {
