@@ -58,7 +58,7 @@ fi
 # On top of -Os: nothing is inlined that is larger than its call, one prologue a function, equal constants are one.
 small="-Os -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants $smaller"
 configure "$out/obj" -DFLANNELETTE_TLS=$parts -DFLANNELETTE_NAMES=$parts -DFLANNELETTE_REGEX=$parts -DFLANNELETTE_IPTABLES=$parts \
-  -DFLANNELETTE_LEAVE=$parts -DFLANNELETTE_STATUS=$parts -DFLANNELETTE_KUBE=$kube -DFLANNELETTE_SMALL_HEAP=$small_heap -DFLANNELETTE_EDGE_FLAGS=$edge \
+  -DFLANNELETTE_LEAVE=$parts -DFLANNELETTE_STATUS=$parts -DFLANNELETTE_CHECK=$parts -DFLANNELETTE_KUBE=$kube -DFLANNELETTE_SMALL_HEAP=$small_heap -DFLANNELETTE_EDGE_FLAGS=$edge \
   -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
   -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"
 cmake --build "$out/obj"

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "agent/rivals.hpp"
 #include "agent/traffic_rules.hpp"
 #include "agent/words.hpp"
 #include "flannelette/base/plain_array.hpp"
@@ -24,21 +25,6 @@ constexpr std::uint64_t kOwnDevice = 3;
 static_assert(kOwnDevice + kDamages - 1 == Repairs::kReserved);
 constexpr std::uint16_t bit(std::size_t damage) { return static_cast<std::uint16_t>(1u << damage); }
 constexpr Error kLeft{Code::kConflict, 0, "another program keeps changing the device"};
-
-/// Devices that have what ours needs.
-struct Rivals final : kernel::DeviceVisitor {
-  explicit Rivals(const overlay::DeviceSpec& of) : spec(of) {}
-  void device(const overlay::Device& device) override {
-    if (device.port != spec.port || device.name == spec.name) return;
-    // Devices share a port if they receive alike.
-    const bool alike = !device.external && device.gbp == spec.gbp;
-    if (alike && device.vni == spec.vni) same_vni = device;
-    if (!alike && device.up) same_port = device;
-  }
-  const overlay::DeviceSpec& spec;
-  std::optional<overlay::Device> same_vni;
-  std::optional<overlay::Device> same_port;
-};
 
 /// Devices that are ours by their mark.
 struct Marked final : kernel::DeviceVisitor {
@@ -66,8 +52,7 @@ Result<void> DeviceSync::converge(const Target& t, Millis now) {
   if (spec.mtu == 0) {
     const Error error{Code::kInvalid, 0, "MTU"};
     if (reported_.is_news(error, t.underlay.mtu)) {
-      log_.error("the underlay's MTU is too small for VXLAN",
-                 {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
+      log_.error(kMtuTooSmall, {{"interface", t.underlay.name.view()}, {"mtu", t.underlay.mtu}});
     }
     return error;
   }

@@ -31,9 +31,14 @@ const char* words_of(const overlay::ConfigProblem& problem) {
 }
 
 const char* words_of(const FirewallFinding& finding) {
-  return finding.kind == Kind::kForeignDrop
-             ? "another firewall table drops forwarded packets; our accept cannot overrule it"
-             : "flanneld left traffic rules behind";
+  switch (finding.kind) {
+    case Kind::kForeignDrop:
+      return "another firewall table drops forwarded packets; our accept cannot overrule it";
+    case Kind::kFlanneldNftTable:
+    case Kind::kFlanneldIptables:
+    case Kind::kInputDrop: break;  // of an inspection alone
+  }
+  return "flanneld left traffic rules behind";
 }
 
 Text<400> repair_of(const FirewallFinding& finding, const Net& network) {

@@ -13,6 +13,7 @@ inline constexpr const char* kForwardingOff =
     "net.ipv4.ip_forward is 0: pods behind this node are not reached; set it, or ip-forward = set";
 inline constexpr const char* kStrictRpFilter =
     "a strict rp_filter (1) drops packets while a peer changes between direct route and VXLAN; 2 does not";
+inline constexpr const char* kMtuTooSmall = "the underlay's MTU is too small for VXLAN";
 inline constexpr const char* kNoCarrier = "the interface has no carrier, and no other can be used; waiting";
 inline constexpr const char* kForwarded =
     "the public IP is no address of this machine: what is sent to it must be forwarded here";

@@ -2,6 +2,7 @@
 // The verbs: how they are called and what help says of each.
 #include "cli/verb_table.hpp"
 
+#include "cli/check.hpp"
 #include "cli/inquiry.hpp"
 #include "cli/leave.hpp"
 
@@ -23,6 +24,12 @@ constexpr VerbEntry kVerbs[kVerbCount] = {
      can_inquire},
     {"support", "[flags]", "prints a report to paste where help is asked for",
      "No password or key is in it.\n", can_inquire},
+    {"check", "[--json] [flags]", "finds what stops the overlay here",
+     "Before the first start or beside a running agent, with its flags. It looks at the\n"
+     "machine, asks each server of the registry, and pings up to 16 peers; it changes\n"
+     "nothing. A line for each finding, with what to do; --json, as the first flag,\n"
+     "prints them for programs. Exit status: 0 nothing found, 1 warnings, 2 failures.\n",
+     can_check},
     {"leave", "[flags]", "gives the lease back, then cleans up",
      "The agent is to be stopped, the flags are those that it ran with. If the registry\n"
      "does not take the lease back within 20 seconds, nothing is removed.\n",

@@ -10,8 +10,8 @@
 
 namespace flannelette::cli {
 
-enum class Verb : std::uint8_t { kRun, kStatus, kPeers, kSupport, kLeave, kCleanup, kVersion, kHelp };
-inline constexpr std::size_t kVerbCount = 8;
+enum class Verb : std::uint8_t { kRun, kStatus, kPeers, kSupport, kCheck, kLeave, kCleanup, kVersion, kHelp };
+inline constexpr std::size_t kVerbCount = 9;
 
 struct VerbEntry {
   Literal name;

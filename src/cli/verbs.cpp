@@ -8,6 +8,7 @@
 #include <array>
 #include <ranges>
 
+#include "cli/check.hpp"
 #include "cli/inquiry.hpp"
 #include "cli/leave.hpp"
 #include "cli/verb_table.hpp"
@@ -46,10 +47,10 @@ int help(std::string_view topic) {
 
 int version() { return print("flannelette " FLANNELETTE_VERSION "\n"); }
 
-/// `cleanup` has one flag that is no setting, which comes first.
-bool take_flanneld(Words& words) {
+/// `cleanup` and `check` have one flag each that is no setting, which comes first. `name`: with two dashes.
+bool take_flag(Words& words, std::string_view name) {
   const std::string_view first = words.empty() ? "" : words[0];
-  const bool given = first == "--flanneld" || first == "-flanneld";
+  const bool given = first == name || first == name.substr(1);
   if (given) words = words.subspan(1);
   return given;
 }
@@ -65,7 +66,8 @@ int ask(Inquiry inquiry, Words words, Words environment, std::string_view name) 
 
 /// A verb that wants the settings. `topic`: of what --help prints.
 int act(Verb verb, Words flags, Words environment, std::string_view topic) {
-  const bool flanneld = verb == Verb::kCleanup && take_flanneld(flags);
+  const bool flanneld = verb == Verb::kCleanup && take_flag(flags, "--flanneld");
+  const bool json = verb == Verb::kCheck && take_flag(flags, "--json");
   SystemFiles files;
   Terminal terminal;
   RunSettings settings;
@@ -75,6 +77,7 @@ int act(Verb verb, Words flags, Words environment, std::string_view topic) {
     case Asked::kWrong: return 2;
     case Asked::kRun: break;
   }
+  if (verb == Verb::kCheck) return check(settings, json);
   if (verb == Verb::kCleanup) return cleanup(settings, terminal.sink, flanneld);
   if (verb == Verb::kLeave) return leave(settings, terminal.sink);
   return run(settings, terminal.sink);

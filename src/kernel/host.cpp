@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "flannelette/base/function_ref.hpp"
 #include "input_chain.hpp"
 #include "netlink_kernel_impl.hpp"
 #include "nexthop.hpp"
@@ -25,8 +26,7 @@ Path in_folder(std::string_view folder, std::string_view name) {
 }
 
 /// Calls `visit(const char* name)` with the name of each entry until it gives true; whether it did.
-template <class Visit>
-bool find_entry(const char* folder, Visit visit) {
+bool find_entry(const char* folder, FunctionRef<bool(const char*)> visit) {
   DIR* const entries = ::opendir(folder);
   if (entries == nullptr) return false;
   bool found = false;
@@ -46,8 +46,7 @@ Text<63> link_target(const Path& path) {
   return std::string_view(target.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
 }
 
-template <class Visit>
-bool find_process(Visit visit) {
+bool find_process(FunctionRef<bool(int, const Path&)> visit) {
   return find_entry("/proc", [&](const char* name) {
     std::uint64_t pid = 0;
     return parse_unsigned(name, pid) && visit(static_cast<int>(pid), in_folder("/proc", name));

@@ -90,6 +90,10 @@ struct Failure {
   Millis retry_in = 0;
 };
 
+/// Why there is no watch, as far as that can be guessed.
+inline constexpr const char* kNoWatch =
+    "etcd: requests are answered, the watch is not (does a proxy buffer or block it?); listing now and then";
+
 /// Hears whether the registry can be asked.
 class FailureListener {
  public:
@@ -113,6 +117,8 @@ class MembershipListener : public FailureListener {
   /// We hold this; also after each time that it was claimed again or corrected.
   virtual void on_joined(const Membership& membership) = 0;
   virtual void on_left(const Left& left) = 0;
+  /// A watch has begun: from now on changes are heard.
+  virtual void on_watching() {}
 
   /// A server of the registry has this address: all that are known are given by start(), and each other one
   /// before the first connection to it. The same one may be given again.

@@ -12,9 +12,6 @@ namespace flannelette::registry::etcd {
 namespace {
 
 constexpr Error kOtherStore{Code::kInterrupted, 0, "etcd: this is not the store that was listed"};
-constexpr Error kNoWatch{
-    Code::kUnavailable, 0,
-    "etcd: requests are answered, the watch is not (does a proxy buffer or block it?); listing now and then"};
 
 }  // namespace
 
@@ -36,7 +33,9 @@ void Watch::begin(const Change& newest, std::int64_t next) {
   enter(State::kWaiting);
   timer_.arm_in(0);
   arm_relist();
-  if (relists_ > 0) core_.health.failed(Health::kWatch, "watch", endpoint(), {kNoWatch}, relist_interval());
+  if (relists_ > 0)
+    core_.health.failed(Health::kWatch, "watch", endpoint(), {{Code::kUnavailable, 0, kNoWatch}},
+                        relist_interval());
 }
 
 void Watch::stop() {
@@ -205,6 +204,7 @@ void Watch::on_created(const Message& message) {
   client_.set_silence_limit(0);
   timer_.arm_in(kStable);
   if (core_.health.failing(Health::kWatch)) on_return_();
+  core_.membership->on_watching();
 }
 
 void Watch::become_stable() {

@@ -91,6 +91,7 @@ void NodeWatch::on_head(const http::ResponseHead& head) {
   client_.set_silence_limit(0);
   timer_.arm_in(kStable);
   if (core_.health.failing(Health::kWatch)) on_return_();
+  core_.membership->on_watching();
 }
 
 void NodeWatch::become_stable() {
