@@ -37,7 +37,7 @@ Dataplane::Dataplane(io::Loop& loop, const kernel::Ports& kernel, Files& files, 
       entries_(kernel, files, log, repairs_, peers),
       listener_(listener),
       device_(kernel, log, settings, repairs_, entries_.plan()),
-      traffic_rules_(kernel.rules, kernel.sysctl, log, settings, repairs_),
+      traffic_rules_(kernel.rules, kernel.sysctl, log, settings, repairs_, entries_.plan()),
       converge_(loop, Delegate<void()>::to<&Dataplane::on_converge>(this)),
       retry_(loop, Delegate<void()>::to<&Dataplane::on_retry>(this)),
       audit_(loop, Delegate<void()>::to<&Dataplane::on_audit>(this)),
@@ -233,11 +233,14 @@ Result<void> Dataplane::converge_subnet_env() {
 
 Result<void> Dataplane::converge_entries() {
   const overlay::NetworkConfig& config = target_->config;
+  std::optional<std::uint32_t> senders;
+  if (vxlan_filter(settings_, config) != 0) senders = config.vni;
   const kernel::Site site{.device = device_.index(),
                           .underlay = target_->underlay.link_index,
                           .network = config.network,
                           .former = former_ != nullptr ? former_->config.network : Net4{},
-                          .direct = config.direct || former_ != nullptr || !complete_};
+                          .direct = config.direct || former_ != nullptr || !complete_,
+                          .senders = senders};
   return entries_.converge(site, config.direct, loop_.now());
 }
 

@@ -23,7 +23,7 @@ constexpr Millis kSettling = 100;
 /// Of all entries together, to Repairs.
 constexpr std::uint64_t kAllEntries = 1;
 
-constexpr const char* kNames[] = {"route", "nexthop", "neighbour", "fdb"};  // by Entry::Kind
+constexpr const char* kNames[] = {"route", "nexthop", "neighbour", "fdb", "sender"};  // by Entry::Kind
 
 Repairs::Kind kind_of(const overlay::Entry& entry) { return static_cast<Repairs::Kind>(entry.kind); }
 
@@ -32,6 +32,7 @@ std::uint64_t digest_of(const overlay::Entry& entry) {
   digest.mix(static_cast<std::uint64_t>(entry.kind));
   digest.mix(entry.net.base.v4().value);
   digest.mix(entry.net.length);
+  if (entry.kind == overlay::Entry::Kind::kSender) digest.mix(entry.via.v4().value);
   for (const std::uint8_t byte : entry.mac.bytes) {
     if (entry.kind == overlay::Entry::Kind::kFdb) digest.mix(byte);
   }
@@ -47,7 +48,7 @@ struct CountingSink final : overlay::ChangeSink {
     next.change(change);
   }
   overlay::ChangeSink& next;
-  std::array<std::uint32_t, 4> counts{};
+  std::array<std::uint32_t, std::size(kNames)> counts{};
   std::uint32_t total = 0;
 };
 
@@ -109,9 +110,12 @@ void EntrySync::report(const char* text, const kernel::Touched& touched) {
   }
   const overlay::Entry& entry = touched.entry;
   const bool fdb = entry.kind == overlay::Entry::Kind::kFdb;
+  const bool sender = entry.kind == overlay::Entry::Kind::kSender;
   const auto protocol = to_text<4>([&](Writer& out) { out.put_unsigned(touched.protocol); });
   log_.warning(text, {{"entry", kNames[static_cast<std::size_t>(entry.kind)]},
-                      fdb ? Field("mac", entry.mac) : Field("to", entry.net),
+                      fdb      ? Field("mac", entry.mac)
+                      : sender ? Field("address", entry.via)
+                               : Field("to", entry.net),
                       Field::unless_empty("program", program),
                       Field::unless_empty("protocol", touched.protocol == 0 ? "" : protocol.view())});
 }
@@ -129,6 +133,7 @@ Result<void> EntrySync::converge(const kernel::Site& site, bool direct, Millis n
   if (followed_ != followed) notifications_.follow(followed);
   followed_ = followed;
   site_ = site;
+  plan_.filter_senders(site.senders.has_value());
   const bool lost = plan_.needs_audit();  // with the device, or for a new target
   const bool due = due_ && now >= *due_;
   if (lost) lost_ = now;

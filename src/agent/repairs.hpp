@@ -19,7 +19,7 @@ class Repairs {
   static constexpr std::size_t kMax = 44;          ///< things remembered: the one left alone for longest goes
   static constexpr std::ptrdiff_t kReserved = 14;  ///< the digests 1 to 14 are never forgotten
 
-  enum class Kind : std::uint8_t { kRoute, kNexthop, kNeighbour, kFdb, kRules, kDevice };
+  enum class Kind : std::uint8_t { kRoute, kNexthop, kNeighbour, kFdb, kSender, kRules, kDevice };
   enum class Verdict : std::uint8_t {
     kRepair,
     kRepairAndName,  ///< the last one for a while: the other program is to be named
@@ -42,7 +42,7 @@ class Repairs {
     bool named = false;
   };
   std::array<Thing, kMax> things_{};
-  std::array<std::uint32_t, 6> counts_{};
+  std::array<std::uint32_t, 7> counts_{};
 };
 
 }  // namespace flannelette::agent

@@ -69,6 +69,7 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
   spec.fully_random = settings_.masq_fully_random;
   spec.forward = settings_.ip_masq && settings_.forward_rules;
   spec.clamp_mss = settings_.clamp_mss;
+  spec.peers_only = vxlan_filter(settings_, config);
   spec.vni = config.vni;
   spec.network = config.network;
   spec.subnet = subnet;
@@ -79,6 +80,7 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
     }
   } else {
     rules_reported_.clear();
+    if (*written && spec.peers_only != 0) plan_.invalidate();
     const auto table = to_text<40>([&](Writer& out) { out.put("ip ").put(overlay::rule_table(spec.vni)); });
     if (!*written || spec.empty()) {
       // Nothing to report.

@@ -12,12 +12,18 @@
 #include "flannelette/base/say_once.hpp"
 #include "flannelette/kernel/ports.hpp"
 #include "flannelette/overlay/config.hpp"
+#include "flannelette/overlay/entry_plan.hpp"
 
 namespace flannelette::agent {
 
 /// Logged of each sysctl that cannot be written (a read-only /proc/sys, no right to it), with path, value and
 /// consequence.
 inline constexpr const char* kSysctlRefused = "a sysctl cannot be set; going on without it";
+
+/// The UDP port at which only VXLAN from peers is accepted; 0: there is none.
+inline std::uint16_t vxlan_filter(const Settings& settings, const overlay::NetworkConfig& config) {
+  return settings.vxlan_peers_only ? config.port : std::uint16_t{0};  // a backend without a device has none
+}
 
 /// Findings that were reported: each once, and again when it had gone and has come back, but not before
 /// kRepeatAfter.
@@ -46,13 +52,14 @@ class ReportedFindings {
   std::array<Entry, kMax> entries_{};
 };
 
-/// Installs and restores this node's traffic rules and ip_forward. Rules of other programs that stop the
+/// Installs and restores this node's traffic rules and ip_forward; with them goes the set of senders, so that
+/// the entry plan is invalidated. Rules of other programs that stop the
 /// overlay's packets are reported, never touched.
 class TrafficRules {
  public:
   TrafficRules(kernel::RulesPort& rules, kernel::SysctlPort& sysctl, Log& log, const Settings& settings,
-               Repairs& repairs)
-      : port_(rules), sysctl_(sysctl), log_(log), settings_(settings), repairs_(repairs) {}
+               Repairs& repairs, overlay::EntryPlan& plan)
+      : port_(rules), sysctl_(sysctl), log_(log), settings_(settings), repairs_(repairs), plan_(plan) {}
 
   /// Another program changed nf_tables; reported with what the next convergence and inspection find.
   void changed_by(const kernel::Ring& ring);
@@ -75,6 +82,7 @@ class TrafficRules {
   Log& log_;
   const Settings& settings_;
   Repairs& repairs_;
+  overlay::EntryPlan& plan_;
   bool inspect_ = true;
   bool check_forwarding_ = true;
   std::optional<Millis> restored_;  ///< when it was last reported that they had been taken away

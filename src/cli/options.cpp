@@ -326,6 +326,9 @@ constexpr Option kOptions[] = {
     {"", "node", "clamp-mss", "", "false",
      "Limits the MSS of the pods' TCP connections to what the route's MTU allows",
      [](Draft& d, string_view v) { return set_bool(d.settings.agent.clamp_mss, v); }},
+    {"", "node", "vxlan-peers-only", "", "false",
+     "Drops VXLAN packets from other addresses than the peers' public IPs",
+     [](Draft& d, string_view v) { return set_bool(d.settings.agent.vxlan_peers_only, v); }},
     {"", "node", "ip-forward", "set|warn", "warn", "If net.ipv4.ip_forward is 0, it is set, or reported",
      [](Draft& d, string_view v) {
        return set_choice(d.settings.agent.set_ip_forward, v, "set", "warn", "set or warn is expected");

@@ -6,7 +6,9 @@
 #include <cerrno>
 
 #include "flannelette/base/sort.hpp"
+#include "nftables.hpp"
 #include "route.hpp"
+#include "senders.hpp"
 
 namespace flannelette::kernel {
 namespace {
@@ -28,6 +30,7 @@ const char* context_of(const Change& change) {
     case Kind::kNexthop: return "delete a nexthop object";
     case Kind::kNeighbour: return put ? "set a neighbour" : "delete a neighbour";
     case Kind::kFdb: return put ? "set an FDB entry" : "delete an FDB entry";
+    case Kind::kSender: break;  // in the words of nf_tables
   }
   return "";
 }
@@ -78,6 +81,7 @@ class Batch::Answers final : public Netlink::Reader {
 
 void Batch::begin(const Site& site, NexthopUse use, RefusalListener* listener) {
   for (const bool direct : {false, true}) places_[direct] = place_on(site, direct, use);
+  senders_ = site.senders;
   listener_ = listener;
   count_ = 0;
   requests_ = 0;
@@ -96,7 +100,8 @@ void Batch::change(const Change& change) {
   if (removes_object && places_[0].use == NexthopUse::kNone) return;
   first_request_[count_] = static_cast<std::uint16_t>(requests_);
   changes_[count_++] = change;
-  if (!removes_object) requests_ += object_made_by(change) != 0 ? 2 : 1;  // else remove_objects() asks first
+  if (removes_object || change.entry.kind == Kind::kSender) return;  // these have requests of their own
+  requests_ += object_made_by(change) != 0 ? 2 : 1;
 }
 
 Result<BatchReport> Batch::finish() {
@@ -109,11 +114,15 @@ Result<BatchReport> Batch::finish() {
 
 Result<void> Batch::flush() {
   contested_count_ = 0;
+  const auto changes = std::span<const Change>(changes_).first(count_);
+  const bool put = changes.front().op == Change::Op::kPut;
+  if (put) FLT_TRY(send_senders(changes));
   if (requests_ != 0) FLT_TRY(send_requests());
   FLT_TRY(resolve_objects());
   FLT_TRY(inspect_contested());
   for (std::size_t i = 0; i < contested_count_; ++i) resolve(contested_[i]);
   FLT_TRY(remove_objects());
+  if (!put) FLT_TRY(send_senders(changes));
   count_ = 0;
   requests_ = 0;
   return {};
@@ -124,7 +133,7 @@ Result<void> Batch::send_requests() {
   out.clear();
   std::uint32_t last = 0;
   for (const Change& change : std::span(changes_).first(count_)) {
-    if (change.removes(Kind::kNexthop)) continue;
+    if (change.removes(Kind::kNexthop) || change.entry.kind == Kind::kSender) continue;
     const Place& place = place_of(change);
     if (object_made_by(change) != 0)
       put_nexthop(out, netlink_.next_sequence(), NLM_F_EXCL, object_of(place, change));
@@ -142,6 +151,26 @@ Result<void> Batch::send_requests() {
       changes, [](const Change& c) { return c.entry.kind == Kind::kFdb || c.removes(Kind::kNeighbour); });
   if (observer_ != nullptr && anonymous) observer_->written(changes);
   return done;
+}
+
+/// Those of senders, in one transaction. Where the set is missing the rules could not be made, which was
+/// reported, or they will be made again, and an audit follows.
+Result<void> Batch::send_senders(std::span<const Change> changes) {
+  const auto is_sender = [](const Change& change) { return change.entry.kind == Kind::kSender; };
+  const auto first = std::ranges::find_if(changes, is_sender);
+  if (!senders_ || first == changes.end()) return {};
+  const auto changed = kernel::change_senders(netfilter_, *senders_, changes);
+  if (changed) return {};
+  const Error error = changed.error();
+  if (error.sys_errno == 0) return error;  // the socket's
+  if (error.sys_errno != ENOENT) {
+    if (!nft::absent(error)) fail(*first, error);
+    return {};
+  }
+  // One of several is gone already.
+  const bool several = first->op == Change::Op::kRemove && changes.size() > 1;
+  for (std::size_t i = 0; several && i < changes.size(); ++i) FLT_TRY(send_senders(changes.subspan(i, 1)));
+  return {};
 }
 
 void Batch::on_refused(std::uint16_t request, int sys_errno) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 
 #include "entries.hpp"
@@ -31,7 +32,7 @@ class Batch final : public EntryBatch {
   /// counts them) would still fit the default receive queue of 208 KiB.
   static constexpr std::size_t kMaxRequests = 200;
 
-  explicit Batch(Netlink& netlink) : netlink_(netlink) {}
+  Batch(Netlink& netlink, Netlink& netfilter) : netlink_(netlink), netfilter_(netfilter) {}
 
   /// Hears of messages with changes that the kernel announces without saying whose they are; nullptr: nobody
   /// does.
@@ -77,6 +78,7 @@ class Batch final : public EntryBatch {
   }
   Result<void> flush();
   Result<void> send_requests();
+  Result<void> send_senders(std::span<const overlay::Change> changes);
   void on_refused(std::uint16_t request, int sys_errno);
   Contested& contest(std::uint16_t change);
   Result<void> inspect_contested();
@@ -94,7 +96,9 @@ class Batch final : public EntryBatch {
   Result<void> remove_objects();
 
   Netlink& netlink_;
-  Place places_[2];  ///< our device, the underlay's link
+  Netlink& netfilter_;
+  std::optional<std::uint32_t> senders_;  ///< as Site has it
+  Place places_[2];                       ///< our device, the underlay's link
   RefusalListener* listener_ = nullptr;
   WriteObserver* observer_ = nullptr;
   std::array<overlay::Change, kMaxRequests> changes_;      ///< those of the message that is being filled

@@ -252,7 +252,8 @@ void put_change(MessageWriter& out, std::uint32_t sequence, int index, const Cha
                 std::uint32_t nexthop_id, RouteMode mode) {
   const Entry& entry = change.entry;
   switch (entry.kind) {
-    case Entry::Kind::kNexthop: return;
+    case Entry::Kind::kNexthop:
+    case Entry::Kind::kSender: return;
     case Entry::Kind::kNeighbour: return put_neighbour(out, sequence, index, change);
     case Entry::Kind::kFdb: return put_fdb(out, sequence, index, change);
     case Entry::Kind::kRoute:

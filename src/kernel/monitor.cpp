@@ -15,6 +15,7 @@
 #include "netlink_kernel_impl.hpp"
 #include "nftables.hpp"
 #include "notification_filter.hpp"
+#include "senders.hpp"
 #include "vxlan_device.hpp"
 
 namespace flannelette::kernel {
@@ -146,17 +147,11 @@ Result<void> Monitor::Impl::open() {
 
 /// Best effort: without it, the audit inspects the rules.
 void Monitor::Impl::open_rules() {
-  // A transaction of thousands of rules is announced rule by rule, and its end once: only that shall wake us.
-  sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(nft::type(NFT_MSG_NEWGEN)), 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-      BPF_STMT(BPF_RET | BPF_K, 0),
-  };
+  (void)own.netfilter.open();  // its port, which the filter needs
   Result<Socket> opened = open_socket(NETLINK_NETFILTER, SOCK_NONBLOCK, 1u << (NFNLGRP_NFTABLES - 1));
   if (!opened) return;
   const int fd = mnl_socket_get_fd(opened->get());
-  if (!attach_filter(fd, program)) return;
+  if (!filter_rule_notifications(fd, own.netfilter.port())) return;
   rules_source.unwatch();
   rules = std::move(*opened);
   (void)rules_source.watch(fd, EPOLLIN);
@@ -220,7 +215,14 @@ void Monitor::Impl::on_message(const nlmsghdr& message, std::span<const overlay:
 void Monitor::Impl::on_rules(std::uint32_t) {
   Ring rung;
   const bool lost = drain(rules, [&](const nlmsghdr& message) {
-    if (message.nlmsg_type != nft::type(NFT_MSG_NEWGEN) || message.nlmsg_pid == own.netfilter.port()) return;
+    if (message.nlmsg_pid == own.netfilter.port()) return;
+    if (message.nlmsg_type != nft::type(NFT_MSG_NEWGEN)) {
+      if (!site.senders) return;
+      const bool present = message.nlmsg_type == nft::type(NFT_MSG_NEWSETELEM);
+      return read_senders(message, *site.senders, [&](const overlay::Entry& entry) {
+        rung.add(Touched{.entry = entry, .present = present, .port = message.nlmsg_pid});
+      });
+    }
     const auto attributes = attributes_of<nfgenmsg>(message);
     rung.program = attributes.text(NFTA_GEN_PROC_NAME);
     rung.pid = attributes.be32(NFTA_GEN_PROC_PID).value_or(0);
@@ -228,7 +230,8 @@ void Monitor::Impl::on_rules(std::uint32_t) {
   });
   if (lost) {
     rung.program.clear();
-    for (const Cause cause : {Cause::kRules, Cause::kLost}) rung.add(cause);
+    rung.many = site.senders.has_value();
+    for (const Cause cause : {Cause::kRules, Cause::kEntries, Cause::kLost}) rung.add(cause);
   }
   ring_if_caused(rung);
 }

@@ -11,6 +11,7 @@
 #include "netlink_kernel_impl.hpp"
 #include "offload.hpp"
 #include "rule_table.hpp"
+#include "senders.hpp"
 #include "sysctl.hpp"
 #include "udp_socket.hpp"
 #include "vxlan_device.hpp"
@@ -65,7 +66,9 @@ Result<bool> NetlinkKernel::set_device_address(int index, const Ip& address, con
 }
 
 Result<void> NetlinkKernel::dump_entries(const Site& site, EntryVisitor& visitor) {
-  return kernel::dump_entries(impl_->route, site, impl_->nexthops, visitor);
+  FLT_TRY(kernel::dump_entries(impl_->route, site, impl_->nexthops, visitor));
+  if (!site.senders) return {};
+  return dump_senders(impl_->netfilter, *site.senders, visitor);
 }
 EntryBatch& NetlinkKernel::begin(const Site& site, RefusalListener* listener) {
   impl_->batch.begin(site, impl_->nexthops, listener);

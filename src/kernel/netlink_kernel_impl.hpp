@@ -17,7 +17,7 @@ struct NetlinkKernel::Impl {
   Netlink route{NETLINK_ROUTE, out, in};
   Netlink netfilter{NETLINK_NETFILTER, out, in};  ///< opened when first needed: many kernels have none
   NexthopUse nexthops = NexthopUse::kNone;
-  Batch batch{route};
+  Batch batch{route, netfilter};
 };
 
 }  // namespace flannelette::kernel

@@ -23,6 +23,7 @@ inline constexpr std::uint32_t kHookPostrouting = 4;
 inline constexpr std::int32_t kDrop = 0;
 inline constexpr std::int32_t kAccept = 1;
 inline constexpr std::int32_t kReturn = NFT_RETURN;
+inline constexpr std::uint32_t kAddressType = 7;       ///< what nft calls ipv4_addr
 inline constexpr std::uint32_t kRandomFully = 1 << 4;  ///< NF_NAT_RANGE_PROTO_RANDOM_FULLY
 
 constexpr std::uint16_t type(int message) {

@@ -2,6 +2,7 @@
 // The filter of the socket for notifications, as a program of classic BPF.
 #include "notification_filter.hpp"
 
+#include <linux/filter.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
 #include <linux/nexthop.h>
@@ -10,8 +11,10 @@
 #include <sys/socket.h>
 
 #include <bit>
+#include <span>
 
 #include "nexthop.hpp"
+#include "nftables.hpp"
 
 namespace flannelette::kernel {
 namespace {
@@ -66,6 +69,11 @@ constexpr auto kTypeAt = offsetof(nlmsghdr, nlmsg_type) + kBig;  // the lower by
 constexpr auto kPortAt = offsetof(nlmsghdr, nlmsg_pid);
 constexpr std::uint32_t kIdRange = NexthopIds::kFirst >> 24;  // and the next one
 static_assert(DirectNexthopIds::kFirst >> 24 == kIdRange + 1 && kIdRange % 2 == 0);
+
+bool attach_filter(int fd, std::span<sock_filter> program) {
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
+}
 
 bool attach(int fd, const Site& site, std::uint32_t own, std::uint32_t device, std::uint32_t underlay) {
   sock_filter program[] = {
@@ -134,14 +142,34 @@ bool attach(int fd, const Site& site, std::uint32_t own, std::uint32_t device, s
 
 }  // namespace
 
-bool attach_filter(int fd, std::span<sock_filter> program) {
-  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
-  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
-}
-
 bool filter_notifications(int fd, const Site& site, std::uint32_t own_port) {
   return attach(fd, site, native(own_port), native(static_cast<std::uint32_t>(site.device)),
                 native(static_cast<std::uint32_t>(site.underlay)));
+}
+
+bool filter_rule_notifications(int fd, std::uint32_t own_port) {
+  enum : std::uint8_t { kOfSet = 6, kPassed = 14, kDropped = 15 };
+  const auto type = [](int message) { return htons(nft::type(message)); };
+  sock_filter program[] = {
+      word_at(kPortAt),
+      jump(1, kEqual, native(own_port), kDropped, 2),
+      line(BPF_LD | BPF_H | BPF_ABS, offsetof(nlmsghdr, nlmsg_type)),
+      jump(3, kEqual, type(NFT_MSG_NEWGEN), kPassed, 4),
+      jump(4, kEqual, type(NFT_MSG_NEWSETELEM), kOfSet, 5),
+      jump(5, kEqual, type(NFT_MSG_DELSETELEM), kOfSet, kDropped),
+      attribute_type(NFTA_SET_ELEM_LIST_TABLE),  // kOfSet: its table begins like one of ours
+      attributes_at(attributes_after(sizeof(nfgenmsg))),
+      kFindAttribute,
+      kUseOffset,
+      kValue,
+      jump(11, kEqual, 0x666c616e, 12, kDropped),  // "flan"
+      line(BPF_LD | BPF_W | BPF_IND, NLA_HDRLEN + 4),
+      jump(13, kEqual, 0x6e656c65, kPassed, kDropped),  // "nele"
+      line(BPF_RET | BPF_K, UINT32_MAX),
+      line(BPF_RET | BPF_K, 0),
+  };
+  static_assert(std::size(program) == kDropped + 1);
+  return attach_filter(fd, program);
 }
 
 }  // namespace flannelette::kernel

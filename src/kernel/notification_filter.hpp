@@ -2,17 +2,11 @@
 // Which notifications of rtnetlink reach the process.
 #pragma once
 
-#include <linux/filter.h>
-
 #include <cstdint>
-#include <span>
 
 #include "flannelette/kernel/ports.hpp"
 
 namespace flannelette::kernel {
-
-/// False: the socket is as it was.
-bool attach_filter(int fd, std::span<sock_filter> program);
 
 /// Has the kernel drop what cannot concern us before it wakes us (classic BPF; a full BGP table or the
 /// neighbours of a busy LAN would cost much of a core else), and replaces the filter before. What passes:
@@ -26,5 +20,9 @@ bool attach_filter(int fd, std::span<sock_filter> program);
 /// What was requested from `own_port` does not, but for links, addresses, FDB entries and neighbours that
 /// go, where the kernel does not say who it was. False: the socket is as it was.
 bool filter_notifications(int fd, const Site& site, std::uint32_t own_port);
+
+/// Of nf_tables the ends of transactions pass, for one of thousands of rules is announced rule by rule, and
+/// messages that begin with elements of a set in a table of ours, or one of like name. The own ones do not.
+bool filter_rule_notifications(int fd, std::uint32_t own_port);
 
 }  // namespace flannelette::kernel

@@ -14,6 +14,7 @@ using overlay::RuleSpec;
 
 constexpr std::string_view kPostrouting = "postrouting";
 constexpr std::string_view kForward = "forward";
+constexpr std::string_view kInput = "input";
 
 /// What the kernel has under our table's name.
 struct Present {
@@ -31,17 +32,18 @@ class Comparison {
 
   void rule(const Attributes& rule, Present& present) {
     ++present.rules;
-    const bool forward = rule.text(NFTA_RULE_CHAIN) == kForward;
-    std::size_t& place = forward ? forward_ : postrouting_;
-    const RuleMark mark = rule_mark(digest_, forward ? kForwardChain : kPostroutingChain, place++);
+    const std::string_view name = rule.text(NFTA_RULE_CHAIN);
+    const std::uint8_t chain = name == kForward ? kForwardChain
+                               : name == kInput ? kInputChain
+                                                : kPostroutingChain;
+    const RuleMark mark = rule_mark(digest_, chain, places_[chain]++);
     const std::span<const std::byte> found = rule.bytes(NFTA_RULE_USERDATA);
     if (std::equal(found.begin(), found.end(), mark.begin(), mark.end())) ++present.right;
   }
 
  private:
   const std::uint64_t digest_;
-  std::size_t postrouting_ = 0;
-  std::size_t forward_ = 0;
+  std::size_t places_[kInputChain + 1] = {};
 };
 
 Result<Present> inspect(Netlink& netlink, const RuleSpec& spec) {
@@ -77,9 +79,11 @@ Result<Present> inspect(Netlink& netlink, const RuleSpec& spec) {
 
 bool is_right(const Present& present, const RuleSpec& spec) {
   if (spec.empty()) return !present.table;
-  const std::size_t chains = (spec.masquerade ? 1u : 0u) + (spec.forward || spec.clamp_mss ? 1u : 0u);
+  const bool peers_only = spec.peers_only != 0;
+  const std::size_t chains =
+      (spec.masquerade ? 1u : 0u) + (spec.forward || spec.clamp_mss ? 1u : 0u) + (peers_only ? 1u : 0u);
   const std::size_t rules = (spec.masquerade ? kPostroutingRules : 0) + (spec.forward ? kForwardRules : 0) +
-                            (spec.clamp_mss ? kClampRules : 0);
+                            (spec.clamp_mss ? kClampRules : 0) + (peers_only ? kPeersOnlyRules : 0);
   return present.table && !present.dormant && present.chains == chains && present.rules == rules &&
          present.right == rules;
 }
@@ -125,6 +129,11 @@ void put_rules(RuleWriter& out, const RuleSpec& spec) {
   if (spec.forward) {
     out.begin_rule().source(network, Match::kIn).verdict(nft::kAccept).end_rule();
     out.begin_rule().destination(network, Match::kIn).verdict(nft::kAccept).end_rule();
+  }
+  if (spec.peers_only != 0) {
+    out.peers_set();
+    out.chain(kInputChain, kInput, "filter", nft::kHookInput, kPriorityRaw);
+    out.begin_rule().not_from_peers(spec.peers_only, spec.vni).verdict(nft::kDrop).end_rule();
   }
 }
 

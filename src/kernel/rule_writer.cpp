@@ -16,6 +16,9 @@ constexpr std::uint8_t kRulesVersion = 1;
 /// User data type of our mark; nft's own types begin at 0.
 constexpr std::byte kMarkType{0x46};
 
+/// The value of a byte in a register.
+std::uint32_t byte(std::uint32_t value) { return htonl(value << 24); }
+
 }  // namespace
 
 std::uint64_t digest_of(const overlay::RuleSpec& spec) {
@@ -23,6 +26,7 @@ std::uint64_t digest_of(const overlay::RuleSpec& spec) {
   hash.mix(kRulesVersion);
   hash.mix((spec.masquerade ? 1u : 0u) | (spec.fully_random ? 2u : 0u) | (spec.forward ? 4u : 0u) |
            (spec.clamp_mss ? 8u : 0u));
+  if (spec.peers_only != 0) hash.mix(spec.peers_only);
   for (const Net* net : {&spec.network, &spec.subnet}) {
     hash.mix_bytes(net->base.v4().value, 4);
     hash.mix(net->length);
@@ -76,6 +80,30 @@ void RuleWriter::chain(std::uint8_t id, std::string_view name, std::string_view 
   out_.end(where);
   out_.put_be32(NFTA_CHAIN_POLICY, nft::kAccept);
   out_.put_text(NFTA_CHAIN_TYPE, type);
+}
+
+void RuleWriter::peers_set() {
+  message(NFT_MSG_NEWSET, NLM_F_CREATE);
+  out_.put_text(NFTA_SET_TABLE, table_);
+  out_.put_text(NFTA_SET_NAME, kPeersSet);
+  out_.put_be32(NFTA_SET_ID, 1);
+  out_.put_be32(NFTA_SET_KEY_TYPE, nft::kAddressType);
+  out_.put_be32(NFTA_SET_KEY_LEN, 4);
+}
+
+void RuleWriter::change_senders(std::span<const overlay::Change> changes) {
+  const bool put = changes.front().op == overlay::Change::Op::kPut;
+  message(put ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, put ? NLM_F_CREATE : 0);
+  out_.put_text(NFTA_SET_ELEM_LIST_TABLE, table_);
+  out_.put_text(NFTA_SET_ELEM_LIST_SET, kPeersSet);
+  const auto elements = out_.nest(NFTA_SET_ELEM_LIST_ELEMENTS);
+  for (const overlay::Change& change : changes) {
+    if (change.entry.kind != overlay::Entry::Kind::kSender) continue;
+    const auto element = out_.nest(NFTA_LIST_ELEM);
+    put_value(NFTA_SET_ELEM_KEY, htonl(change.entry.via.v4().value), 4);
+    out_.end(element);
+  }
+  out_.end(elements);
 }
 
 RuleWriter& RuleWriter::begin_rule() {
@@ -176,13 +204,43 @@ RuleWriter& RuleWriter::masquerade(bool fully_random) {
   return *this;
 }
 
+void RuleWriter::compare_protocol(std::uint32_t protocol) {
+  constexpr std::uint32_t kProtocolAt = 9;
+  load(NFT_PAYLOAD_NETWORK_HEADER, kProtocolAt, 1);
+  compare(Match::kIn, byte(protocol), 1);
+}
+
+/// Register 1 is an element of the set of peers.
+void RuleWriter::look_up(Match match) {
+  const auto expression = begin_expression("lookup");
+  out_.put_text(NFTA_LOOKUP_SET, kPeersSet);
+  out_.put_be32(NFTA_LOOKUP_SREG, NFT_REG_1);
+  out_.put_be32(NFTA_LOOKUP_FLAGS, match == Match::kIn ? 0 : NFT_LOOKUP_F_INV);
+  end_expression(expression);
+}
+
+/// As `udp dport PORT @th,96,24 VNI ip saddr & 0.0.0.0 @peers ip saddr != @peers counter`.
+RuleWriter& RuleWriter::not_from_peers(std::uint16_t port, std::uint32_t vni) {
+  constexpr std::uint32_t kSourceAt = 12, kPortAt = 2, kVniAt = 12;
+  compare_protocol(IPPROTO_UDP);
+  load(NFT_PAYLOAD_TRANSPORT_HEADER, kPortAt, 2);
+  compare(Match::kIn, htonl(std::uint32_t{port} << 16), 2);
+  load(NFT_PAYLOAD_TRANSPORT_HEADER, kVniAt, 3);
+  compare(Match::kIn, htonl(vni << 8), 3);
+  load(NFT_PAYLOAD_NETWORK_HEADER, kSourceAt, 4);
+  bitwise(0);
+  look_up(Match::kIn);
+  load(NFT_PAYLOAD_NETWORK_HEADER, kSourceAt, 4);
+  look_up(Match::kNotIn);
+  end_expression(begin_expression("counter"));
+  return *this;
+}
+
 /// As `tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu`.
 RuleWriter& RuleWriter::clamp_mss() {
-  constexpr std::uint32_t kProtocolAt = 9, kFlagsAt = 13;
+  constexpr std::uint32_t kFlagsAt = 13;
   constexpr std::uint32_t kMssOption = 2, kMssAt = 2, kMssSize = 2;
-  const auto byte = [](std::uint32_t value) { return htonl(value << 24); };
-  load(NFT_PAYLOAD_NETWORK_HEADER, kProtocolAt, 1);
-  compare(Match::kIn, byte(IPPROTO_TCP), 1);
+  compare_protocol(IPPROTO_TCP);
   load(NFT_PAYLOAD_TRANSPORT_HEADER, kFlagsAt, 1);
   bitwise(byte(2 | 4), 1);
   compare(Match::kIn, byte(2), 1);

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <array>
+#include <span>
 
+#include "flannelette/overlay/entry.hpp"
 #include "flannelette/overlay/rules.hpp"
 #include "netlink.hpp"
 #include "nftables.hpp"
@@ -14,12 +16,18 @@ inline constexpr std::uint32_t kMasqueradeMark = 0x4000;  ///< kube-proxy's
 inline constexpr Net4 kMulticast{{0xe0000000}, 4};
 inline constexpr std::int32_t kPrioritySrcNat = 100;
 inline constexpr std::int32_t kPriorityFilter = 0;
+inline constexpr std::int32_t kPriorityRaw = -300;
 
 inline constexpr std::uint8_t kPostroutingChain = 1;
 inline constexpr std::uint8_t kForwardChain = 2;
+inline constexpr std::uint8_t kInputChain = 3;
 inline constexpr std::size_t kPostroutingRules = 6;
 inline constexpr std::size_t kForwardRules = 2;
 inline constexpr std::size_t kClampRules = 2;
+inline constexpr std::size_t kPeersOnlyRules = 1;
+
+/// The set of addresses from which VXLAN is accepted.
+inline constexpr std::string_view kPeersSet = "peers";
 
 /// Each rule carries a mark in its user data, so that a later start knows it again: type and length (as nft
 /// has it; nft passes over types that it does not know), digest of the whole specification, chain and place.
@@ -45,6 +53,11 @@ class RuleWriter {
   /// A base chain with policy accept; the rules that follow are its.
   void chain(std::uint8_t id, std::string_view name, std::string_view type, std::uint32_t hook,
              std::int32_t priority);
+  /// The set of peers' addresses, empty.
+  void peers_set();
+  /// One more request: adds the addresses of those of these changes that are of senders, all of one kind, or
+  /// removes them.
+  void change_senders(std::span<const overlay::Change> changes);
   RuleWriter& begin_rule();
   RuleWriter& mark_bit(std::uint32_t bit);  ///< packet mark & bit == bit
   RuleWriter& source(Net4 net, Match match) { return address(12, net, match); }
@@ -53,6 +66,8 @@ class RuleWriter {
   RuleWriter& masquerade(bool fully_random);
   /// Of TCP SYN packets: the MSS is at most what the MTU of the route allows.
   RuleWriter& clamp_mss();
+  /// Of VXLAN packets to this port, of this VNI: the source is in no complete set of peers.
+  RuleWriter& not_from_peers(std::uint16_t port, std::uint32_t vni);
   void end_rule();
   enum class End : std::uint8_t {
     kCommit,
@@ -73,6 +88,8 @@ class RuleWriter {
   void load(std::uint32_t header, std::uint32_t offset, std::uint32_t size);
   void bitwise(std::uint32_t wire_mask, std::uint32_t size = 4);
   void compare(Match match, std::uint32_t wire, std::uint32_t size = 4);
+  void compare_protocol(std::uint32_t protocol);
+  void look_up(Match match);
   RuleWriter& address(std::uint32_t offset, Net4 net, Match match);
 
   Netlink& netlink_;

@@ -3,6 +3,13 @@
 #include "entry_plan_impl.hpp"
 
 namespace flannelette::overlay {
+namespace {
+
+std::uint64_t key_of(const PeerRecord& record, Entry::Kind kind) {
+  return kind == Entry::Kind::kFdb ? number_of(record.mac) : record.public_ip;
+}
+
+}  // namespace
 
 void EntryPlan::begin_audit() {
   Impl& p = *impl_;
@@ -11,12 +18,17 @@ void EntryPlan::begin_audit() {
   for (PeerRecord& record : p.table.records) record.clear_seen();
   p.covered = p.table.changes;
   p.incomplete = false;
+  p.senders_complete = !p.senders;
   p.phase = Impl::Phase::kAuditing;
 }
 
 void EntryPlan::audit_entry(const Entry& have) {
   Impl& p = *impl_;
   if (p.phase != Impl::Phase::kAuditing) return;
+  if (have.completes_senders()) {
+    p.senders_complete = true;
+    return;
+  }
   p.table.resolve_conflicts();
   const auto [winner, want, alike] = p.compare(have);
   if (!want) {
@@ -63,6 +75,7 @@ void EntryPlan::abort_audit() {
 bool EntryPlan::notice(const Entry& entry, bool present) {
   Impl& p = *impl_;
   if (p.phase != Impl::Phase::kInSync || !p.table.local.subnet) return true;
+  if (entry.completes_senders()) return present;
   p.table.resolve_conflicts();
   const auto [winner, want, alike] = p.compare(entry);
   const Entry::Kind made_by = entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind;
@@ -78,12 +91,12 @@ bool EntryPlan::notice(const Entry& entry, bool present) {
 void EntryPlan::repair(const Entry& entry, bool present) {
   Impl& p = *impl_;
   const auto [winner, want, alike] = p.compare(entry);
+  if (entry.completes_senders()) p.senders_complete = false;
   if (want) {
-    if (winner->programmed) winner->seen = 15;
+    if (winner->programmed) winner->seen = kAllKinds;
     winner->programmed = 0;
     // A nexthop object is made with its route.
-    const Entry::Kind kind = entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind;
-    winner->set_unseen(kind);
+    winner->set_unseen(entry.kind == Entry::Kind::kNexthop ? Entry::Kind::kRoute : entry.kind);
   }
   if (present && !want && !p.push_unwanted(entry)) p.enter_stale();
   p.covered = p.table.changes - 1;  // there is something to plan
@@ -108,37 +121,40 @@ PeerRecord* EntryPlan::Impl::winner_in_place_of(const Entry& have) {
     case Entry::Kind::kRoute: return have.has_our_key() ? winner_of(have.net.v4()) : nullptr;
     case Entry::Kind::kNexthop:
     case Entry::Kind::kNeighbour: return table.winner_at(have.net.base.v4());
-    case Entry::Kind::kFdb: return winner_with(have.mac);
+    case Entry::Kind::kFdb: return winner_with(number_of(have.mac), have.kind);
+    case Entry::Kind::kSender: return winner_with(have.via.v4().value, have.kind);
   }
   return nullptr;
 }
 
-void EntryPlan::Impl::order_by_mac() {
+void EntryPlan::Impl::order_by_key(Entry::Kind kind) {
   PlainArray<std::uint32_t> order;
   for (std::size_t i = 0; i < table.records.size(); ++i) {
     if (table.records[i].winner()) order.append(static_cast<std::uint32_t>(i));
   }
-  sort(order, [this](auto i, auto j) { return table.before_by_mac(i, j); });
-  mac_order_size = order.size();
+  sort(order,
+       [&](auto i, auto j) { return key_of(table.records[i], kind) < key_of(table.records[j], kind); });
+  order_size = order.size();
   for (std::size_t i = 0; i < order.size(); ++i) table.records[i].scratch = order[i];
-  mac_order_for = table.changes;
+  order_for = table.changes;
+  order_of = kind;
 }
 
-PeerRecord* EntryPlan::Impl::winner_with(const Mac& mac) {
-  const std::uint64_t number = number_of(mac);
-  if (phase != Phase::kAuditing) {  // one, of which the order would cost more
+PeerRecord* EntryPlan::Impl::winner_with(std::uint64_t key, Entry::Kind kind) {
+  if (phase != Phase::kAuditing && unwanted.size() <= kKeptUnwanted) {  // few: the order would cost more
     for (PeerRecord& record : table.records) {
-      if (record.winner() && number_of(record.mac) == number) return &record;
+      if (record.winner() && key_of(record, kind) == key) return &record;
     }
     return nullptr;
   }
-  if (mac_order_for != table.changes) order_by_mac();
+  if (order_for != table.changes || order_of != kind) order_by_key(kind);
   std::size_t first = 0;
-  for (std::size_t last = mac_order_size; first < last;) {
+  for (std::size_t last = order_size; first < last;) {
     const std::size_t middle = (first + last) / 2;
     PeerRecord& record = table.records[table.records[middle].scratch];
-    if (number_of(record.mac) == number) return &record;
-    if (number_of(record.mac) < number) {
+    const std::uint64_t found = key_of(record, kind);
+    if (found == key) return &record;
+    if (found < key) {
       first = middle + 1;
     } else {
       last = middle;

@@ -29,6 +29,11 @@ bool removed_before(const Unwanted& a, const Unwanted& b) {
 EntryPlan::EntryPlan(LeaseTable& table) : impl_(new Impl(*table.impl_)) {}
 EntryPlan::~EntryPlan() { delete impl_; }
 
+void EntryPlan::filter_senders(bool filter) {
+  if (impl_->senders != filter) invalidate();
+  impl_->senders = filter;
+}
+
 void EntryPlan::ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct) {
   LeaseTable::Impl& t = impl_->table;
   t.resolve_conflicts();
@@ -72,7 +77,7 @@ void EntryPlan::plan(ChangeSink& sink) {
   if (p.phase == Impl::Phase::kStale) return;  // more than can be remembered: an audit will find it
   p.covered = t.changes;
 
-  if (first >= last && p.unwanted.empty()) return;
+  if (first >= last && p.unwanted.empty() && p.senders_complete) return;
   p.emit(sink, first, last);
   p.phase = Impl::Phase::kPlanned;
 }
@@ -113,6 +118,9 @@ void EntryPlan::Impl::forget_unwanted(std::size_t count) {
 
 std::optional<Entry> EntryPlan::Impl::entry_of(const PeerRecord* peer, Kind kind) const {
   std::optional<Entry> entry;
+  // A record that became unreadable while its route was to stay has no address.
+  const bool senderless = peer == nullptr || !senders || peer->public_ip == 0;
+  if (kind == Kind::kSender && senderless) return entry;
   if (peer != nullptr && !backend().entry(kind, *peer, entry.emplace())) entry.reset();
   return entry;
 }
@@ -130,7 +138,7 @@ void EntryPlan::Impl::retire(PeerRecord& record, bool replaced) {
   if (route_stays) record.set_seen(Kind::kRoute);
   if (phase == Phase::kStale) return;  // the audit that must come will find it
   bool remembered = true;
-  for (const Kind kind : {Kind::kRoute, Kind::kNexthop, Kind::kNeighbour, Kind::kFdb}) {
+  for (const Kind kind : {Kind::kRoute, Kind::kNexthop, Kind::kNeighbour, Kind::kFdb, Kind::kSender}) {
     const auto entry = entry_of(&record, kind);
     if (remembered && entry) remembered = push_unwanted(*entry);
   }
@@ -146,14 +154,14 @@ bool EntryPlan::Impl::push_unwanted(const Entry& entry) {
   if (unwanted.size() >= kMaxStale) return false;
   if (unwanted.size() == kKeptUnwanted) unwanted.reserve(kMaxStale);  // few, or a flood
   Unwanted one;
-  one.kind = static_cast<std::uint8_t>(entry.kind) & 3;
+  one.kind = static_cast<std::uint8_t>(entry.kind) & 7;
   one.underlay = entry.underlay;
   one.metric = entry.metric;
   one.tos = entry.tos;
   if (entry.kind == Kind::kFdb) {
     one.mac = entry.mac;
   } else {
-    one.ip = entry.net.base.v4().value;
+    one.ip = (entry.kind == Kind::kSender ? entry.via : entry.net.base).v4().value;
   }
   if (entry.kind == Kind::kRoute) one.length = entry.net.length;
   unwanted.append(one);
@@ -169,19 +177,33 @@ bool EntryPlan::Impl::put(ChangeSink& sink, const PeerRecord& peer, Kind kind) {
 
 /// What the winners in [first, last) that are not programmed lack, then the deletions.
 void EntryPlan::Impl::emit(ChangeSink& sink, std::size_t first, std::size_t last) {
-  for (std::size_t i = first; i < last; ++i) {
-    PeerRecord& record = table.records[i];
-    if (!record.winner() || record.programmed) continue;
-    const bool neighbour = put(sink, record, Kind::kNeighbour);
-    const bool fdb = put(sink, record, Kind::kFdb);
-    record.planned = neighbour || fdb || !record.has_seen(Kind::kRoute);
-    record.programmed = !record.planned;
-    record.refusing = 0;
+  for (const Kind kind : {Kind::kSender, Kind::kNeighbour, Kind::kFdb, Kind::kRoute}) {
+    for (std::size_t i = first; i < last; ++i) {
+      PeerRecord& record = table.records[i];
+      if (!record.winner() || record.programmed) continue;
+      if (kind == Kind::kSender) record.planned = record.refusing = 0;
+      if (put(sink, record, kind)) record.planned = 1;
+      if (kind == Kind::kRoute) record.programmed = !record.planned;
+    }
   }
-  for (std::size_t i = first; i < last; ++i) {
-    if (table.records[i].planned) put(sink, table.records[i], Kind::kRoute);
-  }
+  if (!senders_complete) sink.change({Change::Op::kPut, Entry::sender(Ip4{})});
+  senders_complete = true;
   emit_deletions(sink);
+}
+
+Entry Unwanted::entry() const {
+  Entry entry;
+  entry.kind = static_cast<Kind>(kind);
+  entry.metric = metric;
+  entry.tos = tos;
+  entry.mac = mac;
+  entry.underlay = underlay;
+  if (entry.kind == Kind::kSender) {
+    entry.via = Ip4{ip};
+  } else {
+    entry.net = Net4{{ip}, length};
+  }
+  return entry;
 }
 
 PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {
@@ -189,44 +211,15 @@ PeerRecord* EntryPlan::Impl::winner_of(Net4 subnet) {
   return winner != nullptr && winner->length == subnet.length ? winner : nullptr;
 }
 
-/// A unicast MAC has one FDB entry, which putting replaces: if a winner has the MAC of an unwanted one, that
-/// is gone or is the winner's own.
-void EntryPlan::Impl::keep_fdb_of_winners() {
-  const auto first_fdb = std::ranges::find_if(unwanted, [](const Unwanted& u) { return u.is(Kind::kFdb); });
-  if (first_fdb == unwanted.end()) return;
-  std::array<bool, 256> last_byte{};  // turns nearly all winners away when few entries are unwanted
-  for (auto u = first_fdb; u != unwanted.end(); ++u) last_byte[u->mac.bytes[5]] = true;
-  for (const PeerRecord& record : table.records) {
-    if (!last_byte[record.mac.bytes[5]] || !record.winner() || record.direct) continue;
-    const auto at = std::lower_bound(first_fdb, unwanted.end(), record.mac,
-                                     [](const Unwanted& u, const Mac& mac) { return u.mac < mac; });
-    if (at != unwanted.end() && at->mac == record.mac) at->keep = true;
-  }
-}
-
 void EntryPlan::Impl::emit_deletions(ChangeSink& sink) {
   sort_array(unwanted, [this](auto i, auto j) { return removed_before(unwanted[i], unwanted[j]); });
   const auto alike = [](const Unwanted& a, const Unwanted& b) { return !removed_before(a, b); };
   unwanted.truncate(
       static_cast<std::size_t>(std::unique(unwanted.begin(), unwanted.end(), alike) - unwanted.begin()));
-  for (Unwanted& u : unwanted) u.keep = 0;
-  keep_fdb_of_winners();
+  // Where a winner has the key, a put has replaced what is unwanted, or it is the winner's own.
   for (const Unwanted& u : unwanted) {
-    Change change{Change::Op::kRemove, {}};
-    Entry& entry = change.entry;
-    entry.kind = static_cast<Kind>(u.kind);
-    entry.metric = u.metric;
-    entry.tos = u.tos;
-    entry.mac = u.mac;
-    entry.underlay = u.underlay;
-    bool needed = u.keep;
-    if (!u.is(Kind::kFdb)) {
-      entry.net = u.net();
-      const bool route = u.is(Kind::kRoute);
-      const auto wanted = entry_of(route ? winner_of(u.net()) : table.winner_at({u.ip}), entry.kind);
-      needed = wanted && (route ? entry.has_our_key() : wanted->underlay == entry.underlay);
-    }
-    if (!needed) sink.change(change);
+    const Entry entry = u.entry();
+    if (!compare(entry).want) sink.change({Change::Op::kRemove, entry});
   }
   unwanted_emitted = unwanted.size();
 }

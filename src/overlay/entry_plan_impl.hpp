@@ -14,17 +14,15 @@ namespace flannelette::overlay {
 /// An entry that is, or may be, in the kernel and is wanted no more: from a record that changed or went, or
 /// found by an audit. Whether a winner needs its key after all is decided when it is emitted.
 struct Unwanted {
-  std::uint32_t ip = 0;           ///< base of the entry's net; not of FDB
+  std::uint32_t ip = 0;           ///< base of the entry's net; sender: via; not of FDB
   std::uint32_t metric = 0;       ///< route
   Mac mac{};                      ///< FDB
   std::uint8_t length = 0;        ///< route
   std::uint8_t tos = 0;           ///< route
-  std::uint8_t kind : 2 = 0;      ///< Entry::Kind
-  std::uint8_t keep : 1 = 0;      ///< while emitting: a winner needs it
+  std::uint8_t kind : 3 = 0;      ///< Entry::Kind
   std::uint8_t underlay : 1 = 0;  ///< as Entry has it
 
-  bool is(Entry::Kind of) const { return kind == static_cast<std::uint8_t>(of); }
-  Net4 net() const { return {{ip}, length}; }
+  Entry entry() const;
 };
 static_assert(sizeof(Unwanted) == 20);
 
@@ -46,10 +44,13 @@ struct EntryPlan::Impl final : RecordObserver {
 
   LeaseTable::Impl& table;
   Phase phase = Phase::kStale;
-  bool incomplete = false;          ///< the last audit does not know all that is stale
-  std::uint32_t covered = 0;        ///< table.changes as the last plan or audit knows it
-  std::uint32_t mac_order_for = 0;  ///< table.changes for which `scratch` of the first records has ...
-  std::size_t mac_order_size = 0;   ///< ... so many winners in the order of their MACs
+  bool incomplete = false;       ///< the last audit does not know all that is stale
+  std::uint32_t covered = 0;     ///< table.changes as the last plan or audit knows it
+  bool senders = false;          ///< peers have some
+  bool senders_complete = true;  ///< the entry that says so is there, or is not wanted
+  Entry::Kind order_of{};        ///< the last order of winners was that of their keys of this kind ...
+  std::uint32_t order_for = 0;   ///< ... at this table.changes: `scratch` of the first records has ...
+  std::size_t order_size = 0;    ///< ... so many of them
   PlainArray<Unwanted> unwanted;
   std::size_t unwanted_emitted = 0;  ///< the first ones, which the last plan emitted
 
@@ -66,7 +67,6 @@ struct EntryPlan::Impl final : RecordObserver {
   void forget_unwanted(std::size_t count);
   /// In the order of removal, leaving out what a winner needs. All puts must have been emitted.
   void emit_deletions(ChangeSink& sink);
-  void keep_fdb_of_winners();
   PeerRecord* winner_of(Net4 subnet);
 
   // entry_audit.cpp
@@ -77,8 +77,9 @@ struct EntryPlan::Impl final : RecordObserver {
   };
   Comparison compare(const Entry& have);
   PeerRecord* winner_in_place_of(const Entry& have);
-  void order_by_mac();
-  PeerRecord* winner_with(const Mac& mac);
+  void order_by_key(Entry::Kind kind);
+  /// That with this MAC (kFdb) or PublicIP (kSender).
+  PeerRecord* winner_with(std::uint64_t key, Entry::Kind kind);
 };
 
 }  // namespace flannelette::overlay

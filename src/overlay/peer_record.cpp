@@ -20,7 +20,7 @@ VxlanData data_of(const LeaseValue& value) {
 PeerRecord make_record(const LeaseRecord& lease) {
   PeerRecord record{};
   record.base = lease.key.subnet.base.value;
-  record.length = lease.key.subnet.length;
+  record.length = lease.key.subnet.length & 63;
   record.net6 = lease.key.subnet6 ? kNet6Unset : 0;
   record.public_ip = lease.value.public_ip.v4().value;
   record.created = Age(lease.created);

@@ -49,33 +49,37 @@ inline std::uint64_t number_of(const Mac& mac) {
   return number;
 }
 
+/// A bit for each kind of Entry.
+inline constexpr unsigned kAllKinds = 31;
+
 /// One lease of the cluster, and what it has in the kernel.
 struct PeerRecord {
   std::uint32_t base;       ///< as in the key, host bits kept
   std::uint32_t net6 : 26;  ///< the key's IPv6 part: 1 + its index in the table's list of them; 0: none
   std::uint32_t form : 6;   ///< BackendType, VxlanData, whether it is readable
   std::uint32_t public_ip;
-  /// Group while conflicts are resolved, permutation in MAC order during an audit; belongs to the place, not
-  /// to the record.
+  /// Group while conflicts are resolved; later permutation of the winners in the order of a key, where they
+  /// are searched. Belongs to the place, not to the record.
   std::uint32_t scratch;
   Age created;
   Age modified;
   Mac mac;
-  // All states but one fit into 16 bits. The table's:
+  // The table's states:
   std::uint16_t reason : 4;    ///< Ignored
   std::uint16_t listed : 1;    ///< seen in the listing under way
   std::uint16_t shadowed : 1;  ///< resolving: overlaps an accepted record
   // The entry plan's:
   std::uint16_t programmed : 1;  ///< its entries are in the kernel
   std::uint16_t planned : 1;     ///< its entries were emitted and not committed yet
-  std::uint16_t seen : 4;        ///< by Entry::Kind: is there, or stays while the other entries change
+  std::uint16_t seen : 5;        ///< by Entry::Kind: is there, or stays while the other entries change
   std::uint16_t routed : 1;      ///< the audit has met a route in the place of its own
   std::uint16_t refused : 1;     ///< the kernel did not take its route when it was asked last
   std::uint16_t asked : 1;       ///< whether `direct` is the answer for this PublicIP
-  std::uint16_t direct : 1;      ///< as EntryPlan::ask_direct was told
   std::uint32_t vni : 24;
   std::uint32_t length : 6;
-  std::uint32_t refusing : 1;  ///< the entry plan's: `refused`, of the changes that wait for commit()
+  // The entry plan's, too:
+  std::uint32_t refusing : 1;  ///< `refused`, of the changes that wait for commit()
+  std::uint32_t direct : 1;    ///< as EntryPlan::ask_direct was told
 
   Net4 subnet() const { return {{base}, static_cast<std::uint8_t>(length)}; }
   std::uint32_t mask() const { return static_cast<std::uint32_t>(~std::uint64_t{0} << (32 - length)); }
@@ -90,8 +94,8 @@ struct PeerRecord {
   VxlanData data() const { return static_cast<VxlanData>(form >> 3 & 3); }
   bool readable() const { return form >> 5 != 0; }
   bool has_seen(Entry::Kind kind) const { return (seen >> static_cast<int>(kind) & 1) != 0; }
-  void set_seen(Entry::Kind kind) { seen |= static_cast<std::uint16_t>(1 << static_cast<int>(kind)) & 15; }
-  void set_unseen(Entry::Kind kind) { seen &= ~(1 << static_cast<int>(kind)) & 15; }
+  void set_seen(Entry::Kind kind) { seen |= (1u << static_cast<int>(kind)) & kAllKinds; }
+  void set_unseen(Entry::Kind kind) { seen &= ~(1u << static_cast<int>(kind)) & kAllKinds; }
   /// Its entries are, or may be, in the kernel.
   bool maybe_in_kernel() const { return programmed || planned || seen != 0; }
   void clear_seen() { seen = routed = 0; }

@@ -126,8 +126,9 @@ constexpr Row kStatus[] = {
     at("nexthop", AT(repairs), 1, kCounter),
     at("neighbour", AT(repairs), 2, kCounter),
     at("fdb", AT(repairs), 3, kCounter),
-    at("rules", AT(repairs), 4, kCounter),
-    at("device", AT(repairs), 5, kCounter),
+    at("sender", AT(repairs), 4, kCounter),
+    at("rules", AT(repairs), 5, kCounter),
+    at("device", AT(repairs), 6, kCounter),
 
     section("device"),
     counter("received_bytes", AT(device.received_bytes), "By our device."),

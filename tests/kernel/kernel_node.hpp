@@ -114,12 +114,14 @@ struct Entries final : kernel::EntryVisitor {
         break;
       case overlay::Entry::Kind::kNeighbour: neighbours.push_back({net.base, e.mac, e.permanent}); break;
       case overlay::Entry::Kind::kFdb: fdb.push_back({e.mac, e.via.v4(), e.permanent}); break;
+      case overlay::Entry::Kind::kSender: senders.push_back(e.via.v4()); break;
     }
   }
   std::vector<Neighbour> neighbours;
   std::vector<Fdb> fdb;
   std::vector<Route> routes;
   std::vector<NextHop> objects;
+  std::vector<Ip4> senders;
 };
 
 inline Entries entries(KernelNode& n, int index) {

@@ -187,6 +187,9 @@ Result<void> FakeKernel::dump_entries(const kernel::Site& site, kernel::EntryVis
       visitor.entry(shown);
     }
   }
+  for (const Ip4 sender : site.senders ? senders : std::set<Ip4>()) {
+    if (next()) visitor.entry(overlay::Entry::sender(sender));
+  }
   return failed;
 }
 
@@ -219,6 +222,7 @@ Result<bool> FakeKernel::apply_rules(const overlay::RuleSpec& spec) {
   FLT_TRY(fault(Call::kApplyRules));
   if (spec.empty() ? !rules : rules == spec) return false;
   ++writes;
+  senders.clear();
   if (spec.empty()) {
     rules.reset();
   } else {
@@ -271,13 +275,23 @@ std::optional<Error> FakeKernel::apply(const overlay::Change& change) {
   if (refuse) {
     if (const auto error = refuse(change)) return error;
   }
+  if (change.entry.kind == Kind::kSender) {
+    const Ip4 sender = change.entry.via.v4();
+    if (change.op == overlay::Change::Op::kRemove) {
+      senders.erase(sender);
+    } else if (rules && rules->peers_only != 0) {
+      senders.insert(sender);
+    }
+    return std::nullopt;
+  }
   const int index = change.entry.underlay ? site_.underlay : site_.device;
   const kernel::Link* link = find(links, index);
   if (link == nullptr) return Error{Code::kNotFound, ENODEV, "change entries"};
   const overlay::Entry& entry = change.entry;
   const bool put = change.op == overlay::Change::Op::kPut;
   switch (entry.kind) {
-    case Kind::kNexthop: break;
+    case Kind::kNexthop:
+    case Kind::kSender: break;
     case Kind::kNeighbour:
       if (!put) neighbours.erase({index, entry.net.base.v4()});
       if (put) neighbours[{index, entry.net.base.v4()}] = {entry.mac, true};

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -91,6 +92,7 @@ class FakeKernel final : public kernel::Links,
   std::uint32_t default_mtu = 0;
   std::vector<kernel::Route> more_routes;  // defaults of other metrics than 0; others with an MTU
   std::optional<overlay::RuleSpec> rules;
+  std::set<Ip4> senders;  // the set in our rule table, which is empty where that is made anew
   std::vector<kernel::FirewallFinding> findings;
   bool forwarding = false;
   std::map<std::string, int> accept_ra;

@@ -134,12 +134,12 @@ TEST_SUITE("agent/status") {
     n.delete_route(40);
     n.world.advance(25);
     CHECK(n.ready());
-    CHECK(n.status().repairs == std::array<std::int64_t, 6>{1, 0, 0, 0, 0, 0});
+    CHECK(n.status().repairs == std::array<std::int64_t, 7>{1, 0, 0, 0, 0, 0, 0});
     n.node.kernel.remove_link(n.node.device()->index);
     REQUIRE(n.world.run_until([&] { return n.node.routes() == 2; }));
     n.world.advance(1'000);
     CHECK(n.ready());
-    CHECK(n.status().repairs[5] == 1);
+    CHECK(n.status().repairs[6] == 1);
     CHECK(n.status().peers.programmed == 2);
   }
 

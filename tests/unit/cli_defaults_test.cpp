@@ -21,7 +21,7 @@ std::string described(const Reading& reading) {
   const auto& [agent, etcd, tls, tcp, serving, sandbox, nexthop_objects, kube] = reading.settings;
   const auto& [socket, group, listen_ip, listen_port, healthz_ip, healthz_port] = serving;
   const auto& [interface, subnet_file, state_dir, registry_wait, ip_masq, fully_random, forward_rules,
-               clamp_mss, set_forward, tx_checksum, log_level] = agent;
+               clamp_mss, peers_only, set_forward, tx_checksum, log_level] = agent;
   const auto& [names, regexes, can_reach, public_ip, public_ip_file, failback_delay] = interface;
   const auto& [endpoints, endpoint_count, prefix, username, password, ttl, margin] = etcd;
   const auto& [ca, cert, key] = tls;
@@ -32,9 +32,9 @@ std::string described(const Reading& reading) {
   };
   out << "subnet_file " << subnet_file.view() << "\nstate_dir " << state_dir.view() << "\nregistry_wait "
       << registry_wait << "\nip_masq " << ip_masq << "\nfully_random " << fully_random << "\nforward_rules "
-      << forward_rules << "\nclamp_mss " << clamp_mss << "\nset_forward " << set_forward << "\ntx_checksum "
-      << static_cast<int>(tx_checksum) << "\nlog_level " << name(log_level) << "\nnames "
-      << Reading::joined(names) << "\nregexes " << Reading::joined(regexes) << "\ncan_reach "
+      << forward_rules << "\nclamp_mss " << clamp_mss << "\npeers_only " << peers_only << "\nset_forward "
+      << set_forward << "\ntx_checksum " << static_cast<int>(tx_checksum) << "\nlog_level " << name(log_level)
+      << "\nnames " << Reading::joined(names) << "\nregexes " << Reading::joined(regexes) << "\ncan_reach "
       << address(can_reach) << "\npublic_ip " << address(public_ip) << "\npublic_ip_file "
       << public_ip_file.view() << "\nfailback_delay " << failback_delay << "\nendpoints "
       << reading.endpoints() << "\nprefix " << prefix.view() << "\nusername " << username.view()

@@ -58,7 +58,8 @@ TEST_CASE("every key takes effect") {
       "keepalive = metered\n"
       "[node]\ninterface = eth0\ninterface = 10.0.0.1\ninterface-regex = ^en\ninterface-regex = x$\n"
       "interface-can-reach = 10.0.0.2\npublic-ip = 192.0.2.1\nsubnet-file = /s\nip-masq = true\n"
-      "masq-fully-random = false\nforward-rules = 0\nclamp-mss = true\nip-forward = set\nnexthop-objects = "
+      "masq-fully-random = false\nforward-rules = 0\nclamp-mss = true\nvxlan-peers-only = true\nip-forward = "
+      "set\nnexthop-objects = "
       "off\ntx-checksum = "
       "off\nstate-dir = "
       "/state\nregistry-wait = 5s\npublic-ip-file = /run/ip\nfailback-delay = 2m\nsandbox = strict\n"
@@ -94,6 +95,7 @@ TEST_CASE("every key takes effect") {
   CHECK_FALSE(agent.masq_fully_random);
   CHECK_FALSE(agent.forward_rules);
   CHECK(agent.clamp_mss);
+  CHECK(agent.vxlan_peers_only);
   CHECK(agent.set_ip_forward);
   CHECK(agent.tx_checksum == agent::TxChecksum::kOff);
   CHECK(serving.socket.view() == "/run/f.sock");

@@ -65,6 +65,7 @@ struct Kernel final : ChangeSink {
         if (put) fdb[entry.mac] = entry.via.v4();
         if (!put) fdb.erase(entry.mac);
         break;
+      case Kind::kSender: break;
     }
     for (const Net4& net : watched) unharmed &= leads(net);
   }

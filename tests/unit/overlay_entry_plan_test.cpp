@@ -93,6 +93,8 @@ class ModelKernel {
   std::map<Mac, Remote> fdb;
   std::map<std::pair<Net4, std::uint32_t>, Path> routes;
   std::map<Ip4, bool> objects;  // value: right
+  std::set<Ip4> senders;
+  bool filters = false;  // senders are wanted
 
   void apply(const Change& c) {
     const bool put = c.op == Change::Op::kPut;
@@ -113,8 +115,18 @@ class ModelKernel {
         if (put) objects[net.base] = true;
         break;
       case Kind::kNexthop: remove_object(net.base); break;
+      case Kind::kSender:
+        if (put) senders.insert(via);
+        if (!put) senders.erase(via);
+        break;
     }
   }
+  void lose_all() {
+    const bool filtered = filters;
+    *this = {};
+    filters = filtered;
+  }
+  bool drops(Ip4 sender) const { return senders.contains(Ip4{}) && !senders.contains(sender); }
   void remove_object(Ip4 base) {
     if (objects.erase(base) != 0)
       std::erase_if(routes,
@@ -127,14 +139,17 @@ class ModelKernel {
     return n != neighbours.end() && n->second.permanent && n->second.mac == p.mac && f != fdb.end() &&
            f->second.permanent && f->second.ip == p.remote && r != routes.end() &&
            r->second.gateway == p.subnet.base && r->second.onlink &&
-           (!r->second.through_object || objects.at(p.subnet.base));
+           (!r->second.through_object || objects.at(p.subnet.base)) && !drops(p.remote);
   }
   /// All of these, and nothing else but what is the kernel's own.
   bool is_exactly(const std::set<Peer>& peers) const {
     std::set<Ip4> bases;
     std::set<Mac> macs;
+    std::set<Ip4> remotes;
+    if (filters) remotes.insert(Ip4{});
     for (const Peer& p : peers) {
       if (!has(p)) return false;
+      if (filters) remotes.insert(p.remote);
       bases.insert(p.subnet.base);
       macs.insert(p.mac);
     }
@@ -147,13 +162,15 @@ class ModelKernel {
     for (const auto& [base, right] : objects) {
       if (!right || !bases.contains(base)) return false;
     }
-    return routes.size() == peers.size();
+    return routes.size() == peers.size() && senders == remotes;
   }
 };
 
 int phase(const Change& c) {
   const bool put = c.op == Change::Op::kPut;
   if (c.entry.kind == Kind::kRoute) return put ? 1 : 2;
+  if (c.entry.kind == Kind::kSender && !put) return 5;
+  if (c.entry.completes_senders()) return 1;
   return put ? 0 : c.entry.kind == Kind::kNexthop ? 3 : 4;
 }
 
@@ -186,6 +203,8 @@ class World {
   explicit World(Rng& rng) : rng_(rng) {
     local = local_node();
     table.set_local(local);
+    kernel.filters = rng.one_in(2);
+    plan.filter_senders(kernel.filters);
   }
   LeaseTable table;
   EntryPlan plan{table};
@@ -258,6 +277,15 @@ class World {
     }
     const Mac m = mac(static_cast<unsigned>(rng_.below(12)));
     const Ip4 remote{0xac1e0000u + static_cast<std::uint32_t>(rng_.below(12))};
+    if (kernel.filters && rng_.one_in(4)) {
+      switch (rng_.below(4)) {
+        case 0: kernel.senders.insert(remote); break;
+        case 1: kernel.senders.erase(remote); break;
+        case 2: kernel.senders.erase(Ip4{}); break;
+        case 3: kernel.senders.clear(); break;
+      }
+      return;
+    }
     switch (rng_.below(10)) {
       case 0: kernel.neighbours[base] = {m, rng_.one_in(2)}; break;
       case 1: kernel.neighbours.erase(base); break;
@@ -326,6 +354,7 @@ class World {
       shown.permanent = remote.permanent;
       plan.audit_entry(shown);
     }
+    for (const Ip4 sender : snapshot.senders) plan.audit_entry(Entry::sender(sender));
   }
   /// One round of what an agent does; true if it emitted nothing. `luck`: batches may fail, audits be cut,
   /// events come between.
@@ -468,7 +497,7 @@ TEST_SUITE("overlay/entry plan") {
       world.reconcile(false);
       for (int i = 0; i < 60; ++i) {
         do step(world, rng);
-        while (world.corrupted && (world.corrupted = false, world.kernel = {}, world.plan.invalidate(),
+        while (world.corrupted && (world.corrupted = false, world.kernel.lose_all(), world.plan.invalidate(),
                                    world.reconcile(false), true));
         if (rng.one_in(3)) continue;
         REQUIRE_FALSE(world.plan.needs_audit());
@@ -586,6 +615,72 @@ TEST_SUITE("overlay/entry plan") {
     CHECK(puts({wrong, right}) == 1);
     CHECK(puts({right, wrong}) == 0);
     CHECK(puts({right}) == 0);
+  }
+
+  TEST_CASE(
+      "a sender enters before its peer's route and leaves after it; the set is complete when all are in") {
+    struct Senders final : ChangeSink {
+      void change(const Change& change) override {
+        const std::string sign = change.op == Change::Op::kPut ? "+" : "-";
+        if (change.entry.kind == Kind::kRoute) all += sign + "route ";
+        if (change.entry.kind == Kind::kSender)
+          all += sign + std::string(text_of(change.entry.via).view()) + " ";
+      }
+      std::string all;
+    };
+    LeaseTable table;
+    EntryPlan plan(table);
+    plan.filter_senders(true);
+    table.set_local(local_node());
+    const auto written = [&] {
+      Senders senders;
+      plan.plan(senders);
+      plan.commit();
+      return senders.all;
+    };
+    const auto audit = [&](std::initializer_list<const char*> there) {
+      Senders senders;
+      plan.begin_audit();
+      for (const char* address : there) plan.audit_entry(Entry::sender(ip(address)));
+      plan.finish_audit(senders);
+      plan.commit();
+      return senders.all;
+    };
+    LeaseRecord peer = lease("10.64.5.0-24", 5, 5, 5);
+    peer.value.public_ip = ip("172.30.0.5");
+    table.upsert(peer);
+    CHECK(audit({}) == "+172.30.0.5 +route +0.0.0.0 ");
+    CHECK(audit({"0.0.0.0", "172.30.0.5"}) == "+route ");
+    CHECK(audit({"0.0.0.0", "172.30.0.5", "172.30.0.77"}) == "+route -172.30.0.77 ");
+    LeaseRecord next = lease("10.64.6.0-24", 6, 6, 6);
+    next.value.public_ip = ip("172.30.0.6");
+    table.upsert(next);
+    CHECK(written() == "+172.30.0.6 +route ");
+    next.modified = 7;
+    next.value.public_ip = ip("172.30.0.66");
+    table.upsert(next);
+    CHECK(written() == "+172.30.0.66 -172.30.0.6 ");
+    table.remove(next.key, 8);
+    CHECK(written() == "-route -172.30.0.66 ");
+    CHECK(written().empty());
+
+    // What others do to the set.
+    const auto damage = [&](const char* address, bool present) {
+      const Entry entry = Entry::sender(ip(address));
+      if (plan.notice(entry, present)) return std::string("as wanted");
+      plan.repair(entry, present);
+      return written();
+    };
+    CHECK(damage("172.30.0.5", false) == "+172.30.0.5 ");
+    CHECK(damage("172.30.0.77", true) == "-172.30.0.77 ");
+    CHECK(damage("0.0.0.0", false) == "+0.0.0.0 ");
+    CHECK(damage("0.0.0.0", true) == "as wanted");
+    CHECK(damage("172.30.0.5", true) == "as wanted");
+    CHECK(damage("172.30.0.77", false) == "as wanted");
+    CHECK(written().empty());
+    plan.filter_senders(false);
+    CHECK(plan.needs_audit());
+    CHECK(audit({}) == "+route ");
   }
 
   TEST_CASE("more stale entries than an audit remembers take several audits, and then all are gone") {

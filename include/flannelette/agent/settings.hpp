@@ -66,9 +66,10 @@ struct Settings {
   std::int64_t registry_wait = 1'000;
   bool ip_masq = false;
   bool masq_fully_random = true;
-  bool forward_rules = true;    ///< takes effect together with ip_masq; flanneld's own is independent of it
-  bool clamp_mss = false;       ///< of the pods' TCP connections, to what the route's MTU allows
-  bool set_ip_forward = false;  ///< write net.ipv4.ip_forward = 1 if it is 0; else only warn
+  bool forward_rules = true;      ///< takes effect together with ip_masq; flanneld's own is independent of it
+  bool clamp_mss = false;         ///< of the pods' TCP connections, to what the route's MTU allows
+  bool vxlan_peers_only = false;  ///< VXLAN packets from other addresses than the peers' are dropped
+  bool set_ip_forward = false;    ///< write net.ipv4.ip_forward = 1 if it is 0; else only warn
   TxChecksum tx_checksum = TxChecksum::kAuto;
   Level log_level = Level::kInfo;
 };

@@ -163,6 +163,8 @@ struct Site {
   Net4 network{};       ///< what the ids of nexthop objects are counted in
   Net4 former{};        ///< Network before; 0.0.0.0/0: none
   bool direct = false;  ///< dumps show what is ours on the underlay, too
+  /// The VNI whose rule table has the set of senders; nullopt: there is no set.
+  std::optional<std::uint32_t> senders{};
   bool operator==(const Site&) const = default;
 };
 
@@ -210,6 +212,7 @@ class EntryPort {
   /// Everything on the device: IPv4 routes of the main table, our nexthop objects, neighbours (permanent, and
   /// others that occupy an address), FDB entries with a remote. With Site::direct also direct routes of the
   /// underlay inside `network` or `former` that have our rtm_protocol, and our nexthop objects for such.
+  /// With Site::senders what is in their set.
   /// kInterrupted: the tables changed meanwhile or the answer was cut; what was visited means nothing.
   virtual Result<void> dump_entries(const Site& site, EntryVisitor& visitor) = 0;
   /// The one batch, empty; what it held and did not finish is dropped.
@@ -250,7 +253,7 @@ class RulesPort {
  public:
   /// Makes overlay::rule_table exactly these rules in one atomic transaction; an empty spec removes the
   /// table. No write if the table's rules carry the marks of these rules already, all of them and in order.
-  /// True if something was written.
+  /// True if something was written; the set of senders is empty then.
   virtual Result<bool> apply_rules(const overlay::RuleSpec& spec) = 0;
   virtual Result<void> inspect_firewall(FindingVisitor& visitor) = 0;
   /// The tables `ip flannel-ipv4` and `ip6 flannel-ipv6`; false: there is none.

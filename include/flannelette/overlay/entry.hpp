@@ -15,6 +15,7 @@ struct Entry {
     kNexthop,    ///< the object by which the route of a subnet (net.base) may name its gateway, via
     kNeighbour,  ///< net.base = address, mac
     kFdb,        ///< mac, via = remote, unspecified: it has a port, VNI or link of its own
+    kSender,     ///< via = address from which VXLAN is accepted; 0.0.0.0: all of them are there
   };
   Kind kind = Kind::kRoute;
   bool permanent = true;  ///< neighbour, FDB
@@ -22,7 +23,7 @@ struct Entry {
   bool underlay = false;  ///< route, nexthop: on the underlay's link, else on our own device
   std::uint8_t tos = 0;
   Mac mac;
-  Net net = Net4{};  ///< FDB: of the peer, for messages
+  Net net = Net4{};  ///< FDB, sender: of the peer, for messages
   Ip via = Ip4{};
   std::uint32_t metric = 0;
 
@@ -38,8 +39,13 @@ struct Entry {
   static constexpr Entry fdb(const Mac& mac, const Ip& remote, const Net& subnet = Net4{}) {
     return {.kind = Kind::kFdb, .mac = mac, .net = subnet, .via = remote};
   }
+  static constexpr Entry sender(const Ip& address) {
+    return {.kind = Kind::kSender, .mac = {}, .via = address};
+  }
   /// A route with the metric and the TOS of ours.
   bool has_our_key() const { return metric == 0 && tos == 0; }
+  /// While this one is missing nothing is dropped, so that what empties the set cuts off nobody.
+  bool completes_senders() const { return kind == Kind::kSender && via == Ip4{}; }
   bool operator==(const Entry&) const = default;
 };
 

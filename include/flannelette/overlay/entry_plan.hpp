@@ -32,6 +32,9 @@ class EntryPlan {
   EntryPlan(const EntryPlan&) = delete;
   EntryPlan& operator=(const EntryPlan&) = delete;
 
+  /// Whether peers have entries of the kind kSender; it is so until another call says otherwise, at first
+  /// not.
+  void filter_senders(bool filter);
   /// Asks `direct` of each peer that it was not asked of whether its PublicIP is reached without a gateway;
   /// `was` is the answer before. All are asked again after invalidate(). Not during an audit.
   void ask_direct(FunctionRef<bool(Ip4 public_ip, bool was)> direct);
@@ -39,8 +42,8 @@ class EntryPlan {
   /// not asked yet.
   bool refused(const Entry& entry);
 
-  /// Hands every change since the last commit to `sink` in an order that never cuts a live peer: neighbours
-  /// and FDB, then routes, then deletions of routes, then of neighbours and FDB. A key that a peer still
+  /// Hands every change since the last commit to `sink` in an order that never cuts a live peer: senders,
+  /// neighbours and FDB, then routes, then deletions of routes, then of the others. A key that a peer still
   /// needs is never deleted. Emits nothing where an audit is needed or under way, and while our subnet is
   /// unknown. A call without need emits nothing and is cheap.
   void plan(ChangeSink& sink);

@@ -18,13 +18,18 @@ namespace flannelette::overlay {
 ///   chain forward (filter):               N -> accept; -> N accept
 ///
 /// and in front of these two, where the MSS is clamped, for TCP SYN packets from N, and to N: MSS at most
-/// what the MTU of the route allows.
+/// what the MTU of the route allows. Where VXLAN is accepted from peers only:
+///
+///   set peers                             addresses, entries of the kind kSender
+///   chain input (filter, raw):            UDP to `port`, of this VNI, from no address in the set -> drop,
+///                                         while 0.0.0.0 is in the set, that is, while it is complete
 struct RuleSpec {
   bool masquerade = false;
   bool fully_random = true;  ///< masquerade fully-random
   bool forward = false;
   bool clamp_mss = false;
-  std::uint32_t vni = 1;  ///< names the table
+  std::uint16_t peers_only = 0;  ///< UDP port of VXLAN; 0: it is accepted from everybody
+  std::uint32_t vni = 1;         ///< names the table
   Net network;
   Net subnet;  ///< host bits cleared
   bool operator==(const RuleSpec&) const = default;
@@ -34,7 +39,7 @@ struct RuleSpec {
     spec.vni = of_vni;
     return spec;
   }
-  bool empty() const { return !masquerade && !forward && !clamp_mss; }
+  bool empty() const { return !masquerade && !forward && !clamp_mss && peers_only == 0; }
 };
 
 /// The table (of family ip) that these rules are in: each overlay of a host, told apart by its VNI, has one

@@ -81,7 +81,7 @@ struct Status {
     std::int64_t refusals = 0;
     std::int64_t audits = 0;
   } kernel;
-  std::array<std::int64_t, 6> repairs{};  ///< route, nexthop, neighbour, fdb, rules, device
+  std::array<std::int64_t, 7> repairs{};  ///< route, nexthop, neighbour, fdb, sender, rules, device
 
   /// What the kernel counts of our device.
   struct Device {

@@ -116,14 +116,15 @@ Ignored validate_peer(const PeerRecord& peer, const LocalNode& local) {
 
 /// The gateway is the address of the peer's device, which is the subnet's base.
 bool entry_of(Entry::Kind kind, const PeerRecord& peer, Entry& out) {
-  if (peer.direct) return direct_entry(kind, peer, out);
+  const bool sender = kind == Entry::Kind::kSender;
+  if (peer.direct && !sender) return direct_entry(kind, peer, out);  // either end may change first
   const Net4 subnet = peer.subnet();
   const bool fdb = kind == Entry::Kind::kFdb;
   const bool neighbour = kind == Entry::Kind::kNeighbour;
   out.kind = kind;
   out.net = subnet;
   if (fdb || neighbour) out.mac = peer.mac;
-  if (!neighbour) out.via = Ip4{fdb ? peer.public_ip : subnet.base.value};
+  if (!neighbour) out.via = Ip4{fdb || sender ? peer.public_ip : subnet.base.value};
   return true;
 }
 
