@@ -34,7 +34,8 @@ long field(const std::string& text, const std::string& name) {
 
 /// Starts the agent and waits until it says that it is ready.
 void start_agent(Vm& vm, const Etcd& etcd, const Machine& peer) {
-  vm.must("flannelette --sandbox=strict --etcd-endpoints=" + etcd.url() + " --iface=eth0 --ip-masq >/run/log 2>&1 & agent=$!");
+  vm.must("flannelette --sandbox=strict --etcd-endpoints=" + etcd.url() +
+          " --iface=eth0 --ip-masq >/run/log 2>&1 & agent=$!");
   const bool over = wait_until(
       120s, [&] { return vm.shell("grep -q '^info: ready' /run/log || ! kill -0 $agent").status == 0; });
   const std::string log = vm.shell("cat /run/log").output;
