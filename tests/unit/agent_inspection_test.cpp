@@ -33,31 +33,40 @@ TEST_CASE(
 TEST_CASE("inspection: the system is known by ID and ID_LIKE of os-release") {
   CHECK(system_of("NAME=\"OpenWrt\"\nID=\"openwrt\"\nID_LIKE=\"lede openwrt\"\n") == System::kOpenWrt);
   CHECK(system_of("ID=immortalwrt\nID_LIKE=\"lede openwrt\"") == System::kOpenWrt);
-  CHECK(system_of("PRETTY_NAME=\"Debian\"\nID=debian\n") == System::kDebian);
-  CHECK(system_of("ID=raspbian\nID_LIKE=debian\n") == System::kDebian);
-  CHECK(system_of("ID=ubuntu\nID_LIKE=debian\n") == System::kDebian);
+  CHECK(system_of("PRETTY_NAME=\"Debian\"\nID=debian\n") == System::kOther);
+  CHECK(system_of("ID=raspbian\nID_LIKE=debian\n") == System::kOther);
+  CHECK(system_of("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n") == System::kOther);
+  CHECK(system_of("ID=ubuntu\nID_LIKE=debian\n") == System::kUbuntu);
+  CHECK(system_of("ID_LIKE=debian\nID=\"ubuntu\"") == System::kUbuntu);
   CHECK(system_of("ID=poky\nNAME=\"Poky (Yocto Project Reference Distro)\"\n") == System::kYocto);
   CHECK(system_of("ID=fedora\nHOME_URL=\"https://example.org/?ID=debian\"\n") == System::kOther);
   CHECK(system_of("") == System::kOther);
 }
 
 TEST_CASE("inspection: each system is given its own commands") {
-  const auto module = [](System system) {
-    return to_text<512>([&](Writer& out) { load_module(out, system, "vxlan", "vxlan"); });
+  const auto modules = [](System system, const char* package, const char* names) {
+    return to_text<512>([&](Writer& out) { load_modules(out, system, package, names); });
   };
-  CHECK(module(System::kOpenWrt).view() == "opkg install kmod-vxlan");
-  CHECK(module(System::kYocto).view() == "add kernel-module-vxlan to IMAGE_INSTALL");
-  CHECK(contains(module(System::kDebian), "modprobe vxlan"));
+  CHECK(modules(System::kOpenWrt, "vxlan", "vxlan").view() ==
+        "opkg update && opkg install kmod-vxlan, or from OpenWrt 25.12 on apk update && apk add kmod-vxlan");
+  CHECK(modules(System::kYocto, "vxlan", "vxlan").view() == "add kernel-module-vxlan to IMAGE_INSTALL");
+  CHECK(modules(System::kYocto, "nft-nat", "nft_chain_nat nft_masq").view() ==
+        "add kernel-module-nft-chain-nat kernel-module-nft-masq to IMAGE_INSTALL");
+  CHECK(modules(System::kOther, "vxlan", "vxlan").view() == "modprobe vxlan");
+  CHECK(modules(System::kOther, "nft-nat", "nft_chain_nat nft_masq").view() ==
+        "modprobe -a nft_chain_nat nft_masq");
+  CHECK(modules(System::kUbuntu, "vxlan", "vxlan").view() ==
+        "modprobe vxlan; on a Raspberry Pi apt install linux-modules-extra-raspi");
   const auto sysctl = [](System system) {
     return to_text<512>([&](Writer& out) { set_sysctl(out, system, "a=1"); });
   };
   CHECK(contains(sysctl(System::kOpenWrt), ">> /etc/sysctl.conf"));
-  CHECK(contains(sysctl(System::kDebian), "/etc/sysctl.d/"));
+  CHECK(contains(sysctl(System::kOther), "echo a=1 >> /etc/sysctl.d/"));
   const auto service = [](System system) {
     return to_text<512>([&](Writer& out) { stop_service(out, system, "flanneld"); });
   };
   CHECK(service(System::kOpenWrt).view() == "service flanneld stop; service flanneld disable");
-  CHECK(service(System::kDebian).view() == "systemctl disable --now flanneld");
+  CHECK(service(System::kOther).view() == "systemctl disable --now flanneld");
   kernel::FirewallFinding finding{};
   finding.family = "inet";
   finding.table = "fw";
@@ -65,8 +74,8 @@ TEST_CASE("inspection: each system is given its own commands") {
   const auto accept = [&](System system, bool firewalld) {
     return to_text<512>([&](Writer& out) { accept_port(out, system, firewalld, finding, 8472); });
   };
-  CHECK(accept(System::kDebian, false).view() == "nft insert rule inet fw in udp dport 8472 accept");
-  CHECK(contains(accept(System::kDebian, true), "firewall-cmd --permanent --add-port=8472/udp"));
+  CHECK(accept(System::kOther, false).view() == "nft insert rule inet fw in udp dport 8472 accept");
+  CHECK(contains(accept(System::kOther, true), "firewall-cmd --permanent --add-port=8472/udp"));
   CHECK(contains(accept(System::kOpenWrt, true), "/etc/config/firewall"));
   finding.legacy = true;
   CHECK(contains(accept(System::kOther, false), "iptables-legacy -I INPUT"));

@@ -2,6 +2,7 @@
 // What an inspection finds of the machine, whatever the network is.
 #include "agent/inspection/context.hpp"
 #include "agent/public_ip_file.hpp"
+#include "agent/traffic_rules.hpp"
 #include "agent/words.hpp"
 #include "flannelette/io/calendar.hpp"
 
@@ -18,10 +19,10 @@ void inspect_privilege(Context& c) {
   }
 }
 
-/// A module is missing. `package`, `module`: as of load_module().
-void fail_without(Context& c, const Error& error, const char* package, const char* module) {
+/// Modules are missing. `package`, `modules`: as of load_modules().
+void fail_without(Context& c, const Error& error, const char* package, const char* modules) {
   put_error(c.report.fail(), error);
-  load_module(c.report.repair(), c.system, package, module);
+  load_modules(c.report.repair(), c.system, package, modules);
 }
 
 void inspect_vxlan(Context& c) {
@@ -36,10 +37,11 @@ void inspect_nf_tables(Context& c) {
   spec.fully_random = c.settings.masq_fully_random;
   spec.forward = c.settings.ip_masq && c.settings.forward_rules;
   spec.clamp_mss = c.settings.clamp_mss;
+  spec.peers_only = vxlan_filter(c.settings, c.node ? c.node->config : c.config());
   const auto tried = c.needs.host.try_rules(spec);
   if (tried || tried.error().code == Code::kDenied) return;
-  if (!spec.empty()) return fail_without(c, tried.error(), "nft-nat", "nft_chain_nat");
-  c.report.note().put("not in this kernel, and not needed without ip-masq and clamp-mss");
+  if (!spec.empty()) return fail_without(c, tried.error(), "nft-nat", "nft_chain_nat nft_masq");
+  c.report.note().put("not in this kernel, and not needed without ip-masq, clamp-mss and vxlan-peers-only");
 }
 
 void inspect_nexthops(Context& c) {

@@ -19,7 +19,7 @@ System system_of(std::string_view os_release) {
     os_release.remove_prefix(end == os_release.npos ? os_release.size() : end + 1);
     if (!entry.starts_with("ID=") && !entry.starts_with("ID_LIKE=")) continue;
     if (has(entry, "openwrt")) return System::kOpenWrt;
-    if (has(entry, "debian") || has(entry, "ubuntu")) system = System::kDebian;
+    if (entry == "ID=ubuntu" || entry == "ID=\"ubuntu\"") system = System::kUbuntu;
     if (has(entry, "poky") || has(entry, "openembedded")) system = System::kYocto;
   }
   return system;
@@ -31,19 +31,32 @@ System system_of(Files& files) {
   return text && *text ? system_of(**text) : System::kOther;
 }
 
-void load_module(Writer& out, System system, std::string_view package, std::string_view module) {
+void load_modules(Writer& out, System system, std::string_view package, std::string_view modules) {
   switch (system) {
-    case System::kOpenWrt: out.put("opkg install kmod-").put(package); break;
-    case System::kYocto: out.put("add kernel-module-").put(module).put(" to IMAGE_INSTALL"); break;
-    case System::kDebian:
-    case System::kOther: out.put("modprobe ").put(module); break;
+    case System::kOpenWrt:
+      out.put("opkg update && opkg install kmod-").put(package);
+      out.put(", or from OpenWrt 25.12 on apk update && apk add kmod-").put(package);
+      return;
+    case System::kYocto:  // a package has the module's name with hyphens
+      out.put("add kernel-module-");
+      for (const char c : modules) {
+        if (c == ' ') {
+          out.put(" kernel-module-");
+        } else {
+          out.put(c == '_' ? '-' : c);
+        }
+      }
+      out.put(" to IMAGE_INSTALL");
+      return;
+    case System::kUbuntu:
+    case System::kOther: out.put(has(modules, " ") ? "modprobe -a " : "modprobe ").put(modules);
   }
-  if (system == System::kDebian) out.put("; on a Raspberry Pi apt install linux-modules-extra-raspi");
+  if (system == System::kUbuntu) out.put("; on a Raspberry Pi apt install linux-modules-extra-raspi");
 }
 
 void set_sysctl(Writer& out, System system, std::string_view assignment) {
   out.put("sysctl -w ").put(assignment).put("; echo ").put(assignment);
-  out.put(system == System::kOpenWrt ? " >> /etc/sysctl.conf" : " > /etc/sysctl.d/90-flannelette.conf");
+  out.put(system == System::kOpenWrt ? " >> /etc/sysctl.conf" : " >> /etc/sysctl.d/90-flannelette.conf");
 }
 
 void stop_service(Writer& out, System system, std::string_view name) {

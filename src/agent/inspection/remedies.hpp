@@ -11,15 +11,15 @@
 
 namespace flannelette::agent {
 
-enum class System : std::uint8_t { kOther, kOpenWrt, kDebian, kYocto };
+enum class System : std::uint8_t { kOther, kOpenWrt, kUbuntu, kYocto };
 
 /// Of the text of /etc/os-release.
 System system_of(std::string_view os_release);
 /// This one.
 System system_of(Files& files);
 
-/// `package`: OpenWrt's name, without kmod-; `module`: the kernel's.
-void load_module(Writer& out, System system, std::string_view package, std::string_view module);
+/// `package`: OpenWrt's name, without kmod-; `modules`: the kernel's, with a space between them.
+void load_modules(Writer& out, System system, std::string_view package, std::string_view modules);
 void set_sysctl(Writer& out, System system, std::string_view assignment);
 void stop_service(Writer& out, System system, std::string_view name);
 /// Of a kInputDrop.
