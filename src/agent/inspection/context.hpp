@@ -29,6 +29,14 @@ struct InspectionContext {
   std::optional<Net4> subnet() const { return node ? std::optional(node->subnet) : std::nullopt; }
 };
 
+/// The answer to `ask()`, which is repeated where a dump was interrupted, twice at most.
+template <class Ask>
+auto uninterrupted(const Ask& ask, int more = 2) -> decltype(ask()) {
+  auto answer = ask();
+  if (!answer && answer.error().code == Code::kInterrupted && more > 0) return uninterrupted(ask, more - 1);
+  return answer;
+}
+
 /// "socat (4711)"
 Writer& put(Writer& out, const kernel::Program& program);
 

@@ -186,7 +186,7 @@ Result<UnderlayChoice> underlay_of(const InspectionContext& c) {
   hints.public_ip = file.read();
   if (c.network) hints.network = c.network->network;
   hints.subnet = c.subnet();
-  return find_underlay(c.settings.interface, needs.links, hints);
+  return uninterrupted([&] { return find_underlay(c.settings.interface, needs.links, hints); });
 }
 
 }  // namespace flannelette::agent

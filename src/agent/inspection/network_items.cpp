@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an inspection finds of the machine for a certain network.
+#include <array>
+
 #include "agent/inspection/context.hpp"
 #include "agent/rivals.hpp"
 #include "agent/words.hpp"
+#include "flannelette/base/function_ref.hpp"
 #include "flannelette/overlay/backend.hpp"
 
 namespace flannelette::agent {
@@ -35,12 +38,12 @@ void inspect_network(Context& c) {
 void inspect_port(Context& c) {
   const overlay::DeviceSpec spec = device_of(c);
   if (spec.name.empty()) return (void)c.report.note().put("not needed");
-  Rivals rivals(spec);
-  const auto listed = c.needs.device.dump_devices(rivals);
+  std::optional<Rivals> rivals;
+  const auto listed = uninterrupted([&] { return c.needs.device.dump_devices(rivals.emplace(spec)); });
   if (!listed) return (void)put_error(c.report.fail(), listed.error());
-  const auto& rival = rivals.same_vni ? rivals.same_vni : rivals.same_port;
+  const auto& rival = rivals->same_vni ? rivals->same_vni : rivals->same_port;
   kernel::UdpSocket socket;
-  if (!rivals.port_up) socket = c.needs.device.find_socket(spec.port);
+  if (!rivals->port_up) socket = c.needs.device.find_socket(spec.port);
   if (!rival && socket.inode == 0) return;
   Writer& out =
       c.report.fail().put("VNI ").put_unsigned(spec.vni).put(" and UDP port ").put_unsigned(spec.port);
@@ -72,9 +75,13 @@ void inspect_device(Context& c) {
   if (!device) return (void)put_error(c.report.fail(), device.error());
   if (!*device) return (void)c.report.note().put("there is none yet");
   Strangers strangers;
-  strangers.index = (*device)->index;
-  if (c.node) strangers.ours = c.node->subnet.base;
-  if (!c.needs.links.dump_addresses(strangers)) return;
+  const auto listed = uninterrupted([&] {
+    strangers = {};
+    strangers.index = (*device)->index;
+    if (c.node) strangers.ours = c.node->subnet.base;
+    return c.needs.links.dump_addresses(strangers);
+  });
+  if (!listed) return;
   if (!strangers.stranger || (!strangers.ours && strangers.count == 1)) {
     c.report.note().put(spec.name);
     return;
@@ -91,35 +98,53 @@ void inspect_rp_filter(Context& c) {
   const std::string_view link = c.underlay->name;
   if (!c.needs.sysctl.strict_rp_filter(link)) return;
   c.report.warn().put(kStrictRpFilter);
-  const auto loose =
-      to_text<64>([&](Writer& out) { out.put("net.ipv4.conf.").put(link).put(".rp_filter=2"); });
+  const auto loose = to_text<64>([&](Writer& out) {
+    out.put("net.ipv4.conf.");
+    for (const char byte : link) out.put(byte == '.' ? '/' : byte);  // a dot would end the name
+    out.put(".rp_filter=2");
+  });
   set_sysctl(c.report.repair(), c.system, loose);
 }
 
+void report_firewall(Context& c, const FirewallFinding& finding) {
+  const bool input = finding.kind == FirewallFinding::Kind::kInputDrop;
+  c.report.warn()
+      .put(input ? "a firewall table drops what comes in, and seems to accept no VXLAN" : words_of(finding))
+      .put(": table ")
+      .put(finding.family)
+      .put(" ")
+      .put(finding.table)
+      .put(", chain ")
+      .put(finding.chain);
+  Writer& repair = c.report.repair();
+  const overlay::NetworkConfig config = c.config();
+  if (!input) return (void)repair.put(repair_of(finding, config.network));
+  accept_port(repair, c.system, c.firewalld, finding, config.port);
+}
+
+/// Those of an inspection that was not interrupted.
 struct Findings final : kernel::FindingVisitor {
-  explicit Findings(const Context& context) : c(context), config(context.config()) {}
   void finding(const FirewallFinding& finding) override {
-    const bool input = finding.kind == FirewallFinding::Kind::kInputDrop;
-    c.report.warn()
-        .put(input ? "a firewall table drops what comes in, and seems to accept no VXLAN" : words_of(finding))
-        .put(": table ")
-        .put(finding.family)
-        .put(" ")
-        .put(finding.table)
-        .put(", chain ")
-        .put(finding.chain);
-    Writer& repair = c.report.repair();
-    if (!input) return (void)repair.put(repair_of(finding, config.network));
-    accept_port(repair, c.system, c.firewalld, finding, config.port);
+    if (count < all.size()) all[count++] = finding;
   }
-  const Context& c;
-  const overlay::NetworkConfig config;
+  std::array<FirewallFinding, 24> all;
+  std::size_t count = 0;
 };
 
-void inspect_forward(Context& c) {
-  Findings findings(c);
-  const auto inspected = c.needs.rules.inspect_firewall(findings);
+void inspect_firewall(Context& c, FunctionRef<Result<void>(kernel::FindingVisitor&)> inspect) {
+  Findings findings;
+  const auto inspected = uninterrupted([&] {
+    findings.count = 0;
+    return inspect(findings);
+  });
+  for (const FirewallFinding& finding : std::span(findings.all).first(findings.count))
+    report_firewall(c, finding);
   if (!inspected && inspected.error().code != Code::kDenied) put_error(c.report.warn(), inspected.error());
+}
+
+void inspect_forward(Context& c) {
+  inspect_firewall(
+      c, [&](kernel::FindingVisitor& findings) { return c.needs.rules.inspect_firewall(findings); });
 }
 
 constexpr Item kItems[] = {{"network", inspect_network},
@@ -136,9 +161,9 @@ std::span<const Item> network_items() { return kItems; }
 void inspect_input(InspectionContext& c) {
   const overlay::DeviceSpec spec = device_of(c);
   if (spec.name.empty() || c.tunnel_works || !c.underlay) return;
-  Findings findings(c);
-  const auto inspected = c.needs.host.inspect_input(c.underlay->name, spec.port, findings);
-  if (!inspected && inspected.error().code != Code::kDenied) put_error(c.report.warn(), inspected.error());
+  inspect_firewall(c, [&](kernel::FindingVisitor& findings) {
+    return c.needs.host.inspect_input(c.underlay->name, spec.port, findings);
+  });
 }
 
 }  // namespace flannelette::agent
