@@ -30,6 +30,17 @@ TEST_CASE(
   CHECK(way_of({.tunnelled = true}) == kSilent);
 }
 
+TEST_CASE("inspection: packets over the underlay are no larger than the config allows") {
+  Underlay underlay;
+  underlay.mtu = 9000;
+  overlay::NetworkConfig config;
+  CHECK(underlay_mtu(underlay, config) == 9000);
+  config.mtu = 1500;
+  CHECK(underlay_mtu(underlay, config) == 1500);
+  config.mtu = 9216;
+  CHECK(underlay_mtu(underlay, config) == 9000);
+}
+
 TEST_CASE("inspection: the system is known by ID and ID_LIKE of os-release") {
   CHECK(system_of("NAME=\"OpenWrt\"\nID=\"openwrt\"\nID_LIKE=\"lede openwrt\"\n") == System::kOpenWrt);
   CHECK(system_of("ID=immortalwrt\nID_LIKE=\"lede openwrt\"") == System::kOpenWrt);

@@ -2,8 +2,6 @@
 // The way to peers.
 #include "agent/inspection/peer_probe.hpp"
 
-#include <algorithm>
-
 #include "flannelette/overlay/device.hpp"
 
 namespace flannelette::agent {
@@ -48,7 +46,7 @@ void PeerProbe::start() {
 void PeerProbe::ask(Peer& peer) {
   peer.first = probe_count_;
   peer.tunnelled = leads_through_tunnel(peer.subnet, peer.public_ip);
-  ask(peer.public_ip, context_.underlay->mtu);
+  ask(peer.public_ip, underlay_mtu(*context_.underlay, context_.config()));
   if (peer.tunnelled) ask(peer.subnet.base, device_->mtu);
 }
 

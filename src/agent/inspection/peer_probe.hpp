@@ -3,6 +3,7 @@
 // be.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -26,6 +27,11 @@ enum class PeerWay : std::uint8_t {
   kSilent,
 };
 PeerWay way_of(const PeerAnswers& answers);
+
+/// The largest packet that is sent over the underlay, if the device is as it should be.
+inline std::uint32_t underlay_mtu(const Underlay& underlay, const overlay::NetworkConfig& config) {
+  return config.mtu != 0 ? std::min(underlay.mtu, config.mtu) : underlay.mtu;
+}
 
 class PeerProbe {
  public:
