@@ -112,6 +112,7 @@ int check_with_etcd(Process& p, Printer& printer) {
       alone.endpoint_count = 1;
       servers[count].reset(new EtcdServer(p, alone));
       registries[count] = named(endpoint, servers[count]->registry);
+      registries[count].optional = !p.settings.etcd_given;
       ++count;
     }
   }

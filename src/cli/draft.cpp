@@ -150,6 +150,7 @@ void Draft::check_etcd() {
   if (settings.etcd.endpoint_count == 0 && !wrong_) {
     const Option& option = *find_key("etcd", "endpoint");
     option.set(*this, option.fallback);
+    settings.etcd_given = false;
   }
   check_tls();
   check_renew_margin();

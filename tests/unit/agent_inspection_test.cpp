@@ -41,6 +41,18 @@ TEST_CASE("inspection: packets over the underlay are no larger than the config a
   CHECK(underlay_mtu(underlay, config) == 9000);
 }
 
+TEST_CASE("inspection: a default endpoint that fails matters only if no other one works") {
+  struct Deaf final : RegistryProbe::Listener {
+    void on_network(const overlay::NetworkConfig&) override {}
+    void on_record(const overlay::LeaseRecord&) override {}
+    void on_probed() override {}
+  } deaf;
+  const InspectedRegistry given, optional{{}, nullptr, true};
+  CHECK(RegistryProbe(given, deaf).matters(true));
+  CHECK_FALSE(RegistryProbe(optional, deaf).matters(true));
+  CHECK(RegistryProbe(optional, deaf).matters(false));
+}
+
 TEST_CASE("inspection: the system is known by ID and ID_LIKE of os-release") {
   CHECK(system_of("NAME=\"OpenWrt\"\nID=\"openwrt\"\nID_LIKE=\"lede openwrt\"\n") == System::kOpenWrt);
   CHECK(system_of("ID=immortalwrt\nID_LIKE=\"lede openwrt\"") == System::kOpenWrt);

@@ -18,7 +18,7 @@ namespace {
 
 /// All settings, one a line. A setting that is missing here does not compile.
 std::string described(const Reading& reading) {
-  const auto& [agent, etcd, tls, tcp, serving, sandbox, nexthop_objects, kube] = reading.settings;
+  const auto& [agent, etcd, etcd_given, tls, tcp, serving, sandbox, nexthop_objects, kube] = reading.settings;
   const auto& [socket, group, listen_ip, listen_port, healthz_ip, healthz_port] = serving;
   const auto& [interface, subnet_file, state_dir, registry_wait, ip_masq, fully_random, forward_rules,
                clamp_mss, peers_only, set_forward, tx_checksum, log_level] = agent;

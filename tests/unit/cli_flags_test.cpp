@@ -438,6 +438,11 @@ TEST_CASE("a bad value tells flag, value and what is expected") {
               "--log-level: \"trace\": debug, info, warning or error is expected"));
 }
 
+TEST_CASE("endpoints are given by the user, or the defaults") {
+  CHECK_FALSE(Reading(Reading::Words{}).settings.etcd_given);
+  CHECK(Reading({"-etcd-endpoints", "http://127.0.0.1:2379"}).settings.etcd_given);
+}
+
 TEST_CASE("of several endpoints the wrong one is shown") {
   CHECK(wrong(Reading({"-etcd-endpoints", "http://a,10.0.0.1:2379"}),
               "--etcd-endpoints: \"10.0.0.1:2379\": must begin with http:// or https://"));

@@ -69,7 +69,7 @@ TEST_CASE("every key takes effect") {
   reading.read({});
   INFO(reading.shown());
   CHECK(reading.clean());
-  const auto& [agent, etcd, tls, tcp, serving, sandbox, nexthop_objects, kube] = reading.settings;
+  const auto& [agent, etcd, etcd_given, tls, tcp, serving, sandbox, nexthop_objects, kube] = reading.settings;
   CHECK(reading.endpoints() == "https://a:2379 https://b:1");
   CHECK_FALSE(nexthop_objects);
   CHECK(sandbox == cli::Sandbox::kStrict);

@@ -53,6 +53,7 @@ struct InspectionNeeds {
 struct InspectedRegistry {
   Text<280> name;  ///< its URL
   registry::Registry* registry = nullptr;
+  bool optional = false;  ///< that it fails matters only if all do
 };
 
 /// One inspection: the machine, the registry (the config is read, the leases are listed and watched; nothing

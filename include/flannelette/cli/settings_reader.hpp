@@ -42,7 +42,8 @@ struct RunSettings {
 
   agent::Settings agent;
   registry::EtcdSettings etcd;
-  io::TlsSettings tls;  ///< etcd's
+  bool etcd_given = true;  ///< its endpoints are not the defaults
+  io::TlsSettings tls;     ///< etcd's
   io::TcpSettings tcp;
   ServingSettings serving;
   Sandbox sandbox = Sandbox::kOn;

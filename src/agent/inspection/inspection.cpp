@@ -73,7 +73,9 @@ void Inspection::Impl::on_limit() {
 
 void Inspection::Impl::on_registries() {
   const bool any = std::ranges::any_of(probes(), [](const auto& probe) { return probe->works(); });
-  for (const auto& probe : probes()) probe->report(report, any ? Grade::kWarning : Grade::kFailure);
+  for (const auto& probe : probes()) {
+    if (probe->matters(any)) probe->report(report, any ? Grade::kWarning : Grade::kFailure);
+  }
   if (!context.network && context.node) context.network = context.node->config;
   inspect(network_items());
   peers.start();

@@ -33,6 +33,8 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
   void end();
   bool ended() const { return step_ >= Step::kWatching; }
   bool works() const { return step_ == Step::kWatching; }
+  /// `any`: some probe works.
+  bool matters(bool any) const { return works() || !any || !inspected_.optional; }
   /// What came of it. `grade`: of a failure.
   void report(Report& report, Grade grade) const;
 
