@@ -29,7 +29,8 @@ struct InputChain {
 struct Meaning {
   bool accepts = false;
   bool names_us = false;
-  Text<64> set;  ///< whose elements it looks a packet up in
+  Text<64> set;            ///< whose elements it looks a packet up in
+  std::uint32_t meta = 0;  ///< the last thing beside the packet that it reads: NFT_META_*
 };
 
 class InputInspection {
@@ -101,10 +102,15 @@ class InputInspection {
       const Attributes expression(payload(element));
       const std::string_view name = expression.text(NFTA_EXPR_NAME);
       const Attributes data = expression.nested(NFTA_EXPR_DATA);
-      if (name == "cmp") {
-        meaning.names_us |= names_us(data.nested(NFTA_CMP_DATA).bytes(NFTA_DATA_VALUE));
+      const bool by_link = meaning.meta == NFT_META_IIFNAME;
+      if (name == "meta") {
+        meaning.meta = data.be32(NFTA_META_KEY).value_or(0);
+      } else if (name == "cmp") {
+        const auto value = data.nested(NFTA_CMP_DATA).bytes(NFTA_DATA_VALUE);
+        meaning.names_us |= data.be32(NFTA_CMP_OP) == std::uint32_t{NFT_CMP_EQ} && names_us(value, by_link);
       } else if (name == "lookup") {
-        meaning.set = data.text(NFTA_LOOKUP_SET);
+        if (data.be32(NFTA_LOOKUP_FLAGS).value_or(0) == 0 && meaning.meta != NFT_META_OIFNAME)
+          meaning.set = data.text(NFTA_LOOKUP_SET);
       } else if (name == "match") {  // of iptables-nft
         meaning.names_us |= match_names_port(data.text(NFTA_MATCH_NAME), data.bytes(NFTA_MATCH_INFO), port_);
       } else if (name == "immediate") {
@@ -117,9 +123,10 @@ class InputInspection {
   }
 
   /// Our port, or the name of the link: whole, or the beginning that a rule with a wildcard has.
-  bool names_us(std::span<const std::byte> value) const {
+  bool names_us(std::span<const std::byte> value, bool by_link) const {
     const std::uint16_t port = htons(port_);
     if (value.size() == sizeof port) return std::memcmp(value.data(), &port, sizeof port) == 0;
+    if (!by_link) return false;
     const std::string_view text(reinterpret_cast<const char*>(value.data()), value.size());
     const std::string_view name = text.substr(0, text.find('\0'));
     return name.size() >= 2 && (name.size() < text.size() ? link_ == name : link_.starts_with(name));
@@ -134,7 +141,7 @@ class InputInspection {
       if (message.nlmsg_type != nft::type(NFT_MSG_NEWSETELEM)) return;
       attributes_of<nfgenmsg>(message).nested(NFTA_SET_ELEM_LIST_ELEMENTS).each([&](const nlattr& element) {
         const Attributes key = Attributes(payload(element)).nested(NFTA_SET_ELEM_KEY);
-        found = found || names_us(key.bytes(NFTA_DATA_VALUE));
+        found = found || names_us(key.bytes(NFTA_DATA_VALUE), true);
       });
     });
     if (!dumped && dumped.error().code != Code::kNotFound) return dumped.error();

@@ -88,11 +88,20 @@ TEST_SUITE("kernel/host") {
     nft("add rule inet fw incoming udp dport 8472 drop");
     nft("add rule inet fw incoming tcp dport { 22, 443 } accept");
     CHECK(dropping(n) == "fw/incoming\n");
+    // Not of what comes in by our link, or not of our port.
+    nft("add chain inet fw outgoing");
+    nft("add rule inet fw outgoing oifname br-lan accept");
+    nft("add rule inet fw outgoing oifname { eth7, br-lan } accept");
+    nft("add rule inet fw incoming iifname != br-lan accept");
+    nft("add rule inet fw incoming iifname != { eth7, br-lan } accept");
+    nft("add rule inet fw incoming udp dport != 8472 accept");
+    CHECK(dropping(n) == "fw/incoming\n");
     const char* accept = "";
     SUBCASE("the port") { accept = "udp dport 8472 accept"; }
     SUBCASE("the port among others") { accept = "udp dport { 53, 8472 } counter accept"; }
     SUBCASE("the link") { accept = "iifname br-lan accept"; }
     SUBCASE("the link among others") { accept = "iifname { eth7, br-lan } accept"; }
+    SUBCASE("the link and the port") { accept = "iifname . udp dport { br-lan . 8472 } accept"; }
     SUBCASE("links that begin so") { accept = "iifname \"br-*\" accept"; }
     nft("add rule inet fw incoming " + std::string(accept));
     CHECK(dropping(n).empty());
