@@ -55,7 +55,8 @@ Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out) 
   if (!fd) return fd.error();
   const auto request = to_text<128>(
       [&](Writer& text) { text.put("GET ").put(target).put(" HTTP/1.1\r\nHost: flannelette\r\n\r\n"); });
-  if (::send(fd->get(), request.c_str(), request.size(), MSG_NOSIGNAL) < 0)
+  // A server that is too busy answers, and closes, before it reads.
+  if (::send(fd->get(), request.c_str(), request.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE)
     return system_error("send", errno);
   http::ResponseParser parser;
   std::array<char, 4096> buffer;
@@ -64,7 +65,7 @@ Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out) 
     if (got < 0) return system_error("receive", errno);
     parser.feed({buffer.data(), static_cast<std::size_t>(got)});
     while ((event = parser.next()) == Event::kHead || event == Event::kBody) {
-      if (event == Event::kBody) out.piece(parser.body());
+      if (event == Event::kBody && parser.head().status == 200) out.piece(parser.body());
     }
     if (got == 0 && event == Event::kNeedMore) event = parser.finish();
     if (event == Event::kDone) return parser.head().status;

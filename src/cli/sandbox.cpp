@@ -105,8 +105,10 @@ constexpr std::uint32_t kMap = SYS_mmap;
 #endif
 #ifdef __s390x__
 constexpr int kCloneFlags = 1;
+constexpr bool kMapHasArguments = false;  // but a pointer to them, which no filter can follow
 #else
 constexpr int kCloneFlags = 0;
+constexpr bool kMapHasArguments = true;
 #endif
 constexpr std::uint32_t kNewNamespaces =
     CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
@@ -136,7 +138,7 @@ struct Program {
     add(load(offsetof(seccomp_data, arch)));
     add(jump(BPF_JEQ, kArchitecture, 0, to(kRefuse)));
     add(load(offsetof(seccomp_data, nr)));
-    add(jump(BPF_JEQ, kMap, to(kProtection), 0));
+    add(jump(BPF_JEQ, kMap, to(kMapHasArguments ? kProtection : kAllow), 0));
     add(jump(BPF_JEQ, SYS_mprotect, to(kProtection), 0));
     add(jump(BPF_JEQ, SYS_clone, to(kFlags), 0));
     for (std::size_t i = 0; i < kCount; ++i)

@@ -80,9 +80,10 @@ struct Serving::Impl {
     void open();
     Result<void> listen(Writer& at);
     void on_connection(UniqueFd&& connection) {
-      // Strangers leave two places free.
-      owner.server.accept(std::move(connection), *this,
-                          http::Server::kMaxClients - (place == kSocket ? 0 : 2));
+      // Strangers leave places free: two for this machine, and two for health checks, which may be all that
+      // keeps the agent running.
+      const std::size_t left_free = place == kSocket ? 0 : place == kHealth ? 2 : 4;
+      owner.server.accept(std::move(connection), *this, http::Server::kMaxClients - left_free);
     }
     Answer answer(std::string_view path, std::string_view query) override {
       for (const Route& route : kRoutes) {

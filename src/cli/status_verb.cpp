@@ -10,6 +10,7 @@
 #include "cli/asking.hpp"
 #include "cli/kernel_tables.hpp"
 #include "cli/offline.hpp"
+#include "flannelette/base/clock.hpp"
 #include "flannelette/base/standard_streams.hpp"
 #include "flannelette/status/rendering.hpp"
 
@@ -18,7 +19,6 @@ namespace {
 
 constexpr int kRedraw = 2'000;  // ms
 constexpr int kPoll = 250;
-constexpr std::uint64_t kPollsASecond = 4;
 constexpr std::uint64_t kMaxTimeout = 86'400;
 
 void sleep_for(int millis) { (void)::poll(nullptr, 0, millis); }
@@ -27,10 +27,12 @@ void sleep_for(int millis) { (void)::poll(nullptr, 0, millis); }
 struct Printer final : Pieces {
   explicit Printer(bool any_shows) : shows(any_shows) {}
   void piece(std::string_view text) override {
+    begun = true;
     lines += static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
     if (shows && print(text) != 0) failed = true;
   }
   const bool shows;
+  bool begun = false;   ///< there was something
   bool failed = false;  ///< nobody takes it any more
   std::uint64_t lines = 0;
 };
@@ -41,6 +43,13 @@ int report_no_agent(const SocketPath& socket, const Error& error, Reporter& repo
     Field(error).write(out);
   }));
   return kExitNoAgent;
+}
+
+/// An agent is there, but this is not its whole answer.
+int report_no_answer(const Result<int>& asked, Reporter& reporter) {
+  reporter.problem(asked ? "the agent is too busy to answer: others ask it"
+                         : "the agent's answer was cut off");
+  return kExitNotReady;
 }
 
 void render(const status::Source& source, status::Format format, Pieces& out) {
@@ -57,6 +66,7 @@ int show_once(const RunSettings& settings, const Question& question, Reporter& r
   const SocketPath socket = find_socket(settings.serving);
   const bool json = question.json != 0;
   const auto asked = ask(socket, json ? "/status?format=json" : "/status", printer);
+  if (asked ? *asked != 200 : printer.begun) return report_no_answer(asked, reporter);
   int code = kExitNoAgent;
   if (asked) {
     Printer nowhere(false);
@@ -90,22 +100,28 @@ int show_status(const RunSettings& settings, const Question& question, Reporter&
 }
 
 int show_peers(const RunSettings& settings, const Question& question, Reporter& reporter) {
-  for (std::uint64_t polls = std::min(question.timeout, kMaxTimeout) * kPollsASecond;; --polls) {
+  const SystemClock clock;
+  const Millis end = clock.now() + static_cast<Millis>(std::min(question.timeout, kMaxTimeout) * 1'000);
+  for (;;) {
     const SocketPath socket = find_socket(settings.serving);
     Printer count(false), printer(true);
     const auto asked = ask(socket, "/peers", count);
-    if (asked && count.lines >= question.wait && ask(socket, "/peers", printer))
+    const bool answered = asked && *asked == 200;
+    if (answered && count.lines >= question.wait) {
+      const auto shown = ask(socket, "/peers", printer);
+      if (!shown || *shown != 200) return report_no_answer(shown, reporter);
       return printer.failed ? kExitNotReady : 0;
-    if (question.wait != 0 && polls > 0) {
-      sleep_for(kPoll);
-    } else if (!asked) {
-      return report_no_agent(socket, asked.error(), reporter);
-    } else {
-      reporter.problem(to_text<64>([&](Writer& out) {
-        out.put_unsigned(count.lines).put(" of ").put_unsigned(question.wait).put(" peers are programmed");
-      }));
-      return kExitNotReady;
     }
+    if (question.wait != 0 && clock.now() < end) {
+      sleep_for(kPoll);
+      continue;
+    }
+    if (!asked && !count.begun) return report_no_agent(socket, asked.error(), reporter);
+    if (!answered) return report_no_answer(asked, reporter);
+    reporter.problem(to_text<64>([&](Writer& out) {
+      out.put_unsigned(count.lines).put(" of ").put_unsigned(question.wait).put(" peers are programmed");
+    }));
+    return kExitNotReady;
   }
 }
 

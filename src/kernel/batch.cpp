@@ -164,7 +164,10 @@ Result<void> Batch::send_senders(std::span<const Change> changes) {
   const Error error = changed.error();
   if (error.sys_errno == 0) return error;  // the socket's
   if (error.sys_errno != ENOENT) {
-    if (!nft::absent(error)) fail(*first, error);
+    if (nft::absent(error)) return {};
+    for (const Change& change : changes) {  // none of them was made
+      if (is_sender(change)) fail(change, error);
+    }
     return {};
   }
   // One of several is gone already.

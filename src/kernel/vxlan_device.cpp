@@ -195,12 +195,10 @@ Result<void> try_vxlan(Netlink& netlink) {
   return error;
 }
 
-Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
-                           const overlay::DevicePlan& plan) {
-  if (plan.set_name) FLT_TRY(rename(netlink, index, spec.name));
-  if (plan.set_local || plan.set_learning) FLT_TRY(change_vxlan(netlink, index, spec, plan));
-  const bool settings = plan.set_forwarding || plan.set_rp_filter;
-  if (!plan.clear_master && !plan.set_mtu && !plan.set_mac && !settings && !plan.set_up) return {};
+namespace {
+
+Result<void> change_link(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
+                         const overlay::DevicePlan& plan) {
   ifinfomsg& request = request_change(netlink, index);
   if (plan.set_up) {
     request.ifi_flags = IFF_UP;
@@ -209,12 +207,27 @@ Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpe
   if (plan.clear_master) netlink.out().put_u32(IFLA_MASTER, 0);
   if (plan.set_mtu) netlink.out().put_u32(IFLA_MTU, spec.mtu);
   if (plan.set_mac) netlink.out().put_mac(IFLA_ADDRESS, spec.mac);
-  if (settings) put_settings(netlink.out(), plan);
-  const auto changed = netlink.run("set the device's master, MTU, MAC, settings or state");
+  const auto changed = netlink.run("set the device's master, MTU, MAC or state");
   if (!changed && changed.error().sys_errno == EADDRINUSE) {
     return Error{Code::kExists, EADDRINUSE, "set the device up: its UDP port is in use"};
   }
   return changed;
+}
+
+}  // namespace
+
+Result<void> change_device(Netlink& netlink, int index, const overlay::DeviceSpec& spec,
+                           const overlay::DevicePlan& plan) {
+  if (plan.set_name) FLT_TRY(rename(netlink, index, spec.name));
+  if (plan.set_local || plan.set_learning) FLT_TRY(change_vxlan(netlink, index, spec, plan));
+  if (plan.clear_master || plan.set_mtu || plan.set_mac || plan.set_up)
+    FLT_TRY(change_link(netlink, index, spec, plan));
+  // Alone and last: a device whose MTU was below 68 had no IPv4 settings, and what is refused here must not
+  // keep the others from being repaired.
+  if (!plan.set_forwarding && !plan.set_rp_filter) return {};
+  request_change(netlink, index);
+  put_settings(netlink.out(), plan);
+  return netlink.run("set the device's forwarding and rp_filter");
 }
 
 Result<void> delete_device(Netlink& netlink, int index) {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <filesystem>
 
@@ -139,6 +140,36 @@ TEST_SUITE("system/status") {
                                     std::string("172.30.0.90"), std::string("02:00:00:00:00:01")})
       CHECK_MESSAGE(contains(outcome.output, part), outcome.output);
     CHECK(contains(verb(a, {"status", "--json"}).output, "\"ready\":false"));
+  }
+
+  TEST_CASE("an agent that is too busy, and an answer that ends early, are neither success nor no agent") {
+    REQUIRE_MEANS(cluster_means());
+    Etcd etcd;
+    Machine a(etcd, 1);
+    std::string reply;
+    SUBCASE("too busy") { reply = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9\r\n\r\ntoo busy\n"; }
+    SUBCASE("cut off") { reply = "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n10.64.200.0/24 172\n"; }
+    std::filesystem::create_directories(a.file("/run/flannelette"));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = a.file("/run/flannelette/flannelette.sock");
+    REQUIRE(path.copy(address.sun_path, sizeof address.sun_path - 1) == path.size());
+    const flannelette::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(listener.get(), 8) == 0);
+    const Forked server([&] {
+      for (;;) {
+        const flannelette::UniqueFd client(::accept(listener.get(), nullptr, nullptr));
+        send_all(client, reply);
+      }
+    });
+    for (const char* question : {"status", "peers"}) {
+      const Outcome outcome = verb(a, {question});
+      CAPTURE(outcome.output);
+      CHECK(outcome.status == 1);
+      CHECK((contains(outcome.output, "the agent is too busy") || contains(outcome.output, "cut off")));
+      CHECK_FALSE(contains(outcome.output, "no agent answers"));
+    }
   }
 
   TEST_CASE("an agent that was killed leaves a socket that the next one replaces") {
