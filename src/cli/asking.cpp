@@ -50,7 +50,7 @@ SocketPath find_socket(const ServingSettings& settings) {
   return count == 1 ? only : settings.socket;
 }
 
-Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out) {
+Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out, Pieces* other) {
   const auto fd = connect_to(socket);
   if (!fd) return fd.error();
   const auto request = to_text<128>(
@@ -65,7 +65,8 @@ Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out) 
     if (got < 0) return system_error("receive", errno);
     parser.feed({buffer.data(), static_cast<std::size_t>(got)});
     while ((event = parser.next()) == Event::kHead || event == Event::kBody) {
-      if (event == Event::kBody && parser.head().status == 200) out.piece(parser.body());
+      Pieces* const body = parser.head().status == 200 ? &out : other;
+      if (event == Event::kBody && body != nullptr) body->piece(parser.body());
     }
     if (got == 0 && event == Event::kNeedMore) event = parser.finish();
     if (event == Event::kDone) return parser.head().status;

@@ -16,9 +16,9 @@ using SocketPath = Text<io::Acceptor::kMaxPath>;
 /// one, the only socket beside it.
 SocketPath find_socket(const ServingSettings& settings);
 
-/// The status of the answer, whose body goes to `out`. It waits for kPatience at most where nothing comes. An
-/// error: nobody answers there, or the answer was cut.
+/// The status of the answer, whose body goes to `out` if that is 200, else to `other` if given. It waits for
+/// kPatience at most where nothing comes. An error: nobody answers there, or the answer was cut.
 inline constexpr int kPatienceSeconds = 5;
-Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out);
+Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out, Pieces* other = nullptr);
 
 }  // namespace flannelette::cli

@@ -66,7 +66,7 @@ struct World {
     std::atomic<bool> done = false;
     Body got;
     std::thread client([&] {
-      const auto asked = ask(SocketPath(settings.socket.view()), target, got);
+      const auto asked = ask(SocketPath(settings.socket.view()), target, got, &got);
       if (asked) {
         status = *asked;
       } else {
