@@ -2,7 +2,6 @@
 // The field table: what of a status is shown, and under which names.
 #include "status/fields.hpp"
 
-#include <array>
 #include <cstddef>
 #include <string_view>
 
@@ -158,37 +157,38 @@ constexpr Row kPeer[] = {
     {"shadowed_by", "", offsetof(PeerStatus, shadowed_by), Kind::kNet},
 };
 
-/// The rows as they are kept: 8 bytes each, and every text once.
+/// The rows as they are kept: 8 bytes each, and every text once. Plain arrays, and few calls: clang counts the
+/// steps of a constant.
 template <std::size_t kSize>
 struct Table {
-  std::array<char, kSize> text{};
+  char text[kSize]{};
   std::size_t size = 1;  // the empty text
-  std::array<Field, std::size(kStatus) + std::size(kPeer)> fields{};
+  Field fields[std::size(kStatus) + std::size(kPeer)]{};
 
-  consteval Table() {
+  constexpr Table() {
     std::size_t next = 0;
     for (const Row& row : kStatus) fields[next++] = pack(row);
     for (const Row& row : kPeer) fields[next++] = pack(row);
   }
-  consteval Field pack(const Row& row) {
+  constexpr Field pack(const Row& row) {
     const std::size_t offset = row.kind == Kind::kSection ? place(row.label) : row.offset;
     return {place(row.name), place(row.help), static_cast<std::uint16_t>(offset), row.kind, row.flags};
   }
   /// Where the text is, followed by a NUL.
-  consteval std::uint16_t place(std::string_view of) {
+  constexpr std::uint16_t place(const char* of) {
     std::size_t at = 0;
-    while (at < size && !is_at(of, at)) ++at;
+    while (at < size && (text[at] != *of || !is_at(of, at))) ++at;
     if (at == size) {
-      for (const char c : of) text[size++] = c;
+      for (; *of != '\0'; ++of) text[size++] = *of;
       text[size++] = '\0';
     }
     return static_cast<std::uint16_t>(at);
   }
-  consteval bool is_at(std::string_view of, std::size_t at) const {
-    for (const char c : of) {
-      if (at == size || text[at++] != c) return false;
+  constexpr bool is_at(const char* of, std::size_t at) const {
+    for (; *of != '\0'; ++of, ++at) {
+      if (at == size || text[at] != *of) return false;
     }
-    return text[at] == '\0' && at < size;
+    return at < size && text[at] == '\0';
   }
 };
 constinit const Table<Table<4'096>().size> kTable;
@@ -247,9 +247,9 @@ void put_value(Writer& out, const Field& field, const void* of) {
 
 }  // namespace
 
-const char* Field::name() const { return kTable.text.data() + name_at; }
-const char* Field::help() const { return kTable.text.data() + help_at; }
-const char* Field::label() const { return kTable.text.data() + offset; }
+const char* Field::name() const { return kTable.text + name_at; }
+const char* Field::help() const { return kTable.text + help_at; }
+const char* Field::label() const { return kTable.text + offset; }
 
 std::span<const Field> status_fields() { return std::span(kTable.fields).first(std::size(kStatus)); }
 std::span<const Field> peer_fields() { return std::span(kTable.fields).subspan(std::size(kStatus)); }
