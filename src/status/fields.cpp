@@ -157,8 +157,8 @@ constexpr Row kPeer[] = {
     {"shadowed_by", "", offsetof(PeerStatus, shadowed_by), Kind::kNet},
 };
 
-/// The rows as they are kept: 8 bytes each, and every text once. Plain arrays, and few calls: clang counts the
-/// steps of a constant.
+/// The rows as they are kept: 8 bytes each, and every text once. Plain arrays, and few calls: clang counts
+/// the steps of a constant.
 template <std::size_t kSize>
 struct Table {
   char text[kSize]{};
