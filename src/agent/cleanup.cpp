@@ -170,7 +170,7 @@ void Cleanup::remove_flanneld(kernel::FindingVisitor* chains) {
   (void)done(ports_.rules.remove_flanneld_tables(), "nf_tables tables",
              {"table", "flannel-ipv4, flannel-ipv6"});
   if (chains == nullptr) return;
-  if (const auto seen = ports_.rules.inspect_firewall(*chains); !seen)
+  if (const auto seen = ports_.rules.inspect_firewall({}, *chains); !seen)
     (void)done(seen.error(), "iptables chains", {"of", "flanneld"});
 }
 

@@ -94,7 +94,7 @@ Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 s
   }
   if (std::exchange(check_forwarding_, false)) check_forwarding();
   if (std::exchange(inspect_, false)) {
-    inspect_firewall(spec.network, now);
+    inspect_firewall(spec, now);
     last_change_by_.clear();
   }
   if (!written) return written.error();
@@ -146,10 +146,10 @@ void TrafficRules::check_forwarding() {
   }
 }
 
-void TrafficRules::inspect_firewall(const Net& network, Millis now) {
-  FindingLogger logger(log_, network, last_change_by_, findings_, now);
+void TrafficRules::inspect_firewall(const overlay::RuleSpec& spec, Millis now) {
+  FindingLogger logger(log_, spec.network, last_change_by_, findings_, now);
   findings_.begin();
-  const auto done = port_.inspect_firewall(logger);
+  const auto done = port_.inspect_firewall(spec, logger);
   findings_.end(static_cast<bool>(done));
   if (done) return;
   log_.debug("firewall not inspected", {Field(done.error())});

@@ -75,7 +75,7 @@ class TrafficRules {
  private:
   void on_restored(std::string_view table, Millis now);
   void check_forwarding();
-  void inspect_firewall(const Net& network, Millis now);
+  void inspect_firewall(const overlay::RuleSpec& spec, Millis now);
 
   kernel::RulesPort& port_;
   kernel::SysctlPort& sysctl_;

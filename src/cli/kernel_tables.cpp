@@ -106,7 +106,12 @@ void put_kernel_tables(kernel::NetlinkKernel& kernel, const std::optional<overla
   (void)kernel.dump_addresses(tables);
   (void)kernel.dump_routes(tables);
   (void)kernel.dump_devices(tables);
-  (void)kernel.inspect_firewall(tables);
+  overlay::RuleSpec spec;
+  if (node) {
+    spec.network = node->config.network;
+    spec.vni = node->config.vni;
+  }
+  (void)kernel.inspect_firewall(spec, tables);
   if (!node) return;
   (void)kernel.dump_entries({.device = tables.device(), .network = node->config.network}, tables);
   tables.put_rest();

@@ -10,7 +10,8 @@
 namespace flannelette::kernel {
 
 /// See RulesPort::inspect_firewall. `netlink` is a NETLINK_NETFILTER socket.
-Result<void> inspect_firewall(Netlink& netlink, Files& files, FindingVisitor& visitor);
+Result<void> inspect_firewall(Netlink& netlink, Files& files, const overlay::RuleSpec& spec,
+                              FindingVisitor& visitor);
 
 /// Of nf_tables' number for it.
 std::string_view family_name(std::uint8_t family);

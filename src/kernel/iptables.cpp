@@ -85,21 +85,33 @@ bool policy_drops(std::span<const std::byte> entries, const ipt_getinfo& info, u
   return target.verdict == -NF_DROP - 1;
 }
 
-/// Whether some rule accepts this UDP port, or what comes in by this link.
-bool accepts(std::span<const std::byte> entries, std::string_view link, std::uint16_t port) {
+bool is_net(Net4 net, in_addr address, in_addr mask) {
+  return net.length != 0 && address.s_addr == __cpu_to_be32(net.base.value) &&
+         mask.s_addr == __cpu_to_be32(net.mask());
+}
+
+bool names(const ipt_ip& ip, const Passage& passage, bool forward) {
+  return text_in(ip.iniface, sizeof ip.iniface) == passage.link ||
+         (forward && text_in(ip.outiface, sizeof ip.outiface) == passage.link) ||
+         is_net(passage.network, ip.src, ip.smsk) || is_net(passage.network, ip.dst, ip.dmsk);
+}
+
+/// Whether some rule accepts what `passage` names.
+bool accepts(std::span<const std::byte> entries, const Passage& passage, bool forward) {
   for (std::size_t at = 0; at < entries.size();) {
     ipt_entry entry;
     xt_standard_target target;
     if (!read_at(entries, at, entry) || entry.next_offset < sizeof entry) return false;
-    bool named = text_in(entry.ip.iniface, sizeof entry.ip.iniface) == link;
+    bool named = names(entry.ip, passage, forward);
     for (std::size_t match_at = at + sizeof entry; match_at < at + entry.target_offset;) {
       xt_entry_match match;
       if (!read_at(entries, match_at, match) || match.u.match_size < sizeof match ||
           entries.size() - match_at < match.u.match_size)
         return false;
-      named = named || match_names_port(
-                           text_in(match.u.user.name, sizeof match.u.user.name),
-                           entries.subspan(match_at).first(match.u.match_size).subspan(sizeof match), port);
+      named =
+          named || match_names_port(text_in(match.u.user.name, sizeof match.u.user.name),
+                                    entries.subspan(match_at).first(match.u.match_size).subspan(sizeof match),
+                                    passage.port);
       match_at += match.u.match_size;
     }
     if (named && read_at(entries, at + entry.target_offset, target) &&
@@ -159,18 +171,20 @@ Result<void> inspect_tables(
 }  // namespace
 
 bool match_names_port(std::string_view name, std::span<const std::byte> info, std::uint16_t port) {
+  if (port == 0) return false;
   xt_udp udp;
   if (name != "udp") return name == "multiport";  // it may
   return read_at(info, 0, udp) && udp.dpts[0] <= port && port <= udp.dpts[1];
 }
 
-Result<void> inspect_legacy_iptables(Files& files, FindingVisitor& visitor) {
+Result<void> inspect_legacy_iptables(Files& files, const Passage& passage, FindingVisitor& visitor) {
   static constexpr std::string_view kTables[] = {"nat", kFilter};
   return inspect_tables(
       files, kTables,
       [&](std::string_view table, std::span<const std::byte> entries, const ipt_getinfo& info) {
         find_chains(entries, table, visitor);
-        if (table == kFilter && policy_drops(entries, info, NF_INET_FORWARD))
+        if (table == kFilter && policy_drops(entries, info, NF_INET_FORWARD) &&
+            !accepts(entries, passage, true))
           report(visitor, FirewallFinding::Kind::kForeignDrop, table, "FORWARD");
       });
 }
@@ -180,7 +194,7 @@ Result<void> inspect_legacy_input(Files& files, std::string_view link, std::uint
   return inspect_tables(
       files, {&kFilter, 1},
       [&](std::string_view table, std::span<const std::byte> entries, const ipt_getinfo& info) {
-        if (policy_drops(entries, info, NF_INET_LOCAL_IN) && !accepts(entries, link, port))
+        if (policy_drops(entries, info, NF_INET_LOCAL_IN) && !accepts(entries, {link, port}, false))
           report(visitor, FirewallFinding::Kind::kInputDrop, table, "INPUT");
       });
 }

@@ -78,8 +78,8 @@ EntryBatch& NetlinkKernel::begin(const Site& site, RefusalListener* listener) {
 Result<bool> NetlinkKernel::apply_rules(const overlay::RuleSpec& spec) {
   return kernel::apply_rules(impl_->netfilter, spec);
 }
-Result<void> NetlinkKernel::inspect_firewall(FindingVisitor& visitor) {
-  return kernel::inspect_firewall(impl_->netfilter, impl_->files, visitor);
+Result<void> NetlinkKernel::inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) {
+  return kernel::inspect_firewall(impl_->netfilter, impl_->files, spec, visitor);
 }
 Result<bool> NetlinkKernel::remove_flanneld_tables() {
   return kernel::remove_flanneld_tables(impl_->netfilter);

@@ -243,7 +243,7 @@ void ask(NetlinkKernel& kernel, io::Loop& loop) {
       rules.forward = (what & 0x80) != 0;
       (void)kernel.apply_rules(rules);
       break;
-    case 12: (void)kernel.inspect_firewall(checks); break;
+    case 12: (void)kernel.inspect_firewall(rules, checks); break;
     case 13: (void)loop.step(0); break;  // notifications
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is found of other programs' firewall rules.
+#include "agent/words.hpp"
 #include "kernel/kernel_node.hpp"
 
 using namespace flannelette;
@@ -19,7 +20,9 @@ struct Findings final : kernel::FindingVisitor {
 
 Findings inspect(KernelNode& n) {
   Findings found;
-  const auto inspected = n.kernel.inspect_firewall(found);
+  overlay::RuleSpec spec;
+  spec.network = net4("10.42.0.0/16");
+  const auto inspected = n.kernel.inspect_firewall(spec, found);
   REQUIRE_MESSAGE(inspected, inspected.error().context, " errno ", inspected.error().sys_errno);
   return found;
 }
@@ -66,6 +69,55 @@ TEST_SUITE("kernel/firewall") {
     CHECK(found.all[0].table.view() == "fw");
     CHECK(found.all[0].chain.view() == "passing");
     CHECK_FALSE(found.all[0].legacy);
+  }
+
+  TEST_CASE(
+      "a forward chain that drops is not named where a rule of its table accepts our network or device") {
+    REQUIRE_MEANS(namespaces(), program("nft"));
+    KernelNode n("kfw7");
+    output_of("nft add table inet fw");
+    output_of("nft add chain inet fw passing { type filter hook forward priority 0; policy drop; }");
+    output_of("nft add chain inet fw zone");
+    output_of("nft add chain inet fw incoming { type filter hook input priority 0; }");
+    output_of("nft add rule inet fw incoming iifname flannel.1 accept");
+    for (const char* rule :
+         {"ip saddr 10.42.7.0/24 accept", "ip saddr 10.43.0.0/16 accept", "ip saddr != 10.42.0.0/16 accept",
+          "ip saddr 10.42.0.0/16 drop", "tcp dport 2602 accept", "oifname flannel.2 accept",
+          "oifname != flannel.1 accept", "ct mark 0x0000000a accept"})
+      output_of(std::string("nft add rule inet fw zone ") + rule);
+    const Findings found = inspect(n);
+    REQUIRE(found.all.size() == 1);
+    std::string accept;
+    SUBCASE("as the repair says") {
+      accept = agent::repair_of(found.all[0], net4("10.42.0.0/16")).view();
+      accept.resize(accept.find(';'));
+    }
+    SUBCASE("a zone of the device") { accept = "nft add rule inet fw zone oifname flannel.1 counter accept"; }
+    SUBCASE("devices") { accept = "nft add rule inet fw zone oifname { wan, flannel.1 } accept"; }
+    SUBCASE("networks") {
+      accept = "nft add rule inet fw passing ip daddr { 10.42.0.0/16, 10.99.0.0/16 } accept";
+    }
+    output_of(accept);
+    CHECK(inspect(n).all.empty());
+  }
+
+  TEST_CASE("nor where iptables accepts it, in both of its kinds") {
+    for (const std::string kind : {"iptables-nft", "iptables-legacy"}) {
+      CAPTURE(kind);
+      REQUIRE_MEANS(namespaces(), program(kind));
+      KernelNode n(kind == "iptables-nft" ? "kfw8" : "kfw9");
+      if (run({.args = {kind, "-P", "FORWARD", "DROP"}}).status != 0) SKIP("no " + kind + " here");
+      output_of(kind + " -A FORWARD -s 10.43.0.0/16 -j ACCEPT");
+      output_of(kind + " -A FORWARD -s 10.42.0.0/16 -j DROP");
+      output_of(kind + " -A FORWARD -p udp --sport 53 -j ACCEPT");
+      CHECK(inspect(n).count(kDrop) == 1);
+      for (const char* rule : {"-s 10.42.0.0/16", "-d 10.42.0.0/16", "-i flannel.1", "-o flannel.1"}) {
+        output_of(kind + " -I FORWARD " + rule + " -j ACCEPT");
+        CHECK(inspect(n).all.empty());
+        output_of(kind + " -D FORWARD " + rule + " -j ACCEPT");
+        CHECK(inspect(n).count(kDrop) == 1);
+      }
+    }
   }
 
   TEST_CASE("a drop with a condition, before the end, or at another hook is none") {

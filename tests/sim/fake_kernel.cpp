@@ -231,7 +231,7 @@ Result<bool> FakeKernel::apply_rules(const overlay::RuleSpec& spec) {
   return true;
 }
 
-Result<void> FakeKernel::inspect_firewall(kernel::FindingVisitor& visitor) {
+Result<void> FakeKernel::inspect_firewall(const overlay::RuleSpec&, kernel::FindingVisitor& visitor) {
   ++inspections;
   FLT_TRY(fault(Call::kInspectFirewall));
   for (const auto& finding : findings) visitor.finding(finding);

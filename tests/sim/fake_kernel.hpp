@@ -270,7 +270,7 @@ class FakeKernel final : public kernel::Links,
   }
   Result<kernel::BatchReport> finish() override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
-  Result<void> inspect_firewall(kernel::FindingVisitor& visitor) override;
+  Result<void> inspect_firewall(const overlay::RuleSpec&, kernel::FindingVisitor& visitor) override;
   Result<bool> remove_flanneld_tables() override { return std::exchange(flanneld_tables, false); }
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;

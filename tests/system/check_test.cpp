@@ -324,6 +324,10 @@ TEST_SUITE("system/check") {
     check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kWarning, "firewall: forward",
                {"drops forwarded packets", "chain passing",
                 "nft insert rule ip fw passing ip saddr 10.64.0.0/16 accept"});
+    for (const char* end : {"saddr", "daddr"})
+      shell(bare.machine.node(),
+            std::string("nft insert rule ip fw passing ip ") + end + " 10.64.0.0/16 accept");
+    CHECK(check(bare.machine, {etcd_flag(bare.etcd)}).status == 0);
   }
 
   TEST_CASE("MTU black hole") {

@@ -44,7 +44,7 @@ class NetlinkKernel final : public Links,
   Result<void> dump_entries(const Site& site, EntryVisitor& visitor) override;
   EntryBatch& begin(const Site& site, RefusalListener* listener = nullptr) override;
   Result<bool> apply_rules(const overlay::RuleSpec& spec) override;
-  Result<void> inspect_firewall(FindingVisitor& visitor) override;
+  Result<void> inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) override;
   Result<bool> remove_flanneld_tables() override;
   Result<bool> ip_forward() override;
   Result<void> set_ip_forward() override;

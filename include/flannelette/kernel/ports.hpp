@@ -225,12 +225,12 @@ class EntryPort {
 // -- traffic rules --
 
 /// Things on this machine, not ours, that stop the overlay's traffic. Reported to the operator, never
-/// touched. A chain that drops in the end may accept our network in an earlier rule, which is not examined:
-/// kForeignDrop is a hint and no proof.
+/// touched. A chain that drops in the end may accept our packets by a rule that names neither our network nor
+/// our device: kForeignDrop is a hint and no proof.
 struct FirewallFinding {
   enum class Kind : std::uint8_t {
     kForeignDrop,  ///< a forward filter chain of another table with policy drop, or whose last rule drops or
-                   ///< rejects everything
+                   ///< rejects everything; no rule of the table accepts our network or device
     kFlanneldNftTable,  ///< `table ip flannel-ipv4`
     kFlanneldIptables,  ///< chains FLANNEL-POSTRTG / FLANNEL-FWD of flanneld's iptables mode
     kInputDrop,         ///< see HostPort::inspect_input; a hint and no proof, too
@@ -255,7 +255,8 @@ class RulesPort {
   /// table. No write if the table's rules carry the marks of these rules already, all of them and in order.
   /// True if something was written; the set of senders is empty then.
   virtual Result<bool> apply_rules(const overlay::RuleSpec& spec) = 0;
-  virtual Result<void> inspect_firewall(FindingVisitor& visitor) = 0;
+  /// What stops the packets of the network and the device of these rules, which need not be applied.
+  virtual Result<void> inspect_firewall(const overlay::RuleSpec& spec, FindingVisitor& visitor) = 0;
   /// The tables `ip flannel-ipv4` and `ip6 flannel-ipv6`; false: there is none.
   virtual Result<bool> remove_flanneld_tables() = 0;
 

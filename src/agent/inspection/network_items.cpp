@@ -143,8 +143,11 @@ void inspect_firewall(Context& c, FunctionRef<Result<void>(kernel::FindingVisito
 }
 
 void inspect_forward(Context& c) {
+  overlay::RuleSpec spec;
+  spec.network = c.config().network;
+  spec.vni = c.config().vni;
   inspect_firewall(
-      c, [&](kernel::FindingVisitor& findings) { return c.needs.rules.inspect_firewall(findings); });
+      c, [&](kernel::FindingVisitor& findings) { return c.needs.rules.inspect_firewall(spec, findings); });
 }
 
 constexpr Item kItems[] = {{"network", inspect_network},
