@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 #include "cli/check.hpp"
 #include "cli/inquiry.hpp"
@@ -93,7 +92,7 @@ int execute(Words words, Words environment) {
   const VerbEntry* const entry = find_verb(name);
   if (entry == nullptr) {
     std::array<std::string_view, kVerbCount> names;
-    std::ranges::copy(verbs() | std::views::transform(&VerbEntry::name), names.begin());
+    for (std::size_t i = 0; i < names.size(); ++i) names[i] = verbs()[i].name;
     return refuse({"flannelette: ", name, ": unknown verb; the nearest is ", nearest(name, names)});
   }
   if (!is_built(*entry)) return refuse({"flannelette: this build has no ", name});

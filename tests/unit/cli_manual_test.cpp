@@ -135,7 +135,7 @@ std::string keys_of(const std::string& section) {
     if (paragraph.section != section) continue;
     bool first = true;
     for (std::size_t i = 0; i < paragraph.keys.size(); ++i) {
-      const auto& [key, value] = paragraph.keys[i];
+      const std::string &key = paragraph.keys[i].first, &value = paragraph.keys[i].second;
       const Option* const option = cli::find_key(section, key);
       INFO(section, key);
       REQUIRE(option != nullptr);
