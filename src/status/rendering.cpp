@@ -17,7 +17,7 @@ using Kind = Field::Kind;
 /// for them as people read names, with blanks for underscores.
 void expand(Writer& out, const char* pattern, std::initializer_list<const char*> texts) {
   for (; *pattern != '\0'; ++pattern) {
-    const int code = *pattern;
+    const int code = static_cast<unsigned char>(*pattern);
     if (code >= ' ' || code == '\n') {
       out.put(*pattern);
       continue;
