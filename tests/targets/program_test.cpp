@@ -27,8 +27,9 @@ std::vector<std::string> command(std::vector<std::string> arguments) {
   return arguments;
 }
 
-void start(Machine& machine, const std::vector<std::string>& arguments) {
-  std::vector<std::string> all = command(arguments);
+void start(Machine& machine, std::vector<std::string> arguments) {
+  arguments.emplace_back("--sandbox=on");  // not strict: an emulator of programs has no seccomp filter
+  std::vector<std::string> all = command(std::move(arguments));
   const std::string program = all.front();
   all.erase(all.begin());
   machine.start_with(all, {}, program);
