@@ -64,14 +64,7 @@ bool ReportedFindings::add(std::uint64_t digest, Millis now) {
 }
 
 Result<void> TrafficRules::converge(const overlay::NetworkConfig& config, Net4 subnet, Millis now) {
-  overlay::RuleSpec spec;
-  spec.masquerade = settings_.ip_masq;
-  spec.fully_random = settings_.masq_fully_random;
-  spec.forward = settings_.ip_masq && settings_.forward_rules;
-  spec.clamp_mss = settings_.clamp_mss;
-  spec.peers_only = vxlan_filter(settings_, config);
-  spec.vni = config.vni;
-  spec.network = config.network;
+  overlay::RuleSpec spec = rules_of(settings_, config);
   spec.subnet = subnet;
   const auto written = port_.apply_rules(spec);
   if (!written) {

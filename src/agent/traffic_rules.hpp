@@ -25,6 +25,19 @@ inline std::uint16_t vxlan_filter(const Settings& settings, const overlay::Netwo
   return settings.vxlan_peers_only ? config.port : std::uint16_t{0};  // a backend without a device has none
 }
 
+/// The rules that these settings ask for; `subnet` is left to be filled in.
+inline overlay::RuleSpec rules_of(const Settings& settings, const overlay::NetworkConfig& config) {
+  overlay::RuleSpec spec;
+  spec.masquerade = settings.ip_masq;
+  spec.fully_random = settings.masq_fully_random;
+  spec.forward = settings.ip_masq && settings.forward_rules;
+  spec.clamp_mss = settings.clamp_mss;
+  spec.peers_only = vxlan_filter(settings, config);
+  spec.vni = config.vni;
+  spec.network = config.network;
+  return spec;
+}
+
 /// Findings that were reported: each once, and again when it had gone and has come back, but not before
 /// kRepeatAfter.
 class ReportedFindings {

@@ -41,11 +41,13 @@ string_view set_choice(bool& out, string_view value, string_view yes, string_vie
   return out || value == no ? kOk : expected;
 }
 
-string_view set_sandbox(Draft& draft, string_view value) {
-  constexpr string_view kWords[] = {"on", "off", "strict"};
-  const auto word = std::ranges::find(kWords, value);
-  if (word == std::end(kWords)) return "on, off or strict is expected";
-  draft.settings.sandbox = static_cast<Sandbox>(word - kWords);
+/// One of these words, which are those of the enum in its order.
+template <class Enum>
+string_view set_word(Enum& out, string_view value, std::initializer_list<string_view> words,
+                     string_view expected) {
+  const auto* const word = std::ranges::find(words, value);
+  if (word == words.end()) return expected;
+  out = static_cast<Enum>(word - words.begin());
   return kOk;
 }
 
@@ -198,19 +200,6 @@ string_view set_address(std::optional<Ip4>& out, string_view value) {
   return kOk;
 }
 
-string_view set_tx_checksum(Draft& draft, string_view value) {
-  auto& out = draft.settings.agent.tx_checksum;
-  using agent::TxChecksum;
-  bool other = false;
-  if (value == "auto") {
-    out = TxChecksum::kAuto;
-    return kOk;
-  }
-  const string_view complaint = set_choice(other, value, "on", "off", "auto, on or off is expected");
-  out = other ? TxChecksum::kOn : TxChecksum::kOff;
-  return complaint;
-}
-
 string_view set_level(Draft& draft, string_view value) {
   for (const Level level : {Level::kDebug, Level::kInfo, Level::kWarning, Level::kError}) {
     if (value != name(level)) continue;
@@ -340,10 +329,15 @@ constexpr Option kOptions[] = {
      }},
     {"", "node", "tx-checksum", "auto|on|off", "auto",
      "Checksum offload of the device is set; auto: off behind NAT and on vmxnet3, else as it is",
-     set_tx_checksum},
+     [](Draft& d, string_view v) {
+       return set_word(d.settings.agent.tx_checksum, v, {"auto", "on", "off"}, "auto, on or off is expected");
+     }},
 
     {"sandbox", "node", "sandbox", "on|off|strict", "on",
-     "System calls that the agent does not make are refused; strict: they end it", set_sandbox},
+     "System calls that the agent does not make are refused; strict: they end it",
+     [](Draft& d, string_view v) {
+       return set_word(d.settings.sandbox, v, {"on", "off", "strict"}, "on, off or strict is expected");
+     }},
 
     {"status-socket", "status", "socket", "PATH", kDefaultSocket,
      socket_help("The verb status asks at the UNIX socket PATH; empty: there is none"),

@@ -18,7 +18,6 @@
 #include <csignal>
 #include <cstddef>
 #include <iterator>
-#include <type_traits>
 
 #include "flannelette/base/standard_streams.hpp"
 
@@ -176,8 +175,7 @@ void on_refused(int, siginfo_t* info, void* context) {
     });
     StreamSink(STDERR_FILENO).line(Level::kWarning, text);
   }
-  result_of(*static_cast<ucontext_t*>(context)) =
-      static_cast<std::remove_reference_t<decltype(result_of(*static_cast<ucontext_t*>(context)))>>(-ENOSYS);
+  result_of(*static_cast<ucontext_t*>(context)) = -ENOSYS;
   errno = saved;
 }
 

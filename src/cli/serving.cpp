@@ -160,9 +160,10 @@ Answer Serving::Impl::page(Page page, std::string_view query) {
 }
 
 Answer Serving::Impl::readiness() {
-  const status::Rendering now(*source, Format::kText);
-  if (now.status().ready()) return {kOk, Answer::kPlain, "flanneld is ready", nullptr};
-  reasons = to_text<Answer::kMaxText>([&](Writer& out) { write_unready(out, now.status()); });
+  status::Status now;
+  source->read(now);
+  if (now.ready()) return {kOk, Answer::kPlain, "flanneld is ready", nullptr};
+  reasons = to_text<Answer::kMaxText>([&](Writer& out) { write_unready(out, now); });
   return {kUnavailable, Answer::kPlain, reasons, nullptr};
 }
 

@@ -29,7 +29,6 @@ class Rendering {
   Rendering(const Source& source, Format format);
   /// Appends as much as there is room for, which may be one byte. False: that was the end of it.
   bool next(Writer& out);
-  const Status& status() const { return status_; }
 
  private:
   static constexpr std::size_t kMaxPiece = 768;

@@ -32,12 +32,7 @@ void inspect_vxlan(Context& c) {
 }
 
 void inspect_nf_tables(Context& c) {
-  overlay::RuleSpec spec;
-  spec.masquerade = c.settings.ip_masq;
-  spec.fully_random = c.settings.masq_fully_random;
-  spec.forward = c.settings.ip_masq && c.settings.forward_rules;
-  spec.clamp_mss = c.settings.clamp_mss;
-  spec.peers_only = vxlan_filter(c.settings, c.node ? c.node->config : c.config());
+  const overlay::RuleSpec spec = rules_of(c.settings, c.node ? c.node->config : c.config());
   const auto tried = c.needs.host.try_rules(spec);
   if (tried || tried.error().code == Code::kDenied) return;
   if (!spec.empty()) return fail_without(c, tried.error(), "nft-nat", "nft_chain_nat nft_masq");

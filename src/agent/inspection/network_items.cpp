@@ -4,6 +4,7 @@
 
 #include "agent/inspection/context.hpp"
 #include "agent/rivals.hpp"
+#include "agent/traffic_rules.hpp"
 #include "agent/words.hpp"
 #include "flannelette/base/function_ref.hpp"
 #include "flannelette/overlay/backend.hpp"
@@ -143,9 +144,7 @@ void inspect_firewall(Context& c, FunctionRef<Result<void>(kernel::FindingVisito
 }
 
 void inspect_forward(Context& c) {
-  overlay::RuleSpec spec;
-  spec.network = c.config().network;
-  spec.vni = c.config().vni;
+  const overlay::RuleSpec spec = rules_of(c.settings, c.config());
   inspect_firewall(
       c, [&](kernel::FindingVisitor& findings) { return c.needs.rules.inspect_firewall(spec, findings); });
 }
