@@ -4,7 +4,7 @@
 # vm.sh: names the targets that a virtual machine can be had for.
 #
 # vm.sh TARGET DIR: puts together in DIR what a virtual machine of that target boots from, out of the packages of this
-# machine's Debian release: kernel, busybox, modules/ in the order in which they are loaded, and the command line of qemu.
+# machine's Debian release: kernel, its config, busybox, modules/ in the order in which they are loaded, and the command line of qemu.
 # Kernel packages change with every point release, so none is pinned: apt checks what it brings against the signed index.
 # Works as any user. Asks for newer packages once a day; without network it goes on with what is in DIR.
 set -euo pipefail
@@ -57,7 +57,7 @@ if [[ $(cat "$dir/stamp" 2>/dev/null) == "$stamp" ]]; then
   touch "$dir/stamp"
   exit 0
 fi
-rm -rf "$dir"/{stamp,packages,unpacked,modules,kernel,busybox}
+rm -rf "$dir"/{stamp,packages,unpacked,modules,kernel,config,busybox}
 mkdir -p "$dir"/{packages,unpacked,modules}
 say "linux-image-$version"
 (cd "$dir/packages" && apt apt-get download "linux-image-$version" busybox-static)
@@ -66,10 +66,11 @@ say "linux-image-$version"
 
 for package in "$dir"/packages/*.deb; do
   dpkg-deb --fsys-tarfile "$package" |
-    tar -x -C "$dir/unpacked" --wildcards './boot/vmlinuz-*' '*/modules/*/kernel/[cdln]*' '*bin/busybox' 2>/dev/null || true
+    tar -x -C "$dir/unpacked" --wildcards './boot/vmlinuz-*' './boot/config-*' '*/modules/*/kernel/[cdln]*' '*bin/busybox' 2>/dev/null || true
 done
 # Debian 13 has busybox and modules below /usr, and modules compressed.
 mv "$dir"/unpacked/boot/vmlinuz-* "$dir/kernel"
+mv "$dir"/unpacked/boot/config-* "$dir/config"
 find "$dir/unpacked" -path '*bin/busybox' -exec mv {} "$dir/busybox" \;
 
 # add_module NAME: after all that it depends on, as the module itself says (modules.dep comes with installation only).

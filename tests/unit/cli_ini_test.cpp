@@ -146,6 +146,19 @@ TEST_CASE("the example has every key, and is valid as it is and with all of them
   }
 }
 
+TEST_CASE("the settings of each board are valid") {
+  for (const char* board : {"raspberry-pi"}) {
+    INFO(board);
+    const std::string text =
+        flannelette::tests::project_file("board/" + std::string(board) + "/flannelette.ini");
+    REQUIRE_FALSE(text.empty());
+    const Reading reading = Reading::of_ini(text);
+    INFO(reading.shown());
+    CHECK(reading.clean());
+    CHECK(reading.settings.etcd.endpoint_count > 0);
+  }
+}
+
 TEST_CASE("blanks, comments, a byte order mark and CR LF are accepted") {
   const Reading reading = Reading::of_ini(
       "\xef\xbb\xbf[node]\r\n\r\n# one\r\n; two\r\n  # indented\r\ninterface=eth0\r\ninterface\t =\t eth1 "
