@@ -20,7 +20,20 @@ KEEP    ?=
 SECONDS ?= 60
 FUZZ    ?=
 
-.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins clean help
+# Where `make install` puts what it installs: GNU's names. The program knows sysconfdir, so another one builds it anew.
+DESTDIR     =
+prefix      = /usr/local
+exec_prefix = $(prefix)
+sbindir     = $(exec_prefix)/sbin
+sysconfdir  = /etc
+datarootdir = $(prefix)/share
+datadir     = $(datarootdir)
+mandir      = $(datarootdir)/man
+docdir      = $(datarootdir)/doc/flannelette
+unitdir     = $(prefix)/lib/systemd/system
+export SYSCONFDIR := $(sysconfdir)
+
+.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb clean help
 
 all: build
 
@@ -112,6 +125,14 @@ check: build build-test ## format, layers, scripts, warnings, size
 
 pins: ## renews toolchains/pins and tests/system/etcd35.pins with what Debian's archive has today
 	@toolchains/pins.sh toolchains/pins tests/system/etcd35.pins
+
+install: build ## the program, INI file, manual pages, completion and what systemd takes, below DESTDIR; prefix=/usr, GNU's other folders, unitdir= without systemd
+	@toolchains/stage.sh $(MACHINE) "$(or $(DESTDIR),/)" 'config manual completion documents systemd' -DCMAKE_INSTALL_PREFIX="$(prefix)" \
+	  -DCMAKE_INSTALL_SBINDIR="$(sbindir)" -DCMAKE_INSTALL_DATADIR="$(datadir)" -DCMAKE_INSTALL_MANDIR="$(mandir)" \
+	  -DCMAKE_INSTALL_DOCDIR="$(docdir)" -DFLANNELETTE_UNIT_DIR="$(unitdir)"
+
+deb: cross-$(or $(TARGET),$(MACHINE)) ## build/flannelette_VERSION_ARCHITECTURE.deb for this machine or for TARGET=NAME
+	@toolchains/deb.sh $(or $(TARGET),$(MACHINE))
 
 clean: ## everything that was built or fetched
 	rm -rf build

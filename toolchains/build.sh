@@ -7,6 +7,7 @@
 #   WHAT=notls     build/TARGET-notls/flannelette: the smallest one, without Kubernetes, TLS, names and regular expressions
 #   WHAT=tests     build/TARGET-test/tests/unit and sim, with Debian's glibc and libstdc++ (doctest does not compile with Debian's
 #                  libstdc++ on musl)
+# SYSCONFDIR (/etc) is where the program looks for flannelette.ini.
 set -eu
 target=$1
 what=$2
@@ -63,7 +64,7 @@ case $target in x86_64 | i686) size=-Oz ;; *) size=-Os ;; esac
 small="$size -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants $smaller"
 configure "$out/obj" -DFLANNELETTE_TLS=$parts -DFLANNELETTE_NAMES=$parts -DFLANNELETTE_REGEX=$parts -DFLANNELETTE_IPTABLES=$parts \
   -DFLANNELETTE_LEAVE=$parts -DFLANNELETTE_SANDBOX=$sandbox -DFLANNELETTE_STATUS=$parts -DFLANNELETTE_CHECK=$parts -DFLANNELETTE_KUBE=$kube -DFLANNELETTE_SMALL_HEAP=$small_heap -DFLANNELETTE_EDGE_FLAGS=$edge \
-  -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr \
+  -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_SYSCONFDIR="${SYSCONFDIR:-/etc}" \
   -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"
 cmake --build "$out/obj"
 # strip_sections FILE: cuts the table of sections off, which no kernel reads: 1 KiB. binutils cannot before 2.41.

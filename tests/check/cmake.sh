@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What CMakeLists.txt promises to those who package: the tests change nothing of the program, the INI file is read from where
-# it is installed, the manual pages name that place, and settings that come later or are empty work. Configures only: nothing is compiled.
+# it is installed and one that is there stays, the manual pages and the unit name the places, and settings that come later or are
+# empty work. Configures only: nothing is compiled.
 . "$(dirname "$0")/lib.sh"
 need_program cmake cmake
 need_program ninja ninja-build
@@ -44,16 +45,35 @@ for prefix in /usr /usr/local /opt/flannelette; do
   rm -rf "$work/root"
   DESTDIR=$work/root cmake --install "$work/plain" --component config >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
   [ -f "$work/root$path" ] || wrong "prefix $prefix: the program reads $path, and the file is $(cd "$work" && find root -type f)"
-  for part in manual completion; do
+  # One that is there is somebody's, and stays.
+  echo '[log]' >"$work/root$path"
+  DESTDIR=$work/root cmake --install "$work/plain" --component config >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
+  [ "$(cat "$work/root$path")" = '[log]' ] || wrong "prefix $prefix: the INI file that was there is overwritten"
+  for part in manual completion documents systemd; do
     DESTDIR=$work/root cmake --install "$work/plain" --component $part >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
   done
-  for file in man/man8/flannelette.8 man/man5/flannelette.ini.5 man/man7/flannelette-log.7 bash-completion/completions/flannelette; do
+  for file in man/man8/flannelette.8 man/man5/flannelette.ini.5 man/man7/flannelette-log.7 bash-completion/completions/flannelette \
+    doc/flannelette/LICENSE doc/flannelette/LICENSE-THIRD-PARTY; do
     [ -f "$work/root$prefix/share/$file" ] || wrong "prefix $prefix: there is no share/$file"
   done
   grep -qF "$path" "$work/root$prefix/share/man/man5/flannelette.ini.5" || wrong "prefix $prefix: flannelette.ini(5) does not name $path"
+  unit=$work/root$prefix/lib/systemd/system/flannelette.service
+  grep -q "^ExecStart=$prefix/sbin/flannelette " "$unit" || wrong "prefix $prefix: the unit does not start $prefix/sbin/flannelette"
+  [ "$(sed 's/^ExecStart=.* run$/ExecStart=flannelette run/' "$unit")" = "$(cat board/systemd/flannelette.service)" ] ||
+    wrong "prefix $prefix: the unit is not that of board/systemd"
+  # All of board/systemd is installed.
+  while IFS= read -r file; do
+    [ -n "$(find "$work/root$prefix/lib" -name "$file")" ] || wrong "prefix $prefix: board/systemd's $file is not installed"
+  done < <(find board/systemd -type f ! -name README.md -printf '%f\n')
   ! grep -r '@[A-Z_]*@' "$work/root$prefix/share/man" || wrong "prefix $prefix: something is not filled in"
   [ "$prefix" != /usr ] || [ "$path" = /etc/flannelette.ini ] || wrong "with the prefix /usr the program reads $path"
 done
+
+# Without systemd: nothing for it.
+configure plain -DFLANNELETTE_UNIT_DIR= || wrong 'FLANNELETTE_UNIT_DIR= cannot be configured'
+rm -rf "$work/root"
+DESTDIR=$work/root cmake --install "$work/plain" --component systemd >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
+[ ! -e "$work/root" ] || wrong "FLANNELETTE_UNIT_DIR= installs $(cd "$work/root" && find . -type f)"
 
 # Static linking, switched on and off in a folder that was configured: what was found for the other is not kept, but what
 # somebody named is.
