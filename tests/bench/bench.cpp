@@ -27,6 +27,7 @@ constexpr Part kParts[] = {
     {"idle", bench_idle},         {"nodes", bench_nodes},
     {"parse", bench_parse},       {"instructions", bench_instructions},
     {"gateways", bench_gateways}, {"kube", bench_kube},
+    {"clients", bench_clients},
 };
 
 /// "Intel ..., 2 cores, Linux 6.1.0, 2025-01-31"

@@ -131,5 +131,6 @@ void bench_nodes(const Settings& settings, Report& report);
 void bench_instructions(const Settings& settings, Report& report);
 void bench_gateways(const Settings& settings, Report& report);
 void bench_kube(const Settings& settings, Report& report);
+void bench_clients(const Settings& settings, Report& report);
 
 }  // namespace flannelette::bench
