@@ -123,8 +123,8 @@ size: $(addprefix cross-,$(TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) notl
 check: build build-test ## format, layers, scripts, warnings, size
 	@tests/check/run.sh
 
-pins: ## renews toolchains/pins and tests/system/etcd35.pins with what Debian's archive has today
-	@toolchains/pins.sh toolchains/pins tests/system/etcd35.pins
+pins: ## renews toolchains/pins and tests/system/*.pins with what Debian's archive has today
+	@toolchains/pins.sh toolchains/pins tests/system/*.pins
 
 install: build ## the program, INI file, manual pages, completion and what systemd takes, below DESTDIR; prefix=/usr, GNU's other folders, unitdir= without systemd
 	@toolchains/stage.sh $(MACHINE) "$(or $(DESTDIR),/)" 'config manual completion documents systemd' -DCMAKE_INSTALL_PREFIX="$(prefix)" \

@@ -40,7 +40,7 @@ target_parts=$(
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
   [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself
-  echo system-etcd35 chaos check-size
+  echo system-etcd35 prometheus chaos check-size
 )
 readonly machine target_parts
 
@@ -65,7 +65,8 @@ command_of() {  # part: one word a line
       printf '%s\n' env FLANNELETTE_TARGET="${binary:-$target}" FLANNELETTE_EMULATOR="$(toolchains/target.sh "$target" qemu)" \
         "$build/test/tests/targets" "--test-suite=targets/${1%@*}"
       ;;
-    system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak,kube ;;
+    system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak,kube,prometheus ;;
+    prometheus) printf '%s\n' tests/system/prometheus.sh "$build/test/tests/system" ;;
     kube) printf '%s\n' "$build/test/tests/system" --test-suite=kube ;;
     chaos) printf '%s\n' env FLANNELETTE_CHAOS=100 "$build/test/tests/system" --test-suite=system/chaos ;;
     check) printf '%s\n' tests/check/run.sh ;;
@@ -76,11 +77,11 @@ command_of() {  # part: one word a line
       printf '%s\n' "${few_rounds[@]}" valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes "$build/test/tests/unit" ;;
     *-asan) printf '%s\n' "$build/asan/tests/${1%-asan}" ;;
-    system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak,kube ;;
+    system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak,kube,prometheus ;;
     system.1) printf '%s\n' "$build/test/tests/system" --test-suite="$system1" ;;
     system.2) printf '%s\n' "$build/test/tests/system" --test-suite="$system2" ;;
     system.3) printf '%s\n' "$build/test/tests/system" --test-suite="$system3" ;;
-    system.4) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,kube,$system1,$system2,$system3" ;;
+    system.4) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,kube,prometheus,$system1,$system2,$system3" ;;
     *) printf '%s\n' "$build/test/tests/$1" ;;
   esac
 }
@@ -90,7 +91,7 @@ limit_of() {  # part: seconds
     check | check-size) echo 600 ;;
     unit | sim | fuzz | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
-    kernel | kernel-asan | system-etcd35) echo 240 ;;
+    kernel | kernel-asan | system-etcd35 | prometheus) echo 240 ;;
     system | system.* | system@* | kube | chaos) echo 900 ;;
   esac
 }

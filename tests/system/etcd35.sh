@@ -6,23 +6,8 @@
 set -eu
 binary=$1
 cd "$(dirname "$0")/../.."
-mkdir -p "${FLANNELETTE_BUILD_DIR:-build}/etcd35"
-dir=$(cd "${FLANNELETTE_BUILD_DIR:-build}/etcd35" && pwd)
-name='etcd 3.5 can be had'
-
-architecture=$(dpkg --print-architecture)
-export PINS=tests/system/etcd35.pins
-if ! grep -q " $architecture " "$PINS"; then
-  printf '[ RUN      ] %s\n[   LINE   ] --- skipped: it is pinned for amd64, not for %s\n[  SKIPPED ] %s\n' "$name" "$architecture" "$name"
-  exit 0
-fi
-if ! toolchains/fetch.sh "$architecture" "$dir"; then
-  printf '[ RUN      ] %s\n[  FAILED  ] %s\n' "$name" "$name"
-  exit 1
-fi
-for package in "$dir"/etcd-*.deb; do
-  dpkg-deb -x "$package" "$dir"
-done
+. tests/system/unpack.sh
+unpack etcd35 FAILED 'etcd 3.5'
 
 # Not those that take their time with the node alone.
 FLANNELETTE_ETCD=$dir/usr/bin/etcd exec "$binary" \
