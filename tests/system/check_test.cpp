@@ -18,59 +18,12 @@
 #include "support/means.hpp"
 #include "support/poll.hpp"
 #include "system/certificates.hpp"
-#include "system/cluster.hpp"
+#include "system/checked.hpp"
 
 using namespace flannelette::tests;
 using namespace std::chrono_literals;
-using std::chrono::steady_clock;
 
 namespace {
-
-constexpr const char* kWarning = "warn";
-constexpr const char* kFailure = "FAIL";
-
-void forward(const Machine& machine) { shell(machine.node(), "echo 1 > /proc/sys/net/ipv4/ip_forward"); }
-
-/// What check prints on this machine, and how it exits. It takes less than ten seconds.
-Outcome check(const Machine& machine, std::vector<std::string> flags = {}) {
-  flags.insert(flags.begin(), {binary(), "check"});
-  const auto begun = steady_clock::now();
-  Outcome outcome = run(machine.command(std::move(flags)), 30s);
-  CHECK(steady_clock::now() - begun < 10s);
-  return outcome;
-}
-
-std::string etcd_flag(const Etcd& etcd) { return "--etcd-endpoints=" + etcd.url(); }
-
-/// The lines that are not ok.
-std::string found(const Outcome& outcome) {
-  std::istringstream in(outcome.output);
-  std::string lines;
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind("ok    ", 0) != 0) lines += line + "\n";
-  }
-  return lines;
-}
-
-/// It is found, named so, and nothing else is.
-void check_only(const Outcome& outcome, const std::string& grade, const std::string& item,
-                std::initializer_list<const char*> words) {
-  const std::string lines = found(outcome);
-  CHECK_MESSAGE(outcome.status == (grade == kFailure ? 2 : 1), outcome.output);
-  CHECK_MESSAGE(count_lines(lines) == 1, lines);
-  CHECK_MESSAGE(lines.rfind(grade + "  " + item + ": ", 0) == 0, lines);
-  for (const char* word : words) CHECK_MESSAGE(contains(lines, word), lines);
-}
-
-/// A machine on which no agent runs yet, and an etcd with a config.
-struct Bare {
-  explicit Bare(const Etcd::Options& options = {}, const char* config = kVxlanConfig) : etcd(options) {
-    etcd.configure(config);
-    forward(machine);
-  }
-  Etcd etcd;
-  Machine machine{etcd, 1};
-};
 
 /// Two machines whose agents run.
 struct Pair {
