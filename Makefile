@@ -4,6 +4,7 @@
 
 MACHINE := $(shell toolchains/target.sh -m)
 TARGETS := $(shell toolchains/target.sh)
+STATIC_TARGETS := $(shell awk '/^[^#]/ && $$2 != "-" { print $$1 }' toolchains/targets)
 # Beside this machine make test has these on kernels of their own, and the smallest build of this one; make test-more has the next
 # ones; make test-targets has all.
 VM_TARGETS := aarch64
@@ -33,7 +34,7 @@ docdir      = $(datarootdir)/doc/flannelette
 unitdir     = $(prefix)/lib/systemd/system
 export SYSCONFDIR := $(sysconfdir)
 
-.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb clean help
+.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb dist clean help
 
 all: build
 
@@ -99,10 +100,11 @@ vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
 	@tests/targets/vm.sh $* build/vm/$*
 
-test-more: build build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, more damages at random, the program on the other ARM kernel, the sizes
-	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) system-etcd35 chaos check-size
+test-more: build deb build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, more damages at random, the program on the other ARM kernel, the Debian package, the sizes
+	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) package system-etcd35 chaos check-size
 
-test-targets: build build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated, some also on kernels of their own; and all of test-more
+test-targets: build deb dist build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated, some also on kernels of their own; the releases once more; and all of test-more
+	@toolchains/install.sh lintian
 	@tests/run.sh targets
 
 bench: build build-test ## measures and prints one table: tests/bench/README.md; PARTS='sync nodes' FLANNELD=path PLOT=1
@@ -133,6 +135,9 @@ install: build ## the program, INI file, manual pages, completion and what syste
 
 deb: cross-$(or $(TARGET),$(MACHINE)) ## build/flannelette_VERSION_ARCHITECTURE.deb for this machine or for TARGET=NAME
 	@toolchains/deb.sh $(or $(TARGET),$(MACHINE))
+
+dist: $(addprefix cross-,$(or $(TARGET),$(STATIC_TARGETS))) ## build/dist, a release: for every static target or for TARGET=NAME a tar.zst, its SBOM and the Debian package; SHA256SUMS
+	@toolchains/dist.sh $(or $(TARGET),$(STATIC_TARGETS))
 
 clean: ## everything that was built or fetched
 	rm -rf build

@@ -14,7 +14,7 @@
 # they print comes in whole pieces, in the order of the parts; the first one that is not done is followed as it goes.
 #
 # A part that dies, runs no test, or is over its time limit is one failed test more. With CI=true skipped tests of
-# the parts check, unit, sim, kernel, system, program@, vm@ and system@ count as failed. Output of each part:
+# the parts check, package, unit, sim, kernel, system, program@, vm@ and system@ count as failed. Output of each part:
 # build/test-results/PART.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -40,7 +40,7 @@ target_parts=$(
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
   [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself
-  echo system-etcd35 prometheus chaos check-size
+  echo package reproducible check-lintian system-etcd35 prometheus chaos check-size
 )
 readonly machine target_parts
 
@@ -71,6 +71,9 @@ command_of() {  # part: one word a line
     chaos) printf '%s\n' env FLANNELETTE_CHAOS=100 "$build/test/tests/system" --test-suite=system/chaos ;;
     check) printf '%s\n' tests/check/run.sh ;;
     check-size) printf '%s\n' tests/check/run.sh size ;;
+    check-lintian) printf '%s\n' tests/check/run.sh lintian ;;
+    package) printf '%s\n' tests/package/debian.sh ;;
+    reproducible) printf '%s\n' tests/package/reproducible.sh ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
     system-etcd35) printf '%s\n' tests/system/etcd35.sh "$build/test/tests/system" ;;
     unit-valgrind)
@@ -88,10 +91,11 @@ command_of() {  # part: one word a line
 
 limit_of() {  # part: seconds
   case $1 in
-    check | check-size) echo 600 ;;
+    check | check-size | check-lintian) echo 600 ;;
     unit | sim | fuzz | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
-    kernel | kernel-asan | system-etcd35 | prometheus) echo 240 ;;
+    kernel | kernel-asan | system-etcd35 | prometheus | package) echo 240 ;;
+    reproducible) echo 7200 ;;
     system | system.* | system@* | kube | chaos) echo 900 ;;
   esac
 }
@@ -118,7 +122,7 @@ tests_in() {  # part, exit status, file
 
 skips_count() {  # part: must none of its tests be skipped here?
   [ "${CI:-}" = true ] || return 1
-  case $1 in check* | unit | sim | kernel | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
+  case $1 in check* | package | unit | sim | kernel | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
 }
 
 runnable() {  # command...: the first word is a program, and so is every other one that is a path
