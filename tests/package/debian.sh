@@ -36,7 +36,7 @@ outside() {
   trap 'rm -rf "$work"' EXIT
   trap 'exit 1' INT TERM
   root=$PWD/build/package/root-$suite
-  tests/package/root.sh "$suite" "$root" apt dash bash sed grep findutils coreutils tar gzip passwd init-system-helpers systemd mawk diffutils libc-bin \
+  tests/package/root.sh "$suite" "$root" apt dpkg dash bash sed grep findutils coreutils tar gzip passwd init-system-helpers systemd mawk diffutils libc-bin perl-base \
     >"$work/log" 2>&1 || fail "no root: $(tail -n 5 "$work/log")"
   package=build/flannelette_$(toolchains/news.sh version)_$(dpkg --print-architecture).deb
   [ -f "$package" ] || fail "$package is not there: run make deb first"

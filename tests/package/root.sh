@@ -1,20 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# root.sh SUITE DIR PACKAGE...: makes DIR the root of a small Debian of that release, with these packages and what they depend on: unpacked as
-# any user, and known to dpkg as installed; no maintainer script runs. Does nothing when DIR is there.
+# root.sh SUITE DIR PACKAGE...: makes DIR the root of a small Debian of that release, with these packages (essential ones, too: others do not
+# depend on them) and what they depend on: unpacked as any user, and known to dpkg as installed; no maintainer script runs. Does
+# nothing when DIR is there already.
 set -eu
 suite=$1
 dir=$2
 shift 2
-[ ! -d "$dir" ] || exit 0
+[ "$(cat "$dir.packages" 2>/dev/null)" != "$*" ] || exit 0
 cd "$(dirname "$0")/../.."
 . toolchains/archive.sh
 
 archive=$PWD/build/package/$suite
-archive_apt "$archive" "$(dpkg --print-architecture)" "$suite" apt-get install --download-only -y --no-install-recommends \
+# Without the lock of dpkg, which only root can have: nothing is installed here.
+archive_apt "$archive" "$(dpkg --print-architecture)" "$suite" apt-get install -o Debug::NoLocking=true --download-only -y --no-install-recommends \
   base-files base-passwd usr-is-merged "$@"
-rm -rf "$dir.new"
+rm -rf "$dir" "$dir.new"
 mkdir -p "$dir.new"
 for folder in bin sbin lib lib64; do
   mkdir -p "$dir.new/usr/$folder"
@@ -32,3 +34,4 @@ cp "$dir.new/usr/share/base-passwd/passwd.master" "$dir.new/etc/passwd"
 cp "$dir.new/usr/share/base-passwd/group.master" "$dir.new/etc/group"
 touch "$dir.new/etc/shadow" "$dir.new/etc/gshadow"
 mv "$dir.new" "$dir"
+echo "$*" >"$dir.packages"
