@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The service manager's notification socket.
+// The service manager's notification socket, and its watchdog.
 #include "cli/notify.hpp"
 
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
+#include "flannelette/base/text.hpp"
 #include "flannelette/base/unique_fd.hpp"
 
 namespace flannelette::cli {
+namespace {
 
-Result<void> notify_ready() {
+Result<void> notify(std::string_view state) {
   const char* name = std::getenv("NOTIFY_SOCKET");
   if (name == nullptr || *name == '\0') return {};
   const std::string_view path(name);
@@ -29,12 +34,54 @@ Result<void> notify_ready() {
 
   const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return system_error("NOTIFY_SOCKET", errno);
-  constexpr std::string_view kReady = "READY=1\n";
-  if (::sendto(socket.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+  if (::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                reinterpret_cast<const sockaddr*>(&address), size) < 0) {
     return system_error("NOTIFY_SOCKET", errno);
   }
   return {};
 }
+
+/// Of the environment; 0 if it is none.
+std::uint64_t number_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  std::uint64_t number = 0;
+  return text != nullptr && parse_unsigned(text, number) ? number : 0;
+}
+
+}  // namespace
+
+Millis watchdog_interval() {
+  const bool ours = std::getenv("WATCHDOG_PID") == nullptr ||
+                    number_in("WATCHDOG_PID") == static_cast<std::uint64_t>(::getpid());
+  const std::uint64_t limit = number_in("WATCHDOG_USEC");
+  if (!ours || limit == 0 || limit == UINT64_MAX) return 0;
+  return static_cast<Millis>(std::max<std::uint64_t>(limit / 2000, 1));
+}
+
+Notifier::Notifier(io::Loop& loop, Log& log)
+    : log_(log),
+      retry_(loop, Delegate<void()>::to<&Notifier::ready>(this)),
+      watchdog_(loop, Delegate<void()>::to<&Notifier::ping>(this)) {
+  if (const Millis interval = watchdog_interval()) watchdog_.arm_in(interval);
+}
+
+void Notifier::ready() {
+  const auto notified = notify("READY=1\n");
+  if (notified) return;
+  const bool busy = notified.error().sys_errno == EAGAIN;
+  if (busy) retry_.arm_in(kRetry);
+  if (std::exchange(waiting_, busy)) return;
+  log_.warning(busy ? "the service manager reads no messages; READY=1 is sent when it does"
+                    : "cannot notify the service manager that we are ready",
+               {Field(notified.error())});
+}
+
+void Notifier::ping() {
+  const auto notified = notify("WATCHDOG=1\n");
+  const bool busy = !notified && notified.error().sys_errno == EAGAIN;
+  watchdog_.arm_in(busy ? kRetry : watchdog_interval());
+}
+
+void Notifier::stopping() { (void)notify("STOPPING=1\n"); }
 
 }  // namespace flannelette::cli

@@ -4,9 +4,7 @@
 
 #include <sys/sysinfo.h>
 
-#include <cerrno>
 #include <optional>
-#include <utility>
 
 #include "cli/kube_known.hpp"
 #include "cli/notify.hpp"
@@ -20,26 +18,6 @@
 
 namespace flannelette::cli {
 namespace {
-
-/// Notifies the service manager, without ever waiting for it.
-struct Notifier {
-  Notifier(io::Loop& loop, Log& any_log)
-      : log(any_log), timer(loop, Delegate<void()>::to<&Notifier::ready>(this)) {}
-  void ready() {
-    const auto notified = notify_ready();
-    if (notified) return;
-    const bool busy = notified.error().sys_errno == EAGAIN;
-    if (busy) timer.arm_in(kRetry);
-    if (std::exchange(waiting, busy)) return;
-    log.warning(busy ? "the service manager reads no messages; READY=1 is sent when it does"
-                     : "cannot notify the service manager that we are ready",
-                {Field(notified.error())});
-  }
-  static constexpr Millis kRetry = 1000;
-  Log& log;
-  io::Timer timer;
-  bool waiting = false;
-};
 
 std::size_t max_leases() {
   struct sysinfo info {};
@@ -67,6 +45,7 @@ int run_agent(Process& process, registry::Registry& registry) {
   log.info("flannelette " FLANNELETTE_VERSION " starts");
   agent.start();
   auto ran = process.loop.run();
+  notifier.stopping();
   agent.stop();
   if (!ran) {
     log.error("the event loop failed", {Field(ran.error())});
