@@ -9,6 +9,7 @@ target=$1
 root=$2
 components=$3
 shift 3
+umask 022
 cd "$(dirname "$0")/.."
 objects=build/$target/obj
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # reproducible.sh [TARGET...]: what `make dist` has made of this tree, for these targets or for all, is made once more from a copy of
 # it, from the libraries up: in another folder, with other times of the files, another umask, time zone and locale, and fewer
-# compilers at once. One test for each file of a release: it has the same bytes.
+# compilers at once. One test for each file of a release: it has the same bytes. And what belongs to them is complete.
 set -u
 . "$(dirname "$0")/../check/lib.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/flannelette-another-folder.XXXXXX") || exit 1
@@ -22,14 +22,35 @@ cp -r build/sysroot/downloads "$work/tree/build/sysroot/"
   make dist ${1:+TARGET="$*"}
 ) >"$work/log" 2>&1 || { tail -n 20 "$work/log"; exit 1; }
 
-for file in "$work"/tree/build/dist/flannelette*; do
-  name="${file##*/} has the same bytes in another folder"
-  echo "[ RUN      ] $name"
-  if cmp "build/dist/${file##*/}" "$file"; then
-    echo "[       OK ] $name"
+verdict() {  # name, command...
+  echo "[ RUN      ] $1"
+  if "${@:2}"; then
+    echo "[       OK ] $1"
   else
-    echo "[  FAILED  ] $name"
+    echo "[  FAILED  ] $1"
     failed=1
   fi
+}
+# The program's components with their versions, and the program's own sum.
+# shellcheck disable=SC2317 # verdict calls it
+complete() {  # bill of materials, program
+  local component
+  for component in musl mbedtls inih libmnl gcc-runtime; do
+    grep -q "\"name\": \"$component\", \"versionInfo\": \"[0-9][^\"]*\"" "$1" || return
+  done
+  grep -q "$(sha256sum "$2" | cut -d ' ' -f 1)" "$1" || return
+  ! command -v python3 >/dev/null || python3 -m json.tool "$1" >/dev/null
+}
+
+for file in "$work"/tree/build/dist/flannelette*; do
+  verdict "${file##*/} has the same bytes in another folder" cmp "build/dist/${file##*/}" "$file"
 done
+for file in "$work"/tree/build/dist/*.spdx.json; do
+  target=${file##*-}
+  target=${target%.spdx.json}
+  verdict "${file##*/} has all components" complete "$file" "$work/tree/build/$target/flannelette"
+done
+verdict 'SHA256SUMS has all files of the release' \
+  [ "$(cut -c 67- build/dist/SHA256SUMS)" = "$(cd build/dist && LC_ALL=C ls flannelette*)" ]
+verdict 'SHA256SUMS is right' sh -c 'cd build/dist && sha256sum --quiet -c SHA256SUMS'
 exit "$failed"
