@@ -7,6 +7,7 @@ set -eu
 target=$1
 cd "$(dirname "$0")/.."
 umask 022
+[ "$(toolchains/target.sh "$target" musl)" != - ] || { echo "deb: only static programs are packed, and that of $target is not" >&2; exit 1; }
 version=$(toolchains/news.sh version)
 architecture=$(toolchains/target.sh "$target" debian)
 epoch=$(toolchains/news.sh epoch)
