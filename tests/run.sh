@@ -14,7 +14,7 @@
 # they print comes in whole pieces, in the order of the parts; the first one that is not done is followed as it goes.
 #
 # A part that dies, runs no test, or is over its time limit is one failed test more. With CI=true skipped tests of
-# the parts check, package, unit, sim, kernel, system, program@, vm@ and system@ count as failed. Output of each part:
+# the parts check, package, unit, sim, kernel, openwrt, system, program@, vm@ and system@ count as failed. Output of each part:
 # build/test-results/PART.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -27,7 +27,7 @@ jobs=${TEST_JOBS:-$(($(nproc) + 1))}
 # and the fourth has all others.
 readonly jobs system1=system/faults,system/settings,system/lease,system/names system2=system/tls,system/scale,system/quorum
 readonly system3=system/damage,system/device,system/failover,system/upgrade,system/chaos
-all_parts='unit sim system.1 unit-valgrind system.3 system.2 unit-asan system.4 sim-asan check kernel kernel-asan fuzz kube'
+all_parts='unit sim system.1 unit-valgrind system.3 system.2 unit-asan system.4 sim-asan check kernel kernel-asan fuzz openwrt kube'
 for target in ${VM_TARGETS:-}; do all_parts+=" program@$target vm@$target"; done  # make test says which
 [ -z "${NOTLS_TARGET:-}" ] || all_parts+=" notls@$NOTLS_TARGET"
 readonly all_parts
@@ -75,6 +75,7 @@ command_of() {  # part: one word a line
     package) printf '%s\n' tests/package/debian.sh ;;
     reproducible) printf '%s\n' tests/package/reproducible.sh ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
+    openwrt) printf '%s\n' tests/openwrt/run.sh "$build/flannelette" ;;
     system-etcd35) printf '%s\n' tests/system/etcd35.sh "$build/test/tests/system" ;;
     unit-valgrind)
       printf '%s\n' "${few_rounds[@]}" valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
@@ -92,7 +93,7 @@ command_of() {  # part: one word a line
 limit_of() {  # part: seconds
   case $1 in
     check | check-size | check-lintian) echo 600 ;;
-    unit | sim | fuzz | program@* | notls@*) echo 120 ;;
+    unit | sim | fuzz | openwrt | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
     kernel | kernel-asan | system-etcd35 | prometheus | package) echo 240 ;;
     reproducible) echo 7200 ;;
@@ -122,7 +123,7 @@ tests_in() {  # part, exit status, file
 
 skips_count() {  # part: must none of its tests be skipped here?
   [ "${CI:-}" = true ] || return 1
-  case $1 in check* | package | unit | sim | kernel | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
+  case $1 in check* | package | unit | sim | kernel | openwrt | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
 }
 
 runnable() {  # command...: the first word is a program, and so is every other one that is a path
