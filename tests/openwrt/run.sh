@@ -248,10 +248,10 @@ t_uses_a_file_of_its_own_when_uci_has_no_settings() {
   rm "$root/etc/config/flannelette"
   start
   lacks tmp/calls procd_open_instance
-  printf '[etcd]\nendpoint = http://192.0.2.1:2379\nca-file = /etc/hosts\n' >"$root/etc/flannelette.ini"
+  printf '[etcd]\nendpoint = http://192.0.2.1:2379\nca-file = /etc/flannelette/ca.pem\n' >"$root/etc/flannelette.ini"
   start
   has tmp/calls 'procd_set_param command /usr/sbin/flannelette run -c /etc/flannelette.ini'
-  has tmp/calls 'procd_set_param file /etc/flannelette.ini /etc/hosts'
+  has tmp/calls 'procd_set_param file /etc/flannelette.ini /etc/flannelette/ca.pem'
 }
 
 t_uses_the_file_that_an_option_names() {
@@ -263,11 +263,11 @@ t_uses_the_file_that_an_option_names() {
   printf '[etcd]\nendpoint = http://192.0.2.1:2379\n' >"$root/etc/own.ini"
   start
   has tmp/calls 'procd_set_param command /usr/sbin/flannelette run -c /etc/own.ini'
+  same "$(readlink "$root/$ini")" /etc/own.ini
 }
 
 t_runs_in_a_jail_where_there_is_one() {
   { simple && printf "\toption ca_file '/etc/flannelette/ca.pem'\n\toption password_file '/etc/secret'\n\toption username u\n"; } | configure
-  : >"$root/etc/flannelette/ca.pem"
   echo secret >"$root/etc/secret"
   start
   lacks tmp/calls jail
@@ -347,19 +347,41 @@ t_takes_nothing_away_for_an_upgrade() {
   cmp "$root/tmp/uci/firewall" "$work/before" || fail 'the firewall has changed'
 }
 
+# A program that only writes down how it is called; the first word of a call that fails is in /tmp/fails.
+stub_program() {
+  printf '#!/bin/ash\necho "flannelette $*" >>/tmp/calls\n! grep -qx "$1" /tmp/fails\n' >"$root/usr/sbin/flannelette"
+  echo "${1:-}" >"$root/tmp/fails"
+}
+
 t_removes_the_zone_but_not_the_overlay_unasked() {
   stock_firewall
   cp "$root/tmp/uci/firewall" "$work/before"
   defaults
-  ln -sf /bin/busybox "$root/bin/echo"
-  mv "$root/usr/sbin/flannelette" "$root/usr/sbin/real"
-  printf '#!/bin/ash\necho "flannelette $*" >>/tmp/calls\n' >"$root/usr/sbin/flannelette"
-  chmod +x "$root/usr/sbin/flannelette"
+  stub_program
   prerm /bin/sh /tmp/prerm x remove
   cmp "$root/tmp/uci/firewall" "$work/before" || fail 'the firewall is not as it was'
   no_file etc/flannelette.ini
   same "$(cat "$root/tmp/calls")" $'service delete\nfirewall reload'
   grep -q 'the overlay stays up until the next boot' "$work/output" || fail 'not said that the overlay stays'
+}
+
+t_asks_at_a_terminal_before_it_removes_the_overlay() {
+  local line answer
+  command -v script >/dev/null || { echo 'script is missing (Debian: bsdutils)'; exit 77; }
+  stock_firewall
+  cp "$work/package/CONTROL/prerm" "$root/tmp/prerm"
+  line=$(declare -f inside); line="root='$root'; $line; inside /bin/sh /tmp/prerm x remove"
+  for answer in '' n y; do
+    forget
+    stub_program leave
+    echo "$answer" | SHELL=/bin/bash script -qec "$line" /dev/null >"$work/output" 2>&1
+    grep -q 'Give the subnet back' "$work/output" || fail "not asked: $(cat "$work/output")"
+    if [ "$answer" = y ]; then
+      same "$(cat "$root/tmp/calls")" $'service delete\nflannelette leave\nflannelette cleanup\nfirewall reload'
+    else
+      same "$(cat "$root/tmp/calls")" $'service delete\nfirewall reload'
+    fi
+  done
 }
 
 devices() { sed -n "s/^firewall.flannelette.device='\(.*\)'/\1/p" "$root/tmp/uci/firewall" | sed 's/+$/*/'; }
