@@ -82,6 +82,7 @@ class Batch::Answers final : public Netlink::Reader {
 void Batch::begin(const Site& site, NexthopUse use, RefusalListener* listener) {
   for (const bool direct : {false, true}) places_[direct] = place_on(site, direct, use);
   senders_ = site.senders;
+  senders_refused_.reset();
   listener_ = listener;
   count_ = 0;
   requests_ = 0;
@@ -159,19 +160,23 @@ Result<void> Batch::send_senders(std::span<const Change> changes) {
   const auto is_sender = [](const Change& change) { return change.entry.kind == Kind::kSender; };
   const auto first = std::ranges::find_if(changes, is_sender);
   if (!senders_ || first == changes.end()) return {};
-  const auto changed = kernel::change_senders(netfilter_, *senders_, changes);
+  const bool put = first->op == Change::Op::kPut;
+  // The last one calls the set complete: those that are not in it would be dropped.
+  const auto changed = put && senders_refused_ ? Result<void>(*senders_refused_)
+                                               : kernel::change_senders(netfilter_, *senders_, changes);
   if (changed) return {};
   const Error error = changed.error();
   if (error.sys_errno == 0) return error;  // the socket's
   if (error.sys_errno != ENOENT) {
     if (nft::absent(error)) return {};
+    if (put) senders_refused_ = error;
     for (const Change& change : changes) {  // none of them was made
       if (is_sender(change)) fail(change, error);
     }
     return {};
   }
   // One of several is gone already.
-  const bool several = first->op == Change::Op::kRemove && changes.size() > 1;
+  const bool several = !put && changes.size() > 1;
   for (std::size_t i = 0; several && i < changes.size(); ++i) FLT_TRY(send_senders(changes.subspan(i, 1)));
   return {};
 }

@@ -121,6 +121,21 @@ TEST_SUITE("kernel/senders") {
     CHECK(s.listed() == std::vector{kA});
   }
 
+  TEST_CASE("where addresses were refused the set is not called complete, or it would drop their packets") {
+    NEEDS;
+    Set s("ksnd9");
+    output_of("nft add table ip flannelette");
+    output_of("nft add set ip flannelette peers { type ipv4_addr; size 100; }");
+    std::vector<Ip4> addresses;
+    for (std::uint32_t i = 0; i < 250; ++i) addresses.push_back({ip4("192.0.2.0").value + i});
+    addresses.push_back(Ip4{});
+    CHECK(s.change(Change::Op::kPut, addresses).failed == 251);
+    CHECK(s.listed().empty());
+    // The next batch starts anew.
+    CHECK(s.change(Change::Op::kPut, {kA, Ip4{}}).failed == 0);
+    CHECK(s.listed() == std::vector{Ip4{}, kA});
+  }
+
   TEST_CASE("what others do to the set is told of; what we do, and what they do to other sets, is not") {
     NEEDS;
     Set s("ksnd3");
