@@ -147,6 +147,10 @@ PeerRecord* EntryPlan::Impl::winner_with(std::uint64_t key, Entry::Kind kind) {
     }
     return nullptr;
   }
+  return ordered_winner(key, kind);
+}
+
+PeerRecord* EntryPlan::Impl::ordered_winner(std::uint64_t key, Entry::Kind kind) {
   if (order_for != table.changes || order_of != kind) order_by_key(kind);
   std::size_t first = 0;
   for (std::size_t last = order_size; first < last;) {

@@ -51,6 +51,7 @@ struct EntryPlan::Impl final : RecordObserver {
   Entry::Kind order_of{};        ///< the last order of winners was that of their keys of this kind ...
   std::uint32_t order_for = 0;   ///< ... at this table.changes: `scratch` of the first records has ...
   std::size_t order_size = 0;    ///< ... so many of them
+  std::size_t rival = 0;         ///< the index that rival_of() found last
   PlainArray<Unwanted> unwanted;
   std::size_t unwanted_emitted = 0;  ///< the first ones, which the last plan emitted
 
@@ -80,6 +81,12 @@ struct EntryPlan::Impl final : RecordObserver {
   void order_by_key(Entry::Kind kind);
   /// That with this MAC (kFdb) or PublicIP (kSender).
   PeerRecord* winner_with(std::uint64_t key, Entry::Kind kind);
+  /// The same, always by the order of keys.
+  PeerRecord* ordered_winner(std::uint64_t key, Entry::Kind kind);
+
+  // peer_status.cpp
+  /// A winner that the record of this index gives way to; nullptr: there is none.
+  const PeerRecord* rival_of(std::size_t index);
 };
 
 }  // namespace flannelette::overlay

@@ -2,8 +2,6 @@
 // What is shown of the records of a lease table.
 #include "flannelette/overlay/peer_status.hpp"
 
-#include <algorithm>
-
 #include "entry_plan_impl.hpp"
 
 namespace flannelette::overlay {
@@ -37,10 +35,27 @@ bool EntryPlan::peer(std::size_t index, PeerStatus& peer) const {
           .public_ip = Ip4{record.public_ip},
           .mac = record.mac};
   if (peer.why != Ignored::kConflict) return true;
-  const auto* winner = std::ranges::find_if(
-      t.records, [&](const PeerRecord& other) { return other.winner() && contradict(record, other); });
-  if (winner != t.records.end()) peer.shadowed_by = winner->subnet();
+  if (const PeerRecord* const rival = impl_->rival_of(index)) peer.shadowed_by = rival->subnet();
   return true;
+}
+
+/// Tens of thousands may lose. They mostly lose to one winner, or each to the one at its address, or to one
+/// that overlaps it, which stands near it in the table. Only who shares nothing but a MAC is looked for
+/// farther.
+const PeerRecord* EntryPlan::Impl::rival_of(std::size_t index) {
+  const PlainArray<PeerRecord>& records = table.records;
+  const std::size_t size = records.size();
+  const auto wins = [&](std::size_t i) {
+    if (i >= size || !records[i].winner() || !contradict(records[index], records[i])) return false;
+    rival = i;
+    return true;
+  };
+  if (wins(rival)) return &records[rival];
+  if (const PeerRecord* at = ordered_winner(records[index].public_ip, Entry::Kind::kSender)) return at;
+  for (std::size_t away = 1; away < size; ++away) {
+    if (wins(index + away) || wins(index - away)) return &records[rival];
+  }
+  return nullptr;
 }
 
 PeerTotals EntryPlan::totals() const {
