@@ -65,7 +65,7 @@ command_of() {  # part: one word a line
       printf '%s\n' env FLANNELETTE_TARGET="${binary:-$target}" FLANNELETTE_EMULATOR="$(toolchains/target.sh "$target" qemu)" \
         "$build/test/tests/targets" "--test-suite=targets/${1%@*}"
       ;;
-    system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak,kube,prometheus ;;
+    system@*) printf '%s\n' env FLANNELETTE="$build/$target/flannelette" "$build/test/tests/system" --test-suite-exclude=soak,kube,prometheus,etcd35 ;;
     prometheus) printf '%s\n' tests/system/prometheus.sh "$build/test/tests/system" ;;
     kube) printf '%s\n' "$build/test/tests/system" --test-suite=kube ;;
     chaos) printf '%s\n' env FLANNELETTE_CHAOS=100 "$build/test/tests/system" --test-suite=system/chaos ;;
@@ -81,11 +81,11 @@ command_of() {  # part: one word a line
       printf '%s\n' "${few_rounds[@]}" valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect,possible \
         --errors-for-leak-kinds=definite,indirect,possible --child-silent-after-fork=yes "$build/test/tests/unit" ;;
     *-asan) printf '%s\n' "$build/asan/tests/${1%-asan}" ;;
-    system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak,kube,prometheus ;;
+    system) printf '%s\n' "$build/test/tests/system" --test-suite-exclude=soak,kube,prometheus,etcd35 ;;
     system.1) printf '%s\n' "$build/test/tests/system" --test-suite="$system1" ;;
     system.2) printf '%s\n' "$build/test/tests/system" --test-suite="$system2" ;;
     system.3) printf '%s\n' "$build/test/tests/system" --test-suite="$system3" ;;
-    system.4) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,kube,prometheus,$system1,$system2,$system3" ;;
+    system.4) printf '%s\n' "$build/test/tests/system" --test-suite-exclude="soak,kube,prometheus,etcd35,$system1,$system2,$system3" ;;
     *) printf '%s\n' "$build/test/tests/$1" ;;
   esac
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our membership: what the registry is told of this node, and what comes of it.
 #include "agent/agent_impl.hpp"
+#include "agent/words.hpp"
 
 namespace flannelette::agent {
 namespace {
@@ -90,10 +91,9 @@ void Agent::Impl::on_left(const registry::Left& left) {
     case Why::kRestored:
       return say(Level::kWarning,
                  "the registry went back to an earlier record of ours; claiming the subnet again");
-    case Why::kAwaited:
-      return log_.warning("our subnet is not given to us yet; waiting for it", {{"missing", left.detail}});
+    case Why::kAwaited: return log_.warning(kNotGiven, {{"missing", left.detail}});
     case Why::kOutside:
-      return log_.error("the subnet that is given to us cannot be used; waiting for another",
+      return log_.error(kUnusable,
                         {{"subnet", left.subnet}, {"network", config_.network}, {"reason", left.detail}});
     case Why::kNamesake:
       return log_.error(

@@ -19,6 +19,8 @@ inline constexpr const char* kForwarded =
     "the public IP is no address of this machine: what is sent to it must be forwarded here";
 inline constexpr const char* kOverlap =
     "Network overlaps a connected prefix of this machine; subnets that hold what it needs are refused";
+inline constexpr const char* kNotGiven = "our subnet is not given to us yet; waiting for it";
+inline constexpr const char* kUnusable = "the subnet that is given to us cannot be used; waiting for another";
 inline constexpr const char* kConfigMissing =
     "there is no network config in the registry yet; waiting for it";
 

@@ -131,7 +131,8 @@ int check_with_etcd(Process& p, Printer& printer) {
     return inspect(p, printer, {});
   registry::KubeRegistry registry(p.loop, p.clock, p.random, p.log, p.files, access, p.requests, p.watch,
                                   kube);
-  const InspectedRegistry only = named(access.servers().front(), registry);
+  InspectedRegistry only = named(access.servers().front(), registry);
+  only.rehearses = true;
   return inspect(p, printer, {&only, 1});
 }
 
@@ -140,6 +141,7 @@ int check_with_etcd(Process& p, Printer& printer) {
 bool can_check() { return true; }
 
 int check(RunSettings& settings, bool json) {
+  if (settings.kube) settings.kube->rehearsal = true;
   settings.tcp.connect_timeout = agent::Inspection::kRegistryLimit - 1'000;
   Printer printer(json);
   const SystemClock clock;

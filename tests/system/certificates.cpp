@@ -7,7 +7,7 @@
 
 namespace flannelette::tests {
 
-Certificates::Certificates() {
+Certificates::Certificates(int days) : days_(std::to_string(days)) {
   write_file(file("conf"), "[req]\ndistinguished_name=dn\n[dn]\n");
   openssl(
       "-subj /CN=test-ca -addext basicConstraints=critical,CA:TRUE -addext "
@@ -38,8 +38,8 @@ Etcd::Options Certificates::etcd_for_known_clients(const std::string& server) co
 
 void Certificates::openssl(const std::string& what, const std::string& name) const {
   must_run({.args = words("openssl req -x509 -config " + file("conf") +
-                          " -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes " + "-days 2 -keyout " +
-                          file(name + ".key") + " -out " + file(name + ".pem") + " " + what)});
+                          " -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days " + days_ +
+                          " -keyout " + file(name + ".key") + " -out " + file(name + ".pem") + " " + what)});
 }
 
 HostNames::HostNames(const std::string& names) {

@@ -12,7 +12,8 @@ namespace flannelette::tests {
 /// A CA and what it signs, in a directory of its own.
 class Certificates {
  public:
-  Certificates();
+  /// All are valid for so many days.
+  explicit Certificates(int days = 2);
   std::string file(const std::string& name) const { return files_.file(name); }
 
   /// `name`.pem and `name`.key. With both usages: etcd's gateway shows the server's certificate to etcd as a
@@ -26,6 +27,7 @@ class Certificates {
 
  private:
   void openssl(const std::string& what, const std::string& name) const;
+  const std::string days_;
   TempDir files_;
 };
 

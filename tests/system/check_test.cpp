@@ -403,3 +403,23 @@ TEST_SUITE("system/check") {
     check_only(nodes.check_a(), kWarning, "peers", {"10.64.101.0/24 at 172.30.0.99: does not answer"});
   }
 }
+
+// With etcd 3.5 alone (tests/system/etcd35.sh): older ones have no such flag.
+TEST_SUITE("etcd35") {
+  TEST_CASE("check: a port for gRPC alone is named, as k3s has it, and the one for HTTP beside it works") {
+    REQUIRE_MEANS(cluster_means());
+    if (!contains(run({.args = {etcd_program("etcd"), "--help"}}).output, "--listen-client-http-urls"))
+      SKIP("this etcd cannot split its ports");
+    Bare bare({.arguments = {"--listen-client-http-urls", "http://172.30.0.1:2382"}});
+    check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kFailure, "registry",
+               {"http://172.30.0.1:2379: ", "is this a port for gRPC alone?", "kube-subnet-mgr"});
+    check_nothing(check(bare.machine, {"--etcd-endpoints=http://172.30.0.1:2382"}));
+  }
+
+  TEST_CASE("check: an etcd without its gateway is named") {
+    REQUIRE_MEANS(cluster_means());
+    Bare bare({.arguments = {"--enable-grpc-gateway=false"}});
+    check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kFailure, "registry",
+               {"--enable-grpc-gateway=false"});
+  }
+}

@@ -11,5 +11,5 @@ unpack etcd35 FAILED 'etcd 3.5'
 
 # Not those that take their time with the node alone.
 FLANNELETTE_ETCD=$dir/usr/bin/etcd exec "$binary" \
-  --test-suite=system/join,system/lease,system/restart,system/boot,system/faults,system/tls,system/auth \
+  --test-suite=system/join,system/lease,system/restart,system/boot,system/faults,system/tls,system/auth,etcd35 \
   --test-case-exclude='*joins and leaves*,*three lives*'

@@ -94,7 +94,7 @@ class KubeApi {
  private:
   void apply_rights(Rights rights) const;
 
-  Certificates certificates_;
+  Certificates certificates_{365};
   TempDir files_;
   Etcd etcd_;
   int port_ = kPort;

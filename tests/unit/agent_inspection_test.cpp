@@ -45,6 +45,7 @@ TEST_CASE("inspection: a default endpoint that fails matters only if no other on
   struct Deaf final : RegistryProbe::Listener {
     void on_network(const overlay::NetworkConfig&) override {}
     void on_record(const overlay::LeaseRecord&) override {}
+    void on_rehearsal(registry::Registry&) override {}
     void on_probed() override {}
   } deaf;
   const InspectedRegistry given, optional{{}, nullptr, true};
@@ -89,7 +90,9 @@ TEST_CASE("inspection: each system is given its own commands") {
     return to_text<512>([&](Writer& out) { stop_service(out, system, "flanneld"); });
   };
   CHECK(service(System::kOpenWrt).view() == "service flanneld stop; service flanneld disable");
-  CHECK(service(System::kOther).view() == "systemctl disable --now flanneld");
+  CHECK(service(System::kOther).view() ==
+        "systemctl disable --now flanneld; in Kubernetes: kubectl -n kube-flannel delete daemonset "
+        "kube-flannel-ds");
   kernel::FirewallFinding finding{};
   finding.family = "inet";
   finding.table = "fw";

@@ -46,7 +46,7 @@ std::string described(const Reading& reading) {
       << '\n';
   if (kube == nullptr) return out.str();
   const auto& [servers, server_count, kubeconfig, node_name, pod_name, pod_namespace, annotations, net_config,
-               network_available, service_host, service_port] = *kube;
+               network_available, rehearsal, service_host, service_port] = *kube;
   out << "kube " << server_count << ' ' << kubeconfig.view() << "\nnode_name " << node_name.view() << ' '
       << pod_name.view() << ' ' << pod_namespace.view() << "\nannotations " << annotations.view()
       << "\nnet_config " << net_config.view() << "\nnetwork_available " << network_available << "\nservice "

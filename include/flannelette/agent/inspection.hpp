@@ -53,11 +53,13 @@ struct InspectionNeeds {
 struct InspectedRegistry {
   Text<280> name;  ///< its URL
   registry::Registry* registry = nullptr;
-  bool optional = false;  ///< that it fails matters only if all do
+  bool optional = false;   ///< that it fails matters only if all do
+  bool rehearses = false;  ///< its join() writes nothing
 };
 
-/// One inspection: the machine, the registry (the config is read, the leases are listed and watched; nothing
-/// is written), then what the config asks of the machine, and the way to at most kMaxPeers peers.
+/// One inspection: the machine, the registry (the config is read, the leases are listed and watched, and
+/// joining is rehearsed where it can be; nothing is written), then what the config asks of the machine, and
+/// the way to at most kMaxPeers peers.
 class Inspection {
  public:
   static constexpr std::size_t kMaxPeers = 16;

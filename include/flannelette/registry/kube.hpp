@@ -36,6 +36,7 @@ struct KubeSettings {
   Text<kMaxPrefix> annotation_prefix{kDefaultPrefix};  ///< completed
   Text<Files::kMaxPath> net_config_path{"/etc/kube-flannel/net-conf.json"};
   bool set_network_available = true;  ///< the condition NetworkUnavailable of our Node to False
+  bool rehearsal = false;             ///< what join() would write is tried, and nothing is written
   /// Of the Pod we are in, from the environment; empty: we are in none.
   Text<io::Endpoint::kMaxHost> service_host;
   std::uint16_t service_port = 443;

@@ -32,6 +32,7 @@ struct Inspection::Impl final : RegistryProbe::Listener {
   void start(std::span<const InspectedRegistry> registries);
   void on_network(const overlay::NetworkConfig& config) override;
   void on_record(const overlay::LeaseRecord& record) override { peers.add(record); }
+  void on_rehearsal(registry::Registry& registry) override;
   void on_probed() override;
   void on_limit();
   void on_registries();
@@ -41,6 +42,7 @@ struct Inspection::Impl final : RegistryProbe::Listener {
   Report report;
   const Delegate<void()> done;
   InspectionContext context;
+  overlay::LeaseTable leases{0};  ///< stays empty
   std::array<std::optional<RegistryProbe>, kMaxRegistries> probes_{};
   std::size_t probe_count = 0;
   io::Timer timer{needs.loop, Delegate<void()>::to<&Impl::on_limit>(this)};
@@ -58,6 +60,14 @@ void Inspection::Impl::start(std::span<const InspectedRegistry> registries) {
 
 void Inspection::Impl::on_network(const overlay::NetworkConfig& config) {
   if (!context.network) context.network = config;
+}
+
+void Inspection::Impl::on_rehearsal(registry::Registry& registry) {
+  overlay::LocalNode local;
+  local.config = context.config();
+  leases.set_local(local);
+  const Ip public_ip = context.underlay ? context.underlay->public_ip : Ip{};
+  registry.join({public_ip}, {&leases});
 }
 
 /// Not from within a listener's call.

@@ -28,6 +28,12 @@ constexpr Cause kCauses[] = {
     {"HTTP/1", kGrpcOnly},
     {"control byte", kGrpcOnly},
     {"UNIMPLEMENTED", kGrpcOnly},
+    {"config: read: Connection reset", kGrpcOnly},
+    {"our credentials", "renew the token or certificate of the kubeconfig or service account"},
+    {"a right is missing", "kubectl apply -f src/registry/kube/rbac.yaml"},
+    {"podCIDR", "kube-controller-manager --allocate-node-cidrs --cluster-cidr=NETWORK gives each Node one"},
+    {kNotGiven, "give the name of this machine's Node as NODE_NAME"},
+    {kUnusable, "let Network be what --cluster-cidr of the cluster is"},
     {"authenticat", "correct username and password-file"},
     {"user name is empty", "give username and password-file"},
     {"invalid auth token", "give username and password-file"},
@@ -69,7 +75,7 @@ void RegistryProbe::on_config_missing() {
 }
 
 void RegistryProbe::on_snapshot_end() {
-  if (!ended()) step_ = Step::kWatch;
+  if (step_ == Step::kList) step_ = Step::kWatch;
 }
 
 void RegistryProbe::on_record(const overlay::LeaseRecord& record) {
@@ -79,8 +85,22 @@ void RegistryProbe::on_record(const overlay::LeaseRecord& record) {
 }
 
 void RegistryProbe::on_watching() {
+  if (step_ >= Step::kJoin) return;
+  if (!inspected_.rehearses) return succeed();
+  step_ = Step::kJoin;
+  listener_.on_rehearsal(*inspected_.registry);
+}
+
+void RegistryProbe::on_left(const registry::Left& left) {
+  if (Writer* const out = fail()) {
+    out->put(left.why == registry::Left::Why::kAwaited ? kNotGiven : kUnusable).put(": ").put(left.detail);
+    repair_ = repair_of(out->view());
+  }
+}
+
+void RegistryProbe::succeed() {
   if (ended()) return;
-  step_ = Step::kWatching;
+  step_ = Step::kWorks;
   listener_.on_probed();
 }
 

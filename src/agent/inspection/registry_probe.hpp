@@ -15,6 +15,8 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
     virtual void on_network(const overlay::NetworkConfig& config) = 0;
     /// A record of the list, after that.
     virtual void on_record(const overlay::LeaseRecord& record) = 0;
+    /// join() is to be called.
+    virtual void on_rehearsal(registry::Registry& registry) = 0;
     /// The probe has come to its end.
     virtual void on_probed() = 0;
 
@@ -31,15 +33,15 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
   }
   /// There is no more time.
   void end();
-  bool ended() const { return step_ >= Step::kWatching; }
-  bool works() const { return step_ == Step::kWatching; }
+  bool ended() const { return step_ >= Step::kWorks; }
+  bool works() const { return step_ == Step::kWorks; }
   /// `any`: some probe works.
   bool matters(bool any) const { return works() || !any || !inspected_.optional; }
   /// What came of it. `grade`: of a failure.
   void report(Report& report, Grade grade) const;
 
  private:
-  enum class Step : std::uint8_t { kConfig, kList, kWatch, kWatching, kFailed };
+  enum class Step : std::uint8_t { kConfig, kList, kWatch, kJoin, kWorks, kFailed };
 
   void on_snapshot_begin() override { records_ = 0; }
   void on_snapshot_end() override;
@@ -54,11 +56,12 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
   void on_config(const overlay::NetworkConfig& config) override;
   void on_config_problem(const overlay::ConfigProblem& problem, std::string_view at) override;
   void on_config_missing() override;
-  void on_joined(const registry::Membership&) override {}
-  void on_left(const registry::Left&) override {}
+  void on_joined(const registry::Membership&) override { succeed(); }
+  void on_left(const registry::Left& left) override;
   void on_server_address(const Ip&) override {}
   void on_watching() override;
 
+  void succeed();
   Writer* fail();
 
   const InspectedRegistry& inspected_;

@@ -63,7 +63,9 @@ void stop_service(Writer& out, System system, std::string_view name) {
   if (system == System::kOpenWrt) {
     out.put("service ").put(name).put(" stop; service ").put(name).put(" disable");
   } else {
-    out.put("systemctl disable --now ").put(name);
+    out.put("systemctl disable --now ")
+        .put(name)
+        .put("; in Kubernetes: kubectl -n kube-flannel delete daemonset kube-flannel-ds");
   }
 }
 

@@ -14,6 +14,12 @@ namespace flannelette::registry::kube {
 
 using Why = Left::Why;
 
+namespace {
+
+constexpr http::Parameter kDryRun[] = {{"dryRun", "All"}};
+
+}  // namespace
+
 void OwnNode::join(const Self& self, const Hints& hints) {
   self_ = self;
   hints_ = hints;
@@ -74,7 +80,9 @@ Request::Call OwnNode::write(json::Writer& body) {
   } else {
     write_network_available(body, uid_, io::time_of(core_.clock.wall_seconds()));
   }
-  return {.request = patch(path_)};
+  Call call{.request = patch(path_)};
+  if (core_.settings.rehearsal) call.request.query = kDryRun;
+  return call;
 }
 
 void OwnNode::on_node(const Node& node) {
