@@ -40,7 +40,7 @@ target_parts=$(
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
   [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself
-  echo package reproducible check-lintian system-etcd35 prometheus chaos check-size
+  echo package systemd@bookworm systemd@trixie reproducible check-lintian system-etcd35 prometheus chaos check-size
 )
 readonly machine target_parts
 
@@ -73,6 +73,7 @@ command_of() {  # part: one word a line
     check-size) printf '%s\n' tests/check/run.sh size ;;
     check-lintian) printf '%s\n' tests/check/run.sh lintian ;;
     package) printf '%s\n' tests/package/debian.sh ;;
+    systemd@*) printf '%s\n' tests/systemd/systemd.sh "$target" ;;
     reproducible) printf '%s\n' tests/package/reproducible.sh ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
     openwrt) printf '%s\n' tests/openwrt/run.sh "$build/flannelette" ;;
@@ -95,7 +96,7 @@ limit_of() {  # part: seconds
     check | check-size | check-lintian) echo 600 ;;
     unit | sim | fuzz | openwrt | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
-    kernel | kernel-asan | system-etcd35 | prometheus | package) echo 240 ;;
+    kernel | kernel-asan | system-etcd35 | prometheus | package | systemd@*) echo 240 ;;
     reproducible) echo 7200 ;;
     system | system.* | system@* | kube | chaos) echo 900 ;;
   esac

@@ -12,7 +12,7 @@ shift 2
 cd "$(dirname "$0")/../.."
 . toolchains/archive.sh
 
-archive=$PWD/build/package/$suite
+archive=$dir.archive
 # Without the lock of dpkg, which only root can have: nothing is installed here.
 archive_apt "$archive" "$(dpkg --print-architecture)" "$suite" apt-get install -o Debug::NoLocking=true --download-only -y --no-install-recommends \
   base-files base-passwd usr-is-merged "$@"
