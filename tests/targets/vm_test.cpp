@@ -181,5 +181,27 @@ TEST_SUITE("targets/vm") {
     // Only 32-bit ARM counts the accesses that its processor could not do.
     if (target() == "armv7") CHECK(field(vm.must("cat /proc/cpu/alignment"), "User") == 0);
     CHECK_FALSE(contains(vm.must("cat /run/log"), "error:"));
+
+    // Modules that nobody has loaded, on a kernel that has them as such.
+    const std::string check = "flannelette check --ip-masq --iface=eth0 --etcd-endpoints=" + etcd.url();
+    const auto finding = [&](const std::string& item) {
+      std::istringstream in(vm.shell(check, 60s).output);
+      for (std::string line; std::getline(in, line);) {
+        if (contains(line, " " + item)) return line;
+      }
+      return std::string("none of " + item);
+    };
+    CHECK(finding("kernel: vxlan").starts_with("ok"));
+    CHECK(finding("kernel: nf_tables").starts_with("ok"));
+    CHECK(finding("kernel: nexthop objects").starts_with("ok"));
+    vm.must("flannelette cleanup");
+    vm.must("rmmod vxlan");
+    const std::string vxlan = finding("kernel: vxlan");
+    CHECK_MESSAGE(vxlan.starts_with("FAIL  kernel: vxlan: "), vxlan);
+    CHECK_MESSAGE(contains(vxlan, "modprobe vxlan"), vxlan);
+    vm.must("rmmod nft_masq && rmmod nft_chain_nat");
+    const std::string rules = finding("kernel: nf_tables");
+    CHECK_MESSAGE(rules.starts_with("FAIL  kernel: nf_tables: "), rules);
+    CHECK_MESSAGE(contains(rules, "modprobe -a nft_chain_nat nft_masq"), rules);
   }
 }
