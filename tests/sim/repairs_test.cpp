@@ -3,7 +3,7 @@
 #include "agent/repairs.hpp"
 #include "agent/dataplane.hpp"
 #include "agent/entry_sync.hpp"
-#include "sim/world.hpp"
+#include "sim/resting_node.hpp"
 
 using namespace flannelette;
 using namespace flannelette::tests;
@@ -15,30 +15,14 @@ using overlay::Entry;
 
 Net4 net(const char* text) { return parse_net4(text).value(); }
 
-/// A node with three peers that are records, at rest.
-struct Node {
-  World world;
-  SimNode& node = world.add(1);
-  Node() {
-    node.settings.ip_masq = true;
-    node.start();
-    for (const unsigned third : {40u, 41u, 42u}) world.put_peer(third);
-    REQUIRE(world.run_until([&] { return node.routes() == 3; }));
-    world.advance(2'000);
-    whole = node.entries();
-    forget();
-  }
+struct Node : RestingNode {
+  Node() : RestingNode({40, 41, 42}, 2'000), whole(node.entries()) { forget(); }
   void forget() { node.kernel.forget(); }
   int index() const { return node.device()->index; }
-  static Net4 subnet(unsigned third) { return World::peer_subnet(third); }
   Mac mac_of(unsigned third) { return node.kernel.neighbours.at({index(), subnet(third).base}).mac; }
   Entry route(unsigned third) const { return Entry::route(subnet(third), subnet(third).base); }
 
   // What another program does.
-  void delete_route(unsigned third) {
-    node.kernel.routes.erase({subnet(third), 0});
-    node.kernel.touched(route(third), false);
-  }
   void delete_neighbour(unsigned third) {
     const Mac mac = mac_of(third);
     node.kernel.neighbours.erase({index(), subnet(third).base});
@@ -62,7 +46,7 @@ struct Node {
     CHECK(node.kernel.dumps == 0);
     forget();
   }
-  std::string whole;
+  const std::string whole;
 };
 
 }  // namespace

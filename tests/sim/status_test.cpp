@@ -5,7 +5,7 @@
 #include "agent/dataplane.hpp"
 #include "flannelette/status/rendering.hpp"
 #include "sim/kube_world.hpp"
-#include "sim/world.hpp"
+#include "sim/resting_node.hpp"
 
 using namespace flannelette;
 using namespace flannelette::tests;
@@ -18,17 +18,8 @@ using status::Status;
 
 std::string words(const status::Words& text) { return std::string(text.view()); }
 
-/// A node at rest with two peers that are records.
-struct Node {
-  World world;
-  SimNode& node = world.add(1);
-  Node() {
-    node.settings.ip_masq = true;
-    node.start();
-    for (const unsigned third : {40u, 41u}) world.put_peer(third);
-    REQUIRE(world.run_until([&] { return node.routes() == 2; }));
-    world.advance(10'000);
-  }
+struct Node : RestingNode {
+  Node() : RestingNode({40, 41}, 10'000) {}
   Status status() const { return node.status(); }
   bool ready() const { return status().ready(); }
   std::string unready() const {
@@ -46,12 +37,7 @@ struct Node {
     FAIL("no such record");
     return peer;
   }
-  status::PeerStatus peer(unsigned third) const { return peer(World::peer_subnet(third)); }
-  void delete_route(unsigned third) {
-    const Net4 subnet = World::peer_subnet(third);
-    node.kernel.routes.erase({subnet, 0});
-    node.kernel.touched(Entry::route(subnet, subnet.base), false);
-  }
+  status::PeerStatus peer(unsigned third) const { return peer(subnet(third)); }
 };
 
 }  // namespace
