@@ -45,9 +45,9 @@ bool set_capabilities(Set effective, Set permitted) {
 
 using Path = Text<Files::kMaxPath>;
 
-/// 0, or why it cannot be opened. O_NONBLOCK: it may be a FIFO.
+/// 0, or why it cannot be opened. O_NONBLOCK: it may be a FIFO. The mode is for O_TMPFILE.
 int try_open(const Path& path, int flags) {
-  const UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  const UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600));
   return fd ? 0 : errno;
 }
 
