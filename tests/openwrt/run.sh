@@ -109,6 +109,12 @@ t_has_the_version_of_the_tree() {
   same "flannelette $(cat "$work/package/CONTROL/version")" "$(timeout 10 "$program" --version)"
 }
 
+# As the feed's CI looks at it.
+t_takes_a_program_without_symbols_and_paths_of_the_build() {
+  ! readelf -S "$program" | grep -q '\.symtab' || { echo 'not the shipped program: it has symbols'; exit 77; }
+  ! strings "$program" | grep -F "$PWD" || fail 'it names the folder that it was built in'
+}
+
 # With the sources that the package takes, in another place.
 t_gives_cmake_options_and_sources_that_it_knows() {
   make -s -C openwrt TOPDIR="$here/sdk" PKG_BUILD_DIR="$work/source" prepare || fail 'Build/Prepare failed'
