@@ -69,7 +69,7 @@ container_find() { [ "$(cat "/proc/$container/comm" 2>/dev/null)" = unshare ] &&
 container_is_up() { in_container systemctl is-system-running 2>/dev/null | grep -q -e running -e degraded; }
 
 in_container() {
-  nsenter --target "$init" --all --setuid 0 --setgid 0 env -i PATH=/usr/sbin:/usr/bin ETCDCTL_API=3 "$@" </dev/null
+  nsenter --target "$init" --user --mount --net --pid --ipc --uts --cgroup --setuid 0 --setgid 0 env -i PATH=/usr/sbin:/usr/bin ETCDCTL_API=3 "$@" </dev/null
 }
 
 # container_stop: all of it ends.

@@ -103,7 +103,7 @@ active() { is ActiveState active; }
 logged() { in_container journalctl --unit=flannelette --output=cat --no-pager | grep -q -e "$1"; }
 log() { in_container journalctl --no-pager --lines=30 --unit=flannelette --unit=etcd; }
 setting() {  # line of [Service]...: of a drop-in
-  printf '%s\n' '[Service]' "$@" | nsenter --target "$init" --all --setuid 0 --setgid 0 /bin/sh -c 'cat >/etc/systemd/system/flannelette.service.d/test.conf'
+  in_container sh -c 'printf "%s\n" "$@" >/etc/systemd/system/flannelette.service.d/test.conf' sh '[Service]' "$@"
   in_container systemctl daemon-reload
 }
 data_plane() {
