@@ -34,9 +34,15 @@ docdir      = $(datarootdir)/doc/flannelette
 unitdir     = $(prefix)/lib/systemd/system
 export SYSCONFDIR := $(sysconfdir)
 
-.PHONY: all build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb dist clean help
+.PHONY: all plain build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb dist clean help
 
-all: build
+# Elsewhere than on Debian, without a mirror of it, `make` is the plain build.
+all:
+	@if toolchains/plain.sh --wanted; then $(MAKE) --no-print-directory plain && ln -sf plain/flannelette build/flannelette; \
+	  else $(MAKE) --no-print-directory build; fi
+
+plain: ## build/plain/flannelette, as a distribution builds it: with this machine's compiler and shared libraries
+	@toolchains/plain.sh
 
 build: cross-$(MACHINE) ## the static, stripped binary for this machine: build/flannelette
 	@cp --remove-destination build/$(MACHINE)/flannelette build/flannelette

@@ -40,7 +40,7 @@ target_parts=$(
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
   [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself
-  echo package systemd@bookworm systemd@trixie reproducible check-lintian system-etcd35 prometheus chaos check-size
+  echo package systemd@bookworm systemd@trixie reproducible check-lintian system-etcd35 prometheus chaos check-size check-plain
 )
 readonly machine target_parts
 
@@ -70,8 +70,7 @@ command_of() {  # part: one word a line
     kube) printf '%s\n' "$build/test/tests/system" --test-suite=kube ;;
     chaos) printf '%s\n' env FLANNELETTE_CHAOS=100 "$build/test/tests/system" --test-suite=system/chaos ;;
     check) printf '%s\n' tests/check/run.sh ;;
-    check-size) printf '%s\n' tests/check/run.sh size ;;
-    check-lintian) printf '%s\n' tests/check/run.sh lintian ;;
+    check-*) printf '%s\n' tests/check/run.sh "${1#check-}" ;;
     package) printf '%s\n' tests/package/debian.sh ;;
     systemd@*) printf '%s\n' tests/systemd/systemd.sh "$target" ;;
     reproducible) printf '%s\n' tests/package/reproducible.sh ;;
@@ -98,7 +97,7 @@ limit_of() {  # part: seconds
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
     kernel | kernel-asan | system-etcd35 | prometheus | package | systemd@*) echo 240 ;;
     reproducible) echo 7200 ;;
-    system | system.* | system@* | kube | chaos) echo 900 ;;
+    system | system.* | system@* | kube | chaos | check-plain) echo 900 ;;
   esac
 }
 

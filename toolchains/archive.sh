@@ -4,12 +4,19 @@
 # For scripts that take packages out of Debian's archive without installing them, as any user: a private apt, which checks all
 # it says and brings against the archive's signature. It asks the mirror that this machine already uses.
 
+OS_RELEASE=${OS_RELEASE:-/etc/os-release}
+
 # archive_mirror: prints the mirror's address; fails, and says so, where apt knows none.
 archive_mirror() {
   # shellcheck disable=SC2016 # $(REPO_URI) is for apt to expand
-  apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
+  command -v apt-get >/dev/null && apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 'Created-By: Packages' |
     awk '$2 == "Debian" && $3 == "Debian" { print $1; found = 1; exit } END { exit !found }' && return
-  echo "${0##*/}: apt knows no Debian mirror here; run apt-get update, or see /etc/apt" >&2
+  echo "${0##*/}: this takes packages of Debian, and apt knows no Debian mirror here." >&2
+  if grep -qx 'ID="\{0,1\}debian"\{0,1\}' "$OS_RELEASE" 2>/dev/null; then
+    echo "Run apt-get update, or see /etc/apt." >&2
+  else
+    echo "make plain builds the program with this machine's libraries (toolchains/README.md)." >&2
+  fi
   return 1
 }
 

@@ -26,6 +26,10 @@ for group in "$@"; do
   done
 done
 [ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null; then
+  echo "This takes Debian's packages, and apt is not here. make plain builds the program with this machine's libraries." >&2
+  exit 1
+fi
 if [ "$(id -u)" != 0 ]; then
   echo "Packages are missing. As root:" >&2
   echo "  apt-get install --no-install-recommends$(for package in $missing; do printf ' %s' "$(resolve "$package")"; done)" >&2

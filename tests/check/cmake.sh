@@ -92,6 +92,29 @@ for kind in OFF ON OFF; do
   [ "$(found)" = "$expected" ] || wrong "FLANNELETTE_STATIC=$kind in a folder of the other kind takes $(found), not $expected"
 done
 
+# Flags from outside are used, and ours add no optimisation, no path to libraries and no stripping.
+CXXFLAGS='-O2 -DFROM_OUTSIDE' LDFLAGS=-Wl,-z,now configure flags -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-DNDEBUG ||
+  wrong 'flags from outside cannot be configured'
+commands flags >"$work/commands"
+lacking=$(grep ' -c ' "$work/commands" | grep -vc -- '-O2 -DFROM_OUTSIDE -DNDEBUG')
+[ "$lacking" = 0 ] || wrong "$lacking files are compiled without the flags from outside"
+! grep -oE -- ' -O[013sz]| -Ofast' "$work/commands" || wrong 'an optimisation level is forced'
+grep -v ' -c ' "$work/commands" | grep -q -- '-Wl,-z,now' || wrong 'LDFLAGS from outside are not used'
+! grep -v ' -c ' "$work/commands" | grep -E -- ' -s |rpath' || wrong 'the program is stripped or has a path to libraries'
+
+# Nothing is there: one message names every header and library, and the packages of four systems.
+said=$(configure nothing -DCMAKE_FIND_ROOT_PATH="$work/empty" -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY \
+  -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY -DFLANNELETTE_TESTS=ON) && wrong 'configured without any library'
+for word in libmnl/libmnl.h libmnl ini.h libinih mbedtls/ssl.h libmbedtls libmbedx509 libmbedcrypto doctest/doctest.h \
+  'libmnl-dev libinih-dev libmbedtls-dev doctest-dev' Fedora Alpine Arch; do
+  [[ $said == *"$word"* ]] || wrong "the message about what is missing does not say $word: $said"
+done
+# One is too new: the others are not named.
+mkdir -p "$work/newer/mbedtls"
+echo '#define MBEDTLS_VERSION_MAJOR          4' >"$work/newer/mbedtls/build_info.h"
+said=$(configure newer -Ddep_mbedtls_INCLUDE_DIR="$work/newer") && wrong 'mbedTLS 4 is taken'
+[[ $said == *"$work/newer has a newer one"* && $said == *mbedtls3-dev* && $said != *libmnl* ]] || wrong "mbedTLS 4 gets: $said"
+
 # SOURCE_DATE_EPOCH: empty is as unset, a number is taken, and anything else is named.
 for epoch in '' 1700000000; do
   SOURCE_DATE_EPOCH=$epoch configure plain || wrong "SOURCE_DATE_EPOCH='$epoch' cannot be configured"
