@@ -15,12 +15,12 @@ constexpr Error kInterrupted{Code::kInterrupted, 0, "cut"};
 
 /// A kernel that refuses all rules.
 struct OldHost final : kernel::HostPort {
-  Result<void> try_vxlan() override { return {}; }
+  Result<void> try_vxlan() override { return vxlan; }
   Result<void> try_rules(const overlay::RuleSpec& spec) override {
     tried = spec;
     return Error{Code::kUnsupported, 0, "no nf_tables"};
   }
-  Result<bool> has_nexthops() override { return true; }
+  Result<bool> has_nexthops() override { return nexthops; }
   Result<void> inspect_input(std::string_view, std::uint16_t, kernel::FindingVisitor& visitor) override {
     visitor.finding({FirewallFinding::Kind::kInputDrop, "inet", "fw", "in"});
     if (interruptions-- > 0) return kInterrupted;
@@ -31,6 +31,8 @@ struct OldHost final : kernel::HostPort {
   bool mentions(const char*, std::string_view) override { return false; }
   Result<void> may_write(std::string_view) override { return {}; }
 
+  Result<void> vxlan;
+  bool nexthops = true;
   overlay::RuleSpec tried;
   int interruptions = 0;
 };
@@ -40,6 +42,7 @@ struct Inspected final : agent::FindingListener {
 
   void on_finding(Grade grade, std::string_view item, std::string_view text,
                   std::string_view repair) override {
+    if (grade == Grade::kOk) notes.append(text);
     if (grade == Grade::kOk) return;
     found += std::string(grade == Grade::kFailure ? "FAIL " : "warn ").append(item).append(": ");
     found.append(text).append("; ").append(repair).append("\n");
@@ -47,6 +50,7 @@ struct Inspected final : agent::FindingListener {
   /// What is found of the item, where the network is known.
   const std::string& find(std::string_view item) {
     found.clear();
+    notes.clear();
     agent::Report report(*this);
     agent::InspectionContext context{{loop, log, clock, files, kernel, kernel, kernel, kernel, host},
                                      settings,
@@ -79,6 +83,7 @@ struct Inspected final : agent::FindingListener {
   agent::Settings settings;
   overlay::NetworkConfig config;
   std::string found;
+  std::string notes;
 };
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
@@ -93,6 +98,18 @@ TEST_SUITE("agent/inspection") {
     machine.settings.vxlan_peers_only = true;
     CHECK(contains(machine.find("kernel: nf_tables"), "FAIL kernel: nf_tables: no nf_tables; modprobe"));
     CHECK(machine.host.tried.peers_only == machine.config.port);
+  }
+
+  TEST_CASE("a kernel without vxlan is a failure, one without nexthop objects is none") {
+    Inspected machine;
+    CHECK(machine.find("kernel: vxlan").empty());
+    machine.host.vxlan = Error{Code::kUnsupported, 0, "no vxlan in this kernel"};
+    CHECK(machine.find("kernel: vxlan") == "FAIL kernel: vxlan: no vxlan in this kernel; modprobe vxlan\n");
+    CHECK(machine.find("kernel: nexthop objects").empty());
+    CHECK(machine.notes.empty());
+    machine.host.nexthops = false;
+    CHECK(machine.find("kernel: nexthop objects").empty());
+    CHECK(machine.notes == "not in this kernel (before Linux 5.3): routes are plain ones");
   }
 
   TEST_CASE("a dot in a link's name is a slash in that of a sysctl") {

@@ -27,6 +27,19 @@ struct Joined {
 }  // namespace
 
 TEST_SUITE("agent/kube_join") {
+  TEST_CASE("a rehearsal gets as far as a node that joins, and its Node stays as it is") {
+    KubeWorld world;
+    SimNode& node = world.add(1);
+    node.kube_settings->rehearsal = true;
+    const auto before = world.kube.find("node-1")->resource_version;
+    node.start();
+    REQUIRE_MESSAGE(world.run_until([&] { return node.ready_count() == 1; }), node.log.text());
+    world.advance(6'000);
+    CHECK(world.kube.requests("patch") >= 1);
+    CHECK(world.kube.find("node-1")->annotations.empty());
+    CHECK(world.kube.find("node-1")->resource_version == before);
+  }
+
   TEST_CASE("a node joins: device, subnet.env and annotations are what flanneld makes, in five requests") {
     KubeWorld world;
     SimNode& node = world.add_joined(11);

@@ -506,6 +506,7 @@ void ScriptedKube::serve_patch(ScriptedStream& stream, const ScriptedRequest& re
       if (field != "type") fields[field] = value.text;
     }
   }
+  if (request.parameter("dryRun") == "All") return answer(stream, object_of(patched, metadata, true) + "\n");
   // What changes nothing is not written.
   if (patched.annotations != node->annotations || patched.conditions != node->conditions)
     change(name, [&](KubeNode& changed) { changed = patched; });
