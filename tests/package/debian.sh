@@ -6,21 +6,8 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 export LC_ALL=C
+. tests/support/cases.sh
 readonly address=172.30.0.11
-
-begin() {
-  test=$1
-  echo "[ RUN      ] $test"
-}
-end() { echo "[       OK ] $test"; }
-fail() {
-  printf '[   LINE   ] --- tests/package/debian.sh:%s: error: %s\n[  FAILED  ] %s\n' "${BASH_LINENO[0]}" "$*" "$test"
-  exit 1
-}
-skip() {
-  printf '[   LINE   ] --- skipped: %s\n[  SKIPPED ] %s\n' "$*" "$test"
-  exit 0
-}
 
 # --- Outside: what it takes. ---
 
@@ -91,15 +78,6 @@ set_up() {
 }
 
 etcdctl() { ETCDCTL_API=3 command etcdctl --endpoints=http://$address:2379 "$@" >/dev/null 2>&1; }
-
-until_true() {  # seconds, command...: polls
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ $SECONDS -lt $end ] || return 1
-    sleep 0.1
-  done
-}
 
 data_plane() {
   ip -d link show

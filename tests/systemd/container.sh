@@ -8,7 +8,7 @@
 # container_missing: prints why there can be none here.
 container_missing() {
   local program
-  for program in unshare nsenter setpriv tar pgrep apt-get dpkg-deb; do
+  for program in unshare nsenter tar pgrep apt-get dpkg-deb; do
     command -v "$program" >/dev/null || { echo "no program $program in PATH"; return; }
   done
   container_ranges >/dev/null || { echo 'no range of users to map: neither root nor a line of /etc/subuid with newuidmap'; return; }

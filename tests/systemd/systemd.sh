@@ -6,29 +6,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 export LC_ALL=C
 . tests/systemd/container.sh
-
-begin() {
-  test=$1
-  echo "[ RUN      ] $test"
-}
-end() { echo "[       OK ] $test"; }
-fail() {
-  printf '[   LINE   ] --- tests/systemd/systemd.sh:%s: error: %s\n[  FAILED  ] %s\n' "${BASH_LINENO[0]}" "$*" "$test"
-  exit 1
-}
-skip() {
-  printf '[   LINE   ] --- skipped: %s\n[  SKIPPED ] %s\n' "$*" "$test"
-  exit 0
-}
-
-until_true() {  # seconds, command...: polls
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    [ $SECONDS -lt $end ] || return 1
-    sleep 0.1
-  done
-}
+. tests/support/cases.sh
 
 suite=${1:-$(. /etc/os-release && echo "${VERSION_CODENAME-}")}
 begin "a systemd of Debian $suite runs as PID 1, with the package"
