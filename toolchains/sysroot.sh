@@ -19,7 +19,9 @@ gnu=$("$here/target.sh" "$target" gnu)
 CC=$gnu-gcc
 flags="$("$here/target.sh" "$target" flags) -Os -pipe -fomit-frame-pointer -ffunction-sections -fdata-sections"
 flags="$flags -fno-asynchronous-unwind-tables -fno-unwind-tables"
-jumps=-fno-jump-tables  # smaller; the switches of mbedTLS are in handshakes
+# As build.sh has it for our code: what is smaller. The switches of mbedTLS are in handshakes.
+case $target in x86_64 | i686) size=-Oz ;; *) size=-Os ;; esac
+small="$size --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants -fno-jump-tables"
 protect=-fstack-protector  # not for musl, which sets the protector up
 case $libc-$musl in
   musl--) echo "sysroot: $target is built with glibc only" >&2; exit 1 ;;
@@ -67,8 +69,37 @@ if [ "$libc" = musl ]; then
     cd "$work/musl"
     # The clock is read a few times a wake-up: by the system call alone, without a search of the vDSO for a faster one (0.7 KiB).
     sed -i 's/^#ifdef VDSO_CGT_SYM/#if 0/' src/time/clock_gettime.c
+    # Names are looked up without a service: /etc/services is not read, and what is no UTF-8 is no name of a host anywhere (1.4 KiB).
+    sed -i 's/if (flags & AI_NUMERICSERV) return/return/' src/network/lookup_serv.c
+    sed -i 's/ || mbstowcs(0, host, 0) == -1//' src/network/lookup_name.c
+    # For a word in a line of a file, and for a border of PEM: compared at each place, without tables (0.8 KiB).
+    cat >src/string/strstr.c <<'END'
+#include <string.h>
+char *strstr(const char *text, const char *word) {
+  size_t size = strlen(word);
+  for (; strncmp(text, word, size); ++text)
+    if (!*text) return 0;
+  return (char *)text;
+}
+END
+    # For the addresses of one name, of which there are 48 at most (1.2 KiB).
+    cat >src/stdlib/qsort.c <<'END'
+#define _BSD_SOURCE
+#include <stdlib.h>
+void __qsort_r(void *base, size_t count, size_t width, int (*compare)(const void *, const void *, void *), void *with) {
+  char *begin = base;
+  for (char *at = begin; count--; at += width)
+    for (char *b = at; b > begin && compare(b - width, b, with) > 0; b -= width)
+      for (size_t i = 0; i < width; ++i) {
+        char c = b[i];
+        b[i] = b[i - width];
+        b[i - width] = c;
+      }
+}
+weak_alias(__qsort_r, qsort_r);
+END
     ./configure --target="$musl" --prefix= --libdir=/lib --includedir=/include --disable-shared --disable-wrapper \
-      --enable-optimize=size CC="$CC" AR="$gnu-ar" RANLIB="$gnu-ranlib" CFLAGS="$flags"
+      --enable-optimize=size CC="$CC" AR="$gnu-ar" RANLIB="$gnu-ranlib" CFLAGS="$flags $size"
     make -j "$jobs" DESTDIR="$sysroot" install-libs install-headers
   ) >"$work/musl.log" 2>&1 || { tail -n 20 "$work/musl.log" >&2; exit 1; }
 
@@ -100,12 +131,19 @@ cp "$here/mbedtls_config.h" "$sysroot/include/mbedtls/mbedtls_config.h"
 cp "$here/psa_config.h" "$sysroot/include/psa/crypto_config.h"
 # RSA only signs and verifies: no ciphersuite here encrypts with it (2 KiB).
 sed -i '/^    \.\(de\|en\)crypt_func = rsa_/d' "$work/mbedtls/library/pk_wrap.c"
+# A private key names all its numbers, or is refused as it is read: none is computed from the others (2.6 KiB).
+sed -i 's/^    \(pq_missing\|d_missing \) = .*/    \1 = 0;/; s/if (is_priv && !(have_DP && have_DQ && have_QP))/if (0)/' \
+  "$work/mbedtls/library/rsa.c"
+# Nobody asks what a ciphersuite is called.
+sed -i 's/"TLS[-0-9A-Z]*"/""/' "$work/mbedtls/library/ssl_ciphersuites.c"
 # What reads a stranger's records and certificates is protected like our io, http and json (build.sh).
+# shellcheck disable=SC2086 # a list of words
 printf '%s\n' "$work"/mbedtls/library/ssl_*.c "$work"/mbedtls/library/x509*.c |
-  compile libmbedtls.a $lto $jumps "$protect-strong" -I"$work/mbedtls/library"
+  compile libmbedtls.a $lto $small "$protect-strong" -I"$work/mbedtls/library"
 rm "$work"/mbedtls/library/ssl_*.c "$work"/mbedtls/library/x509*.c
+# shellcheck disable=SC2086 # a list of words
 printf '%s\n' "$work"/mbedtls/library/*.c "$here/mbedtls_random.c" |
-  compile libmbedcrypto.a $lto $jumps $protect -I"$work/mbedtls/library"
+  compile libmbedcrypto.a $lto $small $protect -I"$work/mbedtls/library"
 "$gnu-ar" rcs "$sysroot/lib/libmbedx509.a"  # it is in libmbedtls.a; others look for three files
 
 unpack inih "$downloads"/libinih_*.orig.tar.*
