@@ -76,7 +76,7 @@ Result<void> write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const ssize_t done = ::write(fd, text.data(), text.size());
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return system_error("write", errno);
+    if (done < 0) return last_error("write");
     text.remove_prefix(static_cast<std::size_t>(done));
   }
   return {};
@@ -116,7 +116,7 @@ Result<std::size_t> read_some(int fd, std::span<char> buffer) {
   for (;;) {
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
     if (got >= 0) return static_cast<std::size_t>(got);
-    if (errno != EINTR) return system_error("read", errno);
+    if (errno != EINTR) return last_error("read");
   }
 }
 
@@ -147,7 +147,7 @@ Result<void> make_directories(std::string_view directory) {
   for (std::size_t end = 1; end <= directory.size(); ++end) {
     if (end < directory.size() && directory[end] != '/') continue;
     const Path part(std::string_view(directory.data(), end));
-    if (::mkdir(part.c_str(), 0755) < 0 && errno != EEXIST) return system_error("mkdir", errno);
+    if (::mkdir(part.c_str(), 0755) < 0 && errno != EEXIST) return last_error("mkdir");
   }
   return {};
 }
@@ -158,10 +158,10 @@ Result<void> fill_and_rename(UniqueFd fd, PieceSource& source, unsigned mode, co
   FileWriter writer(fd.get());
   source.write_to(writer);
   FLT_TRY(writer.finish());
-  if (::fchmod(fd.get(), mode) < 0) return system_error("chmod", errno);  // exact, whatever the umask
-  if (::fsync(fd.get()) < 0) return system_error("fsync", errno);
+  if (::fchmod(fd.get(), mode) < 0) return last_error("chmod");  // exact, whatever the umask
+  if (::fsync(fd.get()) < 0) return last_error("fsync");
   fd.reset();
-  if (::rename(temporary, target) < 0) return system_error("rename", errno);
+  if (::rename(temporary, target) < 0) return last_error("rename");
   return {};
 }
 
@@ -240,7 +240,7 @@ Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& sourc
     FLT_TRY(make_directories(directory_of(path)));
     fd = open_file(temporary.c_str(), kFlags, 0600);
   }
-  if (!fd) return system_error("open", errno);
+  if (!fd) return last_error("open");
   if (auto done = fill_and_rename(std::move(fd), source, mode, temporary.c_str(), target->c_str()); !done) {
     ::unlink(temporary.c_str());
     return done;
@@ -268,7 +268,7 @@ Result<bool> SystemFiles::remove(std::string_view path) {
   FLT_TRY(check_target(*target));
   if (::unlink(target->c_str()) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
-  return system_error("unlink", errno);
+  return last_error("unlink");
 }
 
 Result<void> SystemFiles::write_in_place(std::string_view path, std::string_view text) {

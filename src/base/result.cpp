@@ -2,7 +2,11 @@
 // Errors as values.
 #include "flannelette/base/result.hpp"
 
+#include <cerrno>
+
 namespace flannelette {
+
+Error last_error(const char* context) { return system_error(context, errno); }
 
 std::string_view name(Code code) {
   switch (code) {

@@ -13,10 +13,12 @@ Writer& Writer::put(char c) { return put(std::string_view(&c, 1)); }
 Writer& Writer::put(std::string_view text) {
   if (text.size() > room()) overflowed_ = true;
   if (overflowed_) return *this;
-  if (!text.empty()) std::memcpy(out_.data() + size_, text.data(), text.size());
-  size_ += text.size();
+  if (!text.empty()) std::memcpy(out_ + size_, text.data(), text.size());
+  size_ += static_cast<std::uint32_t>(text.size());
   return *this;
 }
+
+Writer& Writer::put(const char* text) { return put(std::string_view(text)); }
 
 Writer& Writer::put_unsigned(std::uint64_t value) {
   std::array<char, std::numeric_limits<std::uint64_t>::digits10 + 1> digits;
@@ -46,6 +48,8 @@ Writer& Writer::put_hex(std::uint64_t value, int width) {
   } while (at != 0 && (value != 0 || width > 0));
   return put({digits.data() + at, digits.size() - at});
 }
+
+bool operator==(std::string_view a, const char* b) { return a == std::string_view(b); }
 
 Writer& append_printable(Writer& out, std::string_view text) {
   for (const char c : text) {

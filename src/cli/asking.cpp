@@ -28,7 +28,7 @@ Result<UniqueFd> connect_to(const SocketPath& socket) {
   for (const int option : {SO_RCVTIMEO, SO_SNDTIMEO})
     ::setsockopt(fd.get(), SOL_SOCKET, option, &patience, sizeof patience);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
-    return system_error("connect", errno);
+    return last_error("connect");
   return fd;
 }
 
@@ -57,12 +57,12 @@ Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out, 
       [&](Writer& text) { text.put("GET ").put(target).put(" HTTP/1.1\r\nHost: flannelette\r\n\r\n"); });
   // A server that is too busy answers, and closes, before it reads.
   if (::send(fd->get(), request.c_str(), request.size(), MSG_NOSIGNAL) < 0 && errno != EPIPE)
-    return system_error("send", errno);
+    return last_error("send");
   http::ResponseParser parser;
   std::array<char, 4096> buffer;
   for (Event event = Event::kNeedMore;;) {
     const ssize_t got = ::recv(fd->get(), buffer.data(), buffer.size(), 0);
-    if (got < 0) return system_error("receive", errno);
+    if (got < 0) return last_error("receive");
     parser.feed({buffer.data(), static_cast<std::size_t>(got)});
     while ((event = parser.next()) == Event::kHead || event == Event::kBody) {
       Pieces* const body = parser.head().status == 200 ? &out : other;

@@ -33,10 +33,10 @@ Result<void> notify(std::string_view state) {
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
 
   const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket) return system_error("NOTIFY_SOCKET", errno);
+  if (!socket) return last_error("NOTIFY_SOCKET");
   if (::sendto(socket.get(), state.data(), state.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
                reinterpret_cast<const sockaddr*>(&address), size) < 0) {
-    return system_error("NOTIFY_SOCKET", errno);
+    return last_error("NOTIFY_SOCKET");
   }
   return {};
 }

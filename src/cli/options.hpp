@@ -36,6 +36,7 @@ class Literal {
   operator std::string_view() const { return text_; }   // NOLINT
   bool empty() const { return *text_ == '\0'; }
   bool operator==(std::string_view other) const { return other == text_; }
+  bool operator==(const char* other) const { return std::string_view(text_) == other; }
 
  private:
   const char* text_;

@@ -98,7 +98,7 @@ void give_up_privileges(const agent::Settings& settings, std::span<const std::st
   }
   done = set_capabilities(wanted, wanted) && done;
   if (!done)
-    log.debug("some privileges could not be given up", {Field(system_error("prctl or capset", errno))});
+    log.debug("some privileges could not be given up", {Field(last_error("prctl or capset"))});
 }
 
 }  // namespace flannelette::cli

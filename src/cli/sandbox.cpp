@@ -181,7 +181,7 @@ void on_refused(int, siginfo_t* info, void* context) {
 
 Result<void> name_refused() {
   void* memory = ::mmap(nullptr, sizeof(Named), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return system_error("sandbox: mmap", errno);
+  if (memory == MAP_FAILED) return last_error("sandbox: mmap");
   named = static_cast<Named*>(memory);
   struct sigaction action = {};
   action.sa_sigaction = on_refused;
@@ -199,7 +199,7 @@ Result<void> enter_sandbox(Sandbox sandbox, Log& log) {
   Program program(strict ? SECCOMP_RET_KILL_PROCESS : SECCOMP_RET_TRAP);
   const sock_fprog filter{static_cast<unsigned short>(program.size), program.code.data()};
   if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) == 0) return {};
-  const Error error = system_error("sandbox: seccomp", errno);
+  const Error error = last_error("sandbox: seccomp");
   if (strict) return error;
   log.info("this kernel has no seccomp filter; system calls are not restricted", {Field(error)});
   return {};

@@ -56,10 +56,10 @@ Result<void> Acceptor::listen(const Ip& ip, std::uint16_t port) {
   SocketAddress address;
   const socklen_t size = to_socket_address({ip}, port, address);
   UniqueFd fd(::socket(address.any.sa_family, kType, 0));
-  if (!fd) return system_error("socket", errno);
+  if (!fd) return last_error("socket");
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(fd.get(), &address.any, size) != 0) return system_error("bind", errno);
+  if (::bind(fd.get(), &address.any, size) != 0) return last_error("bind");
   return start(std::move(fd));
 }
 
@@ -73,7 +73,7 @@ Result<void> Acceptor::listen(std::string_view path) {
     if (::mkdir(folder.c_str(), 0755) == 0) ::chmod(folder.c_str(), 0755);
   }
   UniqueFd fd(::socket(AF_UNIX, kType, 0));
-  if (!fd) return system_error("socket", errno);
+  if (!fd) return last_error("socket");
   int why = bind_to(fd, address);
   if (why == EADDRINUSE && is_stale(address) && ::unlink(address.sun_path) == 0) why = bind_to(fd, address);
   if (why != 0) return system_error("bind", why);
@@ -82,7 +82,7 @@ Result<void> Acceptor::listen(std::string_view path) {
 }
 
 Result<void> Acceptor::give_to(gid_t group) {
-  if (::lchown(path_.c_str(), static_cast<uid_t>(-1), group) != 0) return system_error("chown", errno);
+  if (::lchown(path_.c_str(), static_cast<uid_t>(-1), group) != 0) return last_error("chown");
   return {};
 }
 
@@ -90,7 +90,7 @@ Result<void> Acceptor::start(UniqueFd&& fd) {
   fd_ = std::move(fd);
   const int listens = ::listen(fd_.get(), kBacklog);
   const Result<void> watched =
-      listens == 0 ? source_.watch(fd_.get(), EPOLLIN) : system_error("listen", errno);
+      listens == 0 ? source_.watch(fd_.get(), EPOLLIN) : last_error("listen");
   if (!watched) close();
   return watched;
 }

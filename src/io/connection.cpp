@@ -102,7 +102,7 @@ Result<Transfer> Connection::read() {
   if (got > 0) return Transfer{static_cast<std::size_t>(got), Wait::kNothing};
   if (got == 0) return Error{Code::kClosed, 0, "the peer closed the connection"};
   if (errno == EAGAIN || errno == EINTR) return Transfer{0, Wait::kReadable};
-  return system_error("read", errno);
+  return last_error("read");
 }
 
 Result<Transfer> Connection::send(std::string_view bytes) {
@@ -110,7 +110,7 @@ Result<Transfer> Connection::send(std::string_view bytes) {
   const ssize_t sent = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   if (sent > 0) return Transfer{static_cast<std::size_t>(sent), Wait::kNothing};
   if (sent == 0 || errno == EAGAIN || errno == EINTR) return Transfer{0, Wait::kWritable};
-  return system_error("write", errno);
+  return last_error("write");
 }
 
 /// Sends what the socket takes now. It may be called by the listener, which hears of a failure later.

@@ -146,9 +146,9 @@ Result<void> Connector::connect(const HostAddress& address) {
   SocketAddress to;
   const socklen_t size = to_socket_address(address, endpoint_.port, to);
   fd_ = UniqueFd(::socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd_) return system_error("socket", errno);
+  if (!fd_) return last_error("socket");
   configure(fd_.get(), tcp_);
-  if (::connect(fd_.get(), &to.any, size) != 0 && errno != EINPROGRESS) return system_error("connect", errno);
+  if (::connect(fd_.get(), &to.any, size) != 0 && errno != EINPROGRESS) return last_error("connect");
   return source_.watch(fd_.get(), EPOLLOUT);
 }
 

@@ -41,7 +41,7 @@ Result<void> Echo::start(std::span<EchoProbe> probes) {
   fd_ = UniqueFd(::socket(AF_INET, SOCK_RAW | kFlags, IPPROTO_ICMP));
   raw_ = static_cast<bool>(fd_);
   if (!raw_) fd_ = UniqueFd(::socket(AF_INET, SOCK_DGRAM | kFlags, IPPROTO_ICMP));
-  if (!fd_) return system_error("socket", errno);
+  if (!fd_) return last_error("socket");
   // DF, and no heed to what the kernel thinks of the path.
   const int probe = IP_PMTUDISC_PROBE;
   (void)::setsockopt(fd_.get(), IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);

@@ -25,7 +25,7 @@ Result<void> Loop::run() {
 Result<void> Loop::step(Millis max_wait) {
   std::array<epoll_event, kBatch> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), kBatch, timeout(max_wait));
-  if (count < 0 && errno != EINTR) return system_error("epoll_wait", errno);
+  if (count < 0 && errno != EINTR) return last_error("epoll_wait");
   ++wakeups_;
   now_ = clock_.now();
   dispatch_events(events.data(), std::max(count, 0));
@@ -111,6 +111,8 @@ void Loop::remove(Timer* timer) {
   }
 }
 
+Source::Source(Loop& loop, Handler handler) : loop_(loop), handler_(handler) {}
+
 Result<void> Source::watch(int fd, std::uint32_t events) {
   if (fd_ == fd && events_ == events) return {};
   if (fd_ >= 0 && fd_ != fd) unwatch();
@@ -118,7 +120,7 @@ Result<void> Source::watch(int fd, std::uint32_t events) {
   event.events = events;
   event.data.ptr = this;
   const int operation = fd_ == fd ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (::epoll_ctl(loop_.epoll_.get(), operation, fd, &event) != 0) return system_error("epoll_ctl", errno);
+  if (::epoll_ctl(loop_.epoll_.get(), operation, fd, &event) != 0) return last_error("epoll_ctl");
   fd_ = fd;
   events_ = events;
   return {};
@@ -131,6 +133,8 @@ void Source::unwatch() {
   events_ = 0;
   loop_.strike_out(this);
 }
+
+Timer::Timer(Loop& loop, Delegate<void()> handler) : loop_(loop), handler_(handler) {}
 
 void Timer::arm_in(Millis delay) {
   cancel();
@@ -151,10 +155,10 @@ void Timer::cancel() {
 }
 
 Result<void> Signals::watch(const sigset_t& set) {
-  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return system_error("sigprocmask", errno);
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) return last_error("sigprocmask");
   source_.unwatch();
   fd_ = UniqueFd(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-  if (!fd_) return system_error("signalfd", errno);
+  if (!fd_) return last_error("signalfd");
   return source_.watch(fd_.get(), EPOLLIN);
 }
 

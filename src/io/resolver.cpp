@@ -138,13 +138,13 @@ void Resolver::launch() {
 
 Result<void> Resolver::start_child() {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return system_error("resolver: pipe", errno);
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return last_error("resolver: pipe");
   pipe_ = UniqueFd(ends[0]);
   const UniqueFd child_end(ends[1]);
   FLT_TRY(source_.watch(pipe_.get(), EPOLLIN));
   child_ = ::fork();
   if (child_ == 0) run_child(name_.c_str(), kFamilies[question_], child_end.get());
-  if (child_ < 0) return system_error("resolver: fork", errno);
+  if (child_ < 0) return last_error("resolver: fork");
   return {};
 }
 

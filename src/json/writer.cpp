@@ -83,11 +83,15 @@ Writer& Writer::key(std::string_view name) {
   return *this;
 }
 
+Writer& Writer::key(const char* name) { return key(std::string_view(name)); }
+
 Writer& Writer::string(std::string_view text) {
   separate();
   put_string(out_, text);
   return *this;
 }
+
+Writer& Writer::string(const char* text) { return string(std::string_view(text)); }
 
 Writer& Writer::base64(std::string_view bytes) {
   separate();
@@ -109,7 +113,7 @@ Writer& Writer::string_int(std::int64_t value) {
   return *this;
 }
 
-Writer& Writer::word(std::string_view literal) {
+Writer& Writer::word(const char* literal) {
   separate();
   out_.put(literal);
   return *this;

@@ -112,7 +112,7 @@ Result<void> Host::may_write(std::string_view folder) {
         return system_error("write", ENOSPC);
       return {};
     }
-    if (errno != ENOENT || folder.empty()) return system_error("write", errno);
+    if (errno != ENOENT || folder.empty()) return last_error("write");
     const std::size_t slash = folder.rfind('/');
     folder = folder.substr(0, slash == folder.npos ? 0 : slash);
   }

@@ -130,7 +130,7 @@ Result<void> inspect_table(int fd, std::string_view table, Inspect inspect) {
   std::memcpy(info.name, table.data(), table.size());
   socklen_t size = sizeof info;
   if (::getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &info, &size) != 0)
-    return system_error("inspect the iptables rules", errno);
+    return last_error("inspect the iptables rules");
   if (info.size > kMaxTable) return Error{Code::kLimit, 0, "inspect the iptables rules: too many"};
 
   const std::size_t total = sizeof(ipt_get_entries) + info.size;
@@ -142,7 +142,7 @@ Result<void> inspect_table(int fd, std::string_view table, Inspect inspect) {
   size = static_cast<socklen_t>(total);
   if (::getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, request, &size) != 0) {
     if (errno == EAGAIN) return Error{Code::kInterrupted, EAGAIN, "inspect the iptables rules"};
-    return system_error("inspect the iptables rules", errno);
+    return last_error("inspect the iptables rules");
   }
   inspect({memory.get() + sizeof(ipt_get_entries), info.size}, info);
   return {};
@@ -160,7 +160,7 @@ Result<void> inspect_tables(
     if (!in_use(**names, table)) continue;
     // Any IPv4 socket does; a raw one, as iptables takes, would need CAP_NET_RAW.
     if (!fd) fd = UniqueFd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!fd) return system_error("inspect the iptables rules", errno);
+    if (!fd) return last_error("inspect the iptables rules");
     FLT_TRY(inspect_table(fd.get(), table, [&](std::span<const std::byte> entries, const ipt_getinfo& info) {
       inspect(table, entries, info);
     }));

@@ -59,7 +59,7 @@ Result<void> Netlink::open() {
   set_option(fd, SOL_NETLINK, NETLINK_CAP_ACK, 1);
   set_option(fd, SOL_SOCKET, SO_RCVBUF, kReceiveQueue);
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kReceiveTimeout, sizeof kReceiveTimeout) != 0) {
-    return system_error("netlink receive timeout", errno);
+    return last_error("netlink receive timeout");
   }
   socket_ = std::move(*opened);
   return {};

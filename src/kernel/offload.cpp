@@ -21,7 +21,7 @@ Result<void> ask(std::string_view link, void* request) {
   ifreq what{};
   copy_cut(link, what.ifr_name);
   what.ifr_data = static_cast<char*>(request);
-  if (!fd || ::ioctl(fd.get(), SIOCETHTOOL, &what) != 0) return system_error("ethtool", errno);
+  if (!fd || ::ioctl(fd.get(), SIOCETHTOOL, &what) != 0) return last_error("ethtool");
   return {};
 }
 

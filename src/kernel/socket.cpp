@@ -10,9 +10,9 @@ namespace flannelette::kernel {
 
 Result<Socket> open_socket(int protocol, int flags, unsigned groups) {
   Socket socket(mnl_socket_open2(protocol, SOCK_CLOEXEC | flags));
-  if (!socket) return system_error("netlink socket", errno);
+  if (!socket) return last_error("netlink socket");
   if (mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) != 0)
-    return system_error("netlink bind", errno);
+    return last_error("netlink bind");
   return socket;
 }
 

@@ -42,6 +42,8 @@ struct [[nodiscard]] Error {
 std::string_view name(Code code);
 
 inline Error system_error(const char* context, int sys_errno) { return {Code::kSystem, sys_errno, context}; }
+/// The same of errno.
+Error last_error(const char* context);
 
 /// A value or an Error. Test it before use: `if (!r) return r.error();`
 template <class T>

@@ -16,18 +16,20 @@ namespace flannelette {
 /// part, and neither is anything after it; `overflowed()` stays true until clear().
 class Writer {
  public:
-  explicit Writer(std::span<char> out) : out_(out) {}
+  explicit Writer(std::span<char> out)  ///< of less than 2 GiB
+      : out_(out.data()), capacity_(static_cast<std::uint32_t>(out.size())), overflowed_(false) {}
 
   Writer& put(char c);
   Writer& put(std::string_view text);
+  Writer& put(const char* text);
   Writer& put_unsigned(std::uint64_t value);
   Writer& put_signed(std::int64_t value);
   /// Lower-case hexadecimal, at least `width` digits.
   Writer& put_hex(std::uint64_t value, int width = 1);
 
-  std::string_view view() const { return {out_.data(), size_}; }
+  std::string_view view() const { return {out_, size_}; }
   std::size_t size() const { return size_; }
-  std::size_t room() const { return out_.size() - size_; }
+  std::size_t room() const { return capacity_ - size_; }
   bool overflowed() const { return overflowed_; }
   /// For those who know beforehand that what they would write does not fit.
   void overflow() { overflowed_ = true; }
@@ -37,10 +39,15 @@ class Writer {
   }
 
  private:
-  std::span<char> out_;
-  std::size_t size_ = 0;
-  bool overflowed_ = false;
+  // Two words on a 64-bit machine: more than a hundred are made.
+  char* out_;
+  std::uint32_t size_ = 0;
+  std::uint32_t capacity_ : 31;
+  std::uint32_t overflowed_ : 1;
 };
+
+/// A comparison with a literal is one call, and passes no length.
+bool operator==(std::string_view a, const char* b);
 
 /// Appends a peer's text as far as it can be printed and has room: control bytes are dropped.
 Writer& append_printable(Writer& out, std::string_view text);
@@ -56,13 +63,13 @@ class Text {
 
   Text() { clear(); }
   /// For literals and values known to fit; what does not fit is cut (see assign for the checked form).
-  Text(std::string_view text) : size_(copy_cut(text, bytes_)) {}  // NOLINT: implicit on purpose
+  Text(std::string_view text) : size_(cut(text)) {}  // NOLINT: implicit on purpose
   Text(const char* text) : Text(std::string_view(text)) {}        // NOLINT
 
   /// As by the constructor; the text may be a part of this one. A template, so that `{}` is no view.
   template <std::same_as<std::string_view> View>
   Text& operator=(View text) {
-    size_ = copy_cut(text, bytes_);
+    size_ = cut(text);
     return *this;
   }
   [[nodiscard]] bool assign(std::string_view text) {
@@ -80,6 +87,7 @@ class Text {
     bytes_[0] = '\0';
   }
   friend bool operator==(const Text& a, const Text& b) { return a.view() == b.view(); }
+  friend bool operator==(const Text& a, const char* b) { return a.view() == b; }
 
  private:
   template <std::size_t M, class Fill>
@@ -87,9 +95,10 @@ class Text {
 
   struct Unset {};
   explicit Text(Unset) {}
+  std::uint32_t cut(std::string_view text) { return static_cast<std::uint32_t>(copy_cut(text, bytes_)); }
 
   std::array<char, N + 1> bytes_;  // beyond the NUL they are not initialised
-  std::size_t size_;
+  std::uint32_t size_;
 };
 
 /// `put_*` any writable thing into a fresh Text: `to_text<16>([&](Writer& w) { write(w, ip); })`.
@@ -98,7 +107,7 @@ Text<N> to_text(Fill fill) {
   Text<N> text{typename Text<N>::Unset()};
   Writer writer(std::span(text.bytes_).first(N));
   fill(writer);
-  text.size_ = writer.size();
+  text.size_ = static_cast<std::uint32_t>(writer.size());
   text.bytes_[text.size_] = '\0';
   return text;
 }

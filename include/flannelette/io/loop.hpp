@@ -69,7 +69,7 @@ class Source {
  public:
   using Handler = Delegate<void(std::uint32_t events)>;  ///< EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP
 
-  Source(Loop& loop, Handler handler) : loop_(loop), handler_(handler) {}
+  Source(Loop& loop, Handler handler);
   ~Source() { unwatch(); }
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
@@ -89,7 +89,7 @@ class Source {
 /// One-shot timer. Arm again from its own handler to repeat.
 class Timer {
  public:
-  Timer(Loop& loop, Delegate<void()> handler) : loop_(loop), handler_(handler) {}
+  Timer(Loop& loop, Delegate<void()> handler);
   ~Timer() { cancel(); }
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;

@@ -25,7 +25,9 @@ class Writer {
   Writer& begin_array() { return begin('['); }
   Writer& end_array() { return end(']'); }
   Writer& key(std::string_view name);
+  Writer& key(const char* name);
   Writer& string(std::string_view text);
+  Writer& string(const char* text);
   /// The bytes as standard base64 with padding, in quotes.
   Writer& base64(std::string_view bytes);
   Writer& number(std::int64_t value);
@@ -41,7 +43,7 @@ class Writer {
   void separate();
   Writer& begin(char bracket);
   Writer& end(char bracket);
-  Writer& word(std::string_view literal);
+  Writer& word(const char* literal);
 
   flannelette::Writer out_;
   bool need_comma_ = false;
