@@ -108,6 +108,13 @@ void Draft::problem(const Origin& origin, std::initializer_list<string_view> par
   reporter_.problem(message(origin, parts));
 }
 
+void Draft::unreadable(const Origin& origin, string_view file, const Error& error) {
+  wrong_ = true;
+  const bool other = !file.empty();
+  reporter_.unreadable(message(
+      origin, {other ? "\"" : "", file, other ? "\": " : "", "cannot be read: ", reason(error)}));
+}
+
 void Draft::notice(const Origin& origin, std::initializer_list<string_view> parts) {
   reporter_.notice(message(origin, parts));
 }
@@ -345,7 +352,7 @@ void Draft::read_password_file() {
   std::array<char, 1024> buffer;
   auto read = files_.read(password_file, buffer);
   if (!read) {
-    problem(origin, {"\"", password_file, "\": cannot be read: ", reason(read.error())});
+    unreadable(origin, password_file, read.error());
   } else if (!*read) {
     problem(origin, {"\"", password_file, "\": there is no such file"});
   } else {

@@ -44,6 +44,8 @@ class Draft {
 
   /// `<origin>: <parts>`; a line of at most kMaxMessage bytes.
   void problem(const Origin& origin, std::initializer_list<std::string_view> parts);
+  /// The problem that a file cannot be read; `file`: empty if it is the origin.
+  void unreadable(const Origin& origin, std::string_view file, const Error& error);
   void notice(const Origin& origin, std::initializer_list<std::string_view> parts);
 
   // For the setters.

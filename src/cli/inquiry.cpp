@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/check.hpp"
 #include "cli/options.hpp"
 #include "cli/status_verb.hpp"
 #include "flannelette/base/standard_streams.hpp"
@@ -20,10 +21,10 @@ using Words = std::span<const char* const>;
 struct Lenient final : Reporter {
   Lenient(Reporter& any_terminal, bool any_shows) : terminal(any_terminal), shows(any_shows) {}
   void problem(std::string_view text) override {
-    if (text.find("cannot be read") != text.npos) return;
     wrong = true;
     terminal.problem(text);
   }
+  void unreadable(std::string_view) override {}
   void notice(std::string_view) override {}
   void setting(std::string_view text) override {
     if (shows)
@@ -69,9 +70,19 @@ bool take_flags(Inquiry inquiry, Words words, const char** left, std::size_t& co
       continue;
     }
     if (value.empty() && !flag->boolean && i + 1 < words.size()) value = words[++i];
-    if (value.empty() && flag->boolean) value = "1";
-    if (parse_unsigned(value, question.*flag->member)) continue;
-    terminal.problem(to_text<64>([&](Writer& out) { out.put(flag->name).put(": a number is expected"); }));
+    std::uint64_t& number = question.*flag->member;
+    if (flag->boolean) {
+      const auto on = value.empty() ? true : parse_bool(value);
+      if (on) {
+        number = *on ? 1 : 0;
+        continue;
+      }
+    } else if (parse_unsigned(value, number)) {
+      continue;
+    }
+    terminal.problem(to_text<64>([&](Writer& out) {
+      out.put(flag->name).put(flag->boolean ? ": true or false is expected" : ": a number is expected");
+    }));
     return false;
   }
   return true;
@@ -106,6 +117,10 @@ Asked inquire(Inquiry inquiry, Words words, Words environment, Reporter& termina
   if (reporter.wrong && !question.support) return Asked::kWrong;
   if (question.support) (void)print("\nstatus:\n");
   code = (inquiry == Inquiry::kPeers ? show_peers : show_status)(settings, question, terminal);
+  if (question.support && can_check() && !reporter.wrong) {
+    (void)print("\ncheck:\n");
+    (void)check(settings, false);
+  }
   return Asked::kRun;
 }
 

@@ -426,10 +426,10 @@ const Option* find_key(string_view section, string_view key) {
 }
 
 std::optional<bool> parse_bool(string_view text) {
-  for (const string_view word : {"1", "t", "T", "TRUE", "true", "True"}) {
+  for (const char* word : {"1", "t", "T", "TRUE", "true", "True"}) {
     if (text == word) return true;
   }
-  for (const string_view word : {"0", "f", "F", "FALSE", "false", "False"}) {
+  for (const char* word : {"0", "f", "F", "FALSE", "false", "False"}) {
     if (text == word) return false;
   }
   return std::nullopt;

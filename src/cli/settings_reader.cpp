@@ -57,7 +57,7 @@ std::span<char> read_file(string_view given, Files& files, std::span<char> buffe
   } else if (text.error().code == Code::kLimit && path.size() <= Files::kMaxPath) {
     draft.problem(origin, {"larger than 64 KiB"});
   } else {
-    draft.problem(origin, {"cannot be read: ", reason(text.error())});
+    draft.unreadable(origin, {}, text.error());
   }
   return {};
 }

@@ -139,7 +139,7 @@ TEST_SUITE("system/status") {
     for (const std::string& part : {subnet, std::string("flannel.1"), std::string("10.64.200.0/24"),
                                     std::string("172.30.0.90"), std::string("02:00:00:00:00:01")})
       CHECK_MESSAGE(contains(outcome.output, part), outcome.output);
-    CHECK(contains(verb(a, {"status", "--json"}).output, "\"ready\":false"));
+    CHECK(contains(verb(a, {"status", "--json=true"}).output, "\"ready\":false"));
   }
 
   TEST_CASE("an agent that is too busy, and an answer that ends early, are neither success nor no agent") {
@@ -232,7 +232,7 @@ TEST_SUITE("system/status") {
     const std::string report = verb(a, settings).output;
     CHECK_FALSE(contains(report, "hunter2"));
     for (const char* part : {"flannelette ", "Linux ", "--etcd-username: flannel",
-                             "--etcd-password: (not shown)", "\nstatus:\nready\n", "flannel.1", "link eth0"})
+                             "--etcd-password: (not shown)", "\nstatus:\nready\n", "flannel.1", "link eth0", "\ncheck:\nok    capabilities\n"})
       CHECK_MESSAGE(contains(report, part), report);
   }
 

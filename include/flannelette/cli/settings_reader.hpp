@@ -55,6 +55,8 @@ struct RunSettings {
 class Reporter {
  public:
   virtual void problem(std::string_view text) = 0;
+  /// The problem that a file cannot be read.
+  virtual void unreadable(std::string_view text) { problem(text); }
   virtual void notice(std::string_view text) = 0;
   /// Each value that is given, with its origin; of a secret only that there is one.
   virtual void setting(std::string_view /*text*/) {}
