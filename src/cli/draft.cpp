@@ -111,8 +111,8 @@ void Draft::problem(const Origin& origin, std::initializer_list<string_view> par
 void Draft::unreadable(const Origin& origin, string_view file, const Error& error) {
   wrong_ = true;
   const bool other = !file.empty();
-  reporter_.unreadable(message(
-      origin, {other ? "\"" : "", file, other ? "\": " : "", "cannot be read: ", reason(error)}));
+  reporter_.unreadable(
+      message(origin, {other ? "\"" : "", file, other ? "\": " : "", "cannot be read: ", reason(error)}));
 }
 
 void Draft::notice(const Origin& origin, std::initializer_list<string_view> parts) {

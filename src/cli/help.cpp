@@ -52,8 +52,8 @@ void fill(Writer& out, std::size_t begin, std::size_t column) {
 }
 
 /// What its screen is called; empty: it is on the first one.
-const char* group_of(const Option& option) {
-  if (option.section[0] != '\0') return option.section;
+string_view group_of(const Option& option) {
+  if (!option.section.empty()) return option.section;
   return option.fate == Fate::kControl ? "" : "flanneld";
 }
 
@@ -66,10 +66,10 @@ void put_option(Writer& out, const Option& option) {
   if (option.fate == Fate::kUnbuilt) sentence = "\n      Refused: ";
   if (option.fate == Fate::kIgnored) sentence = "\n      Accepted without effect: ";
   put_parts(out.put(' '), {{dashes(option), option.flag},
-                           {" ", flag ? option.argument : ""},
-                           {flag ? "   [" : " [", option.key.empty() ? "" : option.section},
+                           {" ", flag ? option.argument : Pooled()},
+                           {flag ? "   [" : " [", option.key.empty() ? Pooled() : option.section},
                            {"] ", option.key},
-                           {" = ", flag ? "" : option.argument},
+                           {" = ", flag ? Pooled() : option.argument},
                            {"   default: ", option.fallback},
                            {sentence, option.help}});
   out.put(".\n");

@@ -29,10 +29,26 @@ enum class Fate : std::uint8_t {
   kControl,  ///< acts before any setting is read: help, version, config; a flag only
 };
 
+/// A text of the table of options, by where it is in the pool of their texts.
+class Pooled {
+ public:
+  constexpr Pooled() = default;
+  explicit constexpr Pooled(std::uint16_t at) : at_(at) {}
+  operator std::string_view() const;  // NOLINT: implicit on purpose
+  bool empty() const { return at_ == 0; }
+  bool operator==(std::string_view other) const { return other == std::string_view(*this); }
+  bool operator==(const char* other) const { return std::string_view(*this) == other; }
+
+ private:
+  friend class Literal;
+  std::uint16_t at_ = 0;
+};
+
 /// A string literal in half the room of a string_view: the table has hundreds.
 class Literal {
  public:
   constexpr Literal(const char* text) : text_(text) {}  // NOLINT: implicit on purpose
+  Literal(Pooled text);                                 // NOLINT
   operator std::string_view() const { return text_; }   // NOLINT
   bool empty() const { return *text_ == '\0'; }
   bool operator==(std::string_view other) const { return other == text_; }
@@ -43,29 +59,13 @@ class Literal {
 };
 
 struct Option {
-  constexpr Option(Literal any_flag, const char* any_section, Literal any_key, Literal any_argument,
-                   Literal any_fallback, Literal any_help, Setter any_set, Fate any_fate = Fate::kUsed,
-                   bool any_secret = false, bool any_repeatable = false)
-      : flag(any_flag),
-        key(any_key),
-        argument(any_argument),
-        fallback(any_fallback),
-        help(any_help),
-        set(any_set),
-        fate(any_fate),
-        secret(any_secret),
-        repeatable(any_repeatable) {
-    for (std::size_t i = 0; any_section[i] != '\0'; ++i) section[i] = any_section[i];
-  }
-
-  Literal flag;      ///< without dashes; empty: INI only
-  Literal key;       ///< empty: no INI key
-  Literal argument;  ///< how help calls the value; empty: a boolean
-  Literal fallback;  ///< the default as text
-  Literal help;      ///< a sentence without its full stop; for kIgnored and kUnbuilt the end of one: why
   Setter set;
-  char section[7]{};  ///< of the INI key, and the group in the help text; in place, with the three below in
-                      ///< the room of a pointer
+  Pooled flag;      ///< without dashes; empty: INI only
+  Pooled section;   ///< of the INI key, and the group in the help text
+  Pooled key;       ///< empty: no INI key
+  Pooled argument;  ///< how help calls the value; empty: a boolean
+  Pooled fallback;  ///< the default as text
+  Pooled help;      ///< a sentence without its full stop; for kIgnored and kUnbuilt the end of one: why
   Fate fate : 6;
   bool secret : 1;      ///< the value is never shown
   bool repeatable : 1;  ///< more than one line of the INI file may give it

@@ -97,8 +97,7 @@ void give_up_privileges(const agent::Settings& settings, std::span<const std::st
     if ((wanted & bit(capability)) == 0) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
   }
   done = set_capabilities(wanted, wanted) && done;
-  if (!done)
-    log.debug("some privileges could not be given up", {Field(last_error("prctl or capset"))});
+  if (!done) log.debug("some privileges could not be given up", {Field(last_error("prctl or capset"))});
 }
 
 }  // namespace flannelette::cli

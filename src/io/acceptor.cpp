@@ -89,8 +89,7 @@ Result<void> Acceptor::give_to(gid_t group) {
 Result<void> Acceptor::start(UniqueFd&& fd) {
   fd_ = std::move(fd);
   const int listens = ::listen(fd_.get(), kBacklog);
-  const Result<void> watched =
-      listens == 0 ? source_.watch(fd_.get(), EPOLLIN) : last_error("listen");
+  const Result<void> watched = listens == 0 ? source_.watch(fd_.get(), EPOLLIN) : last_error("listen");
   if (!watched) close();
   return watched;
 }

@@ -11,8 +11,7 @@ namespace flannelette::kernel {
 Result<Socket> open_socket(int protocol, int flags, unsigned groups) {
   Socket socket(mnl_socket_open2(protocol, SOCK_CLOEXEC | flags));
   if (!socket) return last_error("netlink socket");
-  if (mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) != 0)
-    return last_error("netlink bind");
+  if (mnl_socket_bind(socket.get(), groups, MNL_SOCKET_AUTOPID) != 0) return last_error("netlink bind");
   return socket;
 }
 

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "flannelette/base/text_pool.hpp"
+
 namespace flannelette::status {
 namespace {
 
@@ -157,12 +159,10 @@ constexpr Row kPeer[] = {
     {"shadowed_by", "", offsetof(PeerStatus, shadowed_by), Kind::kNet},
 };
 
-/// The rows as they are kept: 8 bytes each, and every text once. Plain arrays, and few calls: clang counts
-/// the steps of a constant.
+/// The rows as they are kept: 8 bytes each.
 template <std::size_t kSize>
 struct Table {
-  char text[kSize]{};
-  std::size_t size = 1;  // the empty text
+  TextPool<kSize> pool;
   Field fields[std::size(kStatus) + std::size(kPeer)]{};
 
   constexpr Table() {
@@ -171,27 +171,12 @@ struct Table {
     for (const Row& row : kPeer) fields[next++] = pack(row);
   }
   constexpr Field pack(const Row& row) {
-    const std::size_t offset = row.kind == Kind::kSection ? place(row.label) : row.offset;
-    return {place(row.name), place(row.help), static_cast<std::uint16_t>(offset), row.kind, row.flags};
-  }
-  /// Where the text is, followed by a NUL.
-  constexpr std::uint16_t place(const char* of) {
-    std::size_t at = 0;
-    while (at < size && (text[at] != *of || !is_at(of, at))) ++at;
-    if (at == size) {
-      for (; *of != '\0'; ++of) text[size++] = *of;
-      text[size++] = '\0';
-    }
-    return static_cast<std::uint16_t>(at);
-  }
-  constexpr bool is_at(const char* of, std::size_t at) const {
-    for (; *of != '\0'; ++of, ++at) {
-      if (at == size || text[at] != *of) return false;
-    }
-    return at < size && text[at] == '\0';
+    const std::size_t offset = row.kind == Kind::kSection ? pool.place(row.label) : row.offset;
+    return {pool.place(row.name), pool.place(row.help), static_cast<std::uint16_t>(offset), row.kind,
+            row.flags};
   }
 };
-constinit const Table<Table<4'096>().size> kTable;
+constinit const Table<Table<4'096>().pool.size> kTable;
 
 /// The names of PeerStatus::State.
 constexpr const char* kStates[] = {"ours", "programmed", "pending", "refused", "ignored"};
@@ -247,9 +232,9 @@ void put_value(Writer& out, const Field& field, const void* of) {
 
 }  // namespace
 
-const char* Field::name() const { return kTable.text + name_at; }
-const char* Field::help() const { return kTable.text + help_at; }
-const char* Field::label() const { return kTable.text + offset; }
+const char* Field::name() const { return kTable.pool.text + name_at; }
+const char* Field::help() const { return kTable.pool.text + help_at; }
+const char* Field::label() const { return kTable.pool.text + offset; }
 
 std::span<const Field> status_fields() { return std::span(kTable.fields).first(std::size(kStatus)); }
 std::span<const Field> peer_fields() { return std::span(kTable.fields).subspan(std::size(kStatus)); }

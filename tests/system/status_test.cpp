@@ -231,8 +231,9 @@ TEST_SUITE("system/status") {
     settings.insert(settings.begin(), "support");
     const std::string report = verb(a, settings).output;
     CHECK_FALSE(contains(report, "hunter2"));
-    for (const char* part : {"flannelette ", "Linux ", "--etcd-username: flannel",
-                             "--etcd-password: (not shown)", "\nstatus:\nready\n", "flannel.1", "link eth0", "\ncheck:\nok    capabilities\n"})
+    for (const char* part :
+         {"flannelette ", "Linux ", "--etcd-username: flannel", "--etcd-password: (not shown)",
+          "\nstatus:\nready\n", "flannel.1", "link eth0", "\ncheck:\nok    capabilities\n"})
       CHECK_MESSAGE(contains(report, part), report);
   }
 

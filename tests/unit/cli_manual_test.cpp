@@ -72,7 +72,7 @@ std::string default_of(const Option& option) {
 }
 
 std::string group_of(const Option& option) {
-  if (option.section[0] != '\0') return option.section;
+  if (!option.section.empty()) return std::string(option.section);
   return option.fate == Fate::kControl ? "general" : "flanneld";
 }
 

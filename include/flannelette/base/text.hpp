@@ -63,8 +63,8 @@ class Text {
 
   Text() { clear(); }
   /// For literals and values known to fit; what does not fit is cut (see assign for the checked form).
-  Text(std::string_view text) : size_(cut(text)) {}  // NOLINT: implicit on purpose
-  Text(const char* text) : Text(std::string_view(text)) {}        // NOLINT
+  Text(std::string_view text) : size_(cut(text)) {}         // NOLINT: implicit on purpose
+  Text(const char* text) : Text(std::string_view(text)) {}  // NOLINT
 
   /// As by the constructor; the text may be a part of this one. A template, so that `{}` is no view.
   template <std::same_as<std::string_view> View>
