@@ -4,7 +4,7 @@
 
 MACHINE := $(shell toolchains/target.sh -m)
 TARGETS := $(shell toolchains/target.sh)
-STATIC_TARGETS := $(shell awk '/^[^#]/ && $$2 != "-" { print $$1 }' toolchains/targets)
+DEBIAN_TARGETS := $(shell awk '/^[^#]/ && $$4 != "-" { print $$1 }' toolchains/targets)
 # Beside this machine make test has these on kernels of their own, and the smallest build of this one; make test-more has the next
 # ones; make test-targets has all.
 VM_TARGETS := aarch64
@@ -12,10 +12,13 @@ MORE_TARGETS := armv7
 NOTLS_TARGET := aarch64
 # Those that have a budget for the program without Kubernetes; make test-more and make size build it.
 ROUTER_TARGETS := x86_64 aarch64 armv7
+# Those that have a budget for what an SDK links; make test-targets and make size build it.
+SHARED_TARGETS := mips mipsel
 TARGET  ?=
 TLS     ?= 1
 KUBE    ?= 1
-BUILD   := $(if $(filter 0,$(TLS)),notls,$(if $(filter 0,$(KUBE)),router,cross))
+SHARED  ?= 0
+BUILD   := $(if $(filter 0,$(TLS)),notls,$(if $(filter 1,$(SHARED)),shared,$(if $(filter 0,$(KUBE)),router,cross)))
 CMAKE   := cmake -G Ninja -S . --no-warn-unused-cli --log-level=WARNING -DFLANNELETTE_WERROR=ON -DCMAKE_INSTALL_PREFIX=/usr
 KEEP    ?=
 SECONDS ?= 60
@@ -47,13 +50,16 @@ plain: ## build/plain/flannelette, as a distribution builds it: with this machin
 build: cross-$(MACHINE) ## the static, stripped binary for this machine: build/flannelette
 	@cp --remove-destination build/$(MACHINE)/flannelette build/flannelette
 
-cross: $(addprefix $(BUILD)-,$(or $(TARGET),$(TARGETS))) ## build/NAME/flannelette for every target or for TARGET=NAME; KUBE=0: build/NAME-router; TLS=0: build/NAME-notls
+cross: $(addprefix $(BUILD)-,$(or $(TARGET),$(TARGETS))) ## build/NAME/flannelette for every target or for TARGET=NAME; KUBE=0: build/NAME-router; SHARED=1: build/NAME-shared; TLS=0: build/NAME-notls
 
 cross-%:
 	@toolchains/build.sh $* program
 
 router-%:
 	@toolchains/build.sh $* router
+
+shared-%:
+	@toolchains/build.sh $* shared
 
 notls-%:
 	@toolchains/build.sh $* notls
@@ -109,7 +115,7 @@ vm-%: cross-%
 test-more: build deb build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, more damages at random, the program on the other ARM kernel, the Debian package, the service under systemd, the sizes
 	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) package systemd@bookworm systemd@trixie system-etcd35 chaos check-size
 
-test-targets: build dist build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) ## the tests on all other targets, emulated, some also on kernels of their own; the releases once more; and all of test-more
+test-targets: build dist build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) $(addprefix shared-,$(SHARED_TARGETS)) ## the tests on all other targets, emulated, some also on kernels of their own; the releases once more; and all of test-more
 	@toolchains/install.sh lintian
 	@tests/run.sh targets
 
@@ -125,8 +131,8 @@ demo: build ## three nodes and an etcd on this machine; KEEP=1 leaves them runni
 	@toolchains/install.sh demo
 	@KEEP=$(KEEP) tests/demo.sh
 
-size: $(addprefix cross-,$(TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) notls-$(NOTLS_TARGET) ## a table of what is in the binary of every target; fails if one is over its budget
-	@toolchains/size.sh $(TARGETS) $(addsuffix -router,$(ROUTER_TARGETS)) $(NOTLS_TARGET)-notls
+size: $(addprefix cross-,$(TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) $(addprefix shared-,$(SHARED_TARGETS)) notls-$(NOTLS_TARGET) ## a table of what is in the binary of every target; fails if one is over its budget
+	@toolchains/size.sh $(TARGETS) $(addsuffix -router,$(ROUTER_TARGETS)) $(addsuffix -shared,$(SHARED_TARGETS)) $(NOTLS_TARGET)-notls
 
 check: build build-test ## format, layers, scripts, warnings, size
 	@tests/check/run.sh
@@ -142,8 +148,8 @@ install: build ## the program, INI file, manual pages, completion and what syste
 deb: cross-$(or $(TARGET),$(MACHINE)) ## build/flannelette_VERSION_ARCHITECTURE.deb for this machine or for TARGET=NAME
 	@toolchains/deb.sh $(or $(TARGET),$(MACHINE))
 
-dist: $(addprefix cross-,$(or $(TARGET),$(STATIC_TARGETS))) ## build/dist, a release: for every static target or for TARGET=NAME a tar.zst, its SBOM and the Debian package; SHA256SUMS
-	@toolchains/dist.sh $(or $(TARGET),$(STATIC_TARGETS))
+dist: $(addprefix cross-,$(or $(TARGET),$(DEBIAN_TARGETS))) ## build/dist, a release: for every static target or for TARGET=NAME a tar.zst, its SBOM and the Debian package; SHA256SUMS
+	@toolchains/dist.sh $(or $(TARGET),$(DEBIAN_TARGETS))
 
 clean: ## everything that was built or fetched
 	rm -rf build

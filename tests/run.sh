@@ -35,8 +35,7 @@ machine=$(toolchains/target.sh -m)
 target_parts=$(
   for target in $(toolchains/target.sh); do
     [ "$target" != "$machine" ] || continue
-    printf '%s ' "unit@$target" "sim@$target"
-    [ "$(toolchains/target.sh "$target" musl)" = - ] || printf '%s ' "program@$target"
+    printf '%s ' "unit@$target" "sim@$target" "program@$target"
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
   [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself

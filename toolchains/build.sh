@@ -4,6 +4,7 @@
 # build.sh TARGET WHAT: compiles for TARGET (toolchains/targets), with all that it takes.
 #   WHAT=program   build/TARGET/flannelette, static and stripped; obj/flannelette there is the same with symbols
 #   WHAT=router    build/TARGET-router/flannelette: the same without Kubernetes
+#   WHAT=shared    build/TARGET-shared/flannelette: the router's as an SDK links it, with shared libraries. To measure: it has none
 #   WHAT=notls     build/TARGET-notls/flannelette: the smallest one, without Kubernetes, TLS, names and regular expressions
 #   WHAT=tests     build/TARGET-test/tests/unit and sim, with Debian's glibc and libstdc++ (doctest does not compile with Debian's
 #                  libstdc++ on musl)
@@ -13,13 +14,11 @@ target=$1
 what=$2
 cd "$(dirname "$0")/.."
 gnu=$(toolchains/target.sh "$target" gnu)
-musl=$(toolchains/target.sh "$target" musl)
 
 toolchains/install.sh build
 command -v "$gnu-g++" >/dev/null || toolchains/install.sh "cross-$target"
-static=ON
-[ "$musl" != - ] || static=OFF
 
+static=ON
 # configure DIRECTORY CMAKE-OPTIONS...
 configure() {
   directory=$1
@@ -45,26 +44,33 @@ edge=
 case $what in
   program) out=build/$target parts=ON kube=ON small_heap=OFF edge=-fstack-protector-strong ;;  # 1.3 KiB
   router) out=build/$target-router parts=ON kube=OFF small_heap=OFF edge=-fstack-protector-strong ;;
+  shared) out=build/$target-shared parts=ON kube=OFF small_heap=OFF static=OFF ;;
   notls) # what is smaller and costs speed
     out=build/$target-notls parts=OFF kube=OFF small_heap=ON
     smaller='-fno-expensive-optimizations -fno-guess-branch-probability -fno-move-loop-invariants -fno-tree-loop-im -fipa-pta'
     ;;
-  *) echo "build: program, router, notls or tests, not $what" >&2; exit 1 ;;
+  *) echo "build: program, router, shared, notls or tests, not $what" >&2; exit 1 ;;
 esac
 sandbox=$parts
-[ "$static" = ON ] || sandbox=OFF # it knows what musl calls
-if [ "$static" = ON ]; then
-  toolchains/sysroot.sh "$target" musl "build/sysroot/$target"
-else
-  toolchains/sysroot.sh "$target" gnu "build/sysroot/$target-gnu"
+case $target in mips*) sandbox=OFF ;; esac # no kernel here on which it could be tried
+sysroot=build/sysroot/$target
+toolchains/sysroot.sh "$target" musl "$sysroot"
+if [ $static = OFF ]; then
+  toolchains/shared.sh "$gnu" "$sysroot" "$sysroot-shared"
+  sysroot=$sysroot-shared sandbox=OFF # an SDK may have another libc
 fi
 # -Oz on x86 makes 1 % less of its code than -Os (GCC 12 and later), on ARM none. Tables there have no more than their alignment.
-case $target in x86_64 | i686) size='-Oz -malign-data=abi' ;; *) size=-Os ;; esac
+# MIPS16 makes two thirds of MIPS32's.
+case $target in
+  x86_64 | i686) size='-Oz -malign-data=abi' ;;
+  mips*) size='-Os -mips16 -minterlink-mips16' ;;
+  *) size=-Os ;;
+esac
 # On top of that: nothing is inlined that is larger than its call, one prologue a function, equal constants are one.
 small="$size -DNDEBUG --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants $smaller"
 configure "$out/obj" -DFLANNELETTE_TLS=$parts -DFLANNELETTE_NAMES=$parts -DFLANNELETTE_REGEX=$parts -DFLANNELETTE_IPTABLES=$parts \
   -DFLANNELETTE_LEAVE=$parts -DFLANNELETTE_SANDBOX=$sandbox -DFLANNELETTE_STATUS=$parts -DFLANNELETTE_CHECK=$parts -DFLANNELETTE_KUBE=$kube -DFLANNELETTE_SMALL_HEAP=$small_heap -DFLANNELETTE_EDGE_FLAGS=$edge \
-  -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_SYSCONFDIR="${SYSCONFDIR:-/etc}" \
+  -DMUSL_SYSROOT="$PWD/$sysroot" -DFLANNELETTE_NO_LIBSTDCXX=ON -DFLANNELETTE_LTO=ON -DCMAKE_INSTALL_PREFIX=/usr -DCMAKE_INSTALL_SYSCONFDIR="${SYSCONFDIR:-/etc}" \
   -DCMAKE_C_FLAGS_MINSIZEREL="$small" -DCMAKE_CXX_FLAGS_MINSIZEREL="$small"
 cmake --build "$out/obj"
 # strip_sections FILE: cuts the table of sections off, which no kernel reads: 1 KiB. binutils cannot before 2.41.

@@ -7,9 +7,9 @@ set -eu
 target=$1
 cd "$(dirname "$0")/.."
 umask 022
-[ "$(toolchains/target.sh "$target" musl)" != - ] || { echo "deb: only static programs are packed, and that of $target is not" >&2; exit 1; }
 version=$(toolchains/news.sh version)
 architecture=$(toolchains/target.sh "$target" debian)
+[ "$architecture" != - ] || { echo "deb: Debian has no port for $target" >&2; exit 1; }
 epoch=$(toolchains/news.sh epoch)
 root=build/deb/$target
 package=build/flannelette_${version}_$architecture.deb

@@ -37,7 +37,16 @@ if(model STREQUAL "tiny")
   string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -mno-fix-cortex-a53-843419 -Wl,--fix-cortex-a53-843419=adr")
 endif()
 set(lib ${root}/lib)
+if(EXISTS ${lib}/libgcc.a)  # a part of it, for soft float
+  set(libgcc ${lib}/libgcc.a)
+endif()
+set(libc -static ${lib}/libc.a ${libgcc} ${lib}/libc.a)
+if(EXISTS ${lib}/libc.so)  # to measure (sysroot.sh): with the linker's flags that OpenWrt's SDK has
+  set(CMAKE_EXE_LINKER_FLAGS_INIT "-flto-partition=one -Wl,-z,now,-z,relro,--dynamic-linker=/lib/ld-musl.so.1")
+  set(libc ${lib}/libc.so ${libgcc})
+endif()
+list(JOIN libc " " libc)
 foreach(language C CXX)
   set(CMAKE_${language}_LINK_EXECUTABLE "<CMAKE_C_COMPILER> <FLAGS> <CMAKE_${language}_LINK_FLAGS> <LINK_FLAGS> -nostdlib \
--static -no-pie ${lib}/crt1.o ${lib}/crti.o <OBJECTS> -o <TARGET> <LINK_LIBRARIES> ${lib}/libc.a ${libgcc} ${lib}/libc.a ${lib}/crtn.o")
+-no-pie ${lib}/crt1.o ${lib}/crti.o <OBJECTS> -o <TARGET> <LINK_LIBRARIES> ${libc} ${lib}/crtn.o")
 endforeach()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# size.sh [NAME...]: a table of what is in build/NAME/flannelette (NAME: a target, TARGET-router or TARGET-notls; all that are there
+# size.sh [NAME...]: a table of what is in build/NAME/flannelette (NAME: a target, TARGET-router, -shared or -notls; all that are there
 # without a name), and their budgets (toolchains/targets). Exit code 1 if one is over its budget or was not built.
 #   text, data, bss    as size(1) has them
 #   file               the stripped program: what the budget is for
@@ -29,6 +29,7 @@ measure() {
   case $1 in
     *-router) column="budget" ;;
     *-notls) column="budget-notls" ;;
+    *-shared) column="budget-shared" ;;
     *) column="budget-full" ;;
   esac
   budget=$(toolchains/target.sh "$target" "$column")
@@ -39,7 +40,6 @@ measure() {
   [ "$budget" = - ] && echo "budget -" || echo "budget $((budget * 1024))"
 
   sysroot=build/sysroot/$target
-  [ -d "$sysroot" ] || sysroot=$sysroot-gnu
   {
     [ ! -f "$sysroot/lib/libmnl.a" ] || symbols "$sysroot/lib/libmnl.a" | sed 's/^/known libmnl /'
     [ ! -f "$sysroot/lib/libc.a" ] || symbols "$sysroot"/lib/libc.a "$sysroot"/lib/crt1.o | sed 's/^/known libc /'

@@ -14,6 +14,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 downloads=$(dirname "$sysroot")/downloads
 
 architecture=$("$here/target.sh" "$target" debian)
+libmnl=$architecture
+[ "$libmnl" != - ] || libmnl=amd64 # its headers, which are the same everywhere
 musl=$("$here/target.sh" "$target" musl)
 gnu=$("$here/target.sh" "$target" gnu)
 CC=$gnu-gcc
@@ -23,15 +25,16 @@ flags="$flags -fno-asynchronous-unwind-tables -fno-unwind-tables"
 case $target in x86_64 | i686) size=-Oz ;; *) size=-Os ;; esac
 small="$size --param max-inline-insns-size=1 -fno-inline-small-functions -fno-shrink-wrap -fmerge-all-constants -fno-jump-tables"
 protect=-fstack-protector  # not for musl, which sets the protector up
-case $libc-$musl in
-  musl--) echo "sysroot: $target is built with glibc only" >&2; exit 1 ;;
-  musl-*)
+case $libc in
+  musl)
     model=$("$here/target.sh" "$target" model)
     [ "$model" = - ] || flags="$flags -mcmodel=$model"
     headers="-nostdinc -isystem $sysroot/include -isystem $("$CC" -print-file-name=include)" lto=-flto
     flags="$flags -fno-pie"
+    # Ours is MIPS16 there (build.sh), which link-time optimisation would make of these, too.
+    case $musl in *sf) flags="$flags -msoft-float" lto='' ;; esac
     ;;
-  gnu-*) headers="-isystem $sysroot/include" lto='' flags="$flags -fPIE" ;;  # tests are linked often, and quickly without it
+  gnu) headers="-isystem $sysroot/include" lto='' flags="$flags -fPIE" ;;  # tests are linked often, and quickly without it
   *) echo "sysroot: musl or gnu, not $libc" >&2; exit 1 ;;
 esac
 jobs=$(nproc)
@@ -41,7 +44,7 @@ flock 9
 stamp=$({ echo "$musl $architecture $flags"; "$CC" --version; } | cat - "$here/sysroot.sh" "$here/pins" "$here"/*.[ch] | sha256sum)
 [ "$(cat "$sysroot/stamp" 2>/dev/null)" != "$stamp" ] || exit 0
 
-"$here/fetch.sh" "$architecture" "$downloads"
+"$here/fetch.sh" "$libmnl" "$downloads"
 echo "sysroot: building $target ($libc)" >&2
 rm -rf "${sysroot:?}"/*
 work=$sysroot/work
@@ -110,16 +113,28 @@ END
   done
 fi
 
-for package in "$downloads"/libmnl*_"$architecture".deb; do dpkg-deb -x "$package" "$work/libmnl"; done
+if [ "$libc" = musl ] && [ "${musl%sf}" != "$musl" ]; then
+  # Of Debian's libgcc, which is for machines with floating point, what has to do with integers only, without its marks. Nothing
+  # of ours asks for more: a function that is not there does not link.
+  mkdir "$work/libgcc"
+  (
+    cd "$work/libgcc"
+    "$gnu-ar" x "$("$CC" -print-libgcc-file-name)" _lshrdi3.o _ashldi3.o _ashrdi3.o _ucmpdi2.o _divdi3.o _moddi3.o _udivdi3.o _umoddi3.o \
+      _clz.o _clzdi2.o _clzsi2.o _ctzdi2.o _ctzsi2.o _bswapsi2.o _bswapdi2.o
+    for object in *.o; do "$gnu-objcopy" -R .gnu.attributes -R .MIPS.abiflags "$object"; done
+    "$gnu-ar" rcs "$sysroot/lib/libgcc.a" ./*.o
+  )
+fi
+
+dpkg-deb -x "$downloads"/libmnl-dev_*_"$libmnl".deb "$work/libmnl"
 cp -r "$work/libmnl/usr/include/libmnl" "$sysroot/include/"
-archive=$(find "$work/libmnl" -name libmnl.a)
-if [ -n "$archive" ]; then
+if [ "$libmnl" = "$architecture" ]; then
   # Without unwind tables, as everything else here. On 32-bit machines it was compiled for glibc's functions with 64-bit time;
   # musl has no others, and calls them by their plain names.
   "$gnu-objcopy" -R .eh_frame -R .rela.eh_frame --redefine-sym __recvmsg64=recvmsg --redefine-sym __setsockopt64=setsockopt \
-    --redefine-sym __getsockopt64=getsockopt "$archive" "$sysroot/lib/libmnl.a"
+    --redefine-sym __getsockopt64=getsockopt "$work"/libmnl/usr/lib/*/libmnl.a "$sysroot/lib/libmnl.a"
 else
-  cp -P "$work"/libmnl/usr/lib/*/libmnl.so* "$sysroot/lib/"
+  echo "$here/mnl_sockets.c" | compile libmnl.a
 fi
 if [ "$libc" = gnu ]; then
   cp -r /usr/include/doctest "$sysroot/include/"  # a header for any machine
