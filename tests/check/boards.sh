@@ -9,7 +9,7 @@ wrong() {
 }
 
 headings='What it is|Install|Files|Kernel and budget|Limits'
-budgets=$(awk '!/^#/ && NF > 6 { print $7; print $8; print $9 }' toolchains/targets | grep -x '[0-9]*')
+budgets=$(awk '!/^#/ && NF > 6 { for (i = 7; i < 11; ++i) print $i }' toolchains/targets | grep -x '[0-9]*')
 for page in board/*/README.md; do
   found=$(sed -n 's/^## //p' "$page" | paste -sd '|')
   [ "$found" = "$headings" ] || wrong "$page: headings are $found, not $headings"

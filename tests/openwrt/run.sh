@@ -169,6 +169,23 @@ t_sets_every_key_of_the_ini_file() {
   done
 }
 
+# What board/ has for routers is taken as it is, and asks for packages and options that are there.
+t_takes_the_settings_of_the_boards() {
+  local folder
+  printf '%s\n' 'wan eth0' 'wwan wwan0' >"$root/tmp/interfaces"
+  for folder in board/*/files; do
+    forget
+    cp -r "$folder/." "$root/"
+    touch "$root/etc/flannelette/ca.pem"
+    start
+    same "$(cat "$root/tmp/log")" ''
+    has tmp/calls 'procd_set_param command /usr/sbin/flannelette run -c /var/etc/flannelette.ini'
+  done
+  sed -n 's/^.*CONFIG_\(FLANNELETTE_[A-Z]*\).*/\1/p' board/*/openwrt.config | while read -r option; do
+    grep -qx "    config $option" openwrt/Makefile || fail "the package has no option $option"
+  done
+}
+
 t_takes_values_that_mean_something_to_a_shell_as_they_are() {
   local value
   # shellcheck disable=SC1003 # a backslash
