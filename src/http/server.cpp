@@ -70,8 +70,8 @@ std::size_t Server::clients() const {
       std::ranges::count_if(clients_, [](const auto& c) { return c != nullptr; }));
 }
 
-/// Where one more may be; null: nowhere.
-std::unique_ptr<Server::Client>* Server::place(std::size_t limit) {
+/// Where one more may be, who takes the slowest one's place after that has had `grace`; null: nowhere.
+std::unique_ptr<Server::Client>* Server::place(std::size_t limit, Millis grace) {
   std::unique_ptr<Client>* slowest = nullptr;
   std::unique_ptr<Client>* free = nullptr;
   for (auto& client : clients_) {
@@ -82,11 +82,13 @@ std::unique_ptr<Server::Client>* Server::place(std::size_t limit) {
     }
   }
   if (clients() < limit) return free;
-  return slowest != nullptr && loop_.now() - (*slowest)->since >= kHeadGrace ? slowest : nullptr;
+  return slowest != nullptr && loop_.now() - (*slowest)->since >= grace ? slowest : nullptr;
 }
 
 void Server::accept(UniqueFd&& connection, Handler& handler, std::size_t limit) {
-  if (auto* const at = place(limit)) {
+  char one;
+  const bool asks = ::recv(connection.get(), &one, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+  if (auto* const at = place(limit, asks ? 0 : kHeadGrace)) {
     at->reset();  // before the next one is made, for there are so many at once at most
     *at = std::make_unique<Client>(*this, std::move(connection), handler);
     return;

@@ -2,6 +2,8 @@
 // A listening socket in the loop.
 #include "flannelette/io/acceptor.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +18,8 @@
 namespace flannelette::io {
 namespace {
 
+/// Seconds that the kernel keeps a connection from us whose client is silent.
+constexpr int kSilence = 5;
 constexpr int kType = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 sockaddr_un unix_address(std::string_view path) {
@@ -59,6 +63,7 @@ Result<void> Acceptor::listen(const Ip& ip, std::uint16_t port) {
   if (!fd) return last_error("socket");
   const int on = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  ::setsockopt(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSilence, sizeof kSilence);
   if (::bind(fd.get(), &address.any, size) != 0) return last_error("bind");
   return start(std::move(fd));
 }

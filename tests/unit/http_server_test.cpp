@@ -74,13 +74,15 @@ Response parse(std::string_view bytes, bool ended) {
 }
 
 struct World {
-  /// Connects a client; its end of the connection.
-  UniqueFd connect(std::size_t limit = Server::kMaxClients, int buffer = 0) {
+  /// Connects a client, which has sent `first` by then; its end of the connection.
+  UniqueFd connect(std::size_t limit = Server::kMaxClients, int buffer = 0, std::string_view first = {}) {
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     if (buffer > 0) ::setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    UniqueFd end(ends[1]);
+    send(end, first);
     server.accept(UniqueFd(ends[0]), site, limit);
-    return UniqueFd(ends[1]);
+    return end;
   }
   void turn() { REQUIRE(loop.step(0)); }
   void after(Millis time) {
@@ -252,6 +254,19 @@ TEST_SUITE("http/server") {
     CHECK_FALSE(World::closed(slow[0]));
     CHECK(World::closed(slow[1]));
     CHECK_FALSE(World::closed(slow[2]));
+  }
+
+  TEST_CASE("who brings its request takes the place of who dawdles at once") {
+    World w;
+    std::vector<UniqueFd> slow;
+    for (std::size_t i = 0; i < Server::kMaxClients; ++i) slow.push_back(w.connect());
+    for (std::size_t i = 0; i < Server::kMaxClients; ++i) {
+      const UniqueFd fd = w.connect(Server::kMaxClients, 0, "GET /text" + kTail);
+      w.turn();
+      bool ended = false;
+      CHECK(parse(w.receive(fd, ended), true).body == "here\n");
+    }
+    CHECK(std::ranges::count_if(slow, World::closed) == 1);
   }
 
   TEST_CASE("strangers may have fewer places than the operator") {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "support/forked.hpp"
+#include "support/poll.hpp"
 #include "support/temp_dir.hpp"
 #include "unit/manual_clock.hpp"
 
@@ -139,6 +140,25 @@ TEST_SUITE("io/acceptor") {
     w.turn();
     CHECK(w.taken.size() >= 1);
     CHECK(w.loop.next_deadline() == -1);
+  }
+
+  TEST_CASE("a TCP client is taken when it has sent something") {
+    World w;
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    std::uint16_t port = 20'000;
+    while (!w.acceptor.listen(Ip(*parse_ip4("127.0.0.1")), port)) ++port;
+    address.sin_port = htons(port);
+    const UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    w.turn();
+    CHECK(w.taken.empty());
+    REQUIRE(::send(client.get(), "G", 1, 0) == 1);
+    CHECK(wait_until(std::chrono::seconds(5), [&] {
+      w.turn();
+      return w.taken.size() == 1;
+    }));
   }
 
   TEST_CASE("a turn takes one connection") {

@@ -46,8 +46,9 @@ class Handler {
 /// that slow clients and many of them delay nothing. Idle, it has neither memory nor timers.
 class Server {
  public:
-  /// At once. One more takes the place of the one that has been slowest to send its head, but for kHeadGrace;
-  /// else it is answered 503.
+  /// At once. One more takes the place of the one that has been slowest to send its head: at once if its own
+  /// request is there, so that health checks are answered whoever else is slow, else after kHeadGrace.
+  /// Where nobody gives way it is answered 503.
   static constexpr std::size_t kMaxClients = 8;
   static constexpr Millis kHeadGrace = 500;
   static constexpr Millis kHeadTime = 5'000;    ///< a head must be complete within this
@@ -67,7 +68,7 @@ class Server {
 
  private:
   struct Client;
-  std::unique_ptr<Client>* place(std::size_t limit);
+  std::unique_ptr<Client>* place(std::size_t limit, Millis grace);
 
   io::Loop& loop_;
   std::array<std::unique_ptr<Client>, kMaxClients> clients_;

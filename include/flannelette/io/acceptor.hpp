@@ -28,7 +28,8 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  /// TCP. Errors are those of the system (EADDRINUSE).
+  /// TCP; a client is taken once it has sent something, or after some seconds. Errors are those of the system
+  /// (EADDRINUSE).
   Result<void> listen(const Ip& ip, std::uint16_t port);
   /// A UNIX socket with mode 0660. Its folder is made if it is missing (0755), but not what that lies in. A
   /// socket that nobody answers is replaced; EADDRINUSE: somebody does, or it is no socket.
