@@ -115,7 +115,7 @@ vm-%: cross-%
 test-more: build deb build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, more damages at random, the program on the other ARM kernel, the Debian package, the service under systemd, the sizes
 	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) package systemd@bookworm systemd@trixie system-etcd35 chaos check-size
 
-test-targets: build dist build-test cross $(addprefix vm-,$(shell tests/targets/vm.sh)) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) $(addprefix shared-,$(SHARED_TARGETS)) ## the tests on all other targets, emulated, some also on kernels of their own; the releases once more; and all of test-more
+test-targets: build dist build-test cross $(addprefix vm-,$(if $(filter test-targets,$(MAKECMDGOALS)),$(shell tests/targets/vm.sh))) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) $(addprefix shared-,$(SHARED_TARGETS)) ## the tests on all other targets, emulated, some also on kernels of their own; the releases once more; and all of test-more
 	@toolchains/install.sh lintian
 	@tests/run.sh targets
 

@@ -94,7 +94,8 @@ limit_of() {  # part: seconds
     check | check-size | check-lintian) echo 600 ;;
     unit | sim | fuzz | openwrt | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
-    kernel | kernel-asan | system-etcd35 | prometheus | package | systemd@*) echo 240 ;;
+    kernel | kernel-asan | system-etcd35 | prometheus) echo 240 ;;
+    package | systemd@*) echo 900 ;;  # with a Debian to be fetched
     reproducible) echo 7200 ;;
     system | system.* | system@* | kube | chaos | check-plain) echo 900 ;;
   esac

@@ -36,5 +36,6 @@ chmod 644 "$root"/DEBIAN/control "$root"/DEBIAN/conffiles "$root"/DEBIAN/md5sums
 find "$root" -type d -exec chmod 00755 {} +
 find "$root" -exec touch -h -d "@$epoch" {} +
 SOURCE_DATE_EPOCH=$epoch dpkg-deb --root-owner-group --threads-max=1 -Zxz --build "$root" "$package.new" >/dev/null
+rm -f build/flannelette_*_"$architecture".deb
 mv "$package.new" "$package"
 echo "$package: $(stat -c %s "$package") bytes"

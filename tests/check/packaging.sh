@@ -47,6 +47,7 @@ make -s -o build install DESTDIR="$work/root" prefix=/opt/f sbindir=/opt/bin >"$
 [ "$(cat "$work/root/etc/flannelette.ini")" = '[log]' ] || wrong 'the INI file that was there is overwritten'
 grep -q "^Left as it is: $work/root/etc/flannelette.ini" "$work/log" || wrong "it does not say that the INI file stays: $(cat "$work/log")"
 cmp -s "build/$machine/flannelette" "$work/root/opt/bin/flannelette" || wrong 'the old program stays'
+install_by  # leaves build/ configured with the usual folders
 
 version=$(toolchains/news.sh version)
 head -n 1 <(grep '^## ' .github/NEWS.md) | grep -qE "^## $version \(20[0-9]{2}-[0-9]{2}-[0-9]{2}\)$" ||

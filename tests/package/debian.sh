@@ -17,7 +17,7 @@ outside() {
   for program in etcd etcdctl nft ip apt-get dpkg-deb unshare; do
     command -v "$program" >/dev/null || skip "no program $program in PATH"
   done
-  unshare --user --map-root-user --mount --net true 2>/dev/null || skip 'no user namespaces'
+  unshare --user --map-root-user --mount --pid --net --fork --mount-proc true 2>/dev/null || skip 'no user namespaces, or a /proc that is masked'
   work=$(mktemp -d) || exit 1
   # What its namespaces made is removed from within one, too: it belongs to their root.
   trap 'rm -rf "$work"' EXIT

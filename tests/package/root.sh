@@ -13,6 +13,8 @@ cd "$(dirname "$0")/../.."
 . toolchains/archive.sh
 
 archive=$dir.archive
+# One version of each: a newer list or release leaves the old files there.
+rm -f "$archive"/cache/archives/*.deb
 # Without the lock of dpkg, which only root can have: nothing is installed here.
 archive_apt "$archive" "$(dpkg --print-architecture)" "$suite" apt-get install -o Debug::NoLocking=true --download-only -y --no-install-recommends \
   base-files base-passwd usr-is-merged "$@"
