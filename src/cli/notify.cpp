@@ -19,9 +19,15 @@
 namespace flannelette::cli {
 namespace {
 
-Result<void> notify(std::string_view state) {
+/// nullptr: there is none.
+const char* socket_name() {
   const char* name = std::getenv("NOTIFY_SOCKET");
-  if (name == nullptr || *name == '\0') return {};
+  return name != nullptr && *name != '\0' ? name : nullptr;
+}
+
+Result<void> notify(std::string_view state) {
+  const char* name = socket_name();
+  if (name == nullptr) return {};
   const std::string_view path(name);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -48,13 +54,19 @@ std::uint64_t number_in(const char* variable) {
   return text != nullptr && parse_unsigned(text, number) ? number : 0;
 }
 
+/// Of this machine, or of a manager that lives: the next time may succeed.
+bool temporary(const Error& error) {
+  return error.sys_errno == EAGAIN || error.sys_errno == ENOBUFS || error.sys_errno == ENOMEM ||
+         error.sys_errno == EMFILE || error.sys_errno == ENFILE;
+}
+
 }  // namespace
 
 Millis watchdog_interval() {
   const bool ours = std::getenv("WATCHDOG_PID") == nullptr ||
                     number_in("WATCHDOG_PID") == static_cast<std::uint64_t>(::getpid());
   const std::uint64_t limit = number_in("WATCHDOG_USEC");
-  if (!ours || limit == 0 || limit == UINT64_MAX) return 0;
+  if (!ours || limit == 0 || limit == UINT64_MAX || socket_name() == nullptr) return 0;
   return static_cast<Millis>(std::max<std::uint64_t>(limit / 2000, 1));
 }
 
@@ -78,8 +90,13 @@ void Notifier::ready() {
 
 void Notifier::ping() {
   const auto notified = notify("WATCHDOG=1\n");
-  const bool busy = !notified && notified.error().sys_errno == EAGAIN;
-  watchdog_.arm_in(busy ? kRetry : watchdog_interval());
+  const bool late = !notified && temporary(notified.error());
+  const Millis interval = watchdog_interval();
+  // Half of the limit is left, for several tries.
+  watchdog_.arm_in(late ? std::clamp<Millis>(interval / 4, 1, kRetry) : interval);
+  if (std::exchange(late_, late) || !late) return;
+  log_.warning("cannot send WATCHDOG=1 to the service manager, which may restart us; trying again",
+               {Field(notified.error())});
 }
 
 void Notifier::stopping() { (void)notify("STOPPING=1\n"); }

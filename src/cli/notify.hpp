@@ -12,8 +12,8 @@ namespace flannelette::cli {
 /// queue does not take is sent again. The variables stay in the environment.
 class Notifier {
  public:
-  /// From now on WATCHDOG=1 is sent each watchdog_interval(), by the loop itself: one that hangs is found
-  /// out.
+  /// From now on WATCHDOG=1 is sent each watchdog_interval(), by the loop itself, so that one that hangs in a
+  /// handler is restarted. One that spins, because a descriptor is ready in each turn, still sends it.
   Notifier(io::Loop& loop, Log& log);
   void ready();
   void stopping();
@@ -25,11 +25,12 @@ class Notifier {
   Log& log_;
   io::Timer retry_;
   io::Timer watchdog_;
-  bool waiting_ = false;
+  bool waiting_ = false;  ///< READY=1 was not taken
+  bool late_ = false;     ///< nor the last WATCHDOG=1
 };
 
 /// Half of WATCHDOG_USEC; 0, for no watchdog, if that is not set, not a number of microseconds, or
-/// WATCHDOG_PID is another process: as in sd_watchdog_enabled(3).
+/// WATCHDOG_PID is another process: as in sd_watchdog_enabled(3). Nor is there one without NOTIFY_SOCKET.
 Millis watchdog_interval();
 
 }  // namespace flannelette::cli

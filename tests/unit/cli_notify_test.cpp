@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,6 +66,38 @@ struct Agent {
   }
 };
 
+/// Hangs for a minute in the handler of a descriptor.
+struct Stuck {
+  Stuck(Agent& agent, Manager& manager)
+      : clock(agent.clock), service(manager), source(agent.loop, handler()) {
+    REQUIRE(ready);
+    REQUIRE(source.watch(ready.get(), EPOLLIN));
+  }
+  io::Source::Handler handler() { return io::Source::Handler::to<&Stuck::hang>(this); }
+  void hang(std::uint32_t) {
+    clock.time += 60'000;
+    CHECK(service.receive() == "");
+    source.unwatch();
+    returned = true;
+  }
+  ManualClock& clock;
+  Manager& service;
+  bool returned = false;
+  UniqueFd ready{eventfd(1, EFD_CLOEXEC)};
+  io::Source source;
+};
+
+/// While it lives, this process can open no descriptor.
+struct NoDescriptors {
+  NoDescriptors() {
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before); }
+  rlimit before{};
+};
+
 }  // namespace
 
 TEST_SUITE("cli/notify") {
@@ -86,11 +121,25 @@ TEST_SUITE("cli/notify") {
     }
   }
 
-  TEST_CASE("a loop that is stuck sends nothing, however late it is") {
+  TEST_CASE("a watchdog without NOTIFY_SOCKET, as a child inherits it, wakes nobody") {
+    Manager manager("180000000");
+    for (const bool empty : {false, true}) {
+      if (empty) {
+        setenv("NOTIFY_SOCKET", "", 1);
+      } else {
+        unsetenv("NOTIFY_SOCKET");
+      }
+      CHECK(watchdog_interval() == 0);
+      CHECK(Agent().loop.next_deadline() == -1);
+    }
+  }
+
+  TEST_CASE("a loop that is stuck in a handler sends nothing, however late it is") {
     Manager manager("2000000");
     Agent agent;
-    agent.clock.time += 60'000;
-    CHECK(manager.receive() == "");
+    Stuck stuck{agent, manager};
+    REQUIRE(agent.loop.step(0));
+    CHECK(stuck.returned);
     agent.pass(0);
     CHECK(manager.receive() == "WATCHDOG=1\n");
     CHECK(manager.receive() == "");
@@ -112,6 +161,25 @@ TEST_SUITE("cli/notify") {
     agent.pass(1000);
     CHECK(manager.receive() == "WATCHDOG=1\n");
     CHECK(agent.loop.next_deadline() == agent.clock.now() + 90'000);
+  }
+
+  TEST_CASE("what cannot be sent is tried again before the limit, however short, and the log has one line") {
+    Manager manager("1000000");
+    Agent agent;
+    {
+      const NoDescriptors full;
+      agent.pass(500);
+      for (int i = 0; i < 3; ++i) {
+        CHECK(agent.loop.next_deadline() == agent.clock.now() + 125);
+        agent.pass(125);
+      }
+    }
+    CHECK(manager.receive() == "");
+    CHECK(agent.sink.lines.find("cannot send WATCHDOG=1") != std::string::npos);
+    CHECK(agent.sink.lines.find('\n') == agent.sink.lines.size() - 1);
+    agent.pass(125);
+    CHECK(manager.receive() == "WATCHDOG=1\n");
+    CHECK(agent.loop.next_deadline() == agent.clock.now() + 500);
   }
 
   TEST_CASE("a service manager that is gone costs no more wake-ups, and no line of the log") {
