@@ -155,22 +155,27 @@ Result<void> Batch::send_requests() {
 }
 
 /// Those of senders, in one transaction. Where the set is missing the rules could not be made, which was
-/// reported, or they will be made again, and an audit follows.
+/// reported, or they will be made again, and an audit follows. When addresses are refused, 0.0.0.0 goes out
+/// of the set, which would drop their packets, and stays out until the audit of the retry: what would put it
+/// in, the last one of all puts, is not sent.
 Result<void> Batch::send_senders(std::span<const Change> changes) {
   const auto is_sender = [](const Change& change) { return change.entry.kind == Kind::kSender; };
   const auto first = std::ranges::find_if(changes, is_sender);
   if (!senders_ || first == changes.end()) return {};
   const bool put = first->op == Change::Op::kPut;
-  // The last one calls the set complete: those that are not in it would be dropped.
-  const auto changed = put && senders_refused_ ? Result<void>(*senders_refused_)
-                                               : kernel::change_senders(netfilter_, *senders_, changes);
+  if (put && senders_refused_ && changes.back().entry.completes_senders()) {
+    fail(changes.back(), *senders_refused_);
+    return send_senders(changes.first(changes.size() - 1));
+  }
+  const auto changed = kernel::change_senders(netfilter_, *senders_, changes);
   if (changed) return {};
   const Error error = changed.error();
   if (error.sys_errno == 0) return error;  // the socket's
   if (error.sys_errno != ENOENT) {
     if (nft::absent(error)) return {};
     if (put) senders_refused_ = error;
-    for (const Change& change : changes) {  // none of them was made
+    if (put) (void)uncomplete_senders(netfilter_, *senders_);  // a set that was not complete refuses it
+    for (const Change& change : changes) {                     // none of them was made
       if (is_sender(change)) fail(change, error);
     }
     return {};

@@ -98,7 +98,7 @@ class Batch final : public EntryBatch {
   Netlink& netlink_;
   Netlink& netfilter_;
   std::optional<std::uint32_t> senders_;  ///< as Site has it
-  std::optional<Error> senders_refused_;  ///< some that were to be put
+  std::optional<Error> senders_refused_;  ///< the last ones that were to be put
   Place places_[2];                       ///< our device, the underlay's link
   RefusalListener* listener_ = nullptr;
   WriteObserver* observer_ = nullptr;

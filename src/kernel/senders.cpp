@@ -26,6 +26,11 @@ Result<void> change_senders(Netlink& netlink, std::uint32_t vni, std::span<const
   return out.end_batch();
 }
 
+Result<void> uncomplete_senders(Netlink& netlink, std::uint32_t vni) {
+  const overlay::Change change{overlay::Change::Op::kRemove, overlay::Entry::sender(Ip4{})};
+  return change_senders(netlink, vni, {&change, 1});
+}
+
 void read_senders(const nlmsghdr& message, std::uint32_t vni,
                   FunctionRef<void(const overlay::Entry&)> visit) {
   if (message.nlmsg_type != nft::type(NFT_MSG_NEWSETELEM) &&

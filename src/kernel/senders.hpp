@@ -15,6 +15,8 @@ Result<void> dump_senders(Netlink& netlink, std::uint32_t vni, EntryVisitor& vis
 /// Makes those of these changes that are of senders, which are all of one kind: all or none. Their error's
 /// errno is ENOENT if there is no set, or one that is to be removed is not in it.
 Result<void> change_senders(Netlink& netlink, std::uint32_t vni, std::span<const overlay::Change> changes);
+/// Removes what calls the set complete, so that nothing is dropped. ENOENT: it is not in it.
+Result<void> uncomplete_senders(Netlink& netlink, std::uint32_t vni);
 /// What a message says of the set, an entry for each address in it; nothing if it is about another thing.
 void read_senders(const nlmsghdr& message, std::uint32_t vni, FunctionRef<void(const overlay::Entry&)> visit);
 

@@ -129,11 +129,45 @@ TEST_SUITE("kernel/senders") {
     std::vector<Ip4> addresses;
     for (std::uint32_t i = 0; i < 250; ++i) addresses.push_back({ip4("192.0.2.0").value + i});
     addresses.push_back(Ip4{});
-    CHECK(s.change(Change::Op::kPut, addresses).failed == 251);
-    CHECK(s.listed().empty());
+    // The first 200, in one message, are too many. The rest fits.
+    CHECK(s.change(Change::Op::kPut, addresses).failed == 201);
+    CHECK(s.listed() == std::vector(addresses.begin() + 200, addresses.end() - 1));
     // The next batch starts anew.
     CHECK(s.change(Change::Op::kPut, {kA, Ip4{}}).failed == 0);
-    CHECK(s.listed() == std::vector{Ip4{}, kA});
+    CHECK(s.listed().size() == 52);
+    CHECK(s.listed()[0] == Ip4{});
+    CHECK(s.listed()[1] == kA);
+  }
+
+  TEST_CASE(
+      "an address that is refused takes the mark of a complete set out, and the next batch puts it in") {
+    NEEDS;
+    Set s("ksnd10");
+    output_of("nft add table ip flannelette");
+    output_of("nft add set ip flannelette peers { type ipv4_addr; size 3; }");
+    CHECK(s.change(Change::Op::kPut, {kA, kB, Ip4{}}).failed == 0);
+    CHECK(s.change(Change::Op::kPut, {ip4("192.0.2.7")}).failed == 1);
+    CHECK(s.listed() == std::vector{kA, kB});
+    // By us: it is no damage.
+    CHECK(s.after("").empty());
+    CHECK(s.change(Change::Op::kRemove, {kB}).failed == 0);
+    CHECK(s.change(Change::Op::kPut, {ip4("192.0.2.7"), Ip4{}}).failed == 0);
+    CHECK(s.listed() == std::vector{Ip4{}, kA, ip4("192.0.2.7")});
+  }
+
+  TEST_CASE("what follows a refused address in its batch is put all the same, but the set is not complete") {
+    NEEDS;
+    Set s("ksnd11");
+    output_of("nft add table ip flannelette");
+    output_of("nft add set ip flannelette peers { type ipv4_addr; size 4; }");
+    CHECK(s.change(Change::Op::kPut, {kA, Ip4{}}).failed == 0);
+    // 200 in one message.
+    std::vector<Ip4> addresses;
+    for (std::uint32_t i = 0; i < 200; ++i) addresses.push_back({ip4("198.51.100.0").value + i});
+    addresses.push_back(kB);
+    addresses.push_back(Ip4{});
+    CHECK(s.change(Change::Op::kPut, addresses).failed == 201);
+    CHECK(s.listed() == std::vector{kA, kB});
   }
 
   TEST_CASE("what others do to the set is told of; what we do, and what they do to other sets, is not") {
