@@ -52,6 +52,7 @@ struct EntryPlan::Impl final : RecordObserver {
   std::uint32_t order_for = 0;   ///< ... at this table.changes: `scratch` of the first records has ...
   std::size_t order_size = 0;    ///< ... so many of them
   std::size_t rival = 0;         ///< the index that rival_of() found last
+  std::uint64_t compared = 0;    ///< indexes that it tried
   PlainArray<Unwanted> unwanted;
   std::size_t unwanted_emitted = 0;  ///< the first ones, which the last plan emitted
 

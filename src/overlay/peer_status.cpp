@@ -40,12 +40,14 @@ bool EntryPlan::peer(std::size_t index, PeerStatus& peer) const {
 }
 
 /// Tens of thousands may lose. They mostly lose to one winner, or each to the one at its address, or to one
-/// that overlaps it, which stands near it in the table. Only who shares nothing but a MAC is looked for
-/// farther.
+/// that overlaps it, which stands near it in the table. Only who shares nothing but a MAC is searched for
+/// farther: where many of those have winners of their own, far away, each costs a comparison with all
+/// records. An order by MAC would not help: the two orders share one place, and would be made again by turns.
 const PeerRecord* EntryPlan::Impl::rival_of(std::size_t index) {
   const PlainArray<PeerRecord>& records = table.records;
   const std::size_t size = records.size();
   const auto wins = [&](std::size_t i) {
+    ++compared;
     if (i >= size || !records[i].winner() || !contradict(records[index], records[i])) return false;
     rival = i;
     return true;
@@ -57,6 +59,8 @@ const PeerRecord* EntryPlan::Impl::rival_of(std::size_t index) {
   }
   return nullptr;
 }
+
+std::uint64_t EntryPlan::compared() const { return impl_->compared; }
 
 PeerTotals EntryPlan::totals() const {
   LeaseTable::Impl& t = impl_->table;

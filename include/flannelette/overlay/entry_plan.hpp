@@ -56,6 +56,8 @@ class EntryPlan {
   /// The record of this index, from 0, in subnet order; false: there are not so many.
   bool peer(std::size_t index, PeerStatus& peer) const;
   PeerTotals totals() const;
+  /// So many records peer() compared so far with one that lost a conflict: what showing them costs.
+  std::uint64_t compared() const;
 
   /// The kernel tells of one entry that somebody else changed, so that it is there now (`present`) or gone.
   /// True if that is as wanted, or if it cannot be told, since an audit is due.
