@@ -9,16 +9,12 @@
 namespace flannelette::tests {
 
 using namespace std::chrono_literals;
-using std::chrono::steady_clock;
 
 void forward(const Machine& machine) { shell(machine.node(), "echo 1 > /proc/sys/net/ipv4/ip_forward"); }
 
 Outcome check(const Machine& machine, std::vector<std::string> flags, std::vector<std::string> env) {
   flags.insert(flags.begin(), {binary(), "check"});
-  const auto begun = steady_clock::now();
-  Outcome outcome = run(machine.command(std::move(flags), std::move(env)), 30s);
-  CHECK(steady_clock::now() - begun < 10s);
-  return outcome;
+  return run(machine.command(std::move(flags), std::move(env)), 30s);
 }
 
 std::string etcd_flag(const Etcd& etcd) { return "--etcd-endpoints=" + etcd.url(); }
