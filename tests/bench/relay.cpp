@@ -40,10 +40,10 @@ bool pass(const UniqueFd& from, const UniqueFd& to, Way& way, std::atomic<double
   char bytes[64 * 1024];
   const ssize_t size = read(from.get(), bytes, sizeof bytes);
   if (size <= 0) return false;
+  const std::string_view text(bytes, static_cast<std::size_t>(size));
   if (&from == &way.client) {
-    way.watch =
-        way.watch || std::string_view(bytes, static_cast<std::size_t>(size)).starts_with("POST /v3/watch");
-  } else if (way.watch) {
+    way.watch = way.watch || text.starts_with("POST /v3/watch");
+  } else if (way.watch && text.find("\"events\":[") != text.npos) {  // progress has none
     passed = now();
   }
   return write(to.get(), bytes, static_cast<std::size_t>(size)) == size;

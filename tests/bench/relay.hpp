@@ -22,7 +22,7 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
 
   std::string url() const { return "http://172.30.0.1:" + std::to_string(kPort); }
-  /// now() when the last bytes of a watch were passed to this machine's agent; 0: none were.
+  /// now() when the last event of a watch was passed to this machine's agent; 0: none were.
   double passed(const tests::Machine& machine) const;
 
  private:
