@@ -6,6 +6,7 @@
 need_program make make
 need_program cmake cmake
 need_program apt-get apt
+unset MAKEFLAGS
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 status=0

@@ -4,6 +4,7 @@
 # run.sh FLANNELETTE: the OpenWrt package as a router has it. Its Makefile installs into a root directory, in which its scripts run
 # under busybox's shell, with stand-ins for uci, procd and network.sh (root/) and the given program. In cmocka's STDOUT form.
 set -u
+unset MAKEFLAGS
 program=$(realpath "$1") || exit 1
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
@@ -24,7 +25,7 @@ copy_program() {  # program, name: with the libraries that it needs
 
 make_package() {
   install -D "$program" "$work/built/flannelette"
-  make -s -C openwrt TOPDIR="$here/sdk" PKG_BUILD_DIR="$work/built" DESTDIR="$work/package" package
+  make -s -C openwrt/flannelette TOPDIR=../../tests/openwrt/sdk PKG_BUILD_DIR="$work/built" DESTDIR="$work/package" package
 }
 
 make_root() {
@@ -111,13 +112,17 @@ t_has_the_version_of_the_tree() {
 
 # As the feed's CI looks at it.
 t_takes_a_program_without_symbols_and_paths_of_the_build() {
+  local tool
+  for tool in readelf strings; do
+    command -v $tool >/dev/null || { echo "$tool is missing (Debian: binutils)"; exit 77; }
+  done
   ! readelf -S "$program" | grep -q '\.symtab' || { echo 'not the shipped program: it has symbols'; exit 77; }
   ! strings "$program" | grep -F "$PWD" || fail 'it names the folder that it was built in'
 }
 
 # With the sources that the package takes, in another place.
 t_gives_cmake_options_and_sources_that_it_knows() {
-  make -s -C openwrt TOPDIR="$here/sdk" PKG_BUILD_DIR="$work/source" prepare || fail 'Build/Prepare failed'
+  make -s -C openwrt/flannelette TOPDIR=../../tests/openwrt/sdk PKG_BUILD_DIR="$work/source" prepare || fail 'Build/Prepare failed'
   mapfile -t options <"$work/package/CONTROL/cmake"
   cmake -S "$work/source" -B "$work/build" "${options[@]}" >"$work/cmake" 2>&1 || fail "$(cat "$work/cmake")"
   ! grep -i 'not used' -A 5 "$work/cmake" || fail 'CMake does not know an option'
@@ -125,7 +130,7 @@ t_gives_cmake_options_and_sources_that_it_knows() {
 
 t_has_every_setting_in_the_commented_example() {
   sed -n 's/^#\([a-z-]*\) = .*/\1/p' board/flannelette.ini | while read -r key; do
-    grep -qE "^	#?(option|list) ${key//-/_} " openwrt/files/flannelette.config || fail "no option for $key"
+    grep -qE "^	#?(option|list) ${key//-/_} " openwrt/flannelette/files/flannelette.config || fail "no option for $key"
   done
 }
 
@@ -182,7 +187,7 @@ t_takes_the_settings_of_the_boards() {
     has tmp/calls 'procd_set_param command /usr/sbin/flannelette run -c /var/etc/flannelette.ini'
   done
   sed -n 's/^.*CONFIG_\(FLANNELETTE_[A-Z]*\).*/\1/p' board/*/openwrt.config | while read -r option; do
-    grep -qx "    config $option" openwrt/Makefile || fail "the package has no option $option"
+    grep -qx "    config $option" openwrt/flannelette/Makefile || fail "the package has no option $option"
   done
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Stands in for OpenWrt's rules.mk, package.mk and cmake.mk, as far as openwrt/Makefile goes: `package` installs the package's files
+# Stands in for OpenWrt's rules.mk, package.mk and cmake.mk, as far as openwrt/flannelette/Makefile goes: `package` installs the package's files
 # below DESTDIR, and below DESTDIR/CONTROL its scripts, version and options of CMake; `prepare` puts the sources into PKG_BUILD_DIR.
 
 INCLUDE_DIR := $(TOPDIR)/include
