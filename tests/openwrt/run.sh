@@ -349,6 +349,20 @@ t_adds_a_zone_once_and_leaves_it_as_it_was_changed() {
   cmp "$root/tmp/uci/firewall" "$work/before" || fail 'what was changed is not as it was'
 }
 
+t_adds_no_zone_again_that_was_deleted() {
+  stock_firewall
+  cp "$root/tmp/uci/firewall" "$work/before"
+  defaults
+  cp "$work/before" "$root/tmp/uci/firewall"
+  prerm PKG_UPGRADE=1 /bin/sh /tmp/prerm x remove
+  defaults
+  cmp "$root/tmp/uci/firewall" "$work/before" || fail 'the zone is there again'
+  stub_program
+  prerm /bin/sh /tmp/prerm x remove
+  defaults
+  has tmp/uci/firewall "firewall.flannelette.name='overlay'"
+}
+
 t_adds_no_zone_where_that_is_switched_off() {
   stock_firewall
   cp "$root/tmp/uci/firewall" "$work/before"
@@ -389,8 +403,17 @@ t_removes_the_zone_but_not_the_overlay_unasked() {
   prerm /bin/sh /tmp/prerm x remove
   cmp "$root/tmp/uci/firewall" "$work/before" || fail 'the firewall is not as it was'
   no_file etc/flannelette.ini
-  same "$(cat "$root/tmp/calls")" $'service delete\nfirewall reload'
-  grep -q 'the overlay stays up until the next boot' "$work/output" || fail 'not said that the overlay stays'
+  same "$(cat "$root/tmp/calls")" 'service delete'
+  grep -q "stays up until the firewall's next reload or a boot" "$work/output" || fail 'not said that the overlay stays'
+}
+
+# As under apk: stdin is /dev/null, and output goes to a pipe.
+t_names_the_verb_leave_where_nobody_is_asked() {
+  stock_firewall
+  stub_program
+  prerm /bin/sh /tmp/prerm
+  grep -q '"service flannelette stop; flannelette leave" before "apk del"' "$work/output" || fail "$(cat "$work/output")"
+  ! grep -q 'Give the subnet back' "$work/output" || fail 'it asks without a terminal'
 }
 
 t_asks_at_a_terminal_before_it_removes_the_overlay() {
@@ -407,7 +430,7 @@ t_asks_at_a_terminal_before_it_removes_the_overlay() {
     if [ "$answer" = y ]; then
       same "$(cat "$root/tmp/calls")" $'service delete\nflannelette leave\nflannelette cleanup\nfirewall reload'
     else
-      same "$(cat "$root/tmp/calls")" $'service delete\nfirewall reload'
+      same "$(cat "$root/tmp/calls")" 'service delete'
     fi
   done
 }
