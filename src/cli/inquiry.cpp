@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "cli/check.hpp"
-#include "cli/options.hpp"
+#include "cli/draft.hpp"
 #include "cli/status_verb.hpp"
 #include "flannelette/base/standard_streams.hpp"
 
@@ -24,14 +24,15 @@ struct Lenient final : Reporter {
     wrong = true;
     terminal.problem(text);
   }
-  void unreadable(std::string_view) override {}
+  void unreadable(std::string_view text) override { unread = text; }
   void notice(std::string_view) override {}
   void setting(std::string_view text) override {
     if (shows)
       (void)print(to_text<StreamSink::kMaxLine>([&](Writer& out) { out.put("  ").put(text).put('\n'); }));
   }
   Reporter& terminal;
-  const bool shows;  ///< the settings
+  const bool shows;                 ///< the settings
+  Text<Draft::kMaxMessage> unread;  ///< a file of them that cannot be read
   bool wrong = false;
 };
 
@@ -69,10 +70,11 @@ bool take_flags(Inquiry inquiry, Words words, const char** left, std::size_t& co
       left[count++] = words[i];
       continue;
     }
-    if (value.empty() && !flag->boolean && i + 1 < words.size()) value = words[++i];
+    const bool alone = value.empty() && !std::string_view(words[i]).ends_with('=');
+    if (alone && !flag->boolean && i + 1 < words.size()) value = words[++i];
     std::uint64_t& number = question.*flag->member;
     if (flag->boolean) {
-      const auto on = value.empty() ? true : parse_bool(value);
+      const auto on = alone ? true : parse_bool(value);
       if (on) {
         number = *on ? 1 : 0;
         continue;
@@ -97,6 +99,20 @@ void begin_support() {
   }));
 }
 
+/// Only where all settings are known: with others it would inspect another registry, or none.
+void support_check(RunSettings& settings, Asked asked, const Lenient& reporter) {
+  (void)print("\ncheck:\n");
+  if (asked == Asked::kRun) return (void)check(settings, false);
+  (void)print(to_text<StreamSink::kMaxLine>([&](Writer& out) {
+    out.put("left out: ");
+    if (reporter.wrong) {
+      out.put("the settings are wrong\n");
+    } else {
+      out.put(reporter.unread).put("; run it as root\n");
+    }
+  }));
+}
+
 }  // namespace
 
 bool can_inquire() { return true; }
@@ -117,10 +133,7 @@ Asked inquire(Inquiry inquiry, Words words, Words environment, Reporter& termina
   if (reporter.wrong && !question.support) return Asked::kWrong;
   if (question.support) (void)print("\nstatus:\n");
   code = (inquiry == Inquiry::kPeers ? show_peers : show_status)(settings, question, terminal);
-  if (question.support && can_check() && !reporter.wrong) {
-    (void)print("\ncheck:\n");
-    (void)check(settings, false);
-  }
+  if (question.support && can_check()) support_check(settings, asked, reporter);
   return Asked::kRun;
 }
 
