@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Single items of an inspection, on a machine in memory.
+// Single items of an inspection, and one with a scripted registry, on a machine in memory.
+#include <cerrno>
+#include <functional>
+
 #include "agent/inspection/context.hpp"
+#include "flannelette/agent/inspection.hpp"
 #include "sim/world.hpp"
 
 using namespace flannelette;
@@ -37,11 +41,77 @@ struct OldHost final : kernel::HostPort {
   int interruptions = 0;
 };
 
+/// Runs a script where it is followed, and another where joining is rehearsed.
+struct ScriptedRegistry final : registry::Registry {
+  explicit ScriptedRegistry(io::Loop& loop)
+      : timer(loop, Delegate<void()>::to<&ScriptedRegistry::on_time>(this)) {}
+  void report(registry::Standing&) override {}
+  void start(registry::MemberListener& a, registry::MembershipListener& b) override {
+    members = &a;
+    membership = &b;
+    if (server) b.on_server_address(*server);
+  }
+  std::string_view config_location() const override { return ""; }
+  void follow() override { timer.arm_in(0); }
+  void join(const registry::Self&, const registry::Hints& any_hints) override {
+    joins = true;
+    leases = any_hints.leases;
+    timer.arm_in(0);
+  }
+  void update(const registry::Self&) override {}
+  void reconnect() override {}
+  void stop() override {}
+
+  void list(int records) {
+    members->on_snapshot_begin();
+    overlay::LeaseRecord record;  // without a public IP: nobody to ping
+    for (int i = 0; i < records; ++i) members->on_record(record);
+    members->on_snapshot_end();
+  }
+  void fail(const char* operation) {
+    registry::Failure failure;
+    failure.operation = operation;
+    failure.error = system_error("read", ECONNRESET);
+    membership->on_failure(failure);
+  }
+  /// As OwnNode has it.
+  void give_subnet() {
+    if (leases->fits(subnet)) return membership->on_joined({subnet, {}, {}});
+    const bool inside = config.has_subnet(subnet);
+    membership->on_left({.why = registry::Left::Why::kOutside,
+                         .subnet = subnet,
+                         .detail = inside ? "it holds an address that must be reached directly"
+                                          : "it is no part of the network in the config"});
+  }
+  void on_time() {
+    if (joins) {
+      before_subnet(*this);
+      return give_subnet();
+    }
+    membership->on_config(config);
+    list(2);
+    before_watch(*this);
+    membership->on_watching();
+  }
+
+  overlay::NetworkConfig config;
+  std::optional<Ip> server;
+  Net4 subnet;
+  std::function<void(ScriptedRegistry&)> before_watch = [](ScriptedRegistry&) {};
+  std::function<void(ScriptedRegistry&)> before_subnet = before_watch;
+  registry::MemberListener* members = nullptr;
+  registry::MembershipListener* membership = nullptr;
+  const overlay::Allocation* leases = nullptr;
+  bool joins = false;
+  io::Timer timer;
+};
+
 struct Inspected final : agent::FindingListener {
   Inspected() { kernel.add_nic("eth0.10", Net4{ip("172.30.0.1"), 24}); }
 
   void on_finding(Grade grade, std::string_view item, std::string_view text,
                   std::string_view repair) override {
+    if (item == "registry") registry.append(text).append("; ").append(repair).append("\n");
     if (grade == Grade::kOk) notes.append(text);
     if (grade == Grade::kOk) return;
     found += std::string(grade == Grade::kFailure ? "FAIL " : "warn ").append(item).append(": ");
@@ -73,6 +143,17 @@ struct Inspected final : agent::FindingListener {
     return found;
   }
 
+  /// What a whole inspection finds of the registry.
+  const std::string& inspect(ScriptedRegistry& scripted) {
+    registry.clear();
+    agent::Inspection inspection({loop, log, clock, files, kernel, kernel, kernel, kernel, host}, settings,
+                                 *this, Delegate<void()>::to<&io::Loop::stop>(&loop));
+    const agent::InspectedRegistry one{"it", &scripted, false, true};
+    inspection.start({&one, 1});
+    (void)loop.run();
+    return registry;
+  }
+
   SystemClock clock;
   io::Loop loop{clock};
   LogRecorder sink;
@@ -84,6 +165,22 @@ struct Inspected final : agent::FindingListener {
   overlay::NetworkConfig config;
   std::string found;
   std::string notes;
+  std::string registry;
+};
+
+/// With 172.16.0.0/12, in which the machine is, and its own subnet beside it.
+struct Rehearsed {
+  Rehearsed() {
+    registry.config.network = {ip("172.16.0.0"), 12};
+    registry.config.subnet_len = 24;
+    registry.config.subnet_min = ip("172.16.0.0");
+    registry.config.subnet_max = ip("172.31.255.0");
+    registry.subnet = {ip("172.20.5.0"), 24};
+  }
+  const std::string& found() { return machine.inspect(registry); }
+
+  Inspected machine;
+  ScriptedRegistry registry{machine.loop};
 };
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
@@ -141,5 +238,46 @@ TEST_SUITE("agent/inspection") {
     CHECK(std::count(once.begin(), once.end(), '\n') == 1);
     machine.host.interruptions = 2;
     CHECK(machine.find("input") == once);
+  }
+
+  TEST_CASE("a podCIDR that holds what must be reached directly is refused as by the agent") {
+    const char* const kRefused =
+        ": it holds an address that must be reached directly; let Network and --cluster-cidr hold no address";
+    CHECK(Rehearsed().found() == "it, 2 leases; \n");
+
+    Rehearsed underlay;
+    underlay.registry.subnet = {ip("172.30.0.0"), 24};
+    CHECK(contains(underlay.found(), std::string(": 172.30.0.0/24, Network 172.16.0.0/12") + kRefused));
+
+    Rehearsed server;
+    server.registry.server = ip("172.20.5.9");
+    CHECK(contains(server.found(), std::string(": 172.20.5.0/24, Network 172.16.0.0/12") + kRefused));
+  }
+
+  TEST_CASE("a podCIDR outside of Network is shown with both") {
+    Rehearsed outside;
+    outside.registry.subnet = {ip("10.9.1.0"), 24};
+    CHECK(contains(outside.found(),
+                   ": 10.9.1.0/24, Network 172.16.0.0/12: it is no part of the network in the config; let "
+                   "Network be what --cluster-cidr of the cluster is"));
+  }
+
+  TEST_CASE(
+      "leases are those of the first list: another one, before the watch or in a rehearsal, is not counted") {
+    Rehearsed relisted;
+    relisted.registry.before_watch = relisted.registry.before_subnet = [](ScriptedRegistry& r) { r.list(1); };
+    CHECK(relisted.found() == "it, 2 leases; \n");
+  }
+
+  TEST_CASE("in a rehearsal a watch or a list that fails is no finding, the join is one") {
+    for (const char* operation : {"watch nodes", "list nodes", "config"}) {
+      CAPTURE(operation);
+      Rehearsed cut;
+      cut.registry.before_subnet = [&](ScriptedRegistry& r) { r.fail(operation); };
+      CHECK(cut.found() == "it, 2 leases; \n");
+    }
+    Rehearsed refused;
+    refused.registry.before_subnet = [](ScriptedRegistry& r) { r.fail(registry::kOwnRecord); };
+    CHECK(contains(refused.found(), "it: our Node: read: Connection reset"));
   }
 }

@@ -44,6 +44,7 @@ TEST_CASE("inspection: packets over the underlay are no larger than the config a
 TEST_CASE("inspection: a default endpoint that fails matters only if no other one works") {
   struct Deaf final : RegistryProbe::Listener {
     void on_network(const overlay::NetworkConfig&) override {}
+    void on_server(const Ip&) override {}
     void on_record(const overlay::LeaseRecord&) override {}
     void on_rehearsal(registry::Registry&) override {}
     void on_probed() override {}
@@ -121,6 +122,10 @@ TEST_CASE("inspection: a failure of the registry leads to what mends it") {
   CHECK(mends("config: etcd: UNIMPLEMENTED (is the JSON gateway off?)", "--enable-grpc-gateway"));
   CHECK(mends("authenticate: etcd: INVALID_ARGUMENT: etcdserver: authentication failed", "password-file"));
   CHECK(mends("config: etcd: PERMISSION_DENIED", "readwrite on <prefix>/subnets/"));
+  CHECK(mends("10.6.0.0/24, Network 10.5.0.0/16: it is no part of the network in the config",
+              "let Network be what --cluster-cidr"));
+  CHECK(mends("10.5.1.0/24, Network 10.5.0.0/16: it holds an address that must be reached directly",
+              "hold no address of a node's interface"));
   CHECK(mends("connect: Connection refused", "is it running"));
   CHECK(mends("connect: no answer in time", "firewall"));
   CHECK(mends("resolver: no such name", "resolv.conf"));

@@ -81,6 +81,9 @@ struct Left {
   std::string_view detail{};  ///< the registry's words, may be empty
 };
 
+/// The `operation` of a Failure to join where the record to be written is given.
+inline constexpr const char* kOwnRecord = "our Node";
+
 /// An attempt that failed, for the log. Everything goes on by itself.
 struct Failure {
   const char* operation = "";  ///< static: "connect", "watch", "list", "keepalive", "config", ...

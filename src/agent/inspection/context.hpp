@@ -2,6 +2,7 @@
 // What the parts of an inspection share.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 
@@ -18,11 +19,13 @@ struct InspectionContext {
   const Settings& settings;
   Report& report;
   const System system;
-  std::optional<overlay::NodeState> node{};         ///< who this node was
-  std::optional<Underlay> underlay{};               ///< as far as it was found
-  std::optional<overlay::NetworkConfig> network{};  ///< the registry's, else the node's
-  bool firewalld = false;                           ///< it runs here
-  bool tunnel_works = false;                        ///< some peer answered through it
+  std::optional<overlay::NodeState> node{};              ///< who this node was
+  std::optional<Underlay> underlay{};                    ///< as far as it was found
+  std::optional<overlay::NetworkConfig> network{};       ///< the registry's, else the node's
+  std::array<Ip, UnderlayHints::kMaxServers> servers{};  ///< of the registries, as far as known
+  std::size_t server_count = 0;
+  bool firewalld = false;     ///< it runs here
+  bool tunnel_works = false;  ///< some peer answered through it
 
   /// What our device is made from.
   overlay::NetworkConfig config() const { return network.value_or(overlay::NetworkConfig{}); }

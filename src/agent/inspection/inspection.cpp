@@ -32,6 +32,7 @@ struct Inspection::Impl final : RegistryProbe::Listener {
   void start(std::span<const InspectedRegistry> registries);
   void on_network(const overlay::NetworkConfig& config) override;
   void on_record(const overlay::LeaseRecord& record) override { peers.add(record); }
+  void on_server(const Ip& address) override;
   void on_rehearsal(registry::Registry& registry) override;
   void on_probed() override;
   void on_limit();
@@ -62,9 +63,18 @@ void Inspection::Impl::on_network(const overlay::NetworkConfig& config) {
   if (!context.network) context.network = config;
 }
 
+void Inspection::Impl::on_server(const Ip& address) {
+  const auto known = std::span(context.servers).first(context.server_count);
+  if (known.size() == context.servers.size() || std::ranges::find(known, address) != known.end()) return;
+  context.servers[context.server_count++] = address;
+}
+
+/// Our subnet is refused for the same reasons as by the agent.
 void Inspection::Impl::on_rehearsal(registry::Registry& registry) {
   overlay::LocalNode local;
   local.config = context.config();
+  const auto choice = underlay_of(context);  // now that Network and the servers are known
+  if (choice && choice->underlay) local.protected_addresses = choice->protected_addresses;
   leases.set_local(local);
   const Ip public_ip = context.underlay ? context.underlay->public_ip : Ip{};
   registry.join({public_ip}, {&leases});

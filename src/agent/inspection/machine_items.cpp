@@ -181,6 +181,7 @@ Result<UnderlayChoice> underlay_of(const InspectionContext& c) {
   hints.public_ip = file.read();
   if (c.network) hints.network = c.network->network;
   hints.subnet = c.subnet();
+  hints.registry = std::span(c.servers).first(c.server_count);
   return uninterrupted([&] { return find_underlay(c.settings.interface, needs.links, hints); });
 }
 

@@ -33,7 +33,9 @@ constexpr Cause kCauses[] = {
     {"a right is missing", "kubectl apply -f src/registry/kube/rbac.yaml"},
     {"podCIDR", "kube-controller-manager --allocate-node-cidrs --cluster-cidr=NETWORK gives each Node one"},
     {kNotGiven, "give the name of this machine's Node as NODE_NAME"},
-    {kUnusable, "let Network be what --cluster-cidr of the cluster is"},
+    {"no part of the network", "let Network be what --cluster-cidr of the cluster is"},
+    {"must be reached directly",
+     "let Network and --cluster-cidr hold no address of a node's interface, gateway or API server"},
     {"authenticat", "correct username and password-file"},
     {"user name is empty", "give username and password-file"},
     {"invalid auth token", "give username and password-file"},
@@ -57,6 +59,7 @@ std::string_view repair_of(std::string_view failure) {
 void RegistryProbe::on_config(const overlay::NetworkConfig& config) {
   if (ended()) return;
   step_ = Step::kList;
+  network_ = config.network;
   listener_.on_network(config);
 }
 
@@ -72,6 +75,11 @@ void RegistryProbe::on_config_missing() {
     out->put(kConfigMissing).put(": ").put(inspected_.registry->config_location());
     repair_ = "write it: {\"Network\":\"10.42.0.0/16\",\"Backend\":{\"Type\":\"vxlan\"}}";
   }
+}
+
+/// Only the first list is counted.
+void RegistryProbe::on_snapshot_begin() {
+  if (step_ <= Step::kList) records_ = 0;
 }
 
 void RegistryProbe::on_snapshot_end() {
@@ -92,10 +100,32 @@ void RegistryProbe::on_watching() {
 }
 
 void RegistryProbe::on_left(const registry::Left& left) {
-  if (Writer* const out = fail()) {
-    out->put(left.why == registry::Left::Why::kAwaited ? kNotGiven : kUnusable).put(": ").put(left.detail);
-    repair_ = repair_of(out->view());
+  using Why = registry::Left::Why;
+  switch (left.why) {
+    case Why::kAwaited:
+    case Why::kOutside: break;
+    case Why::kNoneFree:
+    case Why::kUnfit:
+    case Why::kTaken:
+    case Why::kBlocked:
+    case Why::kRefused:
+    case Why::kExpired:
+    case Why::kDeleted:
+    case Why::kRestored:
+    case Why::kNamesake:
+    case Why::kTwin:
+    case Why::kRival: return;  // after a join, or of a registry that has no rehearsal
   }
+  Writer* const out = fail();
+  if (out == nullptr) return;
+  const bool unusable = left.why == Why::kOutside;
+  out->put(unusable ? kUnusable : kNotGiven).put(": ");
+  if (unusable) {
+    write(*out, Net(left.subnet));
+    write(out->put(", Network "), Net(network_));
+    out->put(": ");
+  }
+  repair_ = repair_of(out->put(left.detail).view());
 }
 
 void RegistryProbe::succeed() {
@@ -105,6 +135,8 @@ void RegistryProbe::succeed() {
 }
 
 void RegistryProbe::on_failure(const registry::Failure& failure) {
+  // The list and the watch were had: only the answer to the rehearsal is open.
+  if (step_ == Step::kJoin && failure.operation != std::string_view(registry::kOwnRecord)) return;
   Writer* const out = fail();
   if (out == nullptr) return;
   // What is not of the connection is of what was asked.

@@ -13,7 +13,9 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
    public:
     /// The config was read, by each probe.
     virtual void on_network(const overlay::NetworkConfig& config) = 0;
-    /// A record of the list, after that.
+    /// The registry has a server there; the same one may be given again.
+    virtual void on_server(const Ip& address) = 0;
+    /// A record of the list, after on_network().
     virtual void on_record(const overlay::LeaseRecord& record) = 0;
     /// join() is to be called.
     virtual void on_rehearsal(registry::Registry& registry) = 0;
@@ -43,7 +45,7 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
  private:
   enum class Step : std::uint8_t { kConfig, kList, kWatch, kJoin, kWorks, kFailed };
 
-  void on_snapshot_begin() override { records_ = 0; }
+  void on_snapshot_begin() override;
   void on_snapshot_end() override;
   void on_snapshot_abort() override {}
   void on_record(const overlay::LeaseRecord& record) override;
@@ -58,7 +60,7 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
   void on_config_missing() override;
   void on_joined(const registry::Membership&) override { succeed(); }
   void on_left(const registry::Left& left) override;
-  void on_server_address(const Ip&) override {}
+  void on_server_address(const Ip& address) override { listener_.on_server(address); }
   void on_watching() override;
 
   void succeed();
@@ -67,6 +69,7 @@ class RegistryProbe final : registry::MemberListener, registry::MembershipListen
   const InspectedRegistry& inspected_;
   Listener& listener_;
   Step step_ = Step::kConfig;
+  Net4 network_{};  ///< of the config
   std::size_t records_ = 0;
   std::array<char, FindingListener::kMaxText> memory_;
   Writer text_{memory_};     ///< why it failed

@@ -33,7 +33,7 @@ inline constexpr StateTable kOwnNodeStates{
 /// and on; another program's are reported and left alone.
 class OwnNode final : public Operation {
  public:
-  explicit OwnNode(Channel& channel) : Operation(channel, "our Node") {}
+  explicit OwnNode(Channel& channel) : Operation(channel, kOwnRecord) {}
 
   void join(const Self& self, const Hints& hints);
   void update(const Self& self);
