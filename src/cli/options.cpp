@@ -2,8 +2,6 @@
 // The table behind flags, environment, INI keys and the help text.
 #include "cli/options.hpp"
 
-#include <algorithm>
-
 #include "cli/kube_known.hpp"
 #include "cli/listeners.hpp"
 #include "cli/serving_known.hpp"
@@ -169,7 +167,7 @@ constexpr Row kRows[] = {
      tcp_setter([](Draft& d, string_view v) { return set_listen(d.settings.serving, v); }), kTcpFate},
     {"healthz-ip", "status", "healthz-ip", "IP", "0.0.0.0",
      tcp_help("IP has /healthz and /readyz, where healthz-port is given, for all who reach it"),
-     tcp_setter([](Draft& d, string_view v) { return set_listener_ip(d.settings.serving.healthz_ip, v); }),
+     [](Draft& d, string_view v) { return set_listener_ip(d.settings.serving.healthz_ip, v); },
      kServesTcp ? Fate::kUsed : Fate::kIgnored},
     {"healthz-port", "status", "healthz-port", "PORT", "0",
      tcp_help("/healthz and /readyz are at PORT; 0: nowhere"),

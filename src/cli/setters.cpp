@@ -196,7 +196,7 @@ string_view set_verbosity(Draft& draft, string_view value) {
   return kOk;
 }
 
-// Values of what is not used are checked all the same.
+// What is accepted without effect: a form is checked all the same, free text and paths are not.
 string_view check_bool(Draft&, string_view value) { return parse_bool(value) ? kOk : kBool; }
 string_view check_number(Draft&, string_view value) {
   std::uint64_t number = 0;

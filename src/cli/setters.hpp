@@ -51,7 +51,7 @@ std::string_view set_regex(Draft& draft, std::string_view value);
 std::string_view set_address(std::optional<Ip4>& out, std::string_view value);
 std::string_view set_level(Draft& draft, std::string_view value);
 std::string_view set_verbosity(Draft& draft, std::string_view value);
-// Values of what is not used are checked all the same.
+// What is accepted without effect: a form is checked all the same, free text and paths are not.
 std::string_view check_bool(Draft&, std::string_view value);
 std::string_view check_number(Draft&, std::string_view value);
 std::string_view any(Draft&, std::string_view);
