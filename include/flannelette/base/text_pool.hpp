@@ -21,8 +21,9 @@ struct TextPool {
     while (at < size && (text[at] != *of || !is_at(of, at))) ++at;
     return at == size ? append(of) : static_cast<std::uint16_t>(at);
   }
-  /// For a text that no other is equal to: nobody looks for it.
+  /// For a text that no other is equal to: it is not looked for.
   constexpr std::uint16_t append(const char* of) {
+    if (*of == '\0') return 0;
     const auto at = static_cast<std::uint16_t>(size);
     for (; *of != '\0'; ++of) text[size++] = *of;
     text[size++] = '\0';
