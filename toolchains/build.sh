@@ -27,6 +27,9 @@ configure() {
     -DFLANNELETTE_WERROR=ON -DFLANNELETTE_STATIC=$static "$@"
 }
 
+sandbox=ON
+case $target in mips*) sandbox=OFF ;; esac # no kernel here on which it could be tried
+
 if [ "$what" = tests ]; then
   out=build/$target-test
   toolchains/install.sh test-target
@@ -34,7 +37,7 @@ if [ "$what" = tests ]; then
   # One target has no precompiled headers, so that each file has to do with what it includes itself.
   without=OFF
   [ "$target" != i686 ] || without=ON
-  configure "$out" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=$without -DFLANNELETTE_LIBC=gnu -DFLANNELETTE_TESTS=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1
+  configure "$out" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=$without -DFLANNELETTE_LIBC=gnu -DFLANNELETTE_SANDBOX=$sandbox -DFLANNELETTE_TESTS=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1
   cmake --build "$out" --target test_unit test_sim
   exit
 fi
@@ -51,8 +54,7 @@ case $what in
     ;;
   *) echo "build: program, router, shared, notls or tests, not $what" >&2; exit 1 ;;
 esac
-sandbox=$parts
-case $target in mips*) sandbox=OFF ;; esac # no kernel here on which it could be tried
+[ $sandbox = OFF ] || sandbox=$parts
 sysroot=build/sysroot/$target
 toolchains/sysroot.sh "$target" musl "$sysroot"
 if [ $static = OFF ]; then
