@@ -27,8 +27,12 @@ configure() {
     -DFLANNELETTE_WERROR=ON -DFLANNELETTE_STATIC=$static "$@"
 }
 
-sandbox=ON
-case $target in mips*) sandbox=OFF ;; esac # no kernel here on which it could be tried
+sandbox=ON warnings=
+case $target in
+  mips*) # no kernel here on which a sandbox could be tried; GCC 12 sees copies of short strings out of bounds that are none
+    sandbox=OFF warnings=' -Wno-array-bounds -Wno-stringop-overflow'
+    ;;
+esac
 
 if [ "$what" = tests ]; then
   out=build/$target-test
@@ -37,7 +41,8 @@ if [ "$what" = tests ]; then
   # One target has no precompiled headers, so that each file has to do with what it includes itself.
   without=OFF
   [ "$target" != i686 ] || without=ON
-  configure "$out" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=$without -DFLANNELETTE_LIBC=gnu -DFLANNELETTE_SANDBOX=$sandbox -DFLANNELETTE_TESTS=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1
+  configure "$out" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=$without -DFLANNELETTE_LIBC=gnu -DFLANNELETTE_SANDBOX=$sandbox -DFLANNELETTE_TESTS=ON -DCMAKE_BUILD_TYPE=Debug \
+    -DCMAKE_CXX_FLAGS_DEBUG="-O1$warnings"
   cmake --build "$out" --target test_unit test_sim
   exit
 fi

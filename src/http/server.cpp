@@ -38,12 +38,12 @@ static_assert(Server::kPiece - Answer::kMaxText > 300);  // the head
 struct Server::Client {
   Client(Server& server, UniqueFd&& connection, Handler& handler);
   bool reads_head() const { return begin_ == nullptr; }
+  void read();
 
   const Millis since;
 
  private:
   void on_ready(std::uint32_t events);
-  void read();
   void answer(RequestParser::Event event);
   void put_head(Writer& out, const Answer& answer);
   void put_piece(std::size_t at);
@@ -91,6 +91,7 @@ void Server::accept(UniqueFd&& connection, Handler& handler, std::size_t limit) 
   if (auto* const at = place(limit, asks ? 0 : kHeadGrace)) {
     at->reset();  // before the next one is made, for there are so many at once at most
     *at = std::make_unique<Client>(*this, std::move(connection), handler);
+    if (asks) (*at)->read();  // before another one takes its place
     return;
   }
   (void)send_now(

@@ -2,12 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Pages of board/: each has the same headings, names files that exist, and sizes that are the budgets of toolchains/targets.
 . "$(dirname "$0")/lib.sh"
-status=0
-wrong() {
-  printf '%s\n' "$1"
-  status=1
-}
-
 headings='What it is|Install|Files|Kernel and budget|Limits'
 budgets=$(awk '!/^#/ && NF > 6 { for (i = 7; i < 11; ++i) print $i }' toolchains/targets | grep -x '[0-9]*')
 for page in board/*/README.md; do

@@ -8,13 +8,6 @@ need_program cmake cmake
 need_program ninja ninja-build
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-status=0
-
-wrong() {
-  printf '%s\n' "$1"
-  status=1
-}
-
 # configure FOLDER OPTIONS...: prints cmake's complaints, if any
 configure() {
   local folder=$work/$1

@@ -9,13 +9,6 @@ need_program apt-get apt
 unset MAKEFLAGS
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-status=0
-
-wrong() {
-  printf '%s\n' "$1"
-  status=1
-}
-
 os() { printf 'PRETTY_NAME="%s"\nID=%s\nID_LIKE=%s\n' "$1" "$2" "${3:-}" >"$work/$2"; }
 os 'Debian GNU/Linux 12 (bookworm)' debian
 os 'Ubuntu 24.04 LTS' ubuntu debian

@@ -23,3 +23,11 @@ need_program() {  # program, Debian package
   echo "$1 is missing (Debian: $2)"
   exit 77
 }
+
+# Says what is wrong and goes on; the check ends with `exit $status`.
+status=0
+# shellcheck disable=SC2034 # by who includes this
+wrong() {
+  printf '%s\n' "$1"
+  status=1
+}

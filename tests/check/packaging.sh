@@ -8,13 +8,6 @@ machine=$(toolchains/target.sh -m)
 unset MAKEFLAGS
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-status=0
-
-wrong() {
-  printf '%s\n' "$1"
-  status=1
-}
-
 # install_by VARIABLES...: make install into an empty folder, of what is built
 install_by() {
   rm -rf "$work/root"

@@ -9,13 +9,6 @@ mkdir -p "$work"
 cd "$work" || exit 1
 root=$OLDPWD
 find . -maxdepth 1 -type f -delete
-status=0
-
-wrong() {
-  printf '%s\n' "$1"
-  status=1
-}
-
 # Everything is there but mbedTLS, of which a version is pinned that never was, beside an older file of the same library.
 grep -E ' (source|amd64) ' "$root/toolchains/pins" | grep -v '^mbedtls ' >pins
 while read -r _ _ _ path _; do

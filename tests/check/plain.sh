@@ -8,13 +8,6 @@ need_program readelf binutils
 toolchains/install.sh plain test-target >/dev/null 2>&1 || { echo 'the libraries to build with are missing (Debian: toolchains/packages.txt, plain)'; exit 77; }
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-status=0
-
-wrong() {
-  printf '%s\n' "$1"
-  status=1
-}
-
 mkdir "$work/sources" "$work/lists"
 project_files '*' | tar -cT - | tar -xC "$work/sources" || exit 1
 printf 'PRETTY_NAME="Elsewhere 1"\nID=elsewhere\n' >"$work/os-release"

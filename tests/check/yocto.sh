@@ -8,10 +8,6 @@ undone=
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-wrong() {
-  printf '%s\n' "$1"
-  status=1
-}
 
 layer=board/yocto/meta-flannelette
 version=$(sed -n 's/^project(.*VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)

@@ -321,8 +321,12 @@ TEST_SUITE("system/status") {
         if (left > 0) ::usleep(static_cast<useconds_t>(left * 1000));
       }
     });
-    CHECK(wait_until(10s, [&] { return page(a, kHealth, "/healthz").starts_with("503"); }));
-    CHECK(wait_until(10s, [&] { return page(a, kHealth, "/healthz").starts_with("200"); }));
+    // Who is slow gives way to who asks.
+    int asked = 0, refused = 0;
+    for (const auto start = steady_clock::now(); milliseconds_since(start) < 2'000; ++asked) {
+      refused += page(a, kHealth, "/healthz").starts_with("200") ? 0 : 1;
+    }
+    CHECK(refused * 10 <= asked);
     CHECK(verb(a, {"status"}).status == 0);  // the socket has places of its own
     for (int i = 0; i < 10; ++i) busy = std::max(busy, delay(121 + i));
     MESSAGE("from put to route, ms at most: calm ", calm, ", busy ", busy);
