@@ -29,13 +29,13 @@ outside() {
   [ -f "$package" ] || fail "$package is not there: run make deb first"
 
   cp -a "$root" "$work/root"
-  mkdir -p "$work/root/work/build" "$work/newer"
-  cp "$package" "$work/root/work/build/"
+  mkdir -p "$work/root/packages/build" "$work/newer"
+  cp "$package" "$work/root/packages/build/"
   # A later version, whose example of the settings has another line.
   dpkg-deb -R "$package" "$work/newer"
   sed -i 's/^Version: .*/&.1/' "$work/newer/DEBIAN/control"
   echo '# one line more' >>"$work/newer/etc/flannelette.ini"
-  dpkg-deb --root-owner-group --build "$work/newer" "$work/root/work/newer.deb" >/dev/null || fail 'the later version cannot be packed'
+  dpkg-deb --root-owner-group --build "$work/newer" "$work/root/packages/newer.deb" >/dev/null || fail 'the later version cannot be packed'
   end
   timeout 120 unshare --user --map-root-user --mount --pid --net --uts --ipc --fork --kill-child --mount-proc "$0" inside "$work"
   status=$?
@@ -92,7 +92,7 @@ data_plane() {
 # All files with modes and owners, and what is in /etc. Not what installing anything leaves: dpkg's and apt's own, and backups of
 # the password files.
 files() {
-  find "$root" -xdev \( -path "$root/work" -o -path "$root/var/log" -o -path "$root/var/lib/apt" -o -path "$root/var/cache" \) -prune -o \
+  find "$root" -xdev \( -path "$root/packages" -o -path "$root/var/log" -o -path "$root/var/lib/apt" -o -path "$root/var/cache" \) -prune -o \
     ! -path "$root/var/lib/dpkg/*" ! -path "$root/etc/*-" ! -name .pwd.lock -printf '%M %U:%G %P %l\n' | sort -k 3
   find "$root/run" -printf '%M run/%P\n' | sort
   find "$root/etc" -type f ! -name '*-' ! -name .pwd.lock -exec grep -H '' {} + | sort
@@ -118,7 +118,7 @@ run_line() {  # beginning: that line of README, but that nothing can be started 
   local line
   line=$(install_line "$1" | sed 's/ --now//')
   [ -n "$line" ] || fail "README has no line $1"
-  in_root sh -c "cd /work && $line" >"$work/log" 2>&1 || fail "$line: exit status $?: $(cat "$work/log")"
+  in_root sh -c "cd /packages && $line" >"$work/log" 2>&1 || fail "$line: exit status $?: $(cat "$work/log")"
 }
 
 no_data_plane() {
@@ -165,7 +165,7 @@ inside() {
   for part in flannel.1 10.64.9.0/24 'table ip flannelette'; do
     grep -qF "$part" "$work/up" || fail "no $part in the data plane: $(cat "$work/up" "$work/agent.log")"
   done
-  in_root apt install /work/newer.deb >"$work/log" 2>&1 || fail "$(cat "$work/log")"
+  in_root apt install /packages/newer.deb >"$work/log" 2>&1 || fail "$(cat "$work/log")"
   kill -0 "$agent" || fail 'the agent has ended'
   data_plane | diff "$work/up" - >"$work/log" || fail "the data plane has changed: $(cat "$work/log")"
   diff "$work/ini" "$root/etc/flannelette.ini" || fail 'the INI file has changed'
