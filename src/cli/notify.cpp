@@ -80,10 +80,10 @@ Notifier::Notifier(io::Loop& loop, Log& log)
 void Notifier::ready() {
   const auto notified = notify("READY=1\n");
   if (notified) return;
-  const bool busy = notified.error().sys_errno == EAGAIN;
-  if (busy) retry_.arm_in(kRetry);
-  if (std::exchange(waiting_, busy)) return;
-  log_.warning(busy ? "the service manager reads no messages; READY=1 is sent when it does"
+  const bool late = temporary(notified.error());
+  if (late) retry_.arm_in(kRetry);
+  if (std::exchange(waiting_, late)) return;
+  log_.warning(late ? "cannot send READY=1 to the service manager; trying again"
                     : "cannot notify the service manager that we are ready",
                {Field(notified.error())});
 }

@@ -163,6 +163,22 @@ TEST_SUITE("cli/notify") {
     CHECK(agent.loop.next_deadline() == agent.clock.now() + 90'000);
   }
 
+  TEST_CASE("a READY=1 that finds no free descriptor is sent when there is one") {
+    Manager manager(nullptr);
+    Agent agent;
+    {
+      const NoDescriptors full;
+      agent.notifier.ready();
+      for (int i = 0; i < 3; ++i) agent.pass(1000);
+    }
+    CHECK(manager.receive() == "");
+    CHECK(agent.sink.lines.find("cannot send READY=1") != std::string::npos);
+    CHECK(agent.sink.lines.find('\n') == agent.sink.lines.size() - 1);
+    agent.pass(1000);
+    CHECK(manager.receive() == "READY=1\n");
+    CHECK(agent.loop.next_deadline() == -1);
+  }
+
   TEST_CASE("what cannot be sent is tried again before the limit, however short, and the log has one line") {
     Manager manager("1000000");
     Agent agent;
