@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a real kernel tells of entries of peers, and what it keeps to itself.
+#include <ctime>
 #include <fstream>
 
 #include "kernel/kernel_node.hpp"
@@ -24,6 +25,13 @@ void run_batch(const std::string& lines) {
   const TempDir dir;
   std::ofstream(dir.file("batch")) << lines;
   must_run({.args = {"ip", "-batch", dir.file("batch")}}, 60s);
+}
+
+/// Of this thread, with what the kernel did for it: other programs that run meanwhile do not count.
+std::chrono::nanoseconds cpu_time() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
 /// A device with one peer, followed.
@@ -247,9 +255,9 @@ TEST_SUITE("kernel/notifications of entries") {
     for (const std::string& damage : damages) {
       if (has(damage, "nexthop") && !has(ip("nexthop"), id)) continue;
       output_of(damage);
-      const auto started = std::chrono::steady_clock::now();
+      const auto before = cpu_time();
       f.put(upserts(kPeer, kMac, kRemote));
-      const auto took = std::chrono::steady_clock::now() - started;
+      const auto took = cpu_time() - before;
       CHECK_MESSAGE(took < 10ms, damage);  // a list of 30,000 takes longer
       MESSAGE(damage, ": ", std::chrono::duration_cast<std::chrono::microseconds>(took).count(), " us");
       Entries found;
