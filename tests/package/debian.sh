@@ -148,7 +148,7 @@ inside() {
   [ "$(diff "$work/ini" "$root/etc/flannelette.ini" | grep -c '^>')" = 2 ] || fail 'not two lines'
   run_line systemctl
   [ "$(in_root systemctl is-enabled flannelette)" = enabled ] || fail 'the service is not enabled'
-  echo 1 >/proc/sys/net/ipv4/ip_forward  # the package's sysctl.d, which only a running systemd applies
+  echo 1 >/proc/sys/net/ipv4/ip_forward  # as the unit does
   start_agent  # systemd does it, where it runs
   run_line 'flannelette check'
   ! grep -v '^ok ' "$work/log" >/dev/null || fail "$(cat "$work/log")"
@@ -191,8 +191,24 @@ inside() {
   [ -f "$root/etc/flannelette.ini" ] || fail 'the INI file is gone'
   end
 
+  begin 'a purge leaves the folders and the user to another agent that runs'
+  run_line 'apt install'
+  start_agent
+  files_of_agent() { find "$root/var/lib/flannelette" "$root/run/flannelette" "$root/run/flannel" ! -type d | sort; }
+  files_of_agent >"$work/kept"
+  [ -s "$work/kept" ] || fail 'the agent has no files'
+  data_plane >"$work/up"
+  in_root apt purge flannelette >"$work/log" 2>&1 || fail "$(cat "$work/log")"
+  grep -q '^flannelette: another agent runs here, so .* stay$' "$work/log" || fail "it does not say so: $(cat "$work/log")"
+  files_of_agent | diff "$work/kept" - >"$work/log" || fail "files are gone: $(cat "$work/log")"
+  grep -q '^flannelette:' "$root/etc/passwd" || fail 'the user is gone'
+  data_plane | diff "$work/up" - >"$work/log" || fail "the data plane has changed: $(cat "$work/log")"
+  stop_agent
+  end
+
   begin 'a purge leaves nothing'
   run_line 'apt install'
+  run_line editor
   start_agent
   stop_agent
   in_root apt purge flannelette >"$work/log" 2>&1 || fail "$(cat "$work/log")"

@@ -21,7 +21,7 @@ work=$(mktemp -d) || exit 1
 trap 'container_stop; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 root=$PWD/build/systemd/root-$suite
-tests/package/root.sh "$suite" "$root" systemd udev iproute2 dash coreutils procps sed grep diffutils >"$work/log" 2>&1 ||
+tests/package/root.sh "$suite" "$root" systemd udev iproute2 dash coreutils procps sed grep diffutils dpkg init-system-helpers libc-bin passwd perl-base >"$work/log" 2>&1 ||
   fail "no root: $(tail -n 5 "$work/log")"
 
 # --- What is on its disk. ---
@@ -31,6 +31,7 @@ mkdir -p "$more"/etc/{credstore,flannelette,systemd/network,systemd/system/flann
 ln -s usr/bin "$more/bin"
 dpkg-deb --fsys-tarfile "$package" | tar -x -C "$more" --no-same-owner
 cp "$(command -v etcd)" "$(command -v etcdctl)" "$more/usr/bin/"
+cp "$package" "$more/root/flannelette.deb"
 echo '127.0.0.1 localhost' >"$more/etc/hosts"
 echo '0123456789abcdef0123456789abcdef' >"$more/etc/machine-id"
 openssl_for() {  # name, more...
@@ -191,4 +192,19 @@ in_container systemctl restart systemd-networkd
 until_true 10 managed flannel.1 configured || fail 'networkd does not take it'
 until_true 10 repaired || fail "networkd removes nothing: $(data_plane)"
 until_true 10 same_objects || fail "$(cat "$work/difference")"
+end
+
+begin 'the package starts nothing before it is configured; an enabled service runs again after a removal and an installation'
+in_container systemctl stop flannelette systemd-networkd 2>"$work/log"
+in_container sh -c 'sed -i /ip-forward/d /etc/flannelette.ini && echo 0 >/proc/sys/net/ipv4/ip_forward'
+package_is() { in_container sh -c "dpkg --force-confold $* 2>&1" >"$work/log" || fail "dpkg $*: $(cat "$work/log")"; }
+package_is -i /root/flannelette.deb
+is ActiveState inactive || fail "it runs: $(cat "$work/log")"
+! forwards || fail 'the installation has set ip_forward'
+in_container systemctl enable --now flannelette >"$work/log" 2>&1 || fail "$(cat "$work/log"; log)"
+forwards || fail 'the start of the service does not set ip_forward'
+package_is -r flannelette
+! in_container ip link show flannel.1 >/dev/null 2>&1 || fail "the removal leaves the device: $(cat "$work/log")"
+package_is -i /root/flannelette.deb
+until_true 20 active || fail "$(cat "$work/log"; log)"
 end
