@@ -141,19 +141,19 @@ void Draft::set(const Option& option, Given& given) {
   problem(origin, {"\"", blamed, "\": ", complaint});
 }
 
-void Draft::finish() {
+void Draft::finish(Purpose purpose) {
   if (kKnowsKube && wants_kube) settings.kube = std::make_unique<registry::KubeSettings>();
   check_fates();
   if (kKnowsKube && settings.kube) {
     check_kube();
   } else {
-    check_etcd();
+    check_etcd(purpose);
   }
   place_state();
   place_socket();
 }
 
-void Draft::check_etcd() {
+void Draft::check_etcd(Purpose purpose) {
   if (settings.etcd.endpoint_count == 0 && !wrong_) {
     const Option& option = *find_key("etcd", "endpoint");
     option.set(*this, option.fallback);
@@ -161,7 +161,7 @@ void Draft::check_etcd() {
   }
   check_tls();
   check_renew_margin();
-  check_credentials();
+  if (purpose == Purpose::kRegistry) check_credentials();
 }
 
 void Draft::check_fates() {
@@ -379,7 +379,7 @@ void Draft::warn_if_overheard(const Origin& origin) {
 void Draft::warn_if_readable_by_all(const Origin& origin, string_view what, string_view path) {
   struct stat info {};
   if (::stat(Text<Files::kMaxPath>(path).c_str(), &info) != 0 || (info.st_mode & S_IROTH) == 0) return;
-  notice(origin, {"everybody on this machine can read the ", what, " in ", path, "; chmod 600 ", path});
+  notice(origin, {"everybody on this machine can read the ", what, " in ", path, "; only the user of the agent should"});
 }
 
 }  // namespace flannelette::cli

@@ -36,8 +36,9 @@ class Draft {
       : settings(target), reporter_(reporter), files_(files) {}
 
   void apply(const Option& option, const Origin& origin, std::string_view value);
-  /// Checks what no single value shows, reads the password file, fills in defaults that depend on others.
-  void finish();
+  /// Checks what no single value shows, reads the password file if that is for the registry, fills in defaults
+  /// that depend on others.
+  void finish(Purpose purpose);
   /// The last origin of an option's value; Source::kNone: nobody gave one.
   const Origin& origin_of(const Option& option) const { return given_[index(option)].origin; }
   bool wrong() const { return wrong_; }
@@ -75,7 +76,7 @@ class Draft {
   }
   void set(const Option& option, Given& given);
   void check_fates();
-  void check_etcd();
+  void check_etcd(Purpose purpose);
   void check_kube();
   void name_node();
   void check_name(const Origin& origin, std::string_view name);

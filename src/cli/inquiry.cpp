@@ -128,7 +128,8 @@ Asked inquire(Inquiry inquiry, Words words, Words environment, Reporter& termina
   Lenient reporter(terminal, question.support);
   SystemFiles files;
   RunSettings settings;
-  const Asked asked = read_settings({left.get(), count}, environment, files, settings, reporter);
+  const Purpose purpose = question.support ? Purpose::kRegistry : Purpose::kMachine;
+  const Asked asked = read_settings({left.get(), count}, environment, files, settings, reporter, purpose);
   if (asked == Asked::kHelp || asked == Asked::kVersion) return asked;
   if (reporter.wrong && !question.support) return Asked::kWrong;
   if (question.support) (void)print("\nstatus:\n");

@@ -157,7 +157,7 @@ void read_flags(std::span<const char* const> arguments, Draft& draft) {
 bool RunSettings::any_https() const { return std::ranges::any_of(endpoints(), &io::Endpoint::tls); }
 
 Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment,
-                    Files& files, RunSettings& settings, Reporter& reporter) {
+                    Files& files, RunSettings& settings, Reporter& reporter, Purpose purpose) {
   const Wish wish = wish_of(arguments);
   if (wish.asked != Asked::kRun) return wish.asked;
   Draft draft(settings, reporter, files);
@@ -166,7 +166,7 @@ Asked read_settings(std::span<const char* const> arguments, std::span<const char
   read_environment(environment, draft);
   if constexpr (kKnowsKube) read_pod(environment, draft);
   read_flags(arguments, draft);
-  draft.finish();
+  draft.finish(purpose);
   ::explicit_bzero(buffer.get(), file.size());  // it may hold the password; a missing file has no data()
   return draft.wrong() ? Asked::kWrong : Asked::kRun;
 }

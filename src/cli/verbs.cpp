@@ -70,7 +70,8 @@ int act(Verb verb, Words flags, Words environment, std::string_view topic) {
   SystemFiles files;
   Terminal terminal;
   RunSettings settings;
-  switch (read_settings(flags, environment, files, settings, terminal)) {
+  const Purpose purpose = verb == Verb::kCleanup ? Purpose::kMachine : Purpose::kRegistry;
+  switch (read_settings(flags, environment, files, settings, terminal, purpose)) {
     case Asked::kHelp: return help(topic);
     case Asked::kVersion: return version();
     case Asked::kWrong: return 2;

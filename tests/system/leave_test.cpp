@@ -114,6 +114,20 @@ TEST_SUITE("system/leave") {
     CHECK(file_text(a.subnet_file()) == "DOCKER_OPT_MTU=\"--mtu=1450\"\n");
   }
 
+  TEST_CASE("cleanup and status need no password file: a credential is gone when the service has stopped") {
+    REQUIRE_MEANS(cluster_means());
+    StoppedNode stopped;
+    Machine& a = stopped.machine;
+    const TempDir files;
+    write_file(files.file("ini"), "[etcd]\nusername = u\npassword-file = " + files.file("gone") + "\n");
+    const std::string config = "--config=" + files.file("ini");
+    CHECK(verb(a, {"status", config}).status == 3);  // no agent answers
+    const Outcome cleaned = verb(a, {"cleanup", config});
+    CHECK_MESSAGE(cleaned.status == 0, cleaned.output);
+    CHECK_FALSE(contains(a.node().ip("-o link"), "flannel.1"));
+    CHECK(contains(verb(a, {"leave", config}).output, "there is no such file"));
+  }
+
   TEST_CASE("cleanup leaves a device that is not this node's, and subnet.env of another daemon") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;

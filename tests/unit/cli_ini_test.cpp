@@ -424,6 +424,15 @@ TEST_CASE("the password is the first line of its file") {
   }
 }
 
+TEST_CASE("what asks the machine only needs no password file, which may be gone with the service") {
+  Reading reading;
+  reading.files.texts[kFile] = "[etcd]\nusername = u\npassword-file = /run/credentials/gone\n";
+  reading.read({}, {}, cli::Purpose::kMachine);
+  CHECK(reading.clean());
+  reading.read({});
+  CHECK(reading.problems.size() == 1);
+}
+
 TEST_CASE("a password file that cannot serve is a problem") {
   const std::string start = kFile + ":3: password-file: \"/p\": ";
   const std::pair<const char*, std::string> cases[] = {
@@ -509,7 +518,7 @@ TEST_CASE("a key that everybody can read is noticed") {
     CHECK(reading.notices == (mode != 0644
                                   ? Words{}
                                   : Words{"--etcd-keyfile: everybody on this machine can read the key in " +
-                                          key + "; chmod 600 " + key}));
+                                          key + "; only the user of the agent should"}));
   }
 }
 

@@ -48,9 +48,10 @@ struct Reading final : cli::Reporter {
     return reading;
   }
 
-  void read(const Words& arguments, const Words& environment = {}) {
+  void read(const Words& arguments, const Words& environment = {},
+            cli::Purpose purpose = cli::Purpose::kRegistry) {
     settings = {};
-    asked = cli::read_settings(pointers(arguments), pointers(environment), files, settings, *this);
+    asked = cli::read_settings(pointers(arguments), pointers(environment), files, settings, *this, purpose);
   }
   void problem(std::string_view text) override { problems.emplace_back(text); }
   void notice(std::string_view text) override { notices.emplace_back(text); }

@@ -68,11 +68,16 @@ class Reporter {
 /// What the command line asks for.
 enum class Asked : std::uint8_t { kRun, kHelp, kVersion, kWrong };
 
+/// What the settings are for. kMachine: the registry is not asked, and so its password file, which may be gone
+/// with the service, is not read.
+enum class Purpose : std::uint8_t { kRegistry, kMachine };
+
 /// Reads the INI file (-c, default /etc/flannelette.ini; the default one may be absent), above it FLANNELD_*
 /// environment (and what tells a Pod where it is), above that the flags. `arguments` are those after the
 /// verb. `settings` come with their defaults. kWrong: at least one problem was reported; all problems are,
 /// not only the first.
 Asked read_settings(std::span<const char* const> arguments, std::span<const char* const> environment,
-                    Files& files, RunSettings& settings, Reporter& reporter);
+                    Files& files, RunSettings& settings, Reporter& reporter,
+                    Purpose purpose = Purpose::kRegistry);
 
 }  // namespace flannelette::cli
