@@ -62,6 +62,15 @@ for prefix in /usr /usr/local /opt/flannelette; do
   [ "$prefix" != /usr ] || [ "$path" = /etc/flannelette.ini ] || wrong "with the prefix /usr the program reads $path"
 done
 
+# State elsewhere: the unit makes the folder and may write there.
+configure state -DFLANNELETTE_STATE_DIR=/data/flannelette || wrong 'FLANNELETTE_STATE_DIR cannot be configured'
+diff board/systemd/flannelette.service "$work/state/flannelette.service" | grep '^[<>]' | grep -v ExecStart= | diff - <(
+  echo '< StateDirectory=flannelette'
+  echo '< StateDirectoryMode=0700'
+  echo '> ExecStartPre=-+install -d -m 700 -o flannelette -g flannelette /data/flannelette'
+  echo '> ReadWritePaths=-/data/flannelette'
+) || wrong 'the unit does not follow FLANNELETTE_STATE_DIR'
+
 # Without systemd: nothing for it.
 configure plain -DFLANNELETTE_UNIT_DIR= || wrong 'FLANNELETTE_UNIT_DIR= cannot be configured'
 rm -rf "$work/root"
