@@ -148,7 +148,7 @@ install: build ## the program, INI file, manual pages, completion and what syste
 deb: cross-$(or $(TARGET),$(MACHINE)) ## build/flannelette_VERSION_ARCHITECTURE.deb for this machine or for TARGET=NAME
 	@toolchains/deb.sh $(or $(TARGET),$(MACHINE))
 
-dist: $(addprefix cross-,$(or $(TARGET),$(DEBIAN_TARGETS))) ## build/dist, a release: for every static target or for TARGET=NAME a tar.zst, its SBOM and the Debian package; SHA256SUMS
+dist: $(addprefix cross-,$(or $(TARGET),$(DEBIAN_TARGETS))) ## build/dist, a release: the sources; for every static target or for TARGET=NAME a tar.zst, its SBOM and the Debian package; SHA256SUMS
 	@toolchains/dist.sh $(or $(TARGET),$(DEBIAN_TARGETS))
 
 clean: ## everything that was built or fetched

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# reproducible.sh [TARGET...]: what `make dist` has made of this tree, for these targets or for all, is made once more from a copy of
-# it, from the libraries up: in another folder, with other times of the files, another umask, time zone and locale, and fewer
-# compilers at once. One test for each file of a release: it has the same bytes. And what belongs to them is complete.
+# reproducible.sh [TARGET...]: what `make dist` has made of this tree, for these targets or for all, is made once more from the archive of
+# its sources, from the libraries up: without git, in another folder, with other times of the files, another umask, time zone and locale,
+# and fewer compilers at once. One test for each file of a release: it has the same bytes. And what belongs to them is complete.
 set -u
 . "$(dirname "$0")/../check/lib.sh"
+sources=build/dist/flannelette-$(toolchains/news.sh version).tar.xz
 work=$(mktemp -d "${TMPDIR:-/tmp}/flannelette-another-folder.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 failed=0
 
 mkdir -p "$work/tree/build/sysroot"
-project_files '*' | tar -cf - -T - | tar -C "$work/tree" -xmf -
+tar -C "$work/tree" --strip-components=1 -xmf "$sources" || exit 1
 find "$work/tree" -type f -exec touch -d '2020-02-29 12:00' {} +
 cp -r build/sysroot/downloads "$work/tree/build/sysroot/"
 (
@@ -50,6 +51,8 @@ for file in "$work"/tree/build/dist/*.spdx.json; do
   target=${target%.spdx.json}
   verdict "${file##*/} has all components" complete "$file" "$work/tree/build/$target/flannelette"
 done
+verdict 'the archive of the sources has all files of this tree' \
+  [ "$(tar -tf "$sources" | cut -d / -f 2-)" = "$(project_files '*' | LC_ALL=C sort)" ]
 verdict 'SHA256SUMS has all files of the release' \
   [ "$(cut -c 67- build/dist/SHA256SUMS)" = "$(cd build/dist && LC_ALL=C ls flannelette*)" ]
 verdict 'SHA256SUMS is right' sh -c 'cd build/dist && sha256sum --quiet -c SHA256SUMS'
