@@ -37,7 +37,7 @@ docdir      = $(datarootdir)/doc/flannelette
 unitdir     = $(prefix)/lib/systemd/system
 export SYSCONFDIR := $(sysconfdir)
 
-.PHONY: all plain build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb dist clean help
+.PHONY: all plain build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb image dist clean help
 
 # Elsewhere than on Debian, without a mirror of it, `make` is the plain build.
 all:
@@ -112,8 +112,11 @@ vm-%: cross-%
 	@toolchains/install.sh test qemu-user vm
 	@tests/targets/vm.sh $* build/vm/$*
 
-test-more: build deb build-test $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, more damages at random, the program on the other ARM kernel, the Debian package, the service under systemd, the sizes
-	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) package systemd@bookworm systemd@trixie system-etcd35 chaos check-size
+# The image is of what is built here and for make test.
+test-more: build deb build-test $(addprefix cross-,$(VM_TARGETS)) $(addprefix vm-,$(MORE_TARGETS)) $(addprefix router-,$(ROUTER_TARGETS)) ## what is slow and seldom finds anything: etcd 3.5, more damages at random, the program on the other ARM kernel, the Debian package, the service under systemd, the container image, the sizes
+	-@toolchains/image.sh $(sort $(MACHINE) $(VM_TARGETS) $(MORE_TARGETS))
+	@toolchains/install.sh qemu-user
+	@tests/run.sh $(foreach target,$(MORE_TARGETS),program@$(target) vm@$(target)) package systemd@bookworm systemd@trixie image system-etcd35 chaos check-size
 
 test-targets: build dist build-test cross $(addprefix vm-,$(if $(filter test-targets,$(MAKECMDGOALS)),$(shell tests/targets/vm.sh))) $(addprefix cross-test-,$(filter-out $(MACHINE),$(TARGETS))) $(addprefix shared-,$(SHARED_TARGETS)) ## the tests on all other targets, emulated, some also on kernels of their own; the releases once more; and all of test-more
 	@toolchains/install.sh lintian
@@ -148,7 +151,10 @@ install: build ## the program, INI file, manual pages, completion and what syste
 deb: cross-$(or $(TARGET),$(MACHINE)) ## build/flannelette_VERSION_ARCHITECTURE.deb for this machine or for TARGET=NAME
 	@toolchains/deb.sh $(or $(TARGET),$(MACHINE))
 
-dist: $(addprefix cross-,$(or $(TARGET),$(DEBIAN_TARGETS))) ## build/dist, a release: the sources; for every static target or for TARGET=NAME a tar.zst, its SBOM and the Debian package; SHA256SUMS
+image: $(addprefix cross-,$(or $(TARGET),$(DEBIAN_TARGETS))) ## build/flannelette-VERSION-image.tar, a container image for those processors that a release is for, or for TARGET=NAME alone
+	@toolchains/image.sh $(or $(TARGET),$(DEBIAN_TARGETS))
+
+dist: $(addprefix cross-,$(or $(TARGET),$(DEBIAN_TARGETS))) ## build/dist, a release: the sources; a container image; for every static target or for TARGET=NAME a tar.zst, its SBOM and the Debian package; SHA256SUMS
 	@toolchains/dist.sh $(or $(TARGET),$(DEBIAN_TARGETS))
 
 clean: ## everything that was built or fetched

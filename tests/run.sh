@@ -14,7 +14,7 @@
 # they print comes in whole pieces, in the order of the parts; the first one that is not done is followed as it goes.
 #
 # A part that dies, runs no test, or is over its time limit is one failed test more. With CI=true skipped tests of
-# the parts check, package, unit, sim, kernel, openwrt, system, program@, vm@ and system@ count as failed. Output of each part:
+# the parts check, package, image, unit, sim, kernel, openwrt, system, program@, vm@ and system@ count as failed. Output of each part:
 # build/test-results/PART.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -39,7 +39,7 @@ target_parts=$(
   done
   for target in $(tests/targets/vm.sh); do printf '%s ' "vm@$target"; done
   [ "$machine" != x86_64 ] || printf '%s ' system@i686  # which the kernel runs itself
-  echo package systemd@bookworm systemd@trixie reproducible check-lintian system-etcd35 prometheus chaos check-size check-plain
+  echo package systemd@bookworm systemd@trixie image reproducible check-lintian system-etcd35 prometheus chaos check-size check-plain
 )
 readonly machine target_parts
 
@@ -71,6 +71,7 @@ command_of() {  # part: one word a line
     check) printf '%s\n' tests/check/run.sh ;;
     check-*) printf '%s\n' tests/check/run.sh "${1#check-}" ;;
     package) printf '%s\n' tests/package/debian.sh ;;
+    image) printf '%s\n' tests/package/image.sh ;;
     systemd@*) printf '%s\n' tests/systemd/systemd.sh "$target" ;;
     reproducible) printf '%s\n' tests/package/reproducible.sh ;;
     fuzz) printf '%s\n' tests/fuzz/replay.sh ;;
@@ -92,7 +93,7 @@ command_of() {  # part: one word a line
 limit_of() {  # part: seconds
   case $1 in
     check | check-size | check-lintian) echo 600 ;;
-    unit | sim | fuzz | openwrt | program@* | notls@*) echo 120 ;;
+    unit | sim | fuzz | openwrt | image | program@* | notls@*) echo 120 ;;
     unit-valgrind | unit-asan | sim-asan | unit@* | sim@* | vm@*) echo 600 ;;  # three times what they take: machines are busy
     kernel | kernel-asan | system-etcd35 | prometheus) echo 240 ;;
     package | systemd@*) echo 900 ;;  # with a Debian to be fetched
@@ -123,7 +124,7 @@ tests_in() {  # part, exit status, file
 
 skips_count() {  # part: must none of its tests be skipped here?
   [ "${CI:-}" = true ] || return 1
-  case $1 in check* | package | unit | sim | kernel | openwrt | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
+  case $1 in check* | package | image | unit | sim | kernel | openwrt | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
 }
 
 runnable() {  # command...: the first word is a program, and so is every other one that is a path

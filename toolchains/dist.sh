@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# dist.sh TARGET...: what a release consists of, in build/dist: the sources (flannelette-VERSION.tar.xz); for each of these targets its static
-# program with all that belongs to it (flannelette-VERSION-TARGET.tar.zst, a tree to unpack at /, with the INI file among the documents, so
-# that it replaces none), a bill of materials (.spdx.json) and the Debian package; and SHA256SUMS of them. The same bytes whoever packs them,
-# where and when.
+# dist.sh TARGET...: what a release consists of, in build/dist: the sources (flannelette-VERSION.tar.xz); a container image for all of these
+# targets; for each its static program with all that belongs to it (flannelette-VERSION-TARGET.tar.zst, a tree to unpack at /, with the INI
+# file among the documents, so that it replaces none), a bill of materials (.spdx.json) and the Debian package; and SHA256SUMS of them. The
+# same bytes whoever packs them, where and when.
 set -eu
 cd "$(dirname "$0")/.."
 umask 022
@@ -14,6 +14,8 @@ epoch=$(toolchains/news.sh epoch)
 rm -rf build/dist
 mkdir -p build/dist
 toolchains/source.sh build/dist
+toolchains/image.sh "$@" >/dev/null
+cp -p "build/flannelette-$version-image.tar" build/dist/
 
 for target; do
   name=flannelette-$version-$target
