@@ -22,6 +22,8 @@ _flannelette() {
         ;;
     esac
   done < <("$program" help all 2>/dev/null)
+  # It has no settings.
+  ((COMP_CWORD == 1)) || [[ ${COMP_WORDS[1]} != install-cni ]] || flags=([--from]=FILE)
 
   # bash takes the '=' of --flag=value for a word.
   local behind_equals=''
@@ -46,6 +48,14 @@ _flannelette() {
 
   ((COMP_CWORD == 1)) || verb=${COMP_WORDS[1]}
   case $verb in
+    install-cni)
+      mapfile -t COMPREPLY < <(
+        compgen -W --from -- "$word"
+        compgen -d -- "$word"
+      )
+      compopt -o filenames 2>/dev/null
+      return
+      ;;
     help) set -- "${!verbs[@]}" "${!groups[@]}" all ;;
     version) set -- ;;
     '') set -- "${!verbs[@]}" "${!flags[@]}" ;;

@@ -4,10 +4,14 @@
 
 #include "cli/check.hpp"
 #include "cli/inquiry.hpp"
+#include "cli/kube_known.hpp"
 #include "cli/leave.hpp"
 
 namespace flannelette::cli {
 namespace {
+
+/// What only a Pod wants.
+bool knows_kube() { return kKnowsKube; }
 
 constexpr VerbEntry kVerbs[kVerbCount] = {
     {"run", "[flags]", "joins the overlay network; no verb means this",
@@ -39,6 +43,10 @@ constexpr VerbEntry kVerbs[kVerbCount] = {
      "the first one, also removes what a flanneld left, and prints the commands for its\n"
      "iptables chains.\n",
      can_leave},
+    {"install-cni", "[--from FILE] DIR", "writes the CNI list into DIR",
+     "As 10-flannel.conflist, for a Pod whose image has no shell: flannel's own list, or\n"
+     "that of FILE. One that is there with the same text is left alone.\n",
+     knows_kube},
     {"version", "", "prints the version", "", nullptr},
     {"help", "[VERB|GROUP|FLAG|all]", "prints this, or about a verb or flags", "", nullptr},
 };

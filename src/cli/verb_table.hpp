@@ -10,8 +10,19 @@
 
 namespace flannelette::cli {
 
-enum class Verb : std::uint8_t { kRun, kStatus, kPeers, kSupport, kCheck, kLeave, kCleanup, kVersion, kHelp };
-inline constexpr std::size_t kVerbCount = 9;
+enum class Verb : std::uint8_t {
+  kRun,
+  kStatus,
+  kPeers,
+  kSupport,
+  kCheck,
+  kLeave,
+  kCleanup,
+  kInstallCni,
+  kVersion,
+  kHelp,
+};
+inline constexpr std::size_t kVerbCount = 10;
 
 struct VerbEntry {
   Literal name;

@@ -9,6 +9,8 @@
 
 #include "cli/check.hpp"
 #include "cli/inquiry.hpp"
+#include "cli/install_cni.hpp"
+#include "cli/kube_known.hpp"
 #include "cli/leave.hpp"
 #include "cli/verb_table.hpp"
 #include "flannelette/base/standard_streams.hpp"
@@ -103,6 +105,14 @@ int execute(Words words, Words environment) {
   if (verb == Verb::kHelp) return help(words.empty() ? "" : words[0]);
   if (verb >= Verb::kStatus && verb <= Verb::kSupport)
     return ask(static_cast<Inquiry>(entry - find_verb("status")), words, environment, name);
+  if constexpr (kKnowsKube) {
+    if (verb == Verb::kInstallCni) {
+      if (take_flag(words, "--help") || take_flag(words, "--h")) return help(name);
+      SystemFiles files;
+      Terminal terminal;
+      return install_cni(words, files, terminal);
+    }
+  }
   return act(verb, words, environment, name);
 }
 

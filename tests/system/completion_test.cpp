@@ -52,6 +52,7 @@ TEST_SUITE("system/completion") {
     CHECK(offered({"help", "cl"}) == Words{"cleanup"});
     CHECK(offered({"--hel"}) == Words{"--help"});
     CHECK(offered({"version", ""}).empty());
+    CHECK(offered({"install-cni", "--"}) == Words{"--from"});
   }
 
   TEST_CASE("values are completed by what they are: choices, booleans, interfaces, files, folders") {
@@ -67,6 +68,9 @@ TEST_SUITE("system/completion") {
     write_file(files.file("a.ini"), "");
     CHECK(offered({"-c", files.file("a")}) == Words{files.file("a.ini")});
     CHECK(offered({"--state-dir", files.file("a")}).empty());
+    CHECK(offered({"install-cni", files.file("a")}).empty());
+    CHECK(offered({"install-cni", "--from", files.file("a")}) == Words{files.file("a.ini")});
+    CHECK(offered({"install-cni", "--from", "=", files.file("a")}) == Words{files.file("a.ini")});
     CHECK(offered({"--etcd-prefix", ""}).empty());
   }
 }
