@@ -147,7 +147,7 @@ t_starts_the_agent_under_procd() {
   start
   has tmp/calls 'procd_set_param command /usr/sbin/flannelette run -c /var/etc/flannelette.ini'
   has tmp/calls 'procd_set_param respawn 3600 5 0'
-  has tmp/calls 'procd_set_param file /var/etc/flannelette.ini'
+  has tmp/calls 'procd_set_param file /usr/sbin/flannelette /var/etc/flannelette.ini'
   has tmp/calls 'procd_set_config_changed firewall'
   same "$(stat -c %a "$root/$ini")" 600
   same "$(entries "$root/$ini")" "\
@@ -279,7 +279,7 @@ t_uses_a_file_of_its_own_when_uci_has_no_settings() {
   printf '[etcd]\nendpoint = http://192.0.2.1:2379\nca-file = /etc/flannelette/ca.pem\n' >"$root/etc/flannelette.ini"
   start
   has tmp/calls 'procd_set_param command /usr/sbin/flannelette run -c /etc/flannelette.ini'
-  has tmp/calls 'procd_set_param file /etc/flannelette.ini /etc/flannelette/ca.pem'
+  has tmp/calls 'procd_set_param file /usr/sbin/flannelette /etc/flannelette.ini /etc/flannelette/ca.pem'
 }
 
 t_uses_the_file_that_an_option_names() {
