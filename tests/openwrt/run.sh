@@ -42,7 +42,7 @@ make_root() {
   cp "$here/root/functions.sh" "$root/lib/functions.sh"
   cp "$here/root/network.sh" "$root/lib/functions/network.sh"
   install "$here/root/rc.common" "$root/etc/rc.common"
-  for name in uci logger; do install "$here/root/$name" "$root/sbin/$name"; done
+  for name in uci ubus logger; do install "$here/root/$name" "$root/sbin/$name"; done
   printf '#!/bin/ash\necho "firewall $*" >>/tmp/calls\n' >"$root/etc/init.d/firewall"
   chmod +x "$root/etc/init.d/firewall"
   : >"$root/etc/hosts"
@@ -327,6 +327,24 @@ t_opens_the_port_and_not_at_a_stop() {
   lacks tmp/calls procd_open_instance
   logged 'option firewall_src: '
   logged 'option vxlan_port: '
+}
+
+# Each loads the firewall anew: an interface that comes and goes has reloads that change nothing.
+t_has_the_firewall_loaded_only_for_a_change() {
+  simple | configure
+  start
+  has tmp/calls 'procd_set_config_changed firewall'
+  forget
+  service reload || fail 'reload failed'
+  has tmp/calls procd_open_instance
+  lacks tmp/calls procd_set_config_changed
+  { simple && printf "\toption vxlan_port '4789'\n"; } | configure
+  service reload || fail 'reload failed'
+  has tmp/calls 'procd_set_config_changed firewall'
+  forget
+  { simple && printf "\toption firewall '0'\n"; } | configure
+  service reload || fail 'reload failed'
+  has tmp/calls 'procd_set_config_changed firewall'
 }
 
 stock_firewall() {
