@@ -309,6 +309,32 @@ t_runs_in_a_jail_where_there_is_one() {
   [ -d "$root/etc/flannelette/state" ] || fail 'there is no state folder to mount'
 }
 
+t_mounts_what_a_link_leads_to() {
+  { simple && printf "\toption ca_file '/etc/flannelette/ca.pem'\n"; } | configure
+  mkdir -p "$root/etc/ssl/certs"
+  echo >"$root/etc/ssl/certs/site.pem"
+  ln -s ../ssl/certs/site.pem "$root/etc/flannelette/ca.pem"
+  install /dev/null "$root/sbin/ujail"
+  start
+  has tmp/calls 'procd_add_jail_mount /etc/flannelette'
+  has tmp/calls 'procd_add_jail_mount /etc/ssl/certs'
+}
+
+# It may not give its socket away without CAP_CHOWN, but to a group that it is in.
+t_runs_as_the_group_that_may_ask_in_a_jail() {
+  { simple && printf "\toption group 'adm'\n"; } | configure
+  echo 'adm:x:4:' >"$root/etc/group"
+  start
+  lacks tmp/calls 'procd_set_param group'
+  install /dev/null "$root/sbin/ujail"
+  start
+  has tmp/calls 'procd_set_param group adm'
+  simple | configure
+  forget
+  start
+  lacks tmp/calls 'procd_set_param group'
+}
+
 t_opens_the_port_and_not_at_a_stop() {
   { simple && printf "\toption firewall_src 'wan'\n\toption vxlan_port '4789'\n"; } | configure
   start
