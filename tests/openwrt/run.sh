@@ -33,6 +33,7 @@ make_root() {
   mkdir -p "$root"/{bin,sbin,usr/sbin,lib/functions,etc,tmp/uci,tmp/run,dev}
   ln -s tmp "$root/var"
   : >"$root/dev/null"
+  : >"$root/dev/full"
   local name
   copy_program "$(command -v busybox)" bin/busybox
   for name in ash sh sed tr grep mkdir mv ln rm cat readlink cut printf; do ln -s busybox "$root/bin/$name"; done
@@ -53,9 +54,9 @@ make_root() {
 
 forget() { : >"$root/tmp/calls" && : >"$root/tmp/log"; }
 
-# inside COMMAND...: in the root directory, as its root; /dev/null is the machine's.
+# inside COMMAND...: in the root directory, as its root; /dev/null and /dev/full are the machine's.
 inside() {
-  unshare -rm sh -c 'mount --bind /dev/null "$0/dev/null" && cd / && exec chroot "$0" /bin/busybox env -i PATH=/usr/sbin:/sbin:/bin "$@"' "$root" "$@"
+  unshare -rm sh -c 'for device in null full; do mount --bind /dev/$device "$0/dev/$device" || exit; done; cd / && exec chroot "$0" /bin/busybox env -i PATH=/usr/sbin:/sbin:/bin "$@"' "$root" "$@"
 }
 
 service() { inside /etc/init.d/flannelette "$1" >"$work/output" 2>&1; }
@@ -217,8 +218,55 @@ t_refuses_values_that_would_become_something_else() {
   done
 }
 
+# procd and its jail take a path for a word; what is relative is another file for each of them.
+t_refuses_paths_that_the_jail_would_not_find() {
+  local value
+  for value in pw ./pw '/etc/a b'; do
+    forget
+    { simple && printf "\toption username u\n\toption password_file '%s'\n" "$value"; } | configure
+    service start
+    lacks tmp/calls procd_open_instance
+    logged 'option password_file: an absolute path without blanks is expected'
+  done
+  forget
+  printf "\toption enabled 1\n\toption config_file own.ini\n" | configure
+  service start
+  lacks tmp/calls procd_open_instance
+  logged 'option config_file: an absolute path without blanks is expected'
+  forget
+  { simple && printf "\toption state_dir ''\n\toption socket ''\n"; } | configure
+  start
+  has $ini 'state-dir = '
+}
+
+# A settings file that was broken by hand is read as far as it goes, by uci.
+t_goes_on_with_the_settings_before_when_the_section_is_missing() {
+  local text
+  simple | configure
+  start
+  for text in '' 'config flannelette' "config flannelette 'second'"; do
+    forget
+    printf '%s\n' "$text" >"$root/etc/config/flannelette"
+    ! service reload || fail 'reload succeeded'
+    logged "daemon.err there is no section config flannelette 'main'"
+    same "$(cat "$root/tmp/calls")" ''
+  done
+}
+
+t_refuses_a_file_that_it_cannot_write_whole() {
+  simple | configure
+  start
+  cp "$root/$ini" "$work/before"
+  forget
+  ln -s /dev/full "$root/$ini.new"
+  ! service reload || fail 'reload succeeded'
+  logged 'daemon.err /var/etc/flannelette.ini.new cannot be written'
+  same "$(cat "$root/tmp/calls")" ''
+  cmp "$root/$ini" "$work/before" || fail 'the INI file has changed'
+}
+
 t_names_options_and_sections_without_effect() {
-  { simple && printf "\toption endpoints 'x'\n\tlist ca-file 'y'\nconfig flannelette 'second'\n\toption level 'debug'\n"; } | configure
+  { simple && printf "\toption endpoints 'x'\n\tlist ca-file '/y'\nconfig flannelette 'second'\n\toption level 'debug'\n"; } | configure
   start
   logged 'option endpoints is unknown and has no effect'
   logged "section second of type flannelette has no effect"
