@@ -140,6 +140,21 @@ TEST_SUITE("agent/join") {
     CHECK(!node.log.has("two nodes"));
   }
 
+  TEST_CASE("a node that boots under another address is reached beside its earlier record") {
+    World world;
+    SimNode& node = world.add_started(1);
+    SimNode& other = world.add_started(2);
+    REQUIRE(world.run_until_all_know_all());
+    const Mac mac = node.mac();
+    node.change_address(ip("172.30.9.9"));
+    node.reboot();
+    REQUIRE(world.run_until_all_know_all());
+    CHECK(node.mac() != mac);
+    CHECK(other.routes() == 2);
+    CHECK(!other.log.has("peer shadowed"));
+    CHECK(!node.log.has("peer ignored"));
+  }
+
   TEST_CASE("the subnet of the subnet file is taken again if the lease is gone and nobody has it") {
     World world;
     SimNode& node = world.add(1);

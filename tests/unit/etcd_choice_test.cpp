@@ -118,6 +118,28 @@ TEST_SUITE("registry/etcd_choice") {
     CHECK(choice.modified == (kept ? 9 : 0));
   }
 
+  TEST_CASE("a MAC that is in the record of our earlier subnet is not taken for another subnet") {
+    Case c;
+    c.hints.subnet = net("10.0.2.0/24");
+    c.hints.saved_mac = kMac;
+    c.leases.is_taken = true;
+    c.leases.holder = {.key = {net("10.0.2.0/24"), {}}, .public_ip = {}, .mac = kMac, .modified = 9};
+    bool another = true;
+    SUBCASE("after a reboot under another address, or as a copy of that node") {}
+    SUBCASE("the record has another MAC") {
+      c.leases.holder->mac = kOtherMac;
+      another = false;
+    }
+    SUBCASE("a device has one") {
+      c.hints.device_mac = kOtherMac;
+      another = false;
+    }
+    const Choice choice = c.choose();
+    CHECK(choice.key->subnet == net("10.0.99.0/24"));
+    CHECK(choice.mac.has_value() == another);
+    CHECK(choice.mac != kMac);
+  }
+
   TEST_CASE("no subnet is free") {
     Case c;
     c.leases.free.reset();

@@ -34,6 +34,9 @@ Choice choose(const Hints& hints, const overlay::NetworkConfig& network, Ip4 pub
       choice.modified = holder->modified;
       return choice;
     }
+    // Ours under an earlier address, before a reboot, or of the node whose state was copied to here. Two
+    // records with one MAC would hide each other from the peers.
+    if (holder && !hints.device_mac && holder->mac == hints.saved_mac) choice.mac = random.mac();
   }
   if (const auto free = leases.choose_free(network, random)) choice.key = overlay::LeaseKey{*free, {}};
   return choice;

@@ -15,7 +15,7 @@ struct Choice {
   std::optional<overlay::LeaseKey> key{};  ///< none: no subnet is free
   std::int64_t modified = 0;  ///< the record is there, of that age; 0: nobody may hold the subnet
   bool always_write = false;
-  std::optional<Mac> mac{};     ///< of our own record
+  std::optional<Mac> mac{};     ///< of our own record, or a new one since the saved one is in use
   std::optional<Net4> unfit{};  ///< our own record's, that cannot be kept
 };
 /// Our own record first, then the hinted subnet, then any that is free. `blocked` is one that is free by the
