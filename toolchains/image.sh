@@ -3,7 +3,8 @@
 #
 # image.sh TARGET...: the container image of what was built for these targets, by board/k3s/Containerfile: build/flannelette-VERSION-image.tar,
 # an OCI archive whose one name, localhost/flannelette:VERSION, stands for the processors of all of them. buildah makes it, as any user,
-# with no daemon and no right beyond; where a user has no subordinate ids, with one. The same bytes whoever packs it, where and when.
+# with no daemon and no right beyond; where a user has no subordinate ids, with one. The same bytes whoever packs it, where and when, by
+# the same release of buildah.
 set -eu
 cd "$(dirname "$0")/.."
 umask 022
