@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "support/death.hpp"
 #include "support/netns.hpp"
 #include "support/process.hpp"
 
@@ -50,6 +51,10 @@ std::string socket_errors() {
   }
   close(fd);
   return told == ECONNREFUSED ? "" : "a refused connection is told as error " + std::to_string(told);
+}
+
+std::string silent_death() {
+  return death_of([] { std::abort(); }).said.empty() ? "" : "a process that aborts writes to stderr here";
 }
 
 }  // namespace flannelette::tests::means

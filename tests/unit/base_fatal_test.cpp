@@ -9,7 +9,7 @@
 
 #include "flannelette/base/plain_array.hpp"
 #include "support/death.hpp"
-#include "support/skip.hpp"
+#include "support/means.hpp"
 
 namespace flannelette {
 
@@ -18,12 +18,14 @@ using tests::death_of;
 
 TEST_SUITE("base/fatal") {
   TEST_CASE("what ends the process is said in one line") {
+    REQUIRE_MEANS(silent_death());
     const Death death = death_of([] { die("a reason"); });
     CHECK(death.said == "flannelette: fatal: a reason\n");
     CHECK(death.signal == SIGABRT);
   }
 
   TEST_CASE("nobody reads stderr: it ends all the same") {
+    REQUIRE_MEANS(silent_death());
     const Death death = death_of([] {
       int full[2];
       if (pipe(full) != 0) return;
@@ -40,6 +42,7 @@ TEST_SUITE("base/fatal") {
 #if defined(FLANNELETTE_SANITIZE)
     SKIP("the sanitizer's malloc ends the process by itself");
 #endif
+    REQUIRE_MEANS(silent_death());
     const Death death = death_of([] {
       volatile std::size_t much = SIZE_MAX / 2;
       PlainArray<char> array;
