@@ -224,6 +224,13 @@ void Agent::Impl::try_degraded() {
   const auto& node = memory_.node();
   if (!node || node->subnet.length == 0) return;
   if (refuses_own(node->subnet, "wait for the registry")) return memory_.forget_subnet();
+  const auto device = device_mac(node->config.vni);
+  if ((device && !node->mac.zero() && *device != node->mac) || memory_.previous_subnet() != node->subnet) {
+    // A flanneld ran here since. What it left works: it stays until the registry says more.
+    log_.warning("what this node saved is older than what runs here; waiting for the registry",
+                 {{"subnet", node->subnet}, {"mac", node->mac}});
+    return memory_.forget_subnet();
+  }
   set_target(node->config, node->subnet, node->mac);
   const std::size_t peers = memory_.degrade();
   if (underlay_watch_.depends_on_peers()) underlay_watch_.check();

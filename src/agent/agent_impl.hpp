@@ -83,7 +83,7 @@ struct Agent::Impl final : Members::Listener,
   void join();
   void recall_address(const registry::Hints& hints);  ///< where no state file does it
   std::optional<Net4> previous_subnet() const;        ///< of this node, as its files say
-  std::optional<Mac> device_mac();                    ///< of the device that is there
+  std::optional<Mac> device_mac(std::uint32_t vni);   ///< of the device that is there
 
   io::Loop& loop_;
   Log& log_;

@@ -15,8 +15,8 @@ std::optional<Net4> Agent::Impl::previous_subnet() const {
   return subnet && config_.has_subnet(*subnet) ? subnet : std::nullopt;
 }
 
-std::optional<Mac> Agent::Impl::device_mac() {
-  const auto device = kernel_.device.find_device(overlay::device_name(config_.vni));
+std::optional<Mac> Agent::Impl::device_mac(std::uint32_t vni) {
+  const auto device = kernel_.device.find_device(overlay::device_name(vni));
   return device && *device ? std::optional((*device)->mac) : std::nullopt;
 }
 
@@ -33,7 +33,8 @@ void Agent::Impl::join() {
   if (backend_of(config_).device == nullptr && underlay().public_ip != underlay().address) {
     return log_.error("peers route by our public IP: it must be the interface's address; waiting for that");
   }
-  registry::Hints hints{.leases = &members_.table(), .subnet = previous_subnet(), .device_mac = device_mac()};
+  registry::Hints hints{
+      .leases = &members_.table(), .subnet = previous_subnet(), .device_mac = device_mac(config_.vni)};
   recall_address(hints);
   enter(State::kClaiming);
   if (hints.subnet && refuses_own(*hints.subnet, kTakeAnother)) hints.subnet.reset();

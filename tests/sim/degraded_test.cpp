@@ -62,6 +62,33 @@ TEST_SUITE("agent/degraded") {
     CHECK(k.node.log.count("no longer degraded") == 1);
   }
 
+  TEST_CASE("flanneld ran here since: what was saved before is older than its device, and is not used") {
+    Kept k;
+    k.node.stop();
+    const std::string key = k.node.key();
+    SUBCASE("it made a device, so with another MAC") {
+      for (overlay::Device& device : k.node.kernel.devices) device.mac = mac(77);
+      k.world.put("subnets/" + key, World::peer_value(77, "172.30.0.1"));
+    }
+    SUBCASE("it took another subnet") {
+      k.node.files.all[SimNode::kSubnetFile] = "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.77.1/24\n";
+    }
+    k.world.etcd.set_down(kHost, true);
+    const auto writes = k.node.kernel.writes;
+    const std::string subnet_file = k.node.files.all[SimNode::kSubnetFile];
+    k.node.start();
+    k.world.advance(60'000);
+    CHECK(k.node.files.all[SimNode::kSubnetFile] == subnet_file);
+    CHECK(k.node.kernel.writes == writes);
+    CHECK(k.node.state() == agent::State::kConfig);
+    CHECK(k.node.log.count("what this node saved is older than what runs here") == 1);
+    const Mac mac = k.node.mac();
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.running(); }, 40'000));
+    CHECK(k.node.mac() == mac);
+    CHECK(k.node.routes() == 2);
+  }
+
   TEST_CASE("what changed while the registry was away is put right when it is back") {
     Kept k;
     k.world.etcd.set_down(kHost, true);
