@@ -38,30 +38,38 @@ struct OwnDevices final : kernel::DeviceVisitor {
 
 struct EntryList final : kernel::EntryVisitor {
   void entry(const Entry& entry) override { all.append(entry); }
+  /// Where the nexthop object of this route leads; 0.0.0.0: it has none.
+  Ip object_of(const Entry& route) const {
+    for (const Entry& entry : all) {
+      if (entry.kind == Entry::Kind::kNexthop && entry.net.base == route.net.base) return entry.via;
+    }
+    return Ip4{};
+  }
   PlainArray<Entry> all;
 };
 
 class Cleanup {
  public:
-  Cleanup(const CleanupPorts& ports, const Settings& settings, bool flanneld)
-      : ports_(ports), settings_(settings), flanneld_(flanneld) {}
+  Cleanup(const CleanupPorts& ports, const Settings& settings, Cleaning cleaning)
+      : ports_(ports), settings_(settings), cleaning_(cleaning) {}
 
   bool run(kernel::FindingVisitor* chains);
 
  private:
   void remove_device(const NodeState& node);
   void remove_entries(const NodeState& node);
-  Result<bool> remove_entries(int link, Net4 network);
+  Result<bool> remove_entries(const kernel::Site& site);
   void remove_rules(std::uint32_t vni);
   void remove_subnet_file(std::optional<Net4> ours);
   void remove_flanneld(kernel::FindingVisitor* chains);
   void delete_device(const Device& device);
+  bool for_flanneld() const { return cleaning_ == Cleaning::kForFlanneld; }
   /// True: it was done, and changed something. A failure is reported.
   bool done(const Result<bool>& removed, std::string_view what, const Field& which);
 
   const CleanupPorts& ports_;
   const Settings& settings_;
-  const bool flanneld_;
+  const Cleaning cleaning_;
   LinkList links_;
   bool complete_ = true;
   bool any_ = false;
@@ -74,11 +82,11 @@ bool Cleanup::run(kernel::FindingVisitor* chains) {
     (void)done(listed.error(), "links", {"of", "all"});
   if (node) {
     remove_entries(*node);
-    remove_device(*node);
+    if (!for_flanneld()) remove_device(*node);
     remove_rules(node->config.vni);
   }
-  if (flanneld_) remove_flanneld(chains);
-  remove_subnet_file(node ? std::optional(node->subnet) : std::nullopt);
+  if (cleaning_ == Cleaning::kFlanneldToo) remove_flanneld(chains);
+  if (!for_flanneld()) remove_subnet_file(node ? std::optional(node->subnet) : std::nullopt);
   if (complete_) {
     StateFiles state(ports_.files, ports_.log, settings_);
     const auto removed = state.remove();
@@ -117,21 +125,38 @@ void Cleanup::remove_device(const NodeState& node) {
                      {{"device", device->name.view()}, {"mac", device->mac}, {"ours", node.mac}});
 }
 
-/// Those on other links; those on the device go with it.
+/// Those on other links; those on the device go with it, if it goes.
 void Cleanup::remove_entries(const NodeState& node) {
-  for (const kernel::Link& link : links_.all)
-    (void)done(remove_entries(link.index, node.config.network), "routes", {"link", link.name.view()});
+  const auto device = overlay::device_name(node.config.vni);
+  for (const kernel::Link& link : links_.all) {
+    kernel::Site site{.underlay = link.index, .network = node.config.network, .direct = true};
+    if (for_flanneld() && link.name == device) site = {.device = link.index, .network = site.network};
+    (void)done(remove_entries(site), for_flanneld() ? "nexthop objects" : "routes",
+               {"link", link.name.view()});
+  }
 }
 
-Result<bool> Cleanup::remove_entries(int link, Net4 network) {
-  const kernel::Site site{.underlay = link, .network = network, .direct = true};
+Result<bool> Cleanup::remove_entries(const kernel::Site& site) {
   EntryList entries;
   const auto listed = ports_.entries.dump_entries(site, entries);
   if (!listed && listed.error().code == Code::kNotFound) return false;  // the link is gone meanwhile
   if (!listed) return listed.error();
-  if (entries.all.empty()) return false;
   kernel::EntryBatch& batch = ports_.entries.begin(site);
-  for (const Entry& entry : entries.all) batch.change({overlay::Change::Op::kRemove, entry});
+  bool any = false;
+  for (Entry entry : entries.all) {
+    overlay::Change::Op op = overlay::Change::Op::kRemove;
+    if (for_flanneld() && entry.kind != Entry::Kind::kNexthop) {
+      const bool plain = entry.onlink != entry.underlay;  // as it should be
+      if (entry.kind != Entry::Kind::kRoute || plain) continue;
+      entry.via = entries.object_of(entry);
+      if (entry.via == Ip4{}) continue;
+      entry.onlink = !entry.underlay;
+      op = overlay::Change::Op::kPut;
+    }
+    batch.change({op, entry});
+    any = true;
+  }
+  if (!any) return false;
   const auto report = batch.finish();
   if (!report) return report.error();
   if (report->failed != 0) return report->first;
@@ -151,7 +176,7 @@ void Cleanup::remove_subnet_file(std::optional<Net4> ours) {
   if (!text) return (void)done(text.error(), "subnet file", which);
   if (!*text) return;
   const auto named = overlay::previous_subnet(**text);
-  if (!flanneld_ && (!named || named != ours)) return;
+  if (cleaning_ == Cleaning::kOurs && (!named || named != ours)) return;
   const auto rest =
       to_text<overlay::kMaxSubnetFile>([&](Writer& out) { overlay::write_foreign(out, **text); });
   if (rest.view() == **text) return;
@@ -176,9 +201,9 @@ void Cleanup::remove_flanneld(kernel::FindingVisitor* chains) {
 
 }  // namespace
 
-bool clean_up(const CleanupPorts& ports, const Settings& settings, bool flanneld,
+bool clean_up(const CleanupPorts& ports, const Settings& settings, Cleaning cleaning,
               kernel::FindingVisitor* chains) {
-  return Cleanup(ports, settings, flanneld).run(chains);
+  return Cleanup(ports, settings, cleaning).run(chains);
 }
 
 }  // namespace flannelette::agent

@@ -150,7 +150,7 @@ int check(RunSettings& settings, bool json) {
   Log log(of_files, clock, Level::kWarning), tls_log(of_certificates, clock, Level::kWarning);
   TlsReporter reporter(tls_log);
   Process process(settings, clock, files, log, reporter);
-  if (!open(process.kernel, settings, log)) return printer.end();
+  if (!open(process.kernel, settings.nexthop_objects, log)) return printer.end();
   if constexpr (kKnowsKube) {
     if (settings.kube) return check_with_kube(process, printer);
   }

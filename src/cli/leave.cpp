@@ -16,6 +16,7 @@
 namespace flannelette::cli {
 namespace {
 
+using agent::Cleaning;
 using registry::Departed;
 
 /// Prints how a person removes flanneld's iptables chains: one command for each kind of iptables.
@@ -29,10 +30,10 @@ struct ChainPrinter final : kernel::FindingVisitor {
 };
 
 int clean_up(const RunSettings& settings, kernel::NetlinkKernel& kernel, Files& files, Log& log,
-             bool flanneld) {
+             Cleaning cleaning) {
   ChainPrinter printer;
-  const bool clean = agent::clean_up({kernel, kernel, kernel, kernel, files, log}, settings.agent, flanneld,
-                                     flanneld ? &printer : nullptr);
+  const bool clean =
+      agent::clean_up({kernel, kernel, kernel, kernel, files, log}, settings.agent, cleaning, &printer);
   return clean ? 0 : kExitFailure;
 }
 
@@ -64,7 +65,7 @@ class LeaveWork final : public Work, registry::FailureListener {
     const std::optional<overlay::NodeState>& node = *found;
     if (!node) {
       p.log.info("this node remembers no subnet of its own, so there is nothing to give back");
-      return clean_up(p.settings, p.kernel, p.files, p.log, false);
+      return clean_up(p.settings, p.kernel, p.files, p.log, Cleaning::kOurs);
     }
     auto departure = make();
     io::Timer limit(p.loop, Delegate<void()>::to<&LeaveWork::on_limit>(this));
@@ -78,7 +79,7 @@ class LeaveWork final : public Work, registry::FailureListener {
       return kExitFailure;
     }
     report(*departed_, node->subnet);
-    return clean_up(p.settings, p.kernel, p.files, p.log, false);
+    return clean_up(p.settings, p.kernel, p.files, p.log, Cleaning::kOurs);
   }
 
   void report(Departed how, Net4 subnet) {
@@ -110,14 +111,15 @@ class LeaveWork final : public Work, registry::FailureListener {
 
 bool can_leave() { return true; }
 
-int cleanup(const RunSettings& settings, LogSink& sink, bool flanneld) {
+int cleanup(const RunSettings& settings, LogSink& sink, Cleaning cleaning) {
   const SystemClock clock;
   SystemFiles files;
   Log log(sink, clock, settings.agent.log_level);
   Instance instance;
   kernel::NetlinkKernel kernel(files);
-  if (!claim(instance, settings, log) || !open(kernel, settings, log)) return kExitFailure;
-  return clean_up(settings, kernel, files, log, flanneld);
+  const bool nexthop_objects = settings.nexthop_objects && cleaning != Cleaning::kForFlanneld;
+  if (!claim(instance, settings, log) || !open(kernel, nexthop_objects, log)) return kExitFailure;
+  return clean_up(settings, kernel, files, log, cleaning);
 }
 
 int leave(const RunSettings& settings, LogSink& sink) {

@@ -5,7 +5,7 @@
 namespace flannelette::cli {
 
 bool can_leave() { return false; }
-int cleanup(const RunSettings&, LogSink&, bool) { return 1; }
+int cleanup(const RunSettings&, LogSink&, agent::Cleaning) { return 1; }
 int leave(const RunSettings&, LogSink&) { return 1; }
 
 }  // namespace flannelette::cli

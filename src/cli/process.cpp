@@ -32,9 +32,9 @@ bool claim(Instance& instance, const RunSettings& settings, Log& log) {
   return false;
 }
 
-bool open(kernel::NetlinkKernel& kernel, const RunSettings& settings, Log& log) {
+bool open(kernel::NetlinkKernel& kernel, bool nexthop_objects, Log& log) {
   using Nexthops = kernel::NetlinkKernel::Nexthops;
-  const auto opened = kernel.open(settings.nexthop_objects ? Nexthops::kAuto : Nexthops::kOff);
+  const auto opened = kernel.open(nexthop_objects ? Nexthops::kAuto : Nexthops::kOff);
   if (!opened) log.error(kNoKernel, {Field(opened.error())});
   return static_cast<bool>(opened);
 }
@@ -47,7 +47,7 @@ int Process::open(std::span<const std::string_view> read, const RecentLines* lin
     log.error("cannot watch for signals", {Field(watched.error())});
     return kExitFailure;
   }
-  if (!cli::open(kernel, settings, log)) return kExitFailure;
+  if (!cli::open(kernel, settings.nexthop_objects, log)) return kExitFailure;
   if (const auto opened = monitor.open(); !opened) {
     log.error(kNoKernel, {Field(opened.error())});
     return kExitFailure;

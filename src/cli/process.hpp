@@ -85,7 +85,7 @@ struct Process {
 /// False, and reported: another flannelette runs here.
 [[nodiscard]] bool claim(Instance& instance, const RunSettings& settings, Log& log);
 /// False, and reported: the kernel cannot be talked to.
-[[nodiscard]] bool open(kernel::NetlinkKernel& kernel, const RunSettings& settings, Log& log);
+[[nodiscard]] bool open(kernel::NetlinkKernel& kernel, bool nexthop_objects, Log& log);
 
 /// What a verb does with the registry of the settings. The result is the exit code.
 class Work {

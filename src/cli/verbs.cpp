@@ -67,7 +67,9 @@ int ask(Inquiry inquiry, Words words, Words environment, std::string_view name) 
 
 /// A verb that wants the settings. `topic`: of what --help prints.
 int act(Verb verb, Words flags, Words environment, std::string_view topic) {
-  const bool flanneld = verb == Verb::kCleanup && take_flag(flags, "--flanneld");
+  agent::Cleaning cleaning = agent::Cleaning::kOurs;
+  if (verb == Verb::kCleanup && take_flag(flags, "--flanneld")) cleaning = agent::Cleaning::kFlanneldToo;
+  if (verb == Verb::kCleanup && take_flag(flags, "--for-flanneld")) cleaning = agent::Cleaning::kForFlanneld;
   const bool json = verb == Verb::kCheck && take_flag(flags, "--json");
   SystemFiles files;
   Terminal terminal;
@@ -80,7 +82,7 @@ int act(Verb verb, Words flags, Words environment, std::string_view topic) {
     case Asked::kRun: break;
   }
   if (verb == Verb::kCheck) return check(settings, json);
-  if (verb == Verb::kCleanup) return cleanup(settings, terminal.sink, flanneld);
+  if (verb == Verb::kCleanup) return cleanup(settings, terminal.sink, cleaning);
   if (verb == Verb::kLeave) return leave(settings, terminal.sink);
   return run(settings, terminal.sink);
 }

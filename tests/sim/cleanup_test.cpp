@@ -8,6 +8,7 @@
 
 using namespace flannelette;
 using namespace flannelette::tests;
+using agent::Cleaning;
 
 namespace {
 
@@ -23,10 +24,10 @@ struct Stopped {
     REQUIRE(node.files.all.contains(SimNode::kPeersFile));
     node.stop();
   }
-  bool clean(bool flanneld = false) {
+  bool clean(Cleaning cleaning = Cleaning::kOurs) {
     Log log(node.log, world.clock, Level::kInfo);
     return agent::clean_up({node.kernel, node.kernel, node.kernel, node.kernel, node.files, log},
-                           node.settings, flanneld, nullptr);
+                           node.settings, cleaning, nullptr);
   }
   bool nothing_left() const {
     return node.device() == nullptr && node.kernel.routes.empty() && !node.kernel.rules &&
@@ -49,6 +50,24 @@ TEST_SUITE("agent/cleanup") {
     CHECK(s.clean());
     CHECK(s.node.kernel.writes == writes);
     CHECK(s.node.log.count("there was nothing to remove") == 1);
+  }
+
+  TEST_CASE("for a flanneld rules and state go, device, routes and subnet file stay as they are") {
+    Stopped s;
+    const auto device = *s.node.device();
+    const std::string subnet_file = s.node.files.all[SimNode::kSubnetFile];
+    CHECK(s.clean(Cleaning::kForFlanneld));
+    REQUIRE(s.node.device() != nullptr);
+    CHECK(s.node.device()->mac == device.mac);
+    CHECK(s.node.device()->up);
+    CHECK(s.node.routes() == 2);
+    CHECK_FALSE(s.node.kernel.rules);
+    CHECK(s.node.files.all[SimNode::kSubnetFile] == subnet_file);
+    CHECK_FALSE(s.node.files.all.contains(SimNode::kNodeFile));
+    CHECK_FALSE(s.node.files.all.contains(SimNode::kPeersFile));
+    const auto writes = s.node.kernel.writes;
+    CHECK(s.clean(Cleaning::kForFlanneld));
+    CHECK(s.node.kernel.writes == writes);
   }
 
   TEST_CASE("what cannot be removed is named, the state stays, and the next time the rest goes") {
@@ -84,7 +103,7 @@ TEST_SUITE("agent/cleanup") {
     node.kernel.routes[{{ip("10.5.77.0"), 24}, 0}] = {SimNode::kNic, ip("172.30.0.9"), false, 186};
     Log log(node.log, world.clock, Level::kInfo);
     CHECK(agent::clean_up({node.kernel, node.kernel, node.kernel, node.kernel, node.files, log},
-                          node.settings, false, nullptr));
+                          node.settings, Cleaning::kOurs, nullptr));
     CHECK(node.kernel.routes.size() == 2);
     CHECK_FALSE(node.kernel.routes.contains(direct));
   }
@@ -104,15 +123,16 @@ TEST_SUITE("agent/cleanup") {
     node.files.all[SimNode::kSubnetFile] = "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.7.1/24\n";
     node.kernel.rules.emplace();
     Log log(node.log, world.clock, Level::kInfo);
-    const auto clean = [&](bool flanneld) {
+    const auto clean = [&](Cleaning cleaning) {
       return agent::clean_up({node.kernel, node.kernel, node.kernel, node.kernel, node.files, log},
-                             node.settings, flanneld, nullptr);
+                             node.settings, cleaning, nullptr);
     };
-    CHECK(clean(false));
+    CHECK(clean(Cleaning::kOurs));
+    CHECK(clean(Cleaning::kForFlanneld));
     CHECK(node.device() != nullptr);
     CHECK(node.files.all.contains(SimNode::kSubnetFile));
     CHECK(node.kernel.rules);
-    CHECK(clean(true));
+    CHECK(clean(Cleaning::kFlanneldToo));
     CHECK(node.device() == nullptr);
     CHECK_FALSE(node.files.all.contains(SimNode::kSubnetFile));
   }

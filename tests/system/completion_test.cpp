@@ -47,6 +47,7 @@ TEST_SUITE("system/completion") {
     CHECK(offered({"--etcd-c"}) == Words{"--etcd-cafile", "--etcd-certfile"});
     CHECK(offered({"run", "--iface-"}) == Words{"--iface-can-reach", "--iface-regex"});
     CHECK(offered({"cleanup", "--flan"}) == Words{"--flanneld"});
+    CHECK(offered({"cleanup", "--for"}) == Words{"--for-flanneld"});
     CHECK(offered({"leave", "--flan"}).empty());
     CHECK(offered({"help", "etc"}) == Words{"etcd"});
     CHECK(offered({"help", "cl"}) == Words{"cleanup"});

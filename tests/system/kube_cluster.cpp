@@ -316,12 +316,12 @@ KubeMachine::KubeMachine(const KubeApi& api, int number, std::string program, co
 
 std::string KubeMachine::pod_cidr() const { return string_of(api_.node(name()), "podCIDR"); }
 
-void KubeMachine::start(std::vector<std::string> more) {
+void KubeMachine::start_as(const std::string& program, std::vector<std::string> more) {
   if (file_text(file(kubeconfig())).empty()) write_kubeconfig(api_.kubeconfig("token: " + api_.token()));
   write_missing_network_config();
   if (!ours()) more.push_back("--net-config-path=" + network_config());
   more.insert(more.begin(), {"--kube-subnet-mgr", "--kubeconfig-file=" + kubeconfig()});
-  start_with(std::move(more), {"NODE_NAME=" + name()}, program_);
+  start_with(std::move(more), {"NODE_NAME=" + name()}, program);
 }
 
 void KubeMachine::start_in_pod(const std::string& token, std::vector<std::string> more,

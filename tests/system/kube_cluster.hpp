@@ -140,7 +140,9 @@ class KubeMachine : public Machine {
   std::string peers_file() const { return state_dir() + "/kube/peers"; }
   bool ours() const { return program_ == binary(); }
   /// With the config in its default place, and a kubeconfig that holds a token if there is none yet.
-  void start(std::vector<std::string> more = {});
+  void start(std::vector<std::string> more = {}) { start_as(program_, std::move(more)); }
+  /// The same with another program than the machine's, and the files where the machine's has them.
+  void start_as(const std::string& program, std::vector<std::string> more = {});
   /// Else vxlan in 10.0.0.0/8.
   void write_network_config(const std::string& text) const { write_file(file(network_config()), text); }
   void write_kubeconfig(const std::string& text) const { write_file(file(kubeconfig()), text); }

@@ -27,29 +27,20 @@ TEST_SUITE("kube") {
         text += api.annotation(a.name(), name) + "\n";
       return text;
     };
-    const auto start_ours = [&](std::vector<std::string> more) {
-      for (const char* each : {"--kube-subnet-mgr", "--kubeconfig-file=/run/kubeconfig",
-                               "--net-config-path=/run/net-conf.json", "--iface=eth0", "--ip-masq"})
-        more.push_back(each);
-      a.start_with(more, {"NODE_NAME=" + a.name()});
-      REQUIRE_MESSAGE(a.logs("ready"), a.log());
-    };
     const std::string before = annotations();
     const Pinging pinging(a, b);
     const std::string of_flanneld = overlay_of(a);
     CHECK(a.stop() == 0);
-    start_ours({});
+    a.start_as(binary(), masq);
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
     CHECK(annotations() == before);
     CHECK(index_of(a) + ":" == of_flanneld.substr(0, of_flanneld.find(':') + 1));
     CHECK(a.device("dev") == "eth0");
     CHECK(count_lines(a.routes()) == 1);
     CHECK(a.stop() == 0);
-    write_file(a.file("/run/plain.ini"), "[node]\nnexthop-objects = off\n");
-    start_ours({"--config=/run/plain.ini"});
-    CHECK(a.stop() == 0);
     a.start(masq);
     REQUIRE_MESSAGE(a.logs("flannel is ready"), a.log());
-    shell(a.node(), "nft delete table ip flannelette");
+    must_run(a.command({binary(), "cleanup", "--for-flanneld", "--kube-subnet-mgr"}));
     CHECK(wait_until(5s, [&] { return overlay_of(a) == of_flanneld; }));
     CHECK(overlay_of(a) == of_flanneld);
     CHECK(annotations() == before);

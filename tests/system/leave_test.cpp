@@ -8,6 +8,7 @@
 #include "support/means.hpp"
 #include "support/poll.hpp"
 #include "system/api_server.hpp"
+#include "system/pings.hpp"
 
 using namespace flannelette::tests;
 using namespace std::chrono_literals;
@@ -192,6 +193,47 @@ TEST_SUITE("system/leave") {
     const Outcome again = verb(a, {"cleanup", "--flanneld"});
     CHECK(again.status == 0);
     CHECK_MESSAGE(contains(again.output, "there was nothing to remove"), again.output);
+  }
+
+  TEST_CASE("cleanup --for-flanneld leaves plain routes, which any program can delete, and loses no packet") {
+    REQUIRE_MEANS(cluster_means(), means::program("nft"));
+    Etcd etcd;
+    std::string device = "flannel.1";
+    SUBCASE("on the device") { etcd.configure(kVxlanConfig); }
+    SUBCASE("on the underlay") {
+      etcd.configure(kDirectConfig);
+      device = "eth0";
+    }
+    Machine a(etcd, 1), b(etcd, 2);
+    a.start({"--ip-masq"});
+    b.start({"--ip-masq"});
+    REQUIRE_MESSAGE(a.logs("ready"), a.log());
+    REQUIRE_MESSAGE(b.logs("ready"), b.log());
+    const auto route = [&] { return a.node().ip("route show " + b.subnet() + " dev " + device); };
+    REQUIRE(wait_until(5s, [&] { return contains(route(), " nhid "); }));
+    const std::string link = a.node().ip("-d -o link show flannel.1");
+    const std::string others = a.neighbours() + a.fdb() + file_text(a.subnet_file());
+    {
+      const Pinging pinging(a, b);
+      CHECK(a.stop() == 0);
+      const Outcome cleaned = verb(a, {"cleanup", "--for-flanneld"});
+      CHECK_MESSAGE(cleaned.status == 0, cleaned.output);
+      CHECK_MESSAGE(contains(cleaned.output, "removed what=\"nexthop objects\" link=" + device),
+                    cleaned.output);
+    }
+    CHECK(a.node().ip("-d -o link show flannel.1") == link);
+    CHECK(a.neighbours() + a.fdb() + file_text(a.subnet_file()) == others);
+    CHECK(contains(route(), " via "));
+    CHECK_FALSE(contains(route(), " nhid "));
+    CHECK(a.node().ip("nexthop show").empty());
+    CHECK_FALSE(contains(shell(a.node(), "PATH=$PATH:/usr/sbin nft list ruleset"), "flannelette"));
+    CHECK(files_of(a) == "subnet.env\n");
+    const Outcome again = verb(a, {"cleanup", "--for-flanneld"});
+    CHECK_MESSAGE(contains(again.output, "there was nothing to remove"), again.output);
+    // As flanneld does it: by destination, gateway and link.
+    shell(a.node(), "ip route show " + b.subnet() + " dev " + device +
+                        " | sed 's/ proto.*//; s/ linkdown//' | xargs ip route del dev " + device);
+    CHECK(route().empty());
   }
 
   TEST_CASE("leave gives the lease back: the peers forget this node, and it is clean") {
