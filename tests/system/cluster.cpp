@@ -199,12 +199,17 @@ int Machine::stop() {
   return agent_->wait(5s).value_or(-1);
 }
 
-std::string Machine::subnet() const {
+std::string Machine::subnet_env(const std::string& key) const {
   const std::string text = file_text(subnet_file());
-  const std::string key = "FLANNEL_SUBNET=";
-  const auto at = text.find(key);
+  const auto at = text.find(key + "=");
   if (at == std::string::npos) return "";
-  std::string subnet = text.substr(at + key.size(), text.find('\n', at) - at - key.size());
+  const auto begin = at + key.size() + 1;
+  return text.substr(begin, text.find('\n', at) - begin);
+}
+
+std::string Machine::subnet() const {
+  const std::string subnet = subnet_env("FLANNEL_SUBNET");
+  if (subnet.empty()) return "";
   const auto slash = subnet.find('/');
   return host_in(subnet.substr(0, slash), 0) + subnet.substr(slash);
 }
@@ -244,11 +249,25 @@ long Machine::memory_kib(const std::string& field) const {
 std::string Machine::add_pod() {
   pod_ = std::make_unique<Node>(node_->name() + "pod");
   connect(*node_, "veth0", *pod_, "eth0");
+  node_->ip("link set veth0 mtu 1450");
+  return address_pod("veth0", "1450");
+}
+
+std::string Machine::add_pod_on_bridge() {
+  pod_ = std::make_unique<Node>(node_->name() + "pod");
+  add_bridge(*node_, "cni0");
+  connect_to_bridge(*node_, "cni0", "veth0", *pod_, "eth0");
+  const std::string mtu = subnet_env("FLANNEL_MTU");
+  for (const std::string device : {"cni0", "veth0"}) node_->ip("link set " + device + " mtu " + mtu);
+  return address_pod("cni0", mtu);
+}
+
+/// `device` is the node's, which becomes the pod's gateway.
+std::string Machine::address_pod(const std::string& device, const std::string& mtu) {
   const std::string gateway = host_in(subnet(), 1);
   const std::string pod = host_in(subnet(), 2);
-  node_->ip("addr add " + gateway + "/24 dev veth0");
-  node_->ip("link set veth0 mtu 1450");
-  pod_->ip("link set eth0 mtu 1450");
+  node_->ip("addr add " + gateway + "/24 dev " + device);
+  pod_->ip("link set eth0 mtu " + mtu);
   pod_->ip("addr add " + pod + "/24 dev eth0");
   pod_->ip("route add default via " + gateway);
   shell(*node_, "echo 1 > /proc/sys/net/ipv4/ip_forward");

@@ -99,10 +99,14 @@ class Machine {
   int stop();
   bool running() { return agent_ && agent_->running(); }
   Process& agent() { return *agent_; }
+  /// The caller's from now on, so that another can be started beside it.
+  std::unique_ptr<Process> take_agent() { return std::move(agent_); }
   std::string log() const { return agent_ ? agent_->output() : ""; }
   /// Waits until the log has `text`, `times` times.
   [[nodiscard]] bool logs(const std::string& text, int times = 1) const;
 
+  /// A value of subnet.env, empty until it has one.
+  std::string subnet_env(const std::string& key) const;
   /// "10.64.7.0/24" as subnet.env says, empty until it does.
   std::string subnet() const;
   /// Waits until subnet.env is there and `peers` routes stand on flannel.1.
@@ -119,11 +123,14 @@ class Machine {
 
   /// A pod in this machine's subnet at .2, with the node as gateway at .1. Returns the address.
   std::string add_pod();
+  /// The same as flannel's CNI plugin makes it: behind a bridge cni0, with the MTU that subnet.env has.
+  std::string add_pod_on_bridge();
   const Node& pod() const { return *pod_; }
   void remove_pod();
 
  private:
   void plug_in();
+  std::string address_pod(const std::string& device, const std::string& mtu);
 
   const Etcd& etcd_;
   TempDir files_;
