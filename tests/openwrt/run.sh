@@ -107,6 +107,12 @@ t_installs_files_with_their_modes() {
 /etc/flannelette/"
 }
 
+# Their names in 24.10, 25.12 and main, which are not those of the sources: package/libs, package/kernel, and libs/inih of the feed
+# packages.
+t_depends_on_packages_by_their_names_in_the_feeds() {
+  same "$(sed 's/^+//; s/^[A-Z_]*://' "$work/package/CONTROL/depends" | sort)" $'kmod-nft-nat\nkmod-vxlan\nlibinih\nlibmbedtls\nlibmnl'
+}
+
 t_has_the_version_of_the_tree() {
   same "flannelette $(cat "$work/package/CONTROL/version")" "$(timeout 10 "$program" --version)"
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Stands in for OpenWrt's rules.mk, package.mk and cmake.mk, as far as openwrt/flannelette/Makefile goes: `package` installs the package's files
-# below DESTDIR, and below DESTDIR/CONTROL its scripts, version and options of CMake; `prepare` puts the sources into PKG_BUILD_DIR.
+# below DESTDIR, and below DESTDIR/CONTROL its scripts, version, dependencies and options of CMake; `prepare` puts the sources into PKG_BUILD_DIR.
 
 INCLUDE_DIR := $(TOPDIR)/include
 INSTALL_DIR := install -d -m0755
@@ -12,6 +12,7 @@ CP := cp -fpR
 cmake_bool = $(patsubst %,-D%:BOOL=$(if $($(1)),ON,OFF),$(2))
 
 define BuildPackage
+$(eval $(Package/$(1)))
 export CONFFILES PRERM
 CONFFILES = $$(Package/$(1)/conffiles)
 PRERM = $$(Package/$(1)/prerm)
@@ -21,6 +22,7 @@ package:
 	printf '%s\n' "$$$$PRERM" >$(DESTDIR)/CONTROL/prerm
 	printf '%s\n' $$(CMAKE_OPTIONS) >$(DESTDIR)/CONTROL/cmake
 	printf '%s\n' '$(PKG_VERSION)' >$(DESTDIR)/CONTROL/version
+	printf '%s\n' $$(DEPENDS) >$(DESTDIR)/CONTROL/depends
 	$$(call Package/$(1)/install,$(DESTDIR))
 prepare:
 	$$(call Build/Prepare)
