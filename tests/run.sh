@@ -14,7 +14,7 @@
 # they print comes in whole pieces, in the order of the parts; the first one that is not done is followed as it goes.
 #
 # A part that dies, runs no test, or is over its time limit is one failed test more. With CI=true skipped tests of
-# the parts check, package, image, unit, sim, kernel, openwrt, system, program@, vm@ and system@ count as failed. Output of each part:
+# the parts check, package, image, systemd@, unit, sim, kernel, openwrt, system, program@, vm@ and system@ count as failed. Output of each part:
 # build/test-results/PART.txt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -124,7 +124,7 @@ tests_in() {  # part, exit status, file
 
 skips_count() {  # part: must none of its tests be skipped here?
   [ "${CI:-}" = true ] || return 1
-  case $1 in check* | package | image | unit | sim | kernel | openwrt | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
+  case $1 in check* | package | image | systemd@* | unit | sim | kernel | openwrt | system | system.* | system@* | program@* | notls@* | vm@*) return 0 ;; *) return 1 ;; esac
 }
 
 runnable() {  # command...: the first word is a program, and so is every other one that is a path
