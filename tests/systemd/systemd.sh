@@ -61,6 +61,8 @@ interface = eth0
 ip-masq = true
 ip-forward = set
 INI
+printf '[Unit]\nAfter=flannelette.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=grep -q FLANNEL_SUBNET=10.64 /run/flannel/subnet.env\n' \
+  >"$more/etc/systemd/system/runtime.service"
 cat >"$more/etc/systemd/system/etcd.service" <<'UNIT'
 [Service]
 Type=notify
@@ -109,18 +111,20 @@ in_container systemd-analyze security --no-pager --threshold=17 flannelette.serv
 tail -n 1 "$work/log"
 end
 
-begin 'it is not ready without a subnet, and then it is, as its own user with keys that only root can read'
+begin 'it is not ready without a subnet, and what is ordered after it waits; then it is, as its own user with keys that only root can read'
 in_container ip link add eth0 type veth peer name cable
 in_container ip link set cable up
 in_container systemctl start systemd-networkd
-in_container systemctl start --no-block flannelette
+in_container systemctl start --no-block flannelette runtime
 until_true 20 logged 'registry request failed' || fail "$(log)"
 is ActiveState activating || fail "$(property ActiveState)"
+in_container systemctl is-active --quiet runtime && fail 'what is ordered after it is there without a subnet'
 in_container systemctl start etcd || fail "$(log)"
 etcdctl put /coreos.com/network/config '{"Network":"10.64.0.0/16","Backend":{"Type":"vxlan"}}' >"$work/log" 2>&1 || fail "$(cat "$work/log")"
 etcdctl put /coreos.com/network/subnets/10.64.9.0-24 \
   '{"PublicIP":"172.30.0.12","BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"aa:bb:cc:00:00:01"}}' >"$work/log" 2>&1
 until_true 30 active || fail "$(log)"
+until_true 10 in_container systemctl is-active --quiet runtime || fail "$(in_container systemctl status --no-pager runtime)"
 in_container stat -c %U /run/flannel/subnet.env >"$work/log" 2>&1
 grep -qx flannelette "$work/log" || fail "subnet.env: $(cat "$work/log")"
 in_container grep -e ^Uid -e ^CapEff -e ^Seccomp: "/proc/$(property MainPID)/status" >"$work/log"
