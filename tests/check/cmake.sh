@@ -111,11 +111,16 @@ for word in libmnl/libmnl.h libmnl ini.h libinih mbedtls/ssl.h libmbedtls libmbe
   'libmnl-dev libinih-dev libmbedtls-dev doctest-dev' Fedora Alpine Arch; do
   [[ $said == *"$word"* ]] || wrong "the message about what is missing does not say $word: $said"
 done
-# One is too new: the others are not named.
-mkdir -p "$work/newer/mbedtls"
-echo '#define MBEDTLS_VERSION_MAJOR          4' >"$work/newer/mbedtls/build_info.h"
-said=$(configure newer -Ddep_mbedtls_INCLUDE_DIR="$work/newer") && wrong 'mbedTLS 4 is taken'
-[[ $said == *"$work/newer has a newer one"* && $said == *mbedtls3-dev* && $said != *libmnl* ]] || wrong "mbedTLS 4 gets: $said"
+# One is too new or too old: the others are not named.
+mkdir -p "$work/other/mbedtls"
+for version in 4.0 2.16; do
+  header=build_info.h
+  [ $version = 4.0 ] || header=version.h
+  rm -f "$work"/other/mbedtls/*
+  printf '#define MBEDTLS_VERSION_MAJOR          %s\n#define MBEDTLS_VERSION_MINOR  %s\n' ${version%.*} ${version#*.} >"$work/other/mbedtls/$header"
+  said=$(configure other -Ddep_mbedtls_INCLUDE_DIR="$work/other") && wrong "mbedTLS $version is taken"
+  [[ $said == *"2.28 or 3; $work/other has $version"* && $said == *mbedtls3-dev* && $said != *libmnl* ]] || wrong "mbedTLS $version gets: $said"
+done
 
 # SOURCE_DATE_EPOCH: empty is as unset, a number is taken, and anything else is named.
 for epoch in '' 1700000000; do
