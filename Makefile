@@ -39,7 +39,7 @@ export SYSCONFDIR := $(sysconfdir)
 
 .PHONY: all plain build cross build-test build-test-target build-asan build-fuzz fuzz test test-binaries test-programs test-more test-targets quick soak bench demo check size pins install deb image dist clean help
 
-# Elsewhere than on Debian, without a mirror of it, `make` is the plain build.
+# Elsewhere than on Debian, without a mirror of it, `make` and `make install` take the plain build.
 all:
 	@if toolchains/plain.sh --wanted; then $(MAKE) --no-print-directory plain && ln -sf plain/flannelette build/flannelette; \
 	  else $(MAKE) --no-print-directory build; fi
@@ -143,8 +143,8 @@ check: build build-test ## format, layers, scripts, warnings, size
 pins: ## renews toolchains/pins and tests/system/*.pins with what Debian's archive has today
 	@toolchains/pins.sh toolchains/pins tests/system/*.pins
 
-install: build ## the program, INI file, manual pages, completion and what systemd takes, below DESTDIR; prefix=/usr, GNU's other folders, unitdir= without systemd
-	@toolchains/stage.sh $(MACHINE) "$(or $(DESTDIR),/)" 'config manual completion documents systemd' -DCMAKE_INSTALL_PREFIX="$(prefix)" \
+install: all ## the program, INI file, manual pages, completion and what systemd takes, below DESTDIR; prefix=/usr, GNU's other folders, unitdir= without systemd
+	@toolchains/stage.sh "$$(toolchains/plain.sh --wanted >/dev/null && echo plain || echo $(MACHINE))" "$(or $(DESTDIR),/)" 'config manual completion documents systemd' -DCMAKE_INSTALL_PREFIX="$(prefix)" \
 	  -DCMAKE_INSTALL_SBINDIR="$(sbindir)" -DCMAKE_INSTALL_DATADIR="$(datadir)" -DCMAKE_INSTALL_MANDIR="$(mandir)" \
 	  -DCMAKE_INSTALL_DOCDIR="$(docdir)" -DFLANNELETTE_UNIT_DIR="$(unitdir)"
 

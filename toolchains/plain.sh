@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # plain.sh                 the plain build: build/plain/flannelette, with this machine's compiler and shared libraries
-# plain.sh --wanted        whether `make` makes that one: where apt knows no Debian mirror, the packages of the static one cannot be had
+# plain.sh --wanted        whether `make` and `make install` take that one: where apt knows no Debian mirror, the packages of the static
+#                          one cannot be had
 #
-# Where apt is, what is missing is installed (install.sh); else CMake names it. CMAKE_OPTIONS are more of its options.
+# Where apt is, what is missing is installed (install.sh); else one message names it, CMake's or that of here. SYSCONFDIR (/etc) is
+# where the program looks for flannelette.ini; CMAKE_OPTIONS are more of CMake's options.
 set -eu
 cd "$(dirname "$0")/.."
 . toolchains/archive.sh
@@ -21,9 +23,10 @@ fi
 missing=
 for program in cmake make c++; do command -v $program >/dev/null || missing="$missing $program"; done
 if [ -n "$missing" ]; then
-  echo "plain: missing:$missing. It takes CMake, make and a C++20 compiler: cmake make g++ (Alpine, Debian), gcc-c++ (Fedora), gcc (Arch)" >&2
+  echo "plain: missing:$missing. The plain build takes these packages:" >&2
+  awk -F '|' '/^\| (Debian|Fedora|Alpine|Arch)/ { line = $2 ":" $7 $3 $4 $5; gsub(/ +/, " ", line); sub(" :", ":", line); sub(/ $/, "", line); print " " line }' toolchains/README.md >&2
   exit 1
 fi
 # shellcheck disable=SC2086 # a list of words
-cmake -S . -B build/plain --log-level=WARNING ${CMAKE_OPTIONS:-}
+cmake -S . -B build/plain --log-level=WARNING -DCMAKE_INSTALL_SYSCONFDIR="${SYSCONFDIR:-/etc}" ${CMAKE_OPTIONS:-}
 cmake --build build/plain --parallel "$(nproc)"

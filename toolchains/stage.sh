@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # stage.sh TARGET ROOT COMPONENTS CMAKE-OPTIONS...: installs below ROOT ("/": on this machine) what was built for TARGET: the shipped program
-# (build/TARGET/flannelette) and these components of CMakeLists.txt. The options say where (GNUInstallDirs); only the INI file's folder is
-# SYSCONFDIR, as in build.sh, since the program knows it.
+# (build/TARGET/flannelette) and these components of CMakeLists.txt; "plain" as TARGET: what plain.sh built. The options say where
+# (GNUInstallDirs); only the INI file's folder is SYSCONFDIR, as in build.sh and plain.sh, since the program knows it.
 set -eu
 target=$1
 root=$2
@@ -12,6 +12,7 @@ shift 3
 umask 022
 cd "$(dirname "$0")/.."
 objects=build/$target/obj
+[ "$target" != plain ] || objects=build/plain
 
 cmake -S . -B "$objects" --no-warn-unused-cli --log-level=WARNING -U'CMAKE_INSTALL_*' -UFLANNELETTE_UNIT_DIR \
   -DCMAKE_INSTALL_SYSCONFDIR="${SYSCONFDIR:-/etc}" "$@" >/dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# `make` where apt knows no mirror of Debian, or is not there: it takes the plain build, and says in a sentence or one list what is
+# `make` and `make install` where apt knows no mirror of Debian, or is not there: they take the plain build, and say in one list what is
 # missing. Debian, and what goes by a mirror of it, stays with the static one. Nothing is compiled.
 . "$(dirname "$0")/lib.sh"
 need_program make make
@@ -34,11 +34,16 @@ if [ -n "$(apt-get indextargets 'Created-By: Packages' 2>/dev/null)" ]; then
   wanted raspbian && wrong 'what goes by a Debian mirror gets the plain build'
 fi
 
-# make dispatches, and stops at the first thing that is missing.
-said=$(PATH=$work/bare OS_RELEASE=$work/alpine make 2>&1) && wrong 'make succeeds without a compiler'
-for word in 'Alpine Linux' cmake c++ 'gcc-c++ (Fedora)'; do
-  [[ $said == *"$word"* ]] || wrong "make without cmake and a compiler does not say $word: $said"
+# make and make install dispatch, and stop at one list of all that the build takes.
+for goal in all install; do
+  said=$(PATH=$work/bare OS_RELEASE=$work/alpine make $goal DESTDIR="$work/root" 2>&1) && wrong "make $goal succeeds without a compiler"
+  for word in 'Alpine Linux' 'missing: cmake c++' 'Ubuntu, Raspberry Pi OS: g++ cmake make libmnl-dev libinih-dev libmbedtls-dev' \
+    'Fedora: gcc-c++ cmake make libmnl-devel inih-devel mbedtls-devel' 'Alpine: g++ cmake make linux-headers libmnl-dev inih-dev mbedtls-dev' \
+    'Arch: gcc cmake make libmnl libinih mbedtls'; do
+    [[ $said == *"$word"* ]] || wrong "make $goal without cmake and a compiler does not say $word: $said"
+  done
 done
+[ ! -e "$work/root" ] || wrong 'make install without a compiler installs something'
 
 # The static program's ways end in a sentence, too.
 said=$(OS_RELEASE=$work/ubuntu APT_CONFIG=$work/no-mirror toolchains/fetch.sh amd64 "$work/downloads" 2>&1) && wrong 'fetch.sh succeeds without a mirror'

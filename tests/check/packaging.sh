@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 # install_by VARIABLES...: make install into an empty folder, of what is built
 install_by() {
   rm -rf "$work/root"
-  (umask 077 && make -s -o build install DESTDIR="$work/root" "$@") >"$work/log" 2>&1 || wrong "make install $*: $(cat "$work/log")"
+  (umask 077 && make -s -o all install DESTDIR="$work/root" "$@") >"$work/log" 2>&1 || wrong "make install $*: $(cat "$work/log")"
 }
 
 has() {  # mode, path
@@ -36,7 +36,7 @@ has 644 /opt/data/bash-completion/completions/flannelette
 # A second time over somebody's settings and an old program.
 echo '[log]' >"$work/root/etc/flannelette.ini"
 echo old >"$work/root/opt/bin/flannelette"
-make -s -o build install DESTDIR="$work/root" prefix=/opt/f sbindir=/opt/bin >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
+make -s -o all install DESTDIR="$work/root" prefix=/opt/f sbindir=/opt/bin >"$work/log" 2>&1 || wrong "$(cat "$work/log")"
 [ "$(cat "$work/root/etc/flannelette.ini")" = '[log]' ] || wrong 'the INI file that was there is overwritten'
 grep -q "^Left as it is: $work/root/etc/flannelette.ini" "$work/log" || wrong "it does not say that the INI file stays: $(cat "$work/log")"
 cmp -s "build/$machine/flannelette" "$work/root/opt/bin/flannelette" || wrong 'the old program stays'
