@@ -363,6 +363,20 @@ t_runs_in_a_jail_where_there_is_one() {
   [ -d "$root/etc/flannelette/state" ] || fail 'there is no state folder to mount'
 }
 
+# ujail binds files, and netifd puts another in the place of resolv.conf when an interface comes up.
+t_starts_again_in_a_jail_whose_resolv_conf_is_not_the_one_of_now() {
+  { simple && printf "\toption interface 'wan'\n"; } | configure
+  start
+  lacks tmp/calls procd_append_param
+  lacks tmp/calls procd_add_raw_trigger
+  forget
+  install /dev/null "$root/sbin/ujail"
+  start
+  has tmp/calls 'procd_append_param file /etc/resolv.conf /etc/hosts'
+  has tmp/calls 'procd_add_raw_trigger interface.* 1000 /etc/init.d/flannelette reload'
+  lacks tmp/calls procd_add_reload_interface_trigger
+}
+
 t_mounts_what_a_link_leads_to() {
   { simple && printf "\toption ca_file '/etc/flannelette/ca.pem'\n"; } | configure
   mkdir -p "$root/etc/ssl/certs"
