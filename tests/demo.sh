@@ -114,7 +114,7 @@ registry_etcd() {
 registry_kube() {
   lab_kube
   lab_poll 60 lab_kube_request GET /api/v1/namespaces/kube-system >/dev/null || die 'the API server does not answer'
-  lab_kube_rights "$here/../src/registry/kube/rbac.yaml" || die 'the manifest is not accepted'
+  lab_kube_rights "$here/../board/k3s/rbac.yaml" || die 'the manifest is not accepted'
   step kubernetes "$LAB_KUBE, with the rights of rbac.yaml"
   agent_flags=(--kube-subnet-mgr --kubeconfig-file=/run/kubeconfig --net-config-path=/run/net-conf.json)
 }

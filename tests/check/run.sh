@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 
-all='spdx format layers layers-selftest run-selftest cmake elsewhere packaging systemd pins relink limits limits-selftest citations citations-selftest kernel_config boards log log-selftest manual shellcheck size tidy yocto'
+all='spdx format layers layers-selftest run-selftest cmake elsewhere packaging systemd pins relink limits limits-selftest citations citations-selftest kernel_config boards k3s log log-selftest manual shellcheck size tidy yocto'
 # clang-format's releases disagree about some lines, and Debian 13 has no 14 any more.
 if version=$(clang-format --version 2>/dev/null) && [[ $version != *' version 14.'* && $# == 0 ]]; then
   echo "### check: format is left out here: the style is that of clang-format 14 (Debian 12), and this is $version"

@@ -17,7 +17,7 @@ lab_kube() {
     -addext basicConstraints=critical,CA:FALSE -addext "subjectAltName=IP:$LAB_HOST"
   cat >"$dir/tokens" <<END
 admin,admin,1,system:masters
-flannelette,system:serviceaccount:kube-system:flannelette,2
+flannelette,system:serviceaccount:flannelette:flannelette,2
 END
   cat >"$dir/kubeconfig" <<END
 apiVersion: v1
@@ -59,11 +59,11 @@ lab_kube_request() {
     ${3:+-H "Content-Type: application/$3" --data-binary "$4"}
 }
 
-# lab_kube_rights MANIFEST: the three documents of registry/kube/rbac.yaml.
+# lab_kube_rights MANIFEST: the four documents of board/k3s/rbac.yaml.
 lab_kube_rights() {
   local manifest path
   manifest=$(<"$1")
-  for path in /api/v1/namespaces/kube-system/serviceaccounts /apis/rbac.authorization.k8s.io/v1/clusterrole{s,bindings}; do
+  for path in /api/v1/namespaces{,/flannelette/serviceaccounts} /apis/rbac.authorization.k8s.io/v1/clusterrole{s,bindings}; do
     lab_kube_request POST "$path" yaml "${manifest%%$'\n---\n'*}" >/dev/null || return
     manifest=${manifest#*$'\n---\n'}
   done

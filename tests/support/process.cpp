@@ -26,11 +26,24 @@ namespace {
   _exit(127);
 }
 
-using Binds = std::vector<std::pair<std::string, std::string>>;
+/// A container's: no way back, since the capability that leads out is gone.
+void confine(const Confinement& to) {
+  for (const std::string& path : to.read_only) {
+    // What the mount may have already must stay; only programs below the root are run.
+    const unsigned long flags = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV;
+    if (mount(nullptr, path.c_str(), nullptr, flags | (path == to.root ? 0 : MS_NOEXEC), nullptr) != 0)
+      child_fails(path.c_str());
+  }
+  if (chroot(to.root.c_str()) != 0 || chdir("/") != 0) child_fails("chroot");
+  for (unsigned capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {
+    if ((to.capabilities >> capability & 1) == 0) prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  }
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) child_fails("no_new_privs");
+}
 
 // Between fork and exec: no allocation, nothing but system calls.
 [[noreturn]] void become(char* const* argv, char* const* envp, int output_fd, int netns_fd,
-                         const Binds& binds, pid_t parent) {
+                         const Command& command, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);
   setpgid(0, 0);
@@ -45,10 +58,11 @@ using Binds = std::vector<std::pair<std::string, std::string>>;
   dup2(output_fd, STDOUT_FILENO);
   dup2(output_fd, STDERR_FILENO);
   if (netns_fd >= 0 && setns(netns_fd, CLONE_NEWNET) != 0) child_fails("setns");
-  if (!binds.empty() && unshare(CLONE_NEWNS) != 0) child_fails("unshare");
-  for (const auto& [from, to] : binds) {
-    if (mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) != 0) child_fails(to.c_str());
+  if (!command.binds.empty() && unshare(CLONE_NEWNS) != 0) child_fails("unshare");
+  for (const auto& [from, to] : command.binds) {
+    if (mount(from.c_str(), to.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0) child_fails(to.c_str());
   }
+  if (!command.confinement.root.empty()) confine(command.confinement);
   execvpe(argv[0], argv, envp);
   child_fails(argv[0]);
 }
@@ -92,7 +106,7 @@ Process::Process(Command command) {
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, &before);
   pid_ = fork();
-  if (pid_ == 0) become(argv.data(), envp.data(), output_fd_, netns_fd, command.binds, parent);
+  if (pid_ == 0) become(argv.data(), envp.data(), output_fd_, netns_fd, command, parent);
   sigprocmask(SIG_SETMASK, &before, nullptr);
   close(started[1]);
   if (netns_fd >= 0) close(netns_fd);

@@ -5,12 +5,20 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace flannelette::tests {
+
+/// What a container's runtime leaves a program of the machine, behind the binds of its command.
+struct Confinement {
+  std::string root{};                    ///< its root; empty: nothing of this
+  std::vector<std::string> read_only{};  ///< what cannot be written to, each a path that is bound
+  std::uint64_t capabilities = 0;        ///< bits; all that root may ever have
+};
 
 struct Command {
   std::vector<std::string> args;   ///< args[0] is looked up in PATH
@@ -20,6 +28,7 @@ struct Command {
   /// What it sees at the second path is what is at the first, in their order; both exist. It gets a mount
   /// namespace of its own then.
   std::vector<std::pair<std::string, std::string>> binds{};
+  Confinement confinement{};
 };
 
 class Process {

@@ -162,8 +162,10 @@ void Machine::start(std::vector<std::string> more, const std::string& program) {
 void Machine::start_with(std::vector<std::string> arguments, std::vector<std::string> env,
                          const std::string& program) {
   arguments.insert(arguments.begin(), program);
-  agent_ = std::make_unique<Process>(command(std::move(arguments), std::move(env)));
+  start_with(command(std::move(arguments), std::move(env)));
 }
+
+void Machine::start_with(Command command) { agent_ = std::make_unique<Process>(std::move(command)); }
 
 Command Machine::command(std::vector<std::string> arguments, std::vector<std::string> env) const {
   env.emplace_back(

@@ -91,6 +91,7 @@ class Machine {
   /// Starts the agent with exactly these arguments.
   void start_with(std::vector<std::string> arguments, std::vector<std::string> env = {},
                   const std::string& program = binary());
+  void start_with(Command command);
   /// For a program that is to run on this machine.
   Command command(std::vector<std::string> arguments, std::vector<std::string> env = {}) const;
   /// The power fails and comes back: the disk is as it was, eth0 has its address, nothing runs.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "system/kube_cluster.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -17,8 +19,8 @@ namespace {
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 
-const std::string kAccount = "/api/v1/namespaces/kube-system/serviceaccounts";
-const std::string kSecrets = "/api/v1/namespaces/kube-system/secrets";
+const std::string kAccount = "/api/v1/namespaces/flannelette/serviceaccounts";
+const std::string kSecrets = "/api/v1/namespaces/flannelette/secrets";
 const std::string kPrefix = "flannel.alpha.coreos.com/";
 const std::string kAccountFolder = "/run/secrets/kubernetes.io/serviceaccount";  // as /var/run has it
 
@@ -38,6 +40,30 @@ std::string string_of(const std::string& json, const std::string& key) {
     text += json.at(at);
   }
   return text;
+}
+
+const std::string kSeparator = "\n---\n";
+
+/// Of the block style that manifests are written in: what follows `key` at the beginning of a line.
+std::string yaml_text(const std::string& document, const std::string& key) {
+  const auto at = document.find("\n" + key + ": ");
+  if (at == document.npos) return "";
+  const auto begin = at + key.size() + 3;
+  return document.substr(begin, document.find('\n', begin) - begin);
+}
+
+/// Where the object of this document is.
+std::string path_of(const std::string& text) {
+  const std::string document = "\n" + text + "\n";
+  const auto begin = document.find("\nmetadata:\n") + 10;
+  auto end = begin;
+  while (end != document.npos && document[end + 1] == ' ') end = document.find('\n', end + 1);
+  const std::string own = document.substr(begin, end - begin + 1), space = yaml_text(own, "  namespace");
+  const std::string version = yaml_text(document, "apiVersion");
+  std::string kind = yaml_text(document, "kind");
+  for (char& c : kind) c = static_cast<char>(std::tolower(c));
+  return (version == "v1" ? "/api/v1" : "/apis/" + version) + (space.empty() ? "" : "/namespaces/" + space) +
+         "/" + kind + "s/" + yaml_text(own, "  name");
 }
 
 std::string metadata(const std::string& name, const std::string& more = "") {
@@ -177,21 +203,21 @@ std::string KubeApi::request(const std::string& method, const std::string& path,
   return answer;
 }
 
-void KubeApi::apply_rights(Rights rights) const {
-  // The API server makes this namespace itself, soon after it is ready.
-  const bool there = wait_until(20s, [this] {
-    return run(curl({"-f", url("/api/v1/namespaces/kube-system")})).status == 0;
-  });
-  if (!there) throw std::runtime_error("there is no namespace kube-system");
-  std::string manifest = project_file("src/registry/kube/rbac.yaml");
-  if (rights == Rights::kNoPatch) manifest.replace(manifest.find("patch]"), 5, "get");
-  const std::string separator = "\n---\n";
-  const std::string roles = "/apis/rbac.authorization.k8s.io/v1/";
-  for (const std::string& path : {kAccount, roles + "clusterroles", roles + "clusterrolebindings"}) {
-    const auto end = manifest.find(separator);
-    request("POST", path, manifest.substr(0, end), "application/yaml");
-    manifest.erase(0, end == manifest.npos ? end : end + separator.size());
+void KubeApi::apply(const std::string& manifest, bool dry_run) const {
+  for (std::size_t begin = 0, end; begin < manifest.size(); begin = end + kSeparator.size()) {
+    end = std::min(manifest.find(kSeparator, begin), manifest.size());
+    const std::string document = manifest.substr(begin, end - begin);
+    request("PATCH",
+            path_of(document) + "?fieldManager=tests&force=true&fieldValidation=Strict" +
+                (dry_run ? "&dryRun=All" : ""),
+            document, "application/apply-patch+yaml");
   }
+}
+
+void KubeApi::apply_rights(Rights rights) const {
+  std::string manifest = project_file("board/k3s/rbac.yaml");
+  if (rights == Rights::kNoPatch) manifest.replace(manifest.find("patch]"), 5, "get");
+  apply(manifest);
 }
 
 void KubeApi::add_node(const std::string& name, const std::string& pod_cidr) const {
@@ -243,9 +269,15 @@ std::string KubeApi::token(const std::string& secret) const {
 void KubeApi::delete_secret(const std::string& name) const { request("DELETE", kSecrets + "/" + name); }
 
 std::string KubeApi::certificate_user() const {
-  certificates_.sign("account", "/CN=system:serviceaccount:kube-system:flannelette");
-  return "client-certificate-data: " + base64(file_text(certificates_.file("account.pem"))) +
-         "\n    client-key-data: " + base64(file_text(certificates_.file("account.key")));
+  certificates_.sign("account", "/CN=system:serviceaccount:flannelette:flannelette");
+  return certificate_of("account");
+}
+
+std::string KubeApi::admin_user() const { return certificate_of("admin"); }
+
+std::string KubeApi::certificate_of(const std::string& name) const {
+  return "client-certificate-data: " + base64(file_text(certificates_.file(name + ".pem"))) +
+         "\n    client-key-data: " + base64(file_text(certificates_.file(name + ".key")));
 }
 
 std::string KubeApi::kubeconfig(const std::string& user) const {
@@ -324,14 +356,17 @@ void KubeMachine::start_as(const std::string& program, std::vector<std::string> 
   start_with(std::move(more), {"NODE_NAME=" + name()}, program);
 }
 
+const DaemonSet& KubeMachine::daemon_set() {
+  if (!daemon_set_) daemon_set_ = std::make_unique<DaemonSet>(api_);
+  return *daemon_set_;
+}
+
 void KubeMachine::start_in_pod(const std::string& token, std::vector<std::string> more,
                                std::vector<std::string> env) {
   write_service_account(token);
-  write_missing_network_config();
-  more.insert(more.begin(), "--kube-subnet-mgr");
-  env.insert(env.begin(), {"KUBERNETES_SERVICE_HOST=172.30.0.1",
-                           "KUBERNETES_SERVICE_PORT=" + std::to_string(KubeApi::kPort)});
-  start_with(std::move(more), std::move(env), program_);
+  const DaemonSet& set = daemon_set();
+  must_run(set.command(*this, set.init(), ""));
+  start_with(set.command(*this, set.agent(), file(kAccountFolder), more, std::move(env)));
 }
 
 void KubeMachine::write_missing_network_config() const {

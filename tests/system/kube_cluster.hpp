@@ -10,6 +10,7 @@
 
 #include "system/certificates.hpp"
 #include "system/cluster.hpp"
+#include "system/daemon_set.hpp"
 
 namespace flannelette::tests {
 
@@ -41,6 +42,9 @@ class KubeApi {
   static constexpr int kPort = 6443;
   std::string ca_file() const { return certificates_.file("ca.pem"); }
 
+  /// All documents of a manifest, strictly, as `kubectl apply --server-side`; with `dry_run` nothing is
+  /// stored.
+  void apply(const std::string& manifest, bool dry_run = false) const;
   /// An answer's body; throws what is not a 2xx. The path is that of the URL, from its first slash on.
   std::string request(const std::string& method, const std::string& path, const std::string& body = "",
                       const std::string& type = "application/json") const;
@@ -86,6 +90,8 @@ class KubeApi {
   void delete_secret(const std::string& name) const;
   /// The `user` of a kubeconfig: that service account, by a client certificate.
   std::string certificate_user() const;
+  /// The same of an administrator.
+  std::string admin_user() const;
   /// As kubeadm writes one, all inline.
   std::string kubeconfig(const std::string& user) const;
 
@@ -93,6 +99,8 @@ class KubeApi {
 
  private:
   void apply_rights(Rights rights) const;
+
+  std::string certificate_of(const std::string& name) const;
 
   Certificates certificates_{365};
   TempDir files_;
@@ -146,10 +154,12 @@ class KubeMachine : public Machine {
   /// Else vxlan in 10.0.0.0/8.
   void write_network_config(const std::string& text) const { write_file(file(network_config()), text); }
   void write_kubeconfig(const std::string& text) const { write_file(file(kubeconfig()), text); }
-  /// As in a Pod, with this token in the folder of its service account.
+  /// As the DaemonSet of board/k3s starts it, with this token in the folder of its service account, after its
+  /// init container has run. `env`: not that of the manifest.
   void start_in_pod(const std::string& token, std::vector<std::string> more = {},
                     std::vector<std::string> env = {});
   void write_service_account(const std::string& token) const;
+  const DaemonSet& daemon_set();
 
  private:
   // What flanneld needs of /etc is this host's, so its files lie elsewhere.
@@ -161,6 +171,7 @@ class KubeMachine : public Machine {
 
   const KubeApi& api_;
   std::string program_;
+  std::unique_ptr<DaemonSet> daemon_set_;
 };
 
 /// Whether `a` sends to `b`'s pods by `b`'s MAC and address.

@@ -18,6 +18,8 @@ namespace {
 
 using Machines = std::vector<KubeMachine*>;
 
+const char* const kWide = R"({"Network":"10.0.0.0/8","Backend":{"Type":"vxlan"}})";
+
 /// Every one knows every other. Ours have entries of nobody else; flanneld keeps some of old MACs.
 bool all_know_all(const Machines& all) {
   const int peers = static_cast<int>(all.size()) - 1;
@@ -263,7 +265,8 @@ TEST_SUITE("kube") {
     REQUIRE_MEANS(kube_means());
     KubeApi api;
     KubeMachine a(api, 1);
-    a.start_in_pod(api.token("first"), {}, {"NODE_NAME=n1"});
+    a.write_network_config(kWide);
+    a.start_in_pod(api.token("first"));
     REQUIRE_MESSAGE(a.joined(0), a.log());
     const auto restart_without = [&](const char* secret) {
       api.delete_secret(secret);
@@ -297,7 +300,8 @@ TEST_SUITE("kube") {
     a.start();
     CHECK_MESSAGE(a.logs(R"(cannot patch resource \"nodes/status\")"), a.log());
     // In a Pod that was not told its Node.
-    b.start_in_pod(api.token(), {}, {"POD_NAME=flannelette-x", "POD_NAMESPACE=kube-system"});
+    b.write_network_config(kWide);
+    b.start_in_pod(api.token(), {}, {"POD_NAME=flannelette-x", "POD_NAMESPACE=flannelette"});
     CHECK_MESSAGE(b.logs(R"(cannot get resource \"pods\")"), b.log());
     for (KubeMachine* m : {&a, &b}) CHECK(m->running());
 
@@ -308,14 +312,14 @@ TEST_SUITE("kube") {
                 "application/json-patch+json");
     CHECK_MESSAGE(wait_until(30s, [&] { return a.subnet() == "10.240.1.0/24"; }), a.log());
     api.request(
-        "POST", rbac + "namespaces/kube-system/roles",
+        "POST", rbac + "namespaces/flannelette/roles",
         R"({"metadata":{"name":"pods"},"rules":[{"apiGroups":[""],"resources":["pods"],"verbs":["get"]}]})");
     api.request(
-        "POST", rbac + "namespaces/kube-system/rolebindings",
+        "POST", rbac + "namespaces/flannelette/rolebindings",
         R"({"metadata":{"name":"pods"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"pods"},)"
-        R"("subjects":[{"kind":"ServiceAccount","name":"flannelette","namespace":"kube-system"}]})");
+        R"("subjects":[{"kind":"ServiceAccount","name":"flannelette","namespace":"flannelette"}]})");
     api.request(
-        "POST", "/api/v1/namespaces/kube-system/pods",
+        "POST", "/api/v1/namespaces/flannelette/pods",
         R"({"metadata":{"name":"flannelette-x"},"spec":{"nodeName":"n2","containers":[{"name":"c","image":"i"}]}})");
     CHECK_MESSAGE(wait_until(30s, [&] { return b.subnet() == "10.240.2.0/24"; }), b.log());
     CHECK_MESSAGE(all_know_all({&a, &b}), logs_of({&a, &b}));

@@ -77,6 +77,14 @@ TEST_CASE("flannel's CNI list is written where none or another one is, readable 
   CHECK(files_in(host.directory) == 1);
 }
 
+TEST_CASE("the CNI list is that of the ConfigMap in board/k3s, without blanks") {
+  const std::string manifest = tests::project_file("board/k3s/flannelette.yaml");
+  const auto begin = manifest.find('\n', manifest.find("  cni-conf.json: |"));
+  std::string text = manifest.substr(begin, manifest.find("\n  #", begin) - begin);
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+  CHECK(text + "\n" == cli::kCniList);
+}
+
 TEST_CASE("a CNI list with the same text is left alone") {
   Host host;
   REQUIRE(host.install() == 0);

@@ -30,7 +30,7 @@ constexpr Cause kCauses[] = {
     {"UNIMPLEMENTED", kGrpcOnly},
     {"config: read: Connection reset", kGrpcOnly},
     {"our credentials", "renew the token or certificate of the kubeconfig or service account"},
-    {"a right is missing", "kubectl apply -f src/registry/kube/rbac.yaml"},
+    {"a right is missing", "kubectl apply -f board/k3s/rbac.yaml"},
     {"podCIDR", "kube-controller-manager --allocate-node-cidrs --cluster-cidr=NETWORK gives each Node one"},
     {kNotGiven, "give the name of this machine's Node as NODE_NAME"},
     {"no part of the network", "let Network be what --cluster-cidr of the cluster is"},
