@@ -31,7 +31,7 @@ pack() {
       i386) platform=linux/386 ;;
       *) platform=linux/$(toolchains/target.sh "$target" debian) ;;
     esac
-    install -D -m 755 "build/$target/flannelette" "$context/$platform/flannelette"
+    install -D -m 755 "build/$target/flannelette" "$context/$platform/flannelette" || return
     # One at a time: the list is in this order.
     buildah build --isolation chroot --platform "$platform" --timestamp "$epoch" --identity-label=false --build-arg VERSION="$version" \
       --manifest "$name" --file board/k3s/Containerfile "$context" || return
