@@ -111,6 +111,17 @@ TEST_SUITE("agent/kube_join") {
     CHECK(j.annotated());
   }
 
+  TEST_CASE("a copy of another node's state gives that node's MAC to nobody else") {
+    KubeWorld world;
+    SimNode& node = world.add_started(1);
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    SimNode& copy = world.add(2);
+    copy.files.all[SimNode::kNodeFile] = node.files.all.at(SimNode::kNodeFile);
+    copy.start();
+    REQUIRE(world.run_until_all_know_all());
+    CHECK(copy.mac() != node.mac());
+  }
+
   TEST_CASE("the network is said to be available once the data plane is, and only where it is not said yet") {
     KubeWorld world;
     SimNode& node = world.add(1);

@@ -105,12 +105,14 @@ void OwnNode::take(const Node& node) {
   right_ = publishes(node, backend_of(core_.network), value_);
 }
 
-/// The device that is there decides, then what this node was before, then what its Node still says.
+/// The device that is there decides, then what this node was before, then what its Node still says. What was
+/// saved with another subnet is of another Node: the state was copied, and peers take a MAC once.
 const Mac& OwnNode::own_mac(const Node& node) {
   if (mac_) return *mac_;
   const auto record = record_of(node, {Net4{}, {}, false});
   const auto published = record && record->value.has_vxlan ? std::optional(record->value.mac) : std::nullopt;
-  for (const auto& known : {hints_.device_mac, hints_.saved_mac, published}) {
+  const auto saved = hints_.subnet == subnet_ ? hints_.saved_mac : std::nullopt;
+  for (const auto& known : {hints_.device_mac, saved, published}) {
     if (!mac_ && known && known->unicast() && !known->zero()) mac_ = known;
   }
   if (!mac_) mac_ = core_.random.mac();
