@@ -218,8 +218,10 @@ TEST_SUITE("kube") {
       api.add_node("n2", "10.240.102.0/24");
       api.compact();
     });
-    CHECK_MESSAGE(wait_until(kFollowed, [&] { return b.subnet() == "10.240.102.0/24" && knows(a, b); }),
-                  a.log());
+    const auto followed = [&] {
+      return a.subnet() == "10.240.101.0/24" && b.subnet() == "10.240.102.0/24" && knows(a, b);
+    };
+    CHECK_MESSAGE(wait_until(kFollowed, followed), a.log(), b.log());
     for (KubeMachine* m : {&a, &b}) m->add_pod();
     check_overlay({&a, &b});
   }
