@@ -2,6 +2,7 @@
 // The API server refuses, breaks off, is busy or away: what is known stays, the load on it is small, and in
 // the end everything is as it should be.
 #include "sim/kube_world.hpp"
+#include "support/rng.hpp"
 
 using namespace flannelette;
 using namespace flannelette::tests;
@@ -11,12 +12,12 @@ namespace {
 constexpr Millis kMinute = 60'000;
 constexpr Millis kHour = 60 * kMinute;
 
-/// From cut to cut. The sanitizers, under which all is ten times as slow, see some of what the plain run
-/// sees.
+/// From cut to cut. The sanitizers and emulators, under which all is ten times as slow, see some of what the
+/// plain run sees.
 #if defined(FLANNELETTE_SANITIZE)
 constexpr std::size_t kStep = 7;
 #else
-constexpr std::size_t kStep = 1;
+const auto kStep = static_cast<std::size_t>(10 / rounds(10));
 #endif
 
 }  // namespace

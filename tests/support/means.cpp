@@ -2,6 +2,8 @@
 #include "support/means.hpp"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,6 +53,15 @@ std::string socket_errors() {
   }
   close(fd);
   return told == ECONNREFUSED ? "" : "a refused connection is told as error " + std::to_string(told);
+}
+
+std::string connection_reports() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ::tcp_info info{};
+  socklen_t size = sizeof info;
+  const bool known = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+  close(fd);
+  return known && info.tcpi_snd_mss != 0 ? "" : "TCP_INFO is cut off here";
 }
 
 std::string silent_death() {

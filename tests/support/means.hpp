@@ -21,6 +21,8 @@ std::string link_kind(const std::string& arguments);
 /// Errors that a socket tells later with the numbers of <errno.h>. qemu-user 7.2 gives the host's numbers,
 /// which are others than those of MIPS.
 std::string socket_errors();
+/// What a connection reports by TCP_INFO. qemu-user 7.2 gives its first four bytes only.
+std::string connection_reports();
 /// A process that a signal ends writes nothing itself. qemu-user does, and waits where stderr is full.
 std::string silent_death();
 

@@ -254,6 +254,7 @@ TEST_SUITE("io/net_stream") {
 
   TEST_CASE(
       "a stream reports its connections and bytes; who asks has an idle connection probed from then on") {
+    REQUIRE_MEANS(connection_reports());
     Peer peer;
     World w;
     CHECK(w.stream->report(true).connected == -1);
