@@ -379,7 +379,8 @@ void Draft::warn_if_overheard(const Origin& origin) {
 void Draft::warn_if_readable_by_all(const Origin& origin, string_view what, string_view path) {
   struct stat info {};
   if (::stat(Text<Files::kMaxPath>(path).c_str(), &info) != 0 || (info.st_mode & S_IROTH) == 0) return;
-  notice(origin, {"everybody on this machine can read the ", what, " in ", path, "; only the user of the agent should"});
+  notice(origin, {"everybody on this machine can read the ", what, " in ", path,
+                  "; only the user of the agent should"});
 }
 
 }  // namespace flannelette::cli

@@ -36,8 +36,8 @@ class Draft {
       : settings(target), reporter_(reporter), files_(files) {}
 
   void apply(const Option& option, const Origin& origin, std::string_view value);
-  /// Checks what no single value shows, reads the password file if that is for the registry, fills in defaults
-  /// that depend on others.
+  /// Checks what no single value shows, reads the password file if that is for the registry, fills in
+  /// defaults that depend on others.
   void finish(Purpose purpose);
   /// The last origin of an option's value; Source::kNone: nobody gave one.
   const Origin& origin_of(const Option& option) const { return given_[index(option)].origin; }

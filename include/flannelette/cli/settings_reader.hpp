@@ -68,8 +68,8 @@ class Reporter {
 /// What the command line asks for.
 enum class Asked : std::uint8_t { kRun, kHelp, kVersion, kWrong };
 
-/// What the settings are for. kMachine: the registry is not asked, and so its password file, which may be gone
-/// with the service, is not read.
+/// What the settings are for. kMachine: the registry is not asked, and so its password file, which may be
+/// gone with the service, is not read.
 enum class Purpose : std::uint8_t { kRegistry, kMachine };
 
 /// Reads the INI file (-c, default /etc/flannelette.ini; the default one may be absent), above it FLANNELD_*
