@@ -41,6 +41,9 @@ void sign_rsa(const Certificates& certificates, const std::string& name, const s
            30s);
 }
 
+/// A program of a distribution with mbedTLS 2.28: it has no TLS 1.3, and no ChangeCipherSpec is let through.
+bool links_mbedtls_2() { return contains(file_text(binary()), "libmbedtls.so.14"); }
+
 }  // namespace
 
 TEST_SUITE("system/tls") {
@@ -140,6 +143,7 @@ TEST_SUITE("system/tls") {
     sign_rsa(certificates, "rsa", "IP:172.30.0.1");
     int port = 2412;
     for (const std::string v : {"TLS1.2", "TLS1.3"}) {
+      if (v == "TLS1.3" && links_mbedtls_2()) continue;
       for (const std::string kind : {"server", "rsa"}) {
         CAPTURE(v);
         CAPTURE(kind);
@@ -294,6 +298,7 @@ TEST_SUITE("system/tls") {
                   {kChangeCipherSpec, true, "more than 32 KiB of TLS records without data"}};
     int machines = 0;
     for (const auto& kind : floods) {
+      if (kind.record == kChangeCipherSpec && links_mbedtls_2()) continue;
       CAPTURE(kind.words);
       const auto serve = [&](int connection) {
         if (kind.after) relay_until_quiet(connection, connect_or_exit("172.30.0.1", 2379));
