@@ -98,7 +98,8 @@ limit_of() {  # part: seconds
     kernel | kernel-asan | system-etcd35 | prometheus) echo 240 ;;
     package | systemd@*) echo 900 ;;  # with a Debian to be fetched
     reproducible) echo 7200 ;;
-    system | system.* | system@* | kube | chaos | check-plain) echo 900 ;;
+    system | system.* | system@* | kube | chaos) echo 900 ;;
+    check-plain) echo 1800 ;;  # compiles everything twice
   esac
 }
 
