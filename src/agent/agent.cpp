@@ -227,8 +227,7 @@ void Agent::Impl::try_degraded() {
   const auto device = device_mac(node->config.vni);
   if ((device && !node->mac.zero() && *device != node->mac) || memory_.previous_subnet() != node->subnet) {
     // A flanneld ran here since. What it left works: it stays until the registry says more.
-    log_.warning("what this node saved is older than what runs here; waiting for the registry",
-                 {{"subnet", node->subnet}, {"mac", node->mac}});
+    log_.warning("the saved state is older than the device; not used", {{"subnet", node->subnet}});
     return memory_.forget_subnet();
   }
   set_target(node->config, node->subnet, node->mac);

@@ -38,12 +38,14 @@ struct OwnDevices final : kernel::DeviceVisitor {
 
 struct EntryList final : kernel::EntryVisitor {
   void entry(const Entry& entry) override { all.append(entry); }
-  /// Where the nexthop object of this route leads; 0.0.0.0: it has none.
-  Ip object_of(const Entry& route) const {
+  /// Where the nexthop object of this route leads, which the route itself may not say. False: it has none.
+  bool find_gateway(Entry& route) const {
     for (const Entry& entry : all) {
-      if (entry.kind == Entry::Kind::kNexthop && entry.net.base == route.net.base) return entry.via;
+      if (entry.kind != Entry::Kind::kNexthop || entry.net.base != route.net.base) continue;
+      route.via = entry.via;
+      return true;
     }
-    return Ip4{};
+    return false;
   }
   PlainArray<Entry> all;
 };
@@ -130,9 +132,8 @@ void Cleanup::remove_entries(const NodeState& node) {
   const auto device = overlay::device_name(node.config.vni);
   for (const kernel::Link& link : links_.all) {
     kernel::Site site{.underlay = link.index, .network = node.config.network, .direct = true};
-    if (for_flanneld() && link.name == device) site = {.device = link.index, .network = site.network};
-    (void)done(remove_entries(site), for_flanneld() ? "nexthop objects" : "routes",
-               {"link", link.name.view()});
+    if (for_flanneld() && link.name == device) site.device = link.index;
+    (void)done(remove_entries(site), for_flanneld() ? "nexthops" : "routes", {"link", link.name.view()});
   }
 }
 
@@ -142,25 +143,20 @@ Result<bool> Cleanup::remove_entries(const kernel::Site& site) {
   if (!listed && listed.error().code == Code::kNotFound) return false;  // the link is gone meanwhile
   if (!listed) return listed.error();
   kernel::EntryBatch& batch = ports_.entries.begin(site);
-  bool any = false;
-  for (Entry entry : entries.all) {
+  for (Entry& entry : entries.all) {
     overlay::Change::Op op = overlay::Change::Op::kRemove;
     if (for_flanneld() && entry.kind != Entry::Kind::kNexthop) {
       const bool plain = entry.onlink != entry.underlay;  // as it should be
-      if (entry.kind != Entry::Kind::kRoute || plain) continue;
-      entry.via = entries.object_of(entry);
-      if (entry.via == Ip4{}) continue;
+      if (entry.kind != Entry::Kind::kRoute || plain || !entries.find_gateway(entry)) continue;
       entry.onlink = !entry.underlay;
       op = overlay::Change::Op::kPut;
     }
     batch.change({op, entry});
-    any = true;
   }
-  if (!any) return false;
   const auto report = batch.finish();
   if (!report) return report.error();
   if (report->failed != 0) return report->first;
-  return true;
+  return report->done != 0;
 }
 
 void Cleanup::remove_rules(std::uint32_t vni) {

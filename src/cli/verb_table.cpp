@@ -41,8 +41,7 @@ constexpr VerbEntry kVerbs[kVerbCount] = {
     {"cleanup", "[--flanneld] [--for-flanneld]", "removes device, routes, rules and files",
      "The agent is to be stopped, the flags are those that it ran with. --flanneld, as\n"
      "the first one, also removes what a flanneld left, and prints the commands for its\n"
-     "iptables chains; --for-flanneld, where flanneld takes over, removes rules, nexthop\n"
-     "objects and files of the state alone, and no packet is lost.\n",
+     "iptables chains. --for-flanneld: what flanneld cannot use.\n",
      can_leave},
     {"install-cni", "[--from FILE] DIR", "writes the CNI list into DIR",
      "As 10-flannel.conflist, for a Pod whose image has no shell: flannel's own list, or\n"

@@ -81,7 +81,7 @@ TEST_SUITE("agent/degraded") {
     CHECK(k.node.files.all[SimNode::kSubnetFile] == subnet_file);
     CHECK(k.node.kernel.writes == writes);
     CHECK(k.node.state() == agent::State::kConfig);
-    CHECK(k.node.log.count("what this node saved is older than what runs here") == 1);
+    CHECK(k.node.log.count("the saved state is older than the device") == 1);
     const Mac mac = k.node.mac();
     k.world.etcd.set_down(kHost, false);
     REQUIRE(k.world.run_until([&] { return k.node.running(); }, 40'000));
