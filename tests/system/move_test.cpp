@@ -5,9 +5,11 @@
 
 #include <csignal>
 #include <functional>
+#include <sstream>
 
 #include "support/means.hpp"
 #include "support/poll.hpp"
+#include "support/project.hpp"
 #include "system/flows.hpp"
 #include "system/kube_cluster.hpp"
 
@@ -163,6 +165,49 @@ TEST_SUITE("kube") {
     CHECK(c.stop() == 0);
     api.delete_node(c.name());
     CHECK(forgotten({&a, &b}, c.subnet()));
+  }
+
+  TEST_CASE(
+      "a real API server takes the lines of board/k3s/moving.md: labels that part the nodes, a Pod that "
+      "cleans up") {
+    REQUIRE_MEANS(kube_means());
+    KubeApi api;
+    const std::string page = project_file("board/k3s/moving.md");
+    const auto between = [&](const std::string& begin, const std::string& end) {
+      const auto from = page.find(begin) + begin.size();
+      REQUIRE(from >= begin.size());
+      return page.substr(from, page.find(end, from) - from);
+    };
+    const std::string sets = "/apis/apps/v1/namespaces/";
+    // Of flannel's DaemonSet what the patch changes.
+    api.request("POST", "/api/v1/namespaces", R"({"metadata":{"name":"kube-flannel"}})");
+    api.request(
+        "POST", sets + "kube-flannel/daemonsets",
+        R"({"metadata":{"name":"kube-flannel-ds"},"spec":{"selector":{"matchLabels":{"app":"flannel"}},)"
+        R"("template":{"metadata":{"labels":{"app":"flannel"}},"spec":{"affinity":{"nodeAffinity":)"
+        R"({"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":)"
+        R"([{"key":"kubernetes.io/os","operator":"In","values":["linux"]}]}]}}},)"
+        R"("containers":[{"name":"kube-flannel","image":"flannel"}]}}}})");
+    const std::string patched =
+        api.request("PATCH", sets + "kube-flannel/daemonsets/kube-flannel-ds",
+                    between("daemonset kube-flannel-ds -p '", "'"), "application/strategic-merge-patch+json");
+    CHECK_MESSAGE(contains(patched, R"([{"key":"kubernetes.io/os","operator":"In","values":["linux"]},)"
+                                    R"({"key":"flannelette","operator":"DoesNotExist"}])"),
+                  patched);
+    const std::string manifest = must_run({.args = {"sed", between("    sed '", "' flannelette.yaml"),
+                                                    project_path("board/k3s/flannelette.yaml")}});
+    api.apply(manifest);
+    const std::string ours = api.request("GET", sets + "flannelette/daemonsets/flannelette");
+    CHECK_MESSAGE(contains(ours, R"("nodeSelector":{"flannelette":"true","kubernetes.io/os":"linux"})"),
+                  ours);
+    std::string pod;
+    std::istringstream lines(between("<<'END' | kubectl apply -f -\n", "    END"));
+    for (std::string line; std::getline(lines, line);) {
+      pod += line.substr(4) + "\n";
+      if (contains(line, "image: ")) CHECK(contains(manifest, line.substr(line.find("image: "))));
+    }
+    for (auto at = pod.find("NODE"); at != pod.npos; at = pod.find("NODE")) pod.replace(at, 4, "n1");
+    api.apply(pod, true);
   }
 
   TEST_CASE("three flannelds with etcd become ours one by one, and flannelds again") {
