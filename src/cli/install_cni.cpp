@@ -18,7 +18,7 @@ const char kCniList[] =
 
 namespace {
 
-constexpr std::size_t kMaxList = 16 * 1024;
+constexpr std::size_t kMaxList = 64 * 1024;
 
 int fail(Reporter& reporter, int code, std::string_view name, const Error& error) {
   reporter.problem(to_text<Files::kMaxPath + 256>([&](Writer& out) {
@@ -41,32 +41,23 @@ bool is_cni_list(std::string_view text) {
 }
 
 int install_cni(std::span<const char* const> words, Files& files, Reporter& reporter) {
-  constexpr Error kUsage{Code::kInvalid, 0, "[--from FILE] DIR is expected"};
-  const char* directory = nullptr;
-  std::string_view from;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    std::string_view word = words[i];
-    const bool flag = word.starts_with("--from");
-    if (flag && word.size() > 7 && word[6] == '=') {
-      from = word.substr(7);
-    } else if (flag && word.size() == 6 && i + 1 < words.size()) {
-      from = words[++i];
-    } else if (directory != nullptr || word.starts_with('-')) {
-      return fail(reporter, 2, word, kUsage);
-    } else {
-      directory = words[i];
-    }
+  const char* from = nullptr;
+  if (words.size() == 3 && words[0] == std::string_view("--from")) {
+    from = words[1];
+    words = words.subspan(2);
   }
-  if (directory == nullptr) return fail(reporter, 2, "DIR", kUsage);
+  if (words.size() != 1 || *words[0] == '-')
+    return fail(reporter, 2, "usage", {Code::kInvalid, 0, "[--from FILE] DIR"});
+  const char* const directory = words[0];
 
   std::array<char, kMaxList> buffer, before;
   std::string_view list = kCniList;
-  if (!from.empty()) {
-    const auto read = files.read_into(from, buffer, "larger than 16 KiB");
+  if (from != nullptr) {
+    const auto read = files.read_into(from, buffer, "larger than 64 KiB");
     if (!read) return fail(reporter, 2, from, read.error());
     list = *read;
     if (!is_cni_list(list))
-      return fail(reporter, 2, from, {Code::kInvalid, 0, "a JSON object with name and plugins is expected"});
+      return fail(reporter, 2, from, {Code::kInvalid, 0, "no JSON object with name and plugins"});
   }
 
   // The directory is not made here: one that is missing was not mounted, and nobody would read the list.
@@ -78,7 +69,7 @@ int install_cni(std::span<const char* const> words, Files& files, Reporter& repo
   const Result<void> done = entered == 0 ? files.replace(kCniListName, list, 0644) : last_error("chdir");
   if (done) return 0;
   fail(reporter, 1, directory, done.error());
-  reporter.notice("DIR is to be the host's folder of CNI lists, mounted to be written to");
+  reporter.notice("mount the host's folder there");
   return 1;
 }
 

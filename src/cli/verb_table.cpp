@@ -44,9 +44,7 @@ constexpr VerbEntry kVerbs[kVerbCount] = {
      "iptables chains. --for-flanneld: what flanneld cannot use.\n",
      can_leave},
     {"install-cni", "[--from FILE] DIR", "writes the CNI list into DIR",
-     "As 10-flannel.conflist, for a Pod whose image has no shell: flannel's own list, or\n"
-     "that of FILE. One that is there with the same text is left alone.\n",
-     knows_kube},
+     "As 10-flannel.conflist: flannel's own, or that of FILE.\n", knows_kube},
     {"version", "", "prints the version", "", nullptr},
     {"help", "[VERB|GROUP|FLAG|all]", "prints this, or about a verb or flags", "", nullptr},
 };

@@ -111,7 +111,7 @@ int execute(Words words, Words environment) {
     return ask(static_cast<Inquiry>(entry - find_verb("status")), words, environment, name);
   if constexpr (kKnowsKube) {
     if (verb == Verb::kInstallCni) {
-      if (take_flag(words, "--help") || take_flag(words, "--h")) return help(name);
+      if (take_flag(words, "--help")) return help(name);
       SystemFiles files;
       Terminal terminal;
       return install_cni(words, files, terminal);

@@ -71,7 +71,6 @@ TEST_SUITE("system/completion") {
     CHECK(offered({"--state-dir", files.file("a")}).empty());
     CHECK(offered({"install-cni", files.file("a")}).empty());
     CHECK(offered({"install-cni", "--from", files.file("a")}) == Words{files.file("a.ini")});
-    CHECK(offered({"install-cni", "--from", "=", files.file("a")}) == Words{files.file("a.ini")});
     CHECK(offered({"--etcd-prefix", ""}).empty());
   }
 }
