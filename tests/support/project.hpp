@@ -9,11 +9,16 @@
 
 namespace flannelette::tests {
 
-/// A file of the project, looked for upwards from the test binary.
+/// A file of the project, looked for upwards from the test binary, then from the working directory, which is
+/// the project's for ctest: a distribution may build elsewhere.
 inline std::string project_path(const std::string& path) {
-  auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  while (folder.has_relative_path() && !std::filesystem::exists(folder / path)) folder = folder.parent_path();
-  return folder / path;
+  namespace fs = std::filesystem;
+  for (fs::path folder : {fs::read_symlink("/proc/self/exe").parent_path(), fs::current_path()}) {
+    for (; folder.has_relative_path(); folder = folder.parent_path()) {
+      if (fs::exists(folder / path)) return folder / path;
+    }
+  }
+  return path;
 }
 
 /// Its text; empty if it is not there.
