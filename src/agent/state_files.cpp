@@ -79,8 +79,7 @@ bool StateFiles::save(const NodeState& state) {
   if (!path_of("node", path)) return true;
   const auto text = to_text<NodeState::kMaxText>([&](Writer& out) { write(out, state); });
   std::array<char, NodeState::kMaxText> buffer;
-  const auto have = files_.read(path, buffer);
-  const bool same = have && *have && **have == text.view();
+  const bool same = files_.holds(path, text, buffer);
   if (!same) count(text.size());
   return report(path, same ? Result<void>() : files_.replace(path, text, 0600), node_failed_, peers_failed_);
 }

@@ -214,6 +214,11 @@ Result<std::string_view> Files::read_into(std::string_view path, std::span<char>
   return std::string_view(buffer.data(), text.size());
 }
 
+bool Files::holds(std::string_view path, std::string_view text, std::span<char> buffer) {
+  const auto have = read(path, buffer);
+  return have && *have && **have == text;
+}
+
 Result<void> Files::replace(std::string_view path, std::string_view text, unsigned mode) {
   struct OneText final : PieceSource {
     explicit OneText(std::string_view t) : text(t) {}

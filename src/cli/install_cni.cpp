@@ -63,8 +63,8 @@ int install_cni(std::span<const char* const> words, Files& files, Reporter& repo
   // The directory is not made here: one that is missing was not mounted, and nobody would read the list.
   const int entered = ::chdir(directory);
   if (entered == 0) {
-    if (const auto there = files.read(kCniListName, before); there && *there && **there == list) return 0;
     files.remove_temporaries(kCniListName);
+    if (files.holds(kCniListName, list, before)) return 0;
   }
   const Result<void> done = entered == 0 ? files.replace(kCniListName, list, 0644) : last_error("chdir");
   if (done) return 0;

@@ -308,6 +308,20 @@ TEST_CASE("replacing makes the directories, and the file gets exactly its mode w
   CHECK(names_in(dir.path() + "/a/b/c").size() == 1);
 }
 
+TEST_CASE("whether a file has a text already") {
+  const TempDir dir;
+  const std::string path = dir.path() + "/file";
+  SystemFiles files;
+  char room[3];
+  CHECK_FALSE(files.holds(path, "one", room));
+  REQUIRE(files.replace(path, "one", 0600));
+  CHECK(files.holds(path, "one", room));
+  CHECK_FALSE(files.holds(path, "on", room));
+  REQUIRE(files.replace(path, "one more", 0600));
+  CHECK_FALSE(files.holds(path, "one", room));
+  CHECK_FALSE(files.holds(dir.path(), "one", room));
+}
+
 TEST_CASE("a reader that has the old file open keeps the old text") {
   const TempDir dir;
   const std::string path = dir.path() + "/file";

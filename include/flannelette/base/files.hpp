@@ -45,6 +45,8 @@ class Files {
   /// The same, but the text is at the beginning of `buffer` and a NUL is behind it, and absence is an error.
   /// `too_large`: its context where the file with the NUL has no room.
   Result<std::string_view> read_into(std::string_view path, std::span<char> buffer, const char* too_large);
+  /// Whether the file can be read and has this text. `buffer`: as large as the text, at least.
+  bool holds(std::string_view path, std::string_view text, std::span<char> buffer);
   /// As read(), of a larger file, of at most `limit` bytes; false if it does not exist. kLimit comes before
   /// the first piece, unless the file grows meanwhile or does not know its size (procfs).
   virtual Result<bool> read_pieces(std::string_view path, std::uint64_t limit, Pieces& out) = 0;
