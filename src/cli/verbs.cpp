@@ -69,8 +69,10 @@ int ask(Inquiry inquiry, Words words, Words environment, std::string_view name) 
 int act(Verb verb, Words flags, Words environment, std::string_view topic) {
   agent::Cleaning cleaning = agent::Cleaning::kOurs;
   if (verb == Verb::kCleanup) {
-    if (take_flag(flags, "--flanneld")) cleaning = agent::Cleaning::kFlanneldToo;
-    if (take_flag(flags, "--for-flanneld")) cleaning = agent::Cleaning::kForFlanneld;
+    if (take_flag(flags, "--flanneld"))
+      cleaning = agent::Cleaning::kFlanneldToo;
+    else if (take_flag(flags, "--for-flanneld"))
+      cleaning = agent::Cleaning::kForFlanneld;
   }
   const bool json = verb == Verb::kCheck && take_flag(flags, "--json");
   SystemFiles files;

@@ -181,6 +181,8 @@ TEST_SUITE("system/leave") {
           "iptables-nft -t nat -N FLANNEL-POSTRTG; iptables-nft -t nat -A POSTROUTING -j FLANNEL-POSTRTG");
     write_file(a.subnet_file(),
                "FLANNEL_NETWORK=10.64.0.0/16\nFLANNEL_SUBNET=10.64.7.1/24\nFLANNEL_MTU=1450\n");
+    CHECK(verb(a, {"cleanup", "--flanneld", "--for-flanneld"}).status == 2);
+    CHECK(contains(a.node().ip("-o link"), "flannel.1"));
     const Outcome cleaned = verb(a, {"cleanup", "--flanneld"});
     CHECK_MESSAGE(cleaned.status == 0, cleaned.output);
     CHECK_FALSE(contains(a.node().ip("-o link"), "flannel.1"));
