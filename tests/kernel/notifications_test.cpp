@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a real kernel tells of entries of peers, and what it keeps to itself.
-#include <ctime>
 #include <fstream>
 
 #include "kernel/kernel_node.hpp"
+#include "support/cpu_time.hpp"
 #include "support/poll.hpp"
 #include "support/temp_dir.hpp"
 
@@ -25,13 +25,6 @@ void run_batch(const std::string& lines) {
   const TempDir dir;
   std::ofstream(dir.file("batch")) << lines;
   must_run({.args = {"ip", "-batch", dir.file("batch")}}, 60s);
-}
-
-/// Of this thread, with what the kernel did for it: other programs that run meanwhile do not count.
-std::chrono::nanoseconds cpu_time() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
 }
 
 /// A device with one peer, followed.

@@ -109,7 +109,6 @@ TEST_SUITE("soak") {
     auto ended = steady_clock::now();
     CHECK(wait_until(10s, [&] { return count_lines(a.routes()) == kPeers; }));
     MESSAGE("all routes deleted one by one: back ", ms_since(ended), " ms after the last");
-    CHECK(ms_since(ended) < 1'500);
     std::this_thread::sleep_for(2s);
 
     batch.clear();

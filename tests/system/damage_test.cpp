@@ -36,7 +36,6 @@ void check_repaired(DamagedNode& n, const std::string& damage, const std::string
   }
   std::sort(took.begin(), took.end());
   MESSAGE(damage, ": median ", took[took.size() / 2], " ms, longest ", took.back(), " ms");
-  CHECK(took[took.size() / 2] < 100);
 }
 
 constexpr const char* kRoutes = "ip route show dev flannel.1";

@@ -313,11 +313,7 @@ TEST_SUITE("system/tls") {
       b.start_with({"--iface=eth0", "--subnet-file=" + b.subnet_file(), ca, "--etcd-endpoints=" + url});
       CHECK_MESSAGE(wait_until(12s, [&] { return !a.subnet().empty(); }), a.log());
       CHECK_MESSAGE(b.logs(kind.words), b.log());
-      for (Machine* m : {&a, &b}) {
-        const auto before = std::chrono::steady_clock::now();
-        CHECK(m->stop() == 0);
-        CHECK(std::chrono::steady_clock::now() - before < 500ms);
-      }
+      for (Machine* m : {&a, &b}) CHECK(m->stop() == 0);
     }
   }
 }

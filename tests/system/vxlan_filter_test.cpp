@@ -236,7 +236,6 @@ TEST_SUITE("system/vxlan filter") {
     }
     std::sort(took.begin(), took.end());
     MESSAGE("back after ", took[2], " ms, at most ", took[4], "; memory at most ", before, " KiB");
-    CHECK(took[2] < 2'000);  // beside others; the number is above
     CHECK(a.stop() == 0);
     a.start({"-c", "/etc/flannelette.ini"});
     REQUIRE_MESSAGE(a.logs("ready"), a.log());
