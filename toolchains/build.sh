@@ -27,12 +27,8 @@ configure() {
     -DFLANNELETTE_WERROR=ON -DFLANNELETTE_STATIC=$static "$@"
 }
 
-sandbox=ON warnings=
-case $target in
-  mips*) # no kernel here on which a sandbox could be tried; GCC 12 sees copies of short strings out of bounds that are none
-    sandbox=OFF warnings=' -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread'
-    ;;
-esac
+sandbox=ON
+case $target in mips*) sandbox=OFF ;; esac # no kernel here on which one could be tried
 
 if [ "$what" = tests ]; then
   out=build/$target-test
@@ -41,8 +37,10 @@ if [ "$what" = tests ]; then
   # One target has no precompiled headers, so that each file has to do with what it includes itself.
   without=OFF
   [ "$target" != i686 ] || without=ON
+  # GCC 12 sees copies of short strings out of bounds that are none, in other files for each processor; the builds for this machine warn of real ones.
+  warnings='-Wno-array-bounds -Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread'
   configure "$out" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=$without -DFLANNELETTE_LIBC=gnu -DFLANNELETTE_SANDBOX=$sandbox -DFLANNELETTE_TESTS=ON -DCMAKE_BUILD_TYPE=Debug \
-    -DCMAKE_CXX_FLAGS_DEBUG="-O1$warnings"
+    -DCMAKE_CXX_FLAGS_DEBUG="-O1 $warnings"
   cmake --build "$out" --target test_unit test_sim
   exit
 fi
