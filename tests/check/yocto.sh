@@ -8,7 +8,6 @@ undone=
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-
 layer=board/yocto/meta-flannelette
 version=$(sed -n 's/^project(.*VERSION \([0-9.]*\).*/\1/p' CMakeLists.txt)
 recipe=$layer/recipes-connectivity/flannelette/flannelette_$version.bb
