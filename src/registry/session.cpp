@@ -94,7 +94,7 @@ void Session::on_done() {
   hold(status.retry_after);
   switch (verdict) {
     case Response::Verdict::kAnswer: answered(request); break;
-    case Response::Verdict::kRefusal: settle(request, request.on_refusal(status), status); break;
+    case Response::Verdict::kRefusal: refused(request, status); break;
     case Response::Verdict::kLost: lost(request, status); break;
   }
   schedule();
@@ -123,6 +123,15 @@ void Session::answered(Request& request) {
   if (!stopped_) settle(request, request.on_answer(), {});
 }
 
+/// Who is not let in may be by another certificate, which only a new connection has, or at another server.
+void Session::refused(Request& request, const Status& status) {
+  const Outcome outcome = request.on_refusal(status);
+  settle(request, outcome, status);
+  if (stopped_ || status.error.code != Code::kDenied) return;
+  client_.cancel();
+  if (outcome.kind == Outcome::kRefused) next_server();
+}
+
 void Session::hold(Millis asked) {
   asked = std::min(asked, max_retry_after_);
   if (asked <= 0) return;
@@ -148,7 +157,7 @@ void Session::settle(Request& request, const Outcome& outcome, const Status& sta
 void Session::lost(Request& request, const Status& status) {
   if (request.on_lost(status) || stopped_) return;
   const io::Endpoint& where = server();
-  server_ = (server_ + 1) % servers_.size();
+  next_server();
   due_ = due_after(backoff_);
   health_.failed(Health::kConnection, request.name_, where, status, due_ - loop_.now());
 }

@@ -89,8 +89,8 @@ class Request {
 };
 
 /// Sends what requests want, one at a time, in the order of their importance. A server that does not answer
-/// is followed by the next one, after a back-off; one that asks to be left alone for a while is, and the
-/// others with it.
+/// is followed by the next one, after a back-off, and so is one that does not let us in (kDenied); one that
+/// asks to be left alone for a while is, and the others with it.
 class Session final : private http::Client::Handler {
  public:
   /// `servers`, at least one, outlive this, as the others do. `backoff`, of the connection and of each
@@ -136,6 +136,7 @@ class Session final : private http::Client::Handler {
   void on_done() override;
   void on_error(const Error& error, std::string_view detail) override;
   void answered(Request& request);
+  void refused(Request& request, const Status& status);
   /// Ends the connection; what was under way.
   Request* drop();
   void hold(Millis asked);
@@ -143,6 +144,7 @@ class Session final : private http::Client::Handler {
   void settle(Request& request, const Outcome& outcome, const Status& status);
   void lost(Request& request, const Status& status);
   const io::Endpoint& server() const { return servers_[server_]; }
+  void next_server() { server_ = (server_ + 1) % servers_.size(); }
 
   io::Loop& loop_;
   Random& random_;

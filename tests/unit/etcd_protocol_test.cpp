@@ -143,6 +143,19 @@ TEST_SUITE("registry/etcd_protocol") {
     message.text = "etcdserver: authentication failed, invalid user ID or password";
     CHECK(!wants_token(describe(400, message)));
   }
+
+  TEST_CASE("another member is asked where this one cannot answer, unless etcd has no authentication") {
+    Message message;
+    message.code = 9;
+    for (const char* text : {"etcdserver: rpc not supported for learner", "etcdserver: not capable"}) {
+      message.text = text;
+      CHECK(transient(describe(400, message)));
+      CHECK(!auth_is_off(describe(400, message)));
+    }
+    message.text = "etcdserver: authentication is not enabled";
+    CHECK(!transient(describe(400, message)));
+    CHECK(auth_is_off(describe(400, message)));
+  }
 }
 
 }  // namespace flannelette::registry::etcd

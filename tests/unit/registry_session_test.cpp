@@ -46,7 +46,8 @@ class PlainResponse final : public Response {
   void on_body(std::string_view bytes) override { body += bytes; }
   Verdict end(Status& status) const override {
     if (status_ / 100 == 2) return Verdict::kAnswer;
-    status = {{Code::kDenied, 0, "the server says no"}, status_, std::string_view(body), retry_after_};
+    const Code code = status_ == 401 || status_ == 403 ? Code::kDenied : Code::kConflict;
+    status = {{code, 0, "the server says no"}, status_, std::string_view(body), retry_after_};
     return status_ / 100 == 4 ? Verdict::kRefusal : Verdict::kLost;
   }
   std::string body;
@@ -221,7 +222,7 @@ TEST_SUITE("registry/session") {
     World w;
     w.want(w.first);
     w.asked();
-    w.respond("403 Forbidden");
+    w.respond("409 Conflict");
     CHECK(w.first.refusals == 1);
     CHECK(w.listener.take() == Lines{"/first failed: the server says no"});
     w.want(w.second);
@@ -233,6 +234,36 @@ TEST_SUITE("registry/session") {
     CHECK(w.asked() == "/first");
     w.respond("200 OK");
     CHECK(w.listener.take() == Lines{"working: http://10.0.0.1:1"});
+  }
+
+  TEST_CASE("who is not let in asks the next server, over a new connection") {
+    World w;
+    w.want(w.first);
+    w.asked();
+    w.respond("403 Forbidden");
+    CHECK_FALSE(w.stream.connected);
+    CHECK(w.listener.take() == Lines{"/first failed: the server says no"});
+    w.want(w.second);  // it need not wait
+    CHECK(w.asked() == "/second");
+    CHECK(w.stream.to == w.servers[1]);
+    w.respond("200 OK");
+    w.advance(w.listener.retry_in);
+    CHECK(w.asked() == "/first");
+    CHECK(w.stream.to == w.servers[1]);
+    w.respond("200 OK");
+    CHECK(w.listener.take() == Lines{"working: http://10.0.0.2:2"});
+  }
+
+  TEST_CASE("with other credentials it is tried at once, over a new connection to the same server") {
+    World w;
+    w.first.refusal = Outcome::kAgain;
+    w.want(w.first);
+    w.asked();
+    w.respond("401 Unauthorized");
+    CHECK(w.asked() == "/first");
+    CHECK(w.stream.opens == 2);
+    CHECK(w.stream.to == w.servers[0]);
+    CHECK(w.listener.take().empty());
   }
 
   TEST_CASE("the back-off that is given is that of the connection, and of each request") {
@@ -352,7 +383,7 @@ TEST_SUITE("registry/session") {
     World w;
     w.want(w.first);
     w.asked();
-    w.respond("403 Forbidden");
+    w.respond("409 Conflict");
     w.first.answer = Outcome::kAgain;
     w.advance(w.listener.retry_in);
     w.asked();

@@ -28,6 +28,8 @@ inline constexpr Error kNotOfEtcd{Code::kInvalid, 0, "etcd: an answer without a 
 
 /// Another member, or this one later, may well answer; whether a transaction was carried out is not known.
 bool transient(const Status& status);
+/// The server has no authentication at all.
+bool auth_is_off(const Status& status);
 /// A new token may help.
 bool wants_token(const Status& status);
 

@@ -87,8 +87,8 @@ Outcome Authenticator::on_answer() {
 }
 
 Outcome Authenticator::on_refusal(const Status& status) {
-  if (status.code != grpc::kFailedPrecondition) return Outcome::kRefused;
-  // Authentication is not enabled: a token would be refused by etcd 3.4.
+  if (!auth_is_off(status)) return Outcome::kRefused;
+  // A token would be refused by etcd 3.4.
   done();
   if (on_token_) on_token_();
   return Outcome::kDone;

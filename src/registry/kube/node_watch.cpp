@@ -161,8 +161,11 @@ void NodeWatch::on_done() {
 void NodeWatch::refused() {
   const Status status = describe(http_, retry_after_, decoder_.message());
   if (status.code == kGone) return gap(status);
-  // A token that was replaced meanwhile, mostly.
-  if (status.code == kUnauthorized && !std::exchange(refused_, true)) return wait(0);
+  // A token, or a certificate, that was replaced meanwhile, mostly.
+  if (status.code == kUnauthorized && !std::exchange(refused_, true)) {
+    client_.cancel();  // a new connection has the certificate of now
+    return wait(0);
+  }
   retry(status);
 }
 
