@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our lease: kept, lost, taken by another, claimed again.
+#include "flannelette/status/status.hpp"
 #include "sim/world.hpp"
 
 using namespace flannelette;
@@ -145,6 +146,51 @@ TEST_SUITE("agent/lease") {
     REQUIRE(p.world.run_until([&] { return !p.world.value_of(key).empty(); }, 2'000));
     CHECK(p.world.value_of(key).find("172.30.0.1") != std::string::npos);
     REQUIRE(p.world.run_until_all_know_all());
+  }
+
+  TEST_CASE("etcd is restored from a backup of before our address changed: ours is written again") {
+    Pair p;
+    const std::string key = p.node.key();
+    const auto backup = p.world.etcd.revision();
+    p.node.change_address(ip("172.30.0.77"));
+    const auto published = [&] { return p.world.value_of(key).find("172.30.0.77") != std::string::npos; };
+    REQUIRE(p.world.run_until(published));
+    for (int time = 0; time < 2; ++time) {
+      CAPTURE(time);
+      p.world.advance(60'000);
+      p.world.etcd.go_back_to(backup);
+      CHECK_FALSE(published());
+      CHECK(p.world.run_until(published, 60'000));
+    }
+    CHECK_FALSE(p.node.log.has("another node holds our subnet"));
+    CHECK(p.node.status().lease.held == 1);
+    REQUIRE(p.world.run_until_all_know_all());
+  }
+
+  TEST_CASE("a rival's record is replaced by ours without having been deleted: it is held again") {
+    Pair p;
+    const std::string ours = p.world.value_of(p.node.key());
+    const auto backup = p.world.etcd.revision();
+    p.world.etcd.put(path(p.node), World::peer_value(66));
+    REQUIRE(p.world.run_until([&] { return p.node.log.has("another node holds our subnet"); }));
+    CHECK(p.node.status().lease.held == 0);
+    SUBCASE("from a backup") { p.world.etcd.go_back_to(backup); }
+    SUBCASE("by hand") { p.world.etcd.put(path(p.node), ours); }
+    CHECK(p.world.run_until([&] { return p.node.status().lease.held == 1; }, 60'000));
+    CHECK(p.node.status().unready.lease.empty());
+    REQUIRE(p.world.run_until_all_know_all());
+  }
+
+  TEST_CASE("a rival that was gone comes back with a backup: reported as the first time") {
+    Pair p;
+    p.world.etcd.put(path(p.node), World::peer_value(66));
+    p.world.advance(10'000);
+    const auto backup = p.world.etcd.revision();
+    p.world.etcd.remove(path(p.node));
+    REQUIRE(p.world.run_until([&] { return p.node.status().lease.held == 1; }, 60'000));
+    p.world.etcd.go_back_to(backup);
+    CHECK(p.world.run_until([&] { return p.node.status().lease.held == 0; }, 60'000));
+    CHECK(p.node.log.count("another node holds our subnet") == 2);
   }
 
   TEST_CASE(

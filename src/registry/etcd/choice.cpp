@@ -44,12 +44,13 @@ Choice choose(const Hints& hints, const overlay::NetworkConfig& network, Ip4 pub
 
 Finding compare(const std::optional<overlay::Allocation::Holder>& holder, const OwnRecord& own, bool held) {
   if (!holder) return Finding::kDeleted;
-  const bool ours = holder->key == own.key && holder->readable && holder->mac == own.mac &&
-                    holder->public_ip == own.public_ip;
+  const bool named = holder->key == own.key && holder->readable && holder->mac == own.mac;
+  const bool ours = named && holder->public_ip == own.public_ip;
   // At the age that we know it is ours, also when we have asked for another value since and were refused.
   if (holder->modified == own.modified && (ours || !held)) return Finding::kOurs;
-  if (!ours) return Finding::kRival;
-  return holder->modified < own.modified ? Finding::kRestored : Finding::kTwin;
+  // Under whatever address we had: no other node has our MAC.
+  if (holder->modified < own.modified && (ours || (named && !own.mac.zero()))) return Finding::kRestored;
+  return ours ? Finding::kTwin : Finding::kRival;
 }
 
 }  // namespace flannelette::registry::etcd

@@ -131,6 +131,7 @@ void Member::held(const ClaimResult& result) {
   own_.modified = result.mod_revision;
   own_.held_ip = own_.public_ip;
   lost_races_ = 0;
+  rival_ = 0;
   timer_.cancel();
   backoff_.reset();
   core_.membership->on_joined({.subnet = own_.key.subnet,
@@ -185,6 +186,8 @@ void Member::check() {
   if (state_ == State::kReclaiming) return;
   const auto there = holder();
   const Finding finding = compare(there, own_, state_ == State::kHeld);
+  if (state_ == State::kContested && (finding == Finding::kOurs || finding == Finding::kTwin))
+    return reclaim();  // nobody contests it any more
   if (finding == Finding::kOurs) return;
   if (finding == Finding::kDeleted) {
     const bool was_held = state_ == State::kHeld;
