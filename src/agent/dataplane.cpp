@@ -197,7 +197,9 @@ Result<void> Dataplane::converge() {
   Result<void> removed;
   if (before) removed = device_.remove_former(*target_, former_, bool{rules_});
   const auto entries = converge_entries();
-  complete_ = true;  // an entry that the kernel refuses must not keep the pods of this node waiting
+  // An entry that the kernel refuses must not keep the pods of this node waiting; without the subnet file
+  // they do.
+  complete_ = complete_ || bool{file_};
   if (!entries) return entries;
   if (!before) removed = device_.remove_former(*target_, former_, bool{rules_});
   if (!removed) return removed;

@@ -225,6 +225,20 @@ TEST_SUITE("agent/join") {
     }
   }
 
+  TEST_CASE("the subnet file cannot be written: the node is ready as soon as it can") {
+    World world;
+    SimNode& node = world.add(1);
+    node.files.read_only_below = "/run/";
+    node.start();
+    REQUIRE(world.run_until([&] { return node.log.has("cannot write the subnet file"); }));
+    world.advance(30'000);
+    CHECK(node.running());
+    CHECK(node.ready_count() == 0);
+    node.files.read_only_below.clear();
+    CHECK(world.run_until([&] { return node.ready_count() == 1; }, 60'000));
+    CHECK_FALSE(node.subnet_env().empty());
+  }
+
   TEST_CASE("it waits for the interface, and for its address") {
     World world;
     SimNode& node = world.add(1);
