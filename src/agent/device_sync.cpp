@@ -195,7 +195,9 @@ Result<void> DeviceSync::find_device(const overlay::DeviceSpec& spec, std::optio
   if (have) return {};
   Rivals rivals(spec);
   FLT_TRY(kernel_.device.dump_devices(rivals));
-  if (rivals.same_vni && rivals.same_vni->mac == spec.mac) have = rivals.same_vni;
+  // By its MAC, or since it is the one that we had: another program may have changed name and MAC at once.
+  const auto& same = rivals.same_vni;
+  if (same && (same->mac == spec.mac || (index_ != 0 && same->index == index_))) have = same;
   return {};
 }
 

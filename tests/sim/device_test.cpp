@@ -96,6 +96,13 @@ TEST_SUITE("agent/device") {
     CHECK(d.node.log.has("reason=\"it is not a VXLAN device\""));
   }
 
+  TEST_CASE("renamed and given another MAC at once: it gets both back") {
+    Damaged d;
+    d.node.kernel.set_mac(d.index(), mac(9999));
+    d.node.kernel.rename(d.index(), "odd0");
+    d.check_repaired();
+  }
+
   TEST_CASE("renamed while we are stopped: found by VNI, port and MAC") {
     Damaged d;
     const int index = d.index();
