@@ -183,10 +183,10 @@ void Agent::Impl::on_members_listed() {
 void Agent::Impl::on_members_interrupted() { try_degraded(); }
 
 void Agent::Impl::on_members_changed() {
-  if (state_ != State::kRunning) return;
+  if (!has_data_plane()) return;
   if (underlay_watch_.depends_on_peers()) underlay_watch_.on_routes_changed();
   dataplane_.schedule_converge();
-  memory_.save_peers_later();
+  if (state_ == State::kRunning) memory_.save_peers_later();
 }
 
 bool Agent::Impl::refuses_own(Net4 subnet, const char* then) {

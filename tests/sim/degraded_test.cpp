@@ -122,6 +122,22 @@ TEST_SUITE("agent/degraded") {
     CHECK(k.world.value_of(key) == World::peer_value(200));
   }
 
+  TEST_CASE("the registry is back and refuses our claim: peers are followed meanwhile") {
+    Kept k;
+    k.world.etcd.set_down(kHost, true);
+    k.node.stop();
+    k.world.advance(25 * 3'600'000);  // the lease goes
+    k.node.reboot();
+    REQUIRE(k.world.run_until([&] { return k.node.routes() == 2; }));
+    for (int i = 0; i < 100; ++i)
+      k.world.etcd.refuse_next("/v3/lease/grant", 8, "etcdserver: mvcc: database space exceeded");
+    k.world.etcd.set_down(kHost, false);
+    REQUIRE(k.world.run_until([&] { return k.node.log.has("database space exceeded"); }, 60'000));
+    k.world.put_peer(200);
+    CHECK(k.world.run_until([&] { return k.has(200); }, 1'000));
+    CHECK_FALSE(k.node.running());
+  }
+
   TEST_CASE("our lease went and nobody took the subnet: it is claimed again, with the MAC that we had") {
     Kept k;
     const std::string key = k.node.key();
