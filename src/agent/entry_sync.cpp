@@ -141,15 +141,19 @@ Result<void> EntrySync::converge(const kernel::Site& site, bool direct, Millis n
   if (due || lost) due_.reset();
   const bool ask = direct && site.device != 0;
   plan_.ask_direct([&](Ip4 public_ip, bool was) { return ask && is_direct(public_ip, was); });
-  for (int round = 0; plan_.needs_audit(); ++round) {
-    if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
-    audited_ = now;
-    FLT_TRY(audit(due && damages_ && !lost));
-  }
-  if (due || lost) damages_ = false;
-  kernel::EntryBatch& batch = port_.begin(site_, this);
-  plan_.plan(batch);
-  return finish(batch);
+  int round = 0;
+  do {
+    for (; plan_.needs_audit(); ++round) {
+      if (round == kMaxAuditRounds) return Error{Code::kInterrupted, 0, "audit"};
+      audited_ = now;
+      FLT_TRY(audit(due && damages_ && !lost));
+    }
+    if (due || lost) damages_ = false;
+    kernel::EntryBatch& batch = port_.begin(site_, this);
+    plan_.plan(batch);
+    FLT_TRY(finish(batch));
+  } while (plan_.needs_audit());  // there was more to remove than can be remembered
+  return {};
 }
 
 Result<void> EntrySync::refused() {

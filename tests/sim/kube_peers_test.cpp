@@ -3,6 +3,7 @@
 // follow (its faults, as seen on a real API server), then the rest.
 #include <set>
 
+#include "flannelette/status/status.hpp"
 #include "sim/kube_world.hpp"
 
 using namespace flannelette;
@@ -39,6 +40,17 @@ struct Watching {
     kube.set_down(KubeWorld::kHost, false);
   }
 };
+
+void add_crowd(KubeWorld& world, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    Texts texts = KubeWorld::annotations_of(i);
+    texts[kPublicIp] = "172." + std::to_string(64 + i / 65'536) + "." + std::to_string(i / 256 % 256) + "." +
+                       std::to_string(i % 256);
+    world.kube.create("peer-" + std::to_string(i),
+                      {"10." + std::to_string(100 + i / 250) + "." + std::to_string(i % 250) + ".0/24"},
+                      texts);
+  }
+}
 
 }  // namespace
 
@@ -193,14 +205,7 @@ TEST_SUITE("agent/kube_faults_of_flanneld") {
     unsigned count = 0;
     SUBCASE("5,200") { count = 5'200; }
     SUBCASE("20,000") { count = 20'000; }
-    for (unsigned i = 0; i < count; ++i) {
-      Texts texts = KubeWorld::annotations_of(i);
-      texts[kPublicIp] = "172." + std::to_string(64 + i / 65'536) + "." + std::to_string(i / 256 % 256) +
-                         "." + std::to_string(i % 256);
-      world.kube.create("peer-" + std::to_string(i),
-                        {"10." + std::to_string(100 + i / 250) + "." + std::to_string(i % 250) + ".0/24"},
-                        texts);
-    }
+    add_crowd(world, count);
     SimNode& node = world.add_joined(1);
     CHECK(node.routes() == count);
     CHECK(world.kube.requests("list") == 1);
@@ -211,6 +216,21 @@ TEST_SUITE("agent/kube_faults_of_flanneld") {
     world.kube.create("late", {KubeWorld::cidr(20)}, KubeWorld::annotations_of(30'000));
     world.advance(1'000);
     CHECK(node.has_peer(World::peer_subnet(20), mac(30'000), World::peer_ip(30'000)));
+  }
+
+  TEST_CASE("a Node with a podCIDR around those of 1,200 others becomes a peer: they go at once") {
+    KubeWorld world(KubeWorld::kWide);
+    world.kube.filler = 0;
+    world.kube.create("wide", {"10.64.0.0/10"});
+    world.advance(5'000);
+    add_crowd(world, 1'200);
+    SimNode& node = world.add_joined(1);
+    REQUIRE(node.routes() == 1'200);
+    Texts texts = KubeWorld::annotations_of(3'000);
+    texts[kPublicIp] = "172.70.0.1";
+    world.kube.annotate("wide", texts);
+    CHECK(world.run_until([&] { return node.routes() == 1; }, 5'000));
+    CHECK(node.status().unready.kernel.empty());
   }
 }
 
