@@ -79,14 +79,15 @@ TEST_SUITE("base/heap") {
 
   TEST_CASE("a block that no memory can hold is refused, and what was to grow stays") {
     Heap heap;
+    constexpr std::size_t kNoAddressSpace = SIZE_MAX - SIZE_MAX / 16;
     CHECK(heap.allocate(SIZE_MAX) == nullptr);
-    CHECK(heap.allocate(SIZE_MAX / 4) == nullptr);
+    CHECK(heap.allocate(kNoAddressSpace) == nullptr);
     for (const std::size_t size : {std::size_t{40}, Heap::kLargest}) {
       CAPTURE(size);
       Held block{heap.allocate(size), size, 7};
       std::memset(block.memory, 7, size);
       CHECK(heap.resize(block.memory, SIZE_MAX - 8) == nullptr);
-      CHECK(heap.resize(block.memory, SIZE_MAX / 4) == nullptr);
+      CHECK(heap.resize(block.memory, kNoAddressSpace) == nullptr);
       CHECK(block.intact(size));
       heap.release(block.memory);
     }
