@@ -167,6 +167,21 @@ TEST_SUITE("agent/lease") {
     REQUIRE(p.world.run_until_all_know_all());
   }
 
+  TEST_CASE("the same with host-gw, where no MAC tells what is ours") {
+    World world(R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})");
+    SimNode& node = world.add_started(1);
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    const std::string key = node.key();
+    const auto backup = world.etcd.revision();
+    node.change_address(ip("172.30.0.77"));
+    const auto published = [&] { return world.value_of(key).find("172.30.0.77") != std::string::npos; };
+    REQUIRE(world.run_until(published));
+    world.advance(60'000);
+    world.etcd.go_back_to(backup);
+    CHECK(world.run_until(published, 60'000));
+    CHECK(node.status().lease.held == 1);
+  }
+
   TEST_CASE("a rival's record is replaced by ours without having been deleted: it is held again") {
     Pair p;
     const std::string ours = p.world.value_of(p.node.key());

@@ -2,6 +2,8 @@
 // Which subnet is to be claimed, and what a record of our subnet means.
 #include "registry/etcd/choice.hpp"
 
+#include <algorithm>
+
 namespace flannelette::registry::etcd {
 
 Choice choose(const Hints& hints, const overlay::NetworkConfig& network, Ip4 public_ip,
@@ -48,8 +50,9 @@ Finding compare(const std::optional<overlay::Allocation::Holder>& holder, const 
   const bool ours = named && holder->public_ip == own.public_ip;
   // At the age that we know it is ours, also when we have asked for another value since and were refused.
   if (holder->modified == own.modified && (ours || !held)) return Finding::kOurs;
-  // Under whatever address we had: no other node has our MAC.
-  if (holder->modified < own.modified && (ours || (named && !own.mac.zero()))) return Finding::kRestored;
+  // Under whatever address we had: no other node has our MAC. Without one it is an address that we had.
+  const bool had = own.mac.zero() ? std::ranges::count(own.held_ips, holder->public_ip) != 0 : true;
+  if (holder->modified < own.modified && named && (ours || had)) return Finding::kRestored;
   return ours ? Finding::kTwin : Finding::kRival;
 }
 

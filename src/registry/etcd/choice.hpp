@@ -2,6 +2,7 @@
 // Which subnet is to be claimed, and what a record of our subnet means. Pure.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -27,9 +28,9 @@ Choice choose(const Hints& hints, const overlay::NetworkConfig& network, Ip4 pub
 struct OwnRecord {
   overlay::LeaseKey key;
   Ip4 public_ip;
-  Mac mac;                    ///< zero: the backend has none
-  std::int64_t modified = 0;  ///< as we know it
-  Ip4 held_ip{};              ///< under which we held it last
+  Mac mac;                        ///< zero: the backend has none
+  std::int64_t modified = 0;      ///< as we know it
+  std::array<Ip4, 2> held_ips{};  ///< under which we held it last, and before that
 };
 enum class Finding : std::uint8_t {
   kOurs,      ///< at the age that we know

@@ -2,6 +2,8 @@
 // Our membership: a subnet is chosen, claimed, and held against all that happens to its record.
 #include "registry/etcd/membership.hpp"
 
+#include <algorithm>
+
 #include "flannelette/overlay/backend.hpp"
 
 namespace flannelette::registry::etcd {
@@ -89,7 +91,8 @@ void Member::claim(const overlay::LeaseKey& key, std::int64_t modified, bool alw
 
 /// Our MAC is ours alone; without one our addresses tell our record.
 bool Member::is_rival(const overlay::Allocation::Holder& there) const {
-  const bool our_address = there.public_ip == own_.public_ip || there.public_ip == own_.held_ip;
+  const bool our_address =
+      there.public_ip == own_.public_ip || std::ranges::count(own_.held_ips, there.public_ip) != 0;
   return there.key != own_.key || there.mac != own_.mac || (own_.mac.zero() && !our_address);
 }
 
@@ -129,7 +132,7 @@ void Member::lost() {
 void Member::held(const ClaimResult& result) {
   enter(State::kHeld);
   own_.modified = result.mod_revision;
-  own_.held_ip = own_.public_ip;
+  if (own_.held_ips[0] != own_.public_ip) own_.held_ips = {own_.public_ip, own_.held_ips[0]};
   lost_races_ = 0;
   rival_ = 0;
   timer_.cancel();
