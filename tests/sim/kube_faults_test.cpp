@@ -263,12 +263,17 @@ const Kind kFaults[] = {
      }},
     {"refusals",
      [](Faults& f) -> Millis {
-       constexpr int kCodes[] = {400, 401, 403, 408, 409, 410, 422, 429, 500, 502, 503, 504};
+       constexpr int kCodes[] = {400, 401, 403, 404, 408, 409, 410, 422, 429, 500, 502, 503, 504};
        for (std::uint64_t n = 1 + f.rng.below(4); n > 0; --n) {
          f.kube.refuse_next(f.kind(), {kCodes[f.rng.below(std::size(kCodes))], "Because", "of chance",
                                        static_cast<int>(f.rng.below(4))});
        }
        f.provoke();
+       // What a 404 said wrongly of a Node is over with its next change.
+       for (int n = 0; n < 6; ++n) {
+         f.world.advance(f.between(1'000, 20'000));
+         f.kube.heartbeat_all();
+       }
        return 4 * kBackoffMax + kWiped;
      }},
     {"errors within the watch",

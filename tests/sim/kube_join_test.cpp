@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a node comes into a Kubernetes cluster, and what it keeps true of its own Node.
+#include "flannelette/status/status.hpp"
 #include "sim/kube_world.hpp"
 
 using namespace flannelette;
@@ -393,6 +394,45 @@ TEST_SUITE("agent/kube_own_node") {
     CHECK(j.node.log.has("02:00:00:00:00:4d"));
     CHECK(j.node.log.lines.size() < 20);
     j.kube.remove_annotations("node-1", {kData, kPublicIp});
+    j.world.advance(3'000);
+    CHECK(j.annotated());
+  }
+
+  TEST_CASE("a 404 for our Node that is wrong is over with its next event") {
+    Joined j;
+    const ScriptedKube::Refusal wrong{404, "NotFound", "default backend - 404"};
+    SUBCASE("the read") {
+      j.kube.refuse_next("node", wrong);
+      j.node.change_address(ip("172.30.7.7"));
+    }
+    SUBCASE("the write") {
+      j.kube.refuse_next("patch", wrong);
+      j.kube.remove_annotations("node-1", {kManager});
+    }
+    j.world.advance(10'000);
+    CHECK(!j.annotated());
+    CHECK(!j.node.status().unready.lease.empty());
+    j.kube.heartbeat("node-1");
+    j.world.advance(5'000);
+    CHECK(j.annotated());
+    CHECK(j.node.status().unready.lease.empty());
+  }
+
+  TEST_CASE("a 404 for a Node that was restored as it was is over with its next event") {
+    Joined j;
+    const ScriptedKube::Nodes then = j.kube.nodes();
+    const std::int64_t revision = j.kube.revision();
+    j.kube.pass_revisions(1'000);
+    j.kube.set_down(KubeWorld::kHost, true);
+    j.kube.remove("node-1");
+    j.world.advance(5'000);
+    j.node.change_address(ip("172.30.7.7"));
+    j.kube.set_down(KubeWorld::kHost, false);
+    j.world.advance(60'000);
+    CHECK(j.kube.find("node-1") == nullptr);
+    j.kube.go_back_to(then, revision);
+    j.world.advance(11 * 60'000);
+    j.kube.heartbeat("node-1");
     j.world.advance(3'000);
     CHECK(j.annotated());
   }

@@ -166,6 +166,7 @@ Outcome OwnNode::on_read() {
 Outcome OwnNode::on_error(const Status& status) {
   if (status.code == kNotFound) {
     done();
+    uid_.clear();  // where that was wrong the next event of it is of a Node that is not known
     await("Node ");
     return Outcome::kDone;
   }
