@@ -437,6 +437,23 @@ TEST_SUITE("agent/kube_own_node") {
     CHECK(j.annotated());
   }
 
+  TEST_CASE("our Node goes while it is written: a peer that waits to be read is read") {
+    KubeWorld world;
+    world.kube.strip_managed_fields = true;
+    SimNode& node = world.add_joined(1);
+    const std::size_t patches = world.kube.requests("patch");
+    world.kube.hold_answer("patch");
+    world.kube.remove_annotations("node-1", {kData});
+    REQUIRE(world.run_until([&] { return world.kube.requests("patch") > patches; }, 70'000));
+    world.advance(10);
+    world.add_peer(20);
+    world.advance(100);
+    REQUIRE(world.kube.reads_of("peer-20") == 0);
+    world.kube.remove("node-1");
+    world.advance(1'000);
+    CHECK(KubeWorld::has_peer(node, 20));
+  }
+
   TEST_CASE("annotations that cannot be written keep nobody from what is known: the data plane follows") {
     Joined j;
     j.kube.denied = {"patch nodes/status"};

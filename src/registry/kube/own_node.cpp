@@ -213,6 +213,7 @@ void OwnNode::on_seen(const Node& node, bool removed) {
     if (state_ == State::kReading || node.uid != uid_) return;
     session().abandon(*this);
     done();
+    session().schedule();
     uid_.clear();
     return await("Node ");
   }
