@@ -492,6 +492,30 @@ TEST_SUITE("agent/kube_peers") {
     CHECK(node.has_peer(World::peer_subnet(20), mac(3'000), World::peer_ip(3'000)));
   }
 
+  TEST_CASE("a page that is cut and comes again makes no two of a Node: none is read in full for that") {
+    KubeWorld world(KubeWorld::kWide);
+    for (unsigned i = 0; i < 1'200; ++i) {
+      world.kube.create("peer-" + std::to_string(i),
+                        {"10." + std::to_string(100 + i / 250) + "." + std::to_string(i % 250) + ".0/24"},
+                        KubeWorld::annotations_of(i));
+    }
+    SimNode& node = world.add(1);
+    std::size_t twice = 0;
+    world.kube.before_next("page", [&] { world.kube.cut_after(400'000); });
+    SUBCASE("once") {}
+    SUBCASE("and once more") {
+      world.kube.before_next("page", [&] { world.kube.cut_after(200'000); });
+      twice = 1;
+    }
+    node.start();
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    world.advance(1'000);
+    CHECK(node.routes() == 1'200);
+    CHECK(world.kube.requests("list") == 1);
+    CHECK(world.kube.requests("page") == 3 + twice);
+    CHECK(world.kube.requests("node") == 1);  // ours
+  }
+
   TEST_CASE("a watch goes on from the last bookmark, and lists nothing again, however much was forgotten") {
     Watching w;
     const std::size_t lists = w.kube.requests("list");

@@ -24,6 +24,7 @@ void NodeListing::check(std::int64_t known) {
 }
 
 Request::Call NodeListing::write(json::Writer&) {
+  roster_.begin_page();
   query_ = {{{"limit", known_ == 0 ? "500" : "1"}, {"continue", continue_}}};
   return {.request = {.path = kNodesPath,
                       .query = std::span(query_).first(continue_.empty() ? 1 : 2),
@@ -94,7 +95,11 @@ Outcome NodeListing::on_error(const Status& status) {
 }
 
 bool NodeListing::on_lost(const Status&) {
-  if (continue_.empty() || ++lost_ > kMaxLost) abort();
+  if (continue_.empty() || ++lost_ > kMaxLost) {
+    abort();
+  } else {
+    roster_.drop_page();
+  }
   return false;
 }
 

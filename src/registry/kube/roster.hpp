@@ -24,6 +24,9 @@ class Roster {
   void set_leases(const overlay::Allocation& leases) { leases_ = &leases; }
   /// A list begins, in which no Node is removed: who is not in it goes at its end.
   void begin_list();
+  /// One of its pages begins, or is lost and comes again from its beginning.
+  void begin_page() { page_ = listed_.size(); }
+  void drop_page() { listed_.truncate(page_); }
   /// False: Nodes show subnets that overlap. List again: then they are read in full.
   bool end_list();
   void on_node(const Node& node, bool removed);
@@ -72,6 +75,7 @@ class Roster {
   const overlay::Allocation* leases_ = nullptr;
   PlainArray<Known> known_;
   PlainArray<Listed> listed_;    // of the list under way
+  std::size_t page_ = 0;         // so many before the page under way
   PlainArray<Net4> disputed_;    // whoever shows one of these in a list is read in full
   std::optional<Net4> doubted_;  // the same, of the watch
   bool listing_ = false;
