@@ -365,6 +365,21 @@ TEST_SUITE("agent/kube_peers") {
     CHECK(node.entries().find("10.5.21.0") == std::string::npos);
   }
 
+  TEST_CASE("a Node that changes while it is read in full is read once more: the answer may be of before") {
+    KubeWorld world;
+    world.kube.strip_managed_fields = true;
+    SimNode& node = world.add_joined(1);
+    world.kube.hold_answer("node");
+    world.add_peer(20);
+    world.advance(200);
+    REQUIRE(world.kube.reads_of("peer-20") == 1);
+    for (int i = 0; i < 3; ++i) world.kube.heartbeat("peer-20");
+    world.kube.annotate("peer-20", {{kPublicIp, "172.31.9.9"}, {kData, KubeWorld::data_of(mac(99))}});
+    world.advance(2'000);
+    CHECK(node.has_peer(World::peer_subnet(20), mac(99), ip("172.31.9.9")));
+    CHECK(world.kube.reads_of("peer-20") == 2);
+  }
+
   TEST_CASE("a stripped Node that is annotated later, or gets its podCIDR later, is read then") {
     KubeWorld world;
     world.kube.strip_managed_fields = true;

@@ -19,7 +19,7 @@ void NodeReading::ask(std::string_view name) {
 }
 
 bool NodeReading::waits(std::string_view name) const {
-  for (const char* at = names_.begin() + head_; at < names_.end();) {
+  for (const char* at = names_.begin() + unasked_; at < names_.end();) {
     const std::string_view other = at;
     if (other == name) return true;
     at += other.size() + 1;
@@ -31,6 +31,7 @@ bool NodeReading::overflowed() { return std::exchange(overflowed_, false); }
 
 Request::Call NodeReading::write(json::Writer&) {
   path_ = node_path(next());
+  unasked_ = head_ + next().size() + 1;
   return {.request = {.path = path_, .headers = kAcceptFull}};
 }
 
@@ -42,14 +43,14 @@ Outcome NodeReading::on_error(const Status& status) {
 }
 
 Outcome NodeReading::advance() {
-  head_ += next().size() + 1;
+  head_ = unasked_;
   if (!idle()) {
     want(core_.loop.now());
     return Outcome::kAgain;
   }
   names_.truncate(0);
   names_.shrink(Node::kMaxName);
-  head_ = 0;
+  head_ = unasked_ = 0;
   done();
   on_idle_();
   return Outcome::kDone;

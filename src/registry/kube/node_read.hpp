@@ -19,6 +19,7 @@ class NodeReading final : public Operation {
   NodeReading(Channel& channel, OnRead on_read, OnIdle on_idle)
       : Operation(channel, "get nodes"), on_read_(on_read), on_idle_(on_idle) {}
 
+  /// Once more also if it is under way: the answer may be as of before.
   void ask(std::string_view name);
   bool idle() const { return head_ == names_.size(); }
   /// Whether there was no room for a name since this was called last.
@@ -38,6 +39,7 @@ class NodeReading final : public Operation {
   OnIdle on_idle_;
   PlainArray<char> names_;
   std::size_t head_ = 0;
+  std::size_t unasked_ = 0;  // behind the name that was asked for already
   bool overflowed_ = false;
   Path path_;
 };
