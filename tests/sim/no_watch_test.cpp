@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests are answered and the watch is not: behind a proxy that buffers answers, or one that refuses what
 // it does not know.
+#include "sim/kube_world.hpp"
 #include "sim/world.hpp"
 
 using namespace flannelette;
@@ -66,6 +67,80 @@ TEST_SUITE("agent/no_watch") {
     REQUIRE(world.run_until([&] { return node.routes() == 1; }, 1'000));
     world.advance(kHour);
     CHECK(world.etcd.requests("/v3/kv/range") == 0);
+  }
+
+  TEST_CASE("an API server that answers requests and no watch: who joins later and who goes is seen") {
+    KubeWorld world;
+    SUBCASE("a proxy buffers the answer") { world.kube.every_watch = ""; }
+    SUBCASE("a proxy refuses with 404") { world.kube.every_watch = html("404 Not Found"); }
+    SUBCASE("a proxy answers 200 with a page of its own") { world.kube.every_watch = html("200 OK"); }
+    SUBCASE("a proxy ends each stream at once") {
+      world.kube.every_watch = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    }
+    SUBCASE("the right to watch is missing") { world.kube.denied = {"watch nodes"}; }
+    SimNode& node = world.add_started(1);
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    world.add_peer(20);
+    REQUIRE(world.run_until([&] { return node.routes() == 1; }, 45'000));
+    world.advance(2'000);
+    CHECK(node.log.has(kSentence));
+
+    world.advance(kHour);
+    const auto writes = node.kernel.writes;
+    const auto files = node.files.writes;
+    world.kube.reset_counts();
+    world.advance(10 * kHour);
+    CHECK(node.kernel.writes == writes);
+    CHECK(node.files.writes == files);
+    const std::size_t lists = world.kube.requests("list") / 2;  // each after a question whether it is needed
+    CHECK(lists <= 10 * 12);
+    CHECK(lists >= 10 * 9);
+    CHECK(node.log.count(kSentence) <= 11 * 6 + 2);
+    world.remove_node(20);
+    world.kube.remove_annotations("node-1", {kManager});
+    REQUIRE(world.run_until([&] { return node.routes() == 0; }, 400'000));
+    world.advance(2'000);
+    CHECK(world.annotation(1, "kube-subnet-manager") == "true");
+
+    CHECK(!node.log.has("registry reachable again"));
+    world.kube.every_watch.reset();
+    world.kube.denied.clear();
+    REQUIRE(world.run_until([&] { return node.log.has("registry reachable again"); }, 60'000));
+    world.kube.reset_counts();
+    world.add_peer(21);
+    REQUIRE(world.run_until([&] { return node.routes() == 1; }, 1'000));
+    world.advance(kHour);
+    CHECK(world.kube.requests("list") == 0);
+  }
+
+  TEST_CASE("after minutes without an API server the watch goes on, and nobody lists again") {
+    KubeWorld world;
+    std::vector<SimNode*> nodes;
+    for (unsigned i = 1; i <= 20; ++i) nodes.push_back(&world.add_started(i));
+    const auto all_know = [&](std::size_t routes) {
+      bool all = true;
+      for (SimNode* node : nodes) all = all && node->routes() == routes;
+      return all;
+    };
+    REQUIRE(world.run_until([&] { return all_know(19); }));
+    world.advance(10'000);
+    SUBCASE("refusing") { world.kube.set_down(KubeWorld::kHost, true); }
+    SUBCASE("silent") {
+      world.kube.cut_all();
+      world.advance(10);
+      world.kube.silence(true);
+    }
+    world.advance(600'000);
+    world.kube.set_down(KubeWorld::kHost, false);
+    world.kube.silence(false);
+    world.kube.cut_all();
+    world.kube.reset_counts();
+    world.add_peer(250);
+    REQUIRE(world.run_until([&] { return all_know(20); }, 60'000));
+    world.advance(kHour);
+    // One question each, and at most a list by chance.
+    CHECK(world.kube.requests("list") <= 20 + 2);
+    for (SimNode* node : nodes) CHECK(!node->log.has(kSentence));
   }
 
   TEST_CASE("a claim is held and kept alive also without a watch") {

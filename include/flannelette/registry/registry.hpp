@@ -95,7 +95,7 @@ struct Failure {
 
 /// Why there is no watch, as far as that can be guessed.
 inline constexpr const char* kNoWatch =
-    "etcd: requests are answered, the watch is not (does a proxy buffer or block it?); listing now and then";
+    "registry: requests are answered, the watch is not (does a proxy buffer or block it?); listing instead";
 
 /// Hears whether the registry can be asked.
 class FailureListener {

@@ -25,22 +25,20 @@ Watch::Watch(Channel& channel, io::Stream& stream, std::span<char, Decoder::kScr
       on_gap_(on_gap),
       on_return_(on_return),
       probe_(probe),
-      relist_timer_(core_.loop, Delegate<void()>::to<&Watch::on_relist_timer>(this)) {}
+      relisting_(core_.loop, core_.random, channel.session, Relisting::Act::to<&Watch::relist>(this)) {}
 
 void Watch::begin(const Change& newest, std::int64_t next) {
   history_.begin(newest, next);
   compacted_ = false;
   enter(State::kWaiting);
   timer_.arm_in(0);
-  arm_relist();
-  if (relists_ > 0)
-    core_.health.failed(Health::kWatch, "watch", endpoint(), {{Code::kUnavailable, 0, kNoWatch}},
-                        relist_interval());
+  relisting_.begin();
+  relisting_.report(core_.health, "watch", endpoint());
 }
 
 void Watch::stop() {
   timer_.cancel();
-  relist_timer_.cancel();
+  relisting_.stop();
   client_.cancel();
   if (running()) enter(State::kOff);
 }
@@ -65,33 +63,21 @@ void Watch::report(Standing& to) {
   past_.report(to, state_.state(), endpoint(), core_.loop.now());
 }
 
-/// Half an interval before it may ask, and half before it may list.
-void Watch::arm_relist() {
-  const Millis half = relist_interval() / 2;
-  probed_ = 0;
-  relist_timer_.arm_in(half + static_cast<Millis>(core_.random.below(static_cast<std::uint64_t>(half / 8))));
-}
-
 /// There is a watch.
 void Watch::works() {
-  relist_timer_.cancel();
-  relists_ = 0;
+  relisting_.end();
   backoff_.reset();
 }
 
-/// After an outage the watch goes on without a list. So a request must be answered first, and the watch have
-/// its time after that.
-void Watch::on_relist_timer() {
-  const Millis now = core_.loop.now();
-  if (state_ == State::kStreaming && now - opened_ < 2 * kStable) return relist_timer_.arm_in(kStable);
-  if (probed_ == 0 || channel_.session.answered() < probed_) {
-    arm_relist();
-    probed_ = now;
-    return probe_();
+bool Watch::relist(bool list) {
+  if (state_ == State::kStreaming && core_.loop.now() - opened_ < 2 * kStable) return false;
+  if (list) {
+    stop();
+    on_gap_(0);
+  } else {
+    probe_();
   }
-  ++relists_;
-  stop();
-  on_gap_(0);
+  return true;
 }
 
 void Watch::on_timer() {
@@ -244,7 +230,7 @@ void Watch::close() {
   client_.cancel();
   timer_.cancel();
   enter(State::kWaiting);
-  if (!relist_timer_.armed()) arm_relist();
+  relisting_.begin();
   next_endpoint();
 }
 

@@ -2,13 +2,12 @@
 // The watch: one connection after another, each of which goes on where the one before stood.
 #pragma once
 
-#include <algorithm>
-
 #include "flannelette/base/delegate.hpp"
 #include "flannelette/http/client.hpp"
 #include "registry/etcd/history.hpp"
 #include "registry/etcd/operation.hpp"
 #include "registry/etcd/records.hpp"
+#include "registry/relisting.hpp"
 #include "registry/watch_state.hpp"
 
 namespace flannelette::registry::etcd {
@@ -20,7 +19,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
  public:
   using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
   using OnReturn = Delegate<void()>;           ///< the stream is there again after a failure
-  using Probe = Delegate<void()>;  ///< make any request: session.answered() shows whether it is answered
+  using Probe = Delegate<void()>;              ///< make any request
   Watch(Channel& channel, io::Stream& stream, std::span<char, Decoder::kScratch> scratch, OnGap on_gap,
         OnReturn on_return, Probe probe);
 
@@ -43,15 +42,9 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   static constexpr Millis kStable = 5'000;
   /// A hurried connection comes at least that long after the one before.
   static constexpr Millis kMinReopen = 1'000;
-  /// Where requests are answered and no watch can be had (a proxy that buffers answers, or blocks what it
-  /// does not know), what there is is listed again after the first time, then at growing intervals.
-  static constexpr Millis kRelistFirst = 30'000;
-  static constexpr Millis kRelistMax = 5 * 60'000;
 
   void on_timer();
-  void on_relist_timer();
-  Millis relist_interval() const { return std::min(kRelistFirst << std::min(relists_, 4), kRelistMax); }
-  void arm_relist();
+  bool relist(bool list);
   void works();
   void open();
   void become_stable();
@@ -85,9 +78,7 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
   OnGap on_gap_;
   OnReturn on_return_;
   Probe probe_;
-  io::Timer relist_timer_;  // armed as long as there is no watch
-  Millis probed_ = 0;       // when it was asked whether requests are answered; 0: not yet
-  int relists_ = 0;         // since there was a watch
+  Relisting relisting_;
   Backoff backoff_ = kBackoff;
   Backoff gaps_ = kBackoff;  // of its own: an outage must not make the listing wait that follows it
   StateMachine<kWatchStates> state_;

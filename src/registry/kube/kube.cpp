@@ -49,7 +49,7 @@ KubeRegistry::Impl::Impl(const kube::Core& parts, io::Stream& request_stream, io
               kube::NodeReading::OnIdle::to<&Impl::on_read>(this)),
       listing(channel, roster, reading, kube::NodeListing::OnEnd::to<&kube::NodeWatch::begin>(&watch),
               kube::NodeListing::OnOlder::to<&Impl::on_older>(this)),
-      watch(core, watch_stream, watch_scratch, roster, kube::NodeWatch::OnGap::to<&Impl::on_gap>(this),
+      watch(channel, watch_stream, watch_scratch, roster, kube::NodeWatch::OnGap::to<&Impl::on_gap>(this),
             kube::NodeWatch::OnSilence::to<&kube::NodeListing::check>(&listing),
             kube::NodeWatch::OnReturn::to<&Impl::on_watch_returned>(this)) {
   const auto on_address = Delegate<void(Ip)>::to<&Impl::on_address>(this);

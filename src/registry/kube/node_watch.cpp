@@ -7,25 +7,27 @@
 
 namespace flannelette::registry::kube {
 
-NodeWatch::NodeWatch(Core& core, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch,
+NodeWatch::NodeWatch(Channel& channel, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch,
                      Roster& roster, OnGap on_gap, OnSilence on_silence, OnReturn on_return)
-    : core_(core),
+    : core_(channel.core),
       roster_(roster),
-      client_(core.loop, stream),
-      timer_(core.loop, Delegate<void()>::to<&NodeWatch::on_timer>(this)),
-      decoder_(core.prefix, scratch),
+      client_(core_.loop, stream),
+      timer_(core_.loop, Delegate<void()>::to<&NodeWatch::on_timer>(this)),
+      decoder_(core_.prefix, scratch),
       on_gap_(on_gap),
       on_silence_(on_silence),
-      on_return_(on_return) {}
+      on_return_(on_return),
+      relisting_(core_.loop, core_.random, channel.session, Relisting::Act::to<&NodeWatch::relist>(this)) {}
 
 void NodeWatch::begin(std::int64_t resource_version) {
   resource_version_ = resource_version;
-  enter(State::kWaiting);
-  timer_.arm_in(0);
+  wait(0);
+  relisting_.report(core_.health, "watch nodes", server());
 }
 
 void NodeWatch::stop() {
   timer_.cancel();
+  relisting_.stop();
   client_.cancel();
   if (state_ != State::kOff) enter(State::kOff);
 }
@@ -39,6 +41,17 @@ void NodeWatch::reconnect() {
 void NodeWatch::skip_backoff() {
   if (state_ == State::kWaiting)
     timer_.arm_at_latest_in(std::max<Millis>(opened_ + kMinReopen - core_.loop.now(), 0));
+}
+
+bool NodeWatch::relist(bool list) {
+  if (state_ == State::kStreaming && core_.loop.now() - opened_ < 2 * kStable) return false;
+  if (list) {
+    stop();
+    on_gap_(0);
+  } else {
+    on_silence_(resource_version_);
+  }
+  return true;
 }
 
 void NodeWatch::report(Standing& to) {
@@ -96,6 +109,7 @@ void NodeWatch::on_head(const http::ResponseHead& head) {
 
 void NodeWatch::become_stable() {
   enter(State::kStable);
+  relisting_.end();
   backoff_.reset();
   advanced_ = true;
   timer_.arm_in(std::max<Millis>(opened_ + lives_ + KubeRegistry::kWatchGrace - core_.loop.now(), kStable));
@@ -142,7 +156,10 @@ void NodeWatch::on_message() {
   if (said.resource_version == 0) return;  // whatever it is, it says nothing of the Nodes
   if (said.resource_version < resource_version_)
     return gap({{Code::kInterrupted, 0, "kube: the store went back to an older state"}});
-  advanced_ |= said.resource_version > resource_version_;
+  if (said.resource_version > resource_version_) {
+    advanced_ = true;
+    relisting_.end();
+  }
   resource_version_ = said.resource_version;
   if (roster_.lost_track())
     gap({{Code::kInterrupted, 0, "kube: a Node is gone that does not show its podCIDR"}});
@@ -190,6 +207,10 @@ void NodeWatch::wait(Millis delay) {
 void NodeWatch::retry(const Status& status) {
   // A connection that was stable and is cut is no failure yet: the next attempt will tell.
   const bool ended = state_ == State::kStable && status.code == 0;
+  // Nobody who is away, or too busy for a watch, is asked for lists.
+  const bool denied = status.code == 0 ? state_ == State::kStreaming || status.error.code == Code::kTimeout
+                                       : !transient(status);
+  if (denied) relisting_.begin();
   const io::Endpoint& where = server();
   client_.cancel();
   server_ = (server_ + 1) % core_.access.servers().size();

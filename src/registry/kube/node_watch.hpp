@@ -4,19 +4,22 @@
 
 #include "flannelette/base/state_machine.hpp"
 #include "registry/kube/roster.hpp"
+#include "registry/relisting.hpp"
 #include "registry/watch_state.hpp"
 
 namespace flannelette::registry::kube {
 
 /// Follows the Nodes' metadata from a resourceVersion on, for ever. After a cut it goes on where it stood;
-/// where that cannot be without a gap (compaction, a store that went back) it stops and asks for a list.
+/// where that cannot be without a gap (compaction, a store that went back) it stops and asks for a list, and
+/// so it does now and then as long as it cannot be had.
 class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink {
  public:
-  using OnGap = Delegate<void(Millis delay)>;                       ///< list again, but not before `delay`
-  using OnSilence = Delegate<void(std::int64_t resource_version)>;  ///< for minutes not even a bookmark
+  using OnGap = Delegate<void(Millis delay)>;  ///< list again, but not before `delay`
+  /// Ask for something: for minutes there was no watch, or in it not even a bookmark.
+  using OnSilence = Delegate<void(std::int64_t resource_version)>;
   using OnReturn = Delegate<void()>;  ///< there is a stream again after a failure
-  NodeWatch(Core& core, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch, Roster& roster,
-            OnGap on_gap, OnSilence on_silence, OnReturn on_return);
+  NodeWatch(Channel& channel, io::Stream& stream, std::span<char, NodeDecoder::kScratch> scratch,
+            Roster& roster, OnGap on_gap, OnSilence on_silence, OnReturn on_return);
 
   void begin(std::int64_t resource_version);
   void stop();
@@ -45,6 +48,7 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   /// So is the watch of a version that a store restored from a backup has yet to reach, and that of a cluster
   /// in which nothing changes.
   void note_silence();
+  bool relist(bool list);
   void wait(Millis delay);
   void retry(const Status& status);
   void gap(const Status& status);
@@ -63,6 +67,7 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
   OnGap on_gap_;
   OnSilence on_silence_;
   OnReturn on_return_;
+  Relisting relisting_;
   StateMachine<kWatchStates> state_;
   WatchPast past_;
   Backoff backoff_ = kRetry;
