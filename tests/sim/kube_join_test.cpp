@@ -398,6 +398,35 @@ TEST_SUITE("agent/kube_own_node") {
     CHECK(j.annotated());
   }
 
+  TEST_CASE("a store restored from a backup has our address of before: it is ours, and written again") {
+    const char* config = World::kConfig;
+    SUBCASE("vxlan, where the MAC tells") {}
+    SUBCASE("host-gw, where no MAC tells") {
+      config = R"({"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}})";
+    }
+    KubeWorld world(config);
+    SimNode& node = world.add_joined(1);
+    const ScriptedKube::Nodes then = world.kube.nodes();
+    const std::int64_t revision = world.kube.revision();
+    world.kube.pass_revisions(1'000);
+    node.change_address(ip("172.30.7.7"));
+    world.advance(120'000);
+    REQUIRE(world.annotation(1, "public-ip") == "172.30.7.7");
+    world.kube.go_back_to(then, revision);
+    REQUIRE(world.annotation(1, "public-ip") == "172.30.0.1");
+    REQUIRE(world.run_until([&] { return world.annotation(1, "public-ip") == "172.30.7.7"; }, 11 * 60'000));
+    world.kube.heartbeat("node-1");
+    world.advance(1'000);
+    CHECK(node.status().unready.lease.empty());
+    CHECK(!node.log.has("another program publishes itself"));
+
+    // Who writes after us is another.
+    world.kube.annotate("node-1", {{kPublicIp, "172.31.7.7"}, {kData, KubeWorld::data_of(mac(77))}});
+    world.advance(60'000);
+    CHECK(node.log.has("another program publishes itself"));
+    CHECK(world.annotation(1, "public-ip") == "172.31.7.7");
+  }
+
   TEST_CASE("a 404 for our Node that is wrong is over with its next event") {
     Joined j;
     const ScriptedKube::Refusal wrong{404, "NotFound", "default backend - 404"};

@@ -195,8 +195,10 @@ Outcome OwnNode::hold(bool written) {
 bool OwnNode::is_foreign(const Node& node) {
   const auto there = record_of(node, {Net4{}, {}, false});
   if (!there || !there->readable || there->value.backend != value_.backend) return false;
-  const bool same =
-      value_.mac.zero() ? there->value.public_ip == value_.public_ip : there->value.mac == value_.mac;
+  // Without a MAC only the age tells our own address of before, in a store that went back.
+  const bool same = value_.mac.zero()
+                        ? there->value.public_ip == value_.public_ip || node.resource_version < version_
+                        : there->value.mac == value_.mac;
   if (same) return false;
   if (state_ == State::kContested) return true;
   report({.why = Why::kNamesake,
