@@ -26,8 +26,9 @@ void* Heap::allocate(std::size_t size) {
   if (room > kLargest) {
     memory = map(room);
   } else {
-    room = std::bit_ceil(room);
-    memory = carve(room);
+    const auto order = static_cast<std::size_t>(std::bit_width(room - 1));
+    room = std::size_t{1} << order;
+    memory = carve(order);
   }
   if (memory == nullptr) return nullptr;
   auto* block = static_cast<Block*>(memory);
@@ -35,13 +36,14 @@ void* Heap::allocate(std::size_t size) {
   return block + 1;
 }
 
-void* Heap::carve(std::size_t room) {
-  Block*& released = released_[static_cast<std::size_t>(std::countr_zero(room))];
+void* Heap::carve(std::size_t order) {
+  Block*& released = released_[order];
   if (released != nullptr) {
     Block* block = released;
     released = block->next;
     return block;
   }
+  const std::size_t room = std::size_t{1} << order;
   if (slab_left_ < room) {  // what is left of the old slab stays unused
     void* slab = map(kSlab);
     if (slab == nullptr) return nullptr;

@@ -33,7 +33,7 @@ class Heap {
   };
   static constexpr std::size_t kSlab = 2 * kLargest;  ///< mapped at once; what is not used takes no memory
 
-  void* carve(std::size_t room);
+  void* carve(std::size_t order);  ///< 2^order bytes; nullptr: there is no memory
 
   std::array<Block*, 16> released_{};  ///< by the logarithm of the room
   std::byte* slab_ = nullptr;
