@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 namespace flannelette {
 namespace {
@@ -46,7 +48,14 @@ void prepare_standard_streams() {
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
 }
 
-int print(std::string_view text) { return ::write(STDOUT_FILENO, text.data(), text.size()) < 0 ? 1 : 0; }
+int print(std::string_view text) {
+  if (::write(STDOUT_FILENO, text.data(), text.size()) >= 0) return 0;
+  static bool said = false;
+  // Who reads a part only knows that.
+  if (errno != EPIPE && !std::exchange(said, true))
+    StreamSink(STDERR_FILENO).line(Level::kError, "flannelette: standard output cannot be written");
+  return 1;
+}
 
 StreamSink::StreamSink(int fd) : fd_(fd), journal_(is_journal(fd)) {}
 

@@ -12,9 +12,9 @@ namespace flannelette::cli {
 
 using SocketPath = Text<io::Acceptor::kMaxPath>;
 
-/// Where to ask: as the settings say. Where they name no socket of their own and nothing is at the default
-/// one, the only socket beside it.
-SocketPath find_socket(const ServingSettings& settings);
+/// Where to ask: as the settings say. Where they name no socket of their own, and no agent with the default
+/// one has been here, the only socket beside it.
+SocketPath find_socket(const RunSettings& settings);
 
 /// The status of the answer, whose body goes to `out` if that is 200, else to `other` if given. It waits for
 /// kPatience at most where nothing comes. An error: nobody answers there, or the answer was cut.

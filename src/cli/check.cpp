@@ -36,26 +36,29 @@ class Printer final : public agent::FindingListener {
       json::Writer out(memory);
       out.begin_object().key("item").string(item).key("grade").string(word);
       out.key("text").string(text).key("repair").string(repair).end_object();
-      (void)print(first_ ? "{\"version\":1,\"findings\":[\n" : ",\n");
-      (void)print(out.view());
+      put(first_ ? "{\"version\":1,\"findings\":[\n" : ",\n");
+      put(out.view());
     } else {
       Writer out(memory);
       out.put(word).put(std::string_view("      ").substr(word.size())).put(item);
       if (!text.empty()) append_printable(out.put(": "), text);
       if (!repair.empty()) out.put("; ").put(repair);
-      (void)print(out.put('\n').view());
+      put(out.put('\n').view());
     }
     first_ = false;
   }
 
   int end() {
-    if (json_) (void)print("]}\n");
-    return static_cast<int>(worst_);
+    if (json_) put("]}\n");
+    return std::max<int>(static_cast<int>(worst_), unheard_);
   }
 
  private:
+  void put(std::string_view text) { unheard_ |= print(text); }
+
   const bool json_;
   bool first_ = true;
+  int unheard_ = 0;  ///< 1: not all of it could be printed
   Grade worst_ = Grade::kOk;
 };
 

@@ -63,7 +63,7 @@ void render(const status::Source& source, status::Format format, Pieces& out) {
 }
 
 int show_once(const RunSettings& settings, const Question& question, Reporter& reporter, Printer& printer) {
-  const SocketPath socket = find_socket(settings.serving);
+  const SocketPath socket = find_socket(settings);
   const bool json = question.json != 0;
   const auto asked = ask(socket, json ? "/status?format=json" : "/status", printer);
   if (asked ? *asked != 200 : printer.begun) return report_no_answer(asked, reporter);
@@ -89,8 +89,8 @@ int show_once(const RunSettings& settings, const Question& question, Reporter& r
 }  // namespace
 
 int show_status(const RunSettings& settings, const Question& question, Reporter& reporter) {
-  Printer printer(true);
   for (;;) {
+    Printer printer(true);
     if (question.watch != 0 && ::isatty(STDOUT_FILENO) != 0) printer.piece("\033[H\033[2J");
     const int code = show_once(settings, question, reporter, printer);
     if (printer.failed) return kExitNotReady;
@@ -103,7 +103,7 @@ int show_peers(const RunSettings& settings, const Question& question, Reporter& 
   const SystemClock clock;
   const Millis end = clock.now() + static_cast<Millis>(std::min(question.timeout, kMaxTimeout) * 1'000);
   for (;;) {
-    const SocketPath socket = find_socket(settings.serving);
+    const SocketPath socket = find_socket(settings);
     Printer count(false), printer(true);
     const auto asked = ask(socket, "/peers", count);
     const bool answered = asked && *asked == 200;
