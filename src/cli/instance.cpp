@@ -15,12 +15,11 @@
 
 namespace flannelette::cli {
 
-Result<void> Instance::claim(std::string_view subnet_file) {
+Result<void> Instance::claim(std::string_view path) {
   constexpr int kType = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
   socket_ = UniqueFd(::socket(AF_UNIX, kType, 0));
   if (!socket_) return {};
-  const auto name =
-      to_text<40>([&](Writer& out) { out.put("flannelette-").put_hex(Fnv1a::of(subnet_file)); });
+  const auto name = to_text<40>([&](Writer& out) { out.put("flannelette-").put_hex(Fnv1a::of(path)); });
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path + 1, name.c_str(), name.size());

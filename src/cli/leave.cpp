@@ -115,10 +115,10 @@ int cleanup(const RunSettings& settings, LogSink& sink, Cleaning cleaning) {
   const SystemClock clock;
   SystemFiles files;
   Log log(sink, clock, settings.agent.log_level);
-  Instance instance;
+  Instances instances;
   kernel::NetlinkKernel kernel(files);
   const bool nexthop_objects = settings.nexthop_objects && cleaning != Cleaning::kForFlanneld;
-  if (!claim(instance, settings, log) || !open(kernel, nexthop_objects, log)) return kExitFailure;
+  if (!claim(instances, settings, log) || !open(kernel, nexthop_objects, log)) return kExitFailure;
   return clean_up(settings, kernel, files, log, cleaning);
 }
 

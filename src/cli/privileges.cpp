@@ -25,10 +25,11 @@ constexpr Set kOverride = bit(CAP_DAC_OVERRIDE);
 
 constexpr __user_cap_header_struct kOurs{_LINUX_CAPABILITY_VERSION_3, 0};
 
+/// All where it is not told.
 Set permitted_set() {
   __user_cap_header_struct header = kOurs;
   __user_cap_data_struct halves[2]{};
-  ::capget(&header, halves);
+  if (::capget(&header, halves) != 0) return ~Set{};
   return halves[0].permitted | Set{halves[1].permitted} << 32;
 }
 
@@ -65,6 +66,8 @@ bool sealed(std::string_view path) {
 }
 
 }  // namespace
+
+bool may_administer_network() { return (permitted_set() & bit(CAP_NET_ADMIN)) != 0; }
 
 void give_up_privileges(const agent::Settings& settings, std::span<const std::string_view> read, Log& log) {
   bool done = ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;

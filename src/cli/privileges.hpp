@@ -10,6 +10,9 @@
 
 namespace flannelette::cli {
 
+/// Whether there is CAP_NET_ADMIN, or it is not told.
+bool may_administer_network();
+
 /// Gives up what the agent does not need, before it reads its first byte from outside: no core and no
 /// debugger of the same user, no program that gains anything, and of the capabilities only CAP_NET_ADMIN.
 /// Those that overrule the permissions of files stay where one of `read` (paths of files that are read again

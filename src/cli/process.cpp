@@ -24,11 +24,17 @@ Result<void> watch_signals(io::Signals& signals) {
 
 }  // namespace
 
-bool claim(Instance& instance, const RunSettings& settings, Log& log) {
-  const std::string_view file = settings.agent.subnet_file;
-  if (instance.claim(file)) return true;
-  log.error("another flannelette serves this subnet file; stop it, or give each one of its own",
-            {{"file", file}});
+bool claim(Instances& instances, const RunSettings& settings, Log& log) {
+  const std::string_view file = settings.agent.subnet_file, folder = settings.agent.state_dir;
+  if (!instances.subnet_file.claim(file)) {
+    log.error("another flannelette serves this subnet file; stop it, or give each one of its own",
+              {{"file", file}});
+  } else if (!folder.empty() && !instances.state_folder.claim(folder)) {
+    log.error("another flannelette has this state folder; stop it, or give each one of its own",
+              {{"folder", folder}});
+  } else {
+    return true;
+  }
   return false;
 }
 
@@ -40,7 +46,11 @@ bool open(kernel::NetlinkKernel& kernel, bool nexthop_objects, Log& log) {
 }
 
 int Process::open(std::span<const std::string_view> read, const RecentLines* lines) {
-  if (!claim(instance, settings, log)) return kExitFailure;
+  if (!claim(instances, settings, log)) return kExitFailure;
+  if (!may_administer_network()) {
+    log.error(kNoKernel);
+    return kExitFailure;
+  }
   if (lines != nullptr) serving.open({loop, log, files, settings.serving, *lines});
   give_up_privileges(settings.agent, read, log);
   if (const auto watched = watch_signals(signals); !watched) {

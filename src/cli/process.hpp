@@ -69,7 +69,7 @@ struct Process {
   const Clock& clock;
   Files& files;
   Log& log;
-  Instance instance;
+  Instances instances;
   SystemRandom random;
   io::Loop loop{clock};
   io::TlsContext tls;
@@ -83,7 +83,7 @@ struct Process {
 };
 
 /// False, and reported: another flannelette runs here.
-[[nodiscard]] bool claim(Instance& instance, const RunSettings& settings, Log& log);
+[[nodiscard]] bool claim(Instances& instances, const RunSettings& settings, Log& log);
 /// False, and reported: the kernel cannot be talked to.
 [[nodiscard]] bool open(kernel::NetlinkKernel& kernel, bool nexthop_objects, Log& log);
 

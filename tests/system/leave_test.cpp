@@ -163,6 +163,10 @@ TEST_SUITE("system/leave") {
       const Outcome refused = verb(a, {name, etcd_flag(etcd)});
       CHECK(refused.status == 1);
       CHECK(contains(refused.output, "another flannelette serves this subnet file"));
+      // By another subnet file it is the same machine's state.
+      const Outcome also = verb(a, {name, etcd_flag(etcd), "--subnet-file=/run/other.env"});
+      CHECK(also.status == 1);
+      CHECK(contains(also.output, "another flannelette has this state folder"));
     }
     CHECK(a.running());
     CHECK(contains(a.node().ip("-o link"), "flannel.1"));

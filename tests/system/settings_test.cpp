@@ -138,6 +138,18 @@ TEST_SUITE("system/settings") {
     }
   }
 
+  TEST_CASE("without CAP_NET_ADMIN it ends with 1, and no lease is taken") {
+    REQUIRE_MEANS(cluster_means(), means::program("setpriv"));
+    Etcd etcd;
+    etcd.configure(kVxlanConfig);
+    Machine a(etcd, 1);
+    const Outcome refused = run(a.command({"setpriv", "--bounding-set=-net_admin", binary(),
+                                           "--etcd-endpoints=" + etcd.url(), "--iface=eth0"}));
+    CHECK(refused.status == 1);
+    CHECK_MESSAGE(contains(refused.output, "CAP_NET_ADMIN is needed"), refused.output);
+    CHECK(etcd.leases().empty());
+  }
+
   TEST_CASE("compat 9.27: an unknown flag and a bad value exit 2, version and help go to standard output") {
     REQUIRE_MEANS(program_means(), means::namespaces());
     Outcome outcome = call({"--etcd-endpoint=http://127.0.0.1:1"});
