@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "agent/agent_impl.hpp"
+#include "agent/words.hpp"
 #include "flannelette/base/function_ref.hpp"
 
 namespace flannelette::agent {
@@ -72,6 +73,11 @@ void AgentStatus::read(Status& to) const {
   registry::Standing standing;
   a.registry_.report(standing);
   read_lease(to, standing, a.memory_.degraded(), a.has_data_plane());
+  if (a.state_ == State::kInterface) {
+    fill(to.unready.lease, [&](Writer& out) { out.put("no interface: ").put(a.underlay_watch_.missing()); });
+  } else if (a.state_ == State::kConfig && *a.config_problem_.why != '\0') {
+    fill(to.unready.lease, [&](Writer& out) { put_reason(out, a.config_problem_); });
+  }
   if (a.failure_) fill(to.registry.failure, [&](Writer& out) { write(out, *a.failure_); });
   read_registry(to, standing);
   std::ranges::copy(a.failures_, to.failures.begin());

@@ -88,6 +88,8 @@ class UnderlayWatch {
 
   /// Since on_underlay() was first called.
   bool found() const { return underlay_.has_value(); }
+  /// Why not, as it was reported; static, may be empty.
+  const char* missing() const { return missing_reason_; }
   const Underlay& underlay() const { return *underlay_; }
   const overlay::ProtectedAddresses& protected_addresses() const { return protected_; }
 

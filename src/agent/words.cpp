@@ -30,6 +30,12 @@ const char* words_of(const overlay::ConfigProblem& problem) {
                                : "the network config is wrong";
 }
 
+void put_reason(Writer& out, const overlay::ConfigProblem& problem) {
+  out.put(problem.key);
+  if (*problem.key != '\0') out.put(": ");
+  out.put(problem.why);
+}
+
 const char* words_of(const FirewallFinding& finding) {
   switch (finding.kind) {
     case Kind::kForeignDrop:

@@ -25,6 +25,8 @@ inline constexpr const char* kConfigMissing =
     "there is no network config in the registry yet; waiting for it";
 
 const char* words_of(const overlay::ConfigProblem& problem);
+/// The key, if it is one's, and why.
+void put_reason(Writer& out, const overlay::ConfigProblem& problem);
 
 /// What a finding comes to.
 const char* words_of(const kernel::FirewallFinding& finding);

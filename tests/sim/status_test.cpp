@@ -100,15 +100,27 @@ TEST_SUITE("agent/status") {
     CHECK(n.peer(n.node.subnet()).state == State::kOurs);
   }
 
+  TEST_CASE("without its interface a node says so") {
+    World world;
+    SimNode& node = world.add(1);
+    node.set_default_route(false);
+    node.start();
+    world.advance(3'000);
+    CHECK(words(node.status().unready.lease).starts_with("no interface: "));
+  }
+
   TEST_CASE("before it is set up a node is not ready, for each of the reasons") {
     World world(nullptr);
     SimNode& node = world.add_started(1);
     world.advance(3'000);
     Status s = node.status();
-    CHECK(words(s.unready.lease) == "none, none");
+    CHECK(words(s.unready.lease) == "there is no network config in the registry yet; waiting for it");
     CHECK(words(s.unready.kernel) == "nothing is set up yet");
     CHECK(words(s.unready.watch) == "there is none");
     CHECK(s.node.state == std::string("config"));
+    world.put_config(R"({"Network":"10.5.0.0/16","SubnetLen":40})");
+    CHECK(world.run_until([&] { return words(node.status().unready.lease).starts_with("SubnetLen: "); },
+                          61'000));
     CHECK(s.lease.held == 0);
     world.put_config(World::kConfig);
     REQUIRE(world.run_until([&] { return node.status().ready(); }));

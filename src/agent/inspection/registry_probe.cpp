@@ -65,7 +65,7 @@ void RegistryProbe::on_config(const overlay::NetworkConfig& config) {
 
 void RegistryProbe::on_config_problem(const overlay::ConfigProblem& problem, std::string_view) {
   if (Writer* const out = fail()) {
-    out->put(words_of(problem)).put(": ").put(problem.key).put(": ").put(problem.why);
+    put_reason(out->put(words_of(problem)).put(": "), problem);
     repair_ = "correct it";
   }
 }
