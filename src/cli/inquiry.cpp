@@ -5,11 +5,11 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
-#include <memory>
 
 #include "cli/check.hpp"
 #include "cli/draft.hpp"
 #include "cli/status_verb.hpp"
+#include "flannelette/base/plain_array.hpp"
 #include "flannelette/base/standard_streams.hpp"
 
 namespace flannelette::cli {
@@ -61,13 +61,13 @@ const OwnFlag* own_flag(Inquiry inquiry, std::string_view word, std::string_view
 }
 
 /// Takes these flags out of the words, among which they may stand. False: a problem, which was reported.
-bool take_flags(Inquiry inquiry, Words words, const char** left, std::size_t& count, Question& question,
+bool take_flags(Inquiry inquiry, Words words, PlainArray<const char*>& left, Question& question,
                 Reporter& terminal) {
   for (std::size_t i = 0; i < words.size(); ++i) {
     std::string_view value;
     const OwnFlag* const flag = own_flag(inquiry, words[i], value);
     if (flag == nullptr) {
-      left[count++] = words[i];
+      left.append(words[i]);
       continue;
     }
     const bool alone = value.empty() && !std::string_view(words[i]).ends_with('=');
@@ -118,18 +118,18 @@ void support_check(RunSettings& settings, Asked asked, const Lenient& reporter) 
 bool can_inquire() { return true; }
 
 Asked inquire(Inquiry inquiry, Words words, Words environment, Reporter& terminal, int& code) {
-  const auto left = std::make_unique<const char*[]>(words.size() + 1);
-  std::size_t count = 0;
+  PlainArray<const char*> left;
   Question question;
   question.support = inquiry == Inquiry::kSupport;
   code = 2;  // as for settings
-  if (!take_flags(inquiry, words, left.get(), count, question, terminal)) return Asked::kWrong;
+  if (!take_flags(inquiry, words, left, question, terminal)) return Asked::kWrong;
   if (question.support) begin_support();
   Lenient reporter(terminal, question.support);
   SystemFiles files;
   RunSettings settings;
   const Purpose purpose = question.support ? Purpose::kRegistry : Purpose::kMachine;
-  const Asked asked = read_settings({left.get(), count}, environment, files, settings, reporter, purpose);
+  const Asked asked =
+      read_settings({left.begin(), left.size()}, environment, files, settings, reporter, purpose);
   if (asked == Asked::kHelp || asked == Asked::kVersion) return asked;
   if (reporter.wrong && !question.support) return Asked::kWrong;
   if (question.support) (void)print("\nstatus:\n");
