@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "flannelette/base/fnv.hpp"
+
 namespace flannelette::agent {
 namespace {
 
@@ -99,20 +101,26 @@ void Members::on_skipped(std::string_view key, registry::Skipped why) {
 
 void Members::report_shadowed() {
   struct Conflicts final : overlay::LeaseTable::IgnoredVisitor {
-    explicit Conflicts(Log& to) : log(to) {}
     void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override {
-      if (reason == overlay::Ignored::kConflict)
-        log.warning("peer shadowed by a conflicting lease",
-                    {{"subnet", key.subnet}, {"reason", name(reason)}});
+      if (reason != overlay::Ignored::kConflict) return;
+      Fnv1a one;
+      one.mix(key.subnet.base.value);
+      one.mix(key.subnet.length);
+      digest += one.value();  // in whatever order they come
+      if (log != nullptr)
+        log->warning("peer shadowed by a conflicting lease",
+                     {{"subnet", key.subnet}, {"reason", name(reason)}});
     }
-    Log& log;
+    Log* log = nullptr;
+    std::uint64_t digest = 0;
   };
-  const auto counts = table_.counts();
-  if (counts.ignored != ignored_reported_) {
-    ignored_reported_ = counts.ignored;
-    Conflicts conflicts(log_);
-    table_.visit_ignored(conflicts);
-  }
+  if (table_.counts().ignored == 0 && shadowed_ == 0) return;
+  Conflicts found;
+  table_.visit_ignored(found);
+  if (found.digest == shadowed_) return;
+  shadowed_ = found.digest;
+  found.log = &log_;
+  table_.visit_ignored(found);
 }
 
 }  // namespace flannelette::agent

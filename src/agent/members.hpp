@@ -61,7 +61,7 @@ class Members final : public registry::MemberListener {
   std::uint32_t changes_reported_ = 0;  ///< those of the table that the listener knows of
   bool joined_ = false;
   bool full_reported_ = false;
-  std::size_t ignored_reported_ = 0;
+  std::uint64_t shadowed_ = 0;  ///< digest of those that were reported
 };
 
 }  // namespace flannelette::agent

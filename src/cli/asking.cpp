@@ -17,6 +17,8 @@
 namespace flannelette::cli {
 namespace {
 
+static_assert(kPatienceSeconds == 5);  // which a message says
+
 using Event = http::ResponseParser::Event;
 
 Result<UniqueFd> connect_to(const SocketPath& socket) {
@@ -66,6 +68,7 @@ Result<int> ask(const SocketPath& socket, std::string_view target, Pieces& out, 
   std::array<char, 4096> buffer;
   for (Event event = Event::kNeedMore;;) {
     const ssize_t got = ::recv(fd->get(), buffer.data(), buffer.size(), 0);
+    if (got < 0 && errno == EAGAIN) return Error{Code::kTimeout, 0, "no answer in 5 seconds"};
     if (got < 0) return last_error("receive");
     parser.feed({buffer.data(), static_cast<std::size_t>(got)});
     while ((event = parser.next()) == Event::kHead || event == Event::kBody) {

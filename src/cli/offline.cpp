@@ -13,7 +13,7 @@ Offline::Offline(const RunSettings& settings) {
 }
 
 void Offline::read(status::Status& status) const {
-  status.node.state = "no agent runs";
+  status.node.state = "no agent answers";
   status.unready.watch = std::string_view(status.node.state);
   if (!node_) return;
   const overlay::Backend& backend = overlay::backend_of(node_->config);

@@ -193,6 +193,33 @@ TEST_SUITE("agent/peers") {
     CHECK(w.node.counts().ignored == std::size(bad));
   }
 
+  TEST_CASE(
+      "each conflict is reported once, whatever else is ignored, and one that follows another is, too") {
+    World world;
+    const auto conflict = [&](unsigned number) {
+      world.put_peer(number);
+      world.put("subnets/10.5." + std::to_string(number) + ".128-25", World::peer_value(number + 100));
+    };
+    const auto remove = [&](const std::string& key) {
+      world.etcd.remove(std::string(World::kPrefix) + "subnets/" + key);
+    };
+    conflict(20);
+    SimNode& node = world.add_started(1);
+    REQUIRE(world.run_until([&] { return node.ready_count() == 1; }));
+    world.advance(1'000);
+    const auto reported = [&] { return node.log.count("peer shadowed"); };
+    CHECK(reported() == 1);
+    for (int other = 1; other < 4; ++other) {
+      world.put("subnets/10.6." + std::to_string(other) + ".0-24", World::peer_value(90));
+      world.advance(1'000);
+    }
+    CHECK(reported() == 1);
+    conflict(21);
+    remove("10.5.20.128-25");
+    world.advance(1'000);
+    CHECK(reported() == 2);
+  }
+
   TEST_CASE("of two records that conflict one is programmed; when it goes the other takes its place") {
     Watching w;
     const unsigned a = w.free(20), b = w.free(21);

@@ -172,13 +172,20 @@ TEST_SUITE("system/status") {
     }
   }
 
-  TEST_CASE("an agent that was killed leaves a socket that the next one replaces") {
+  TEST_CASE(
+      "an agent that was stopped answers nothing; one that was killed leaves a socket that the next one "
+      "replaces") {
     REQUIRE_MEANS(cluster_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     Machine a(etcd, 1);
     a.start();
     REQUIRE_MESSAGE(a.joined(0), a.log());
+    a.agent().signal(SIGSTOP);
+    const Outcome stopped = verb(a, {"status"});
+    CHECK(stopped.status == 3);
+    CHECK_MESSAGE(contains(stopped.output, "no answer in 5 seconds"), stopped.output);
+    CHECK_FALSE(contains(stopped.output, "no agent runs"));
     a.agent().signal(SIGKILL);
     REQUIRE(a.agent().wait(5s));
     CHECK(std::filesystem::exists(a.file("/run/flannelette/flannelette.sock")));
