@@ -49,13 +49,6 @@ Result<void> check_kind(unsigned mode) {
   }
 }
 
-/// Whether what has this name, if anything, may be replaced or removed.
-Result<void> check_target(const Path& path) {
-  struct stat info;
-  if (::lstat(path.c_str(), &info) != 0 || S_ISLNK(info.st_mode)) return {};
-  return check_kind(info.st_mode);
-}
-
 /// Opens what is there, if it is a regular file.
 Result<UniqueFd> open_regular(std::string_view path, int flags, struct stat* info) {
   const auto name = checked(path);
@@ -167,6 +160,12 @@ Result<void> fill_and_rename(UniqueFd fd, PieceSource& source, unsigned mode, co
 
 }  // namespace
 
+Result<void> check_target(const char* path) {
+  struct stat info;
+  if (::lstat(path, &info) != 0 || S_ISLNK(info.st_mode)) return {};
+  return check_kind(info.st_mode);
+}
+
 Result<std::optional<std::string_view>> SystemFiles::read(std::string_view path, std::span<char> buffer) {
   struct stat info;
   const auto fd = open_regular(path, O_RDONLY, &info);
@@ -231,7 +230,7 @@ Result<void> Files::replace(std::string_view path, std::string_view text, unsign
 Result<void> SystemFiles::replace_with(std::string_view path, PieceSource& source, unsigned mode) {
   const auto target = checked(path);
   if (!target) return target.error();
-  FLT_TRY(check_target(*target));
+  FLT_TRY(check_target(target->c_str()));
   std::array<std::uint8_t, kSuffix / 2> suffix{};
   SystemRandom().fill(suffix);
   const auto temporary = to_text<TemporaryPath::kCapacity>([&](Writer& out) {
@@ -270,7 +269,7 @@ void SystemFiles::remove_temporaries(std::string_view path) {
 Result<bool> SystemFiles::remove(std::string_view path) {
   const auto target = checked(path);
   if (!target) return target.error();
-  FLT_TRY(check_target(*target));
+  FLT_TRY(check_target(target->c_str()));
   if (::unlink(target->c_str()) == 0) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
   return last_error("unlink");

@@ -3,6 +3,7 @@
 #include "flannelette/kernel/host.hpp"
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -103,18 +104,24 @@ bool Host::mentions(const char* path, std::string_view word) {
   return has(path) || find_entry(path, [&](const char* name) { return has(in_folder(path, name)); });
 }
 
-Result<void> Host::may_write(std::string_view folder) {
+Result<void> Host::may_write(std::string_view file) {
+  FLT_TRY(check_target(Path(file).c_str()));
   for (;;) {
-    const Path path = folder.empty() ? std::string_view("/") : folder;
-    if (::access(path.c_str(), W_OK | X_OK) == 0) {
+    const std::size_t slash = file.rfind('/');
+    file = file.substr(0, slash == file.npos ? 0 : slash);
+    const Path folder = in_folder(file, {});  // a slash at the end asks for a folder
+    if (::access(folder.c_str(), W_OK | X_OK) == 0) {
       struct statvfs space {};
-      if (::statvfs(path.c_str(), &space) == 0 && space.f_blocks != 0 && space.f_bavail == 0)
-        return system_error("write", ENOSPC);
-      return {};
+      if (::statvfs(folder.c_str(), &space) != 0) return {};
+      // Some file systems count no blocks, some no inodes.
+      const bool full =
+          (space.f_blocks != 0 && space.f_bavail == 0) || (space.f_files != 0 && space.f_favail == 0);
+      return full ? system_error("write", ENOSPC) : Result<void>();
     }
-    if (errno != ENOENT || folder.empty()) return last_error("write");
-    const std::size_t slash = folder.rfind('/');
-    folder = folder.substr(0, slash == folder.npos ? 0 : slash);
+    if (errno != ENOENT || file.empty()) return last_error("write");
+    struct stat info;
+    if (::lstat(Path(file).c_str(), &info) == 0)
+      return Error{Code::kNotFound, 0, "a link to nothing; is the disk mounted?"};
   }
 }
 

@@ -156,13 +156,26 @@ TEST_SUITE("kernel/host") {
     CHECK(n.host.holder_of(1).pid == 0);
   }
 
-  TEST_CASE("a folder that can be made may be written to, and one on a read-only file system may not") {
+  TEST_CASE("a file can be made where its folder can be, and replaced if it is a regular one or a link") {
     REQUIRE_MEANS(namespaces());
     HostNode n("khost9");
     const TempDir folder;
-    CHECK(n.host.may_write(folder.path()));
+    CHECK(n.host.may_write(folder.file("new")));
     CHECK(n.host.may_write(folder.file("a/b/c")));
+    output_of("cp /etc/passwd " + folder.file("file"));
+    CHECK(n.host.may_write(folder.file("file")));
+    CHECK(n.host.may_write(folder.file("file/new")).error().sys_errno == ENOTDIR);
+    CHECK(n.host.may_write(folder.path()).error().sys_errno == EISDIR);
     CHECK(n.host.may_write("/proc/sys/none").error().sys_errno == EACCES);
+
+    REQUIRE(mkfifo(folder.file("fifo").c_str(), 0777) == 0);
+    CHECK(n.host.may_write(folder.file("fifo")).error().code == Code::kUnsupported);
+    CHECK(n.host.may_write(folder.file("fifo/new")).error().sys_errno == ENOTDIR);
+
+    REQUIRE(symlink("/none/at/all", folder.file("link").c_str()) == 0);
+    CHECK(n.host.may_write(folder.file("link")));
+    CHECK(n.host.may_write(folder.file("link/new")).error().code == Code::kNotFound);
+    CHECK(n.host.may_write(folder.file("link/a/new")).error().code == Code::kNotFound);
   }
 
   TEST_CASE("a word is found in a file and in the files of a folder") {

@@ -357,8 +357,39 @@ TEST_SUITE("system/check") {
     const std::string folder = bare.machine.file("/var/lib");
     REQUIRE(mount("tmpfs", folder.c_str(), "tmpfs", MS_RDONLY, nullptr) == 0);
     check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kWarning, "files",
-               {"/var/lib/flannelette cannot be written to", "Read-only file system"});
+               {"/var/lib/flannelette/node cannot be written: write: Read-only file system"});
     CHECK(umount(folder.c_str()) == 0);
+  }
+
+  TEST_CASE("no inode is left for the state") {
+    REQUIRE_MEANS(cluster_means());
+    Bare bare;
+    const std::string folder = bare.machine.file("/var/lib");
+    REQUIRE(mount("tmpfs", folder.c_str(), "tmpfs", 0, "nr_inodes=1") == 0);
+    check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kWarning, "files",
+               {"/var/lib/flannelette/node cannot be written: write: No space left on device"});
+    CHECK(umount(folder.c_str()) == 0);
+  }
+
+  TEST_CASE("state on a disk that is not mounted: what the agent cannot save is found") {
+    REQUIRE_MEANS(cluster_means());
+    Bare bare;
+    std::filesystem::create_symlink("/mnt/disk/none", bare.machine.file("/var/lib/flannelette"));
+    check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kWarning, "files",
+               {"/var/lib/flannelette/node cannot be written: a link to nothing; is the disk mounted?"});
+    bare.machine.start();
+    CHECK(bare.machine.logs("cannot save the state"));
+  }
+
+  TEST_CASE("a folder has the subnet file's name: what the agent cannot write is found") {
+    REQUIRE_MEANS(cluster_means());
+    Bare bare;
+    std::filesystem::create_directories(bare.machine.file("/run/flannel/subnet.env"));
+    check_only(
+        check(bare.machine, {etcd_flag(bare.etcd)}), kFailure, "files",
+        {"/run/flannel/subnet.env cannot be written: open: Is a directory; there will be no subnet file"});
+    bare.machine.start();
+    CHECK(bare.machine.logs("cannot write the subnet file"));
   }
 
   TEST_CASE("two daemons on one VNI") {

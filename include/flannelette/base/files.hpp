@@ -64,6 +64,9 @@ class Files {
   virtual Result<void> write_in_place(std::string_view path, std::string_view text) = 0;
 };
 
+/// Whether what has this name, if anything, may be replaced or removed: a regular file, or a link.
+Result<void> check_target(const char* path);
+
 class SystemFiles final : public Files {
  public:
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;

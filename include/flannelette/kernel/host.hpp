@@ -40,8 +40,8 @@ class HostPort {
   virtual Program holder_of(std::uint64_t inode) = 0;
   /// Whether the file, or one in this folder, has the word.
   virtual bool mentions(const char* path, std::string_view word) = 0;
-  /// Whether files can be made in this folder, or it can be made itself.
-  virtual Result<void> may_write(std::string_view folder) = 0;
+  /// Whether this file can be made or replaced, with the folders above it where they are missing.
+  virtual Result<void> may_write(std::string_view file) = 0;
 
  protected:
   ~HostPort() = default;
@@ -60,7 +60,7 @@ class Host final : public HostPort {
   void visit_programs(ProgramVisitor& visitor) override;
   Program holder_of(std::uint64_t inode) override;
   bool mentions(const char* path, std::string_view word) override;
-  Result<void> may_write(std::string_view folder) override;
+  Result<void> may_write(std::string_view file) override;
 
  private:
   NetlinkKernel& kernel_;

@@ -51,20 +51,21 @@ void inspect_clock(Context& c) {
   c.report.repair().put("set it (NTP); certificates are refused until then");
 }
 
-void inspect_folder(Context& c, Grade grade, std::string_view folder, const char* consequence) {
-  const auto may = c.needs.host.may_write(folder);
+void inspect_file(Context& c, Grade grade, std::string_view file, const char* consequence) {
+  const auto may = c.needs.host.may_write(file);
   if (may) return;
-  put_error(c.report.put(grade).put(folder).put(" cannot be written to: "), may.error()).put(consequence);
-  c.report.repair().put("make it writable for us, or name another folder");
+  put_error(c.report.put(grade).put(file).put(" cannot be written: "), may.error()).put(consequence);
+  c.report.repair().put("make it writable for us, or name another");
 }
 
 void inspect_files(Context& c) {
-  const std::string_view file = c.settings.subnet_file;
-  inspect_folder(c, Grade::kFailure, file.substr(0, file.rfind('/') + 1), "; there will be no subnet file");
+  inspect_file(c, Grade::kFailure, c.settings.subnet_file, "; there will be no subnet file");
   if (c.settings.state_dir.empty())
     return (void)c.report.note().put("no state folder: this node cannot start without the registry");
-  inspect_folder(c, Grade::kWarning, c.settings.state_dir,
-                 "; this node cannot start without the registry, and may get another subnet");
+  const auto node =
+      to_text<Files::kMaxPath>([&](Writer& out) { out.put(c.settings.state_dir).put("/node"); });
+  inspect_file(c, Grade::kWarning, node,
+               "; this node cannot start without the registry, and may get another subnet");
 }
 
 void inspect_interface(Context& c) {
