@@ -104,7 +104,9 @@ bool Host::mentions(const char* path, std::string_view word) {
   return has(path) || find_entry(path, [&](const char* name) { return has(in_folder(path, name)); });
 }
 
-Result<void> Host::may_write(std::string_view file) {
+Result<void> Host::may_write(std::string_view file, Writing how) {
+  if (how == Writing::kInPlace)
+    return ::access(Path(file).c_str(), W_OK) == 0 ? Result<void>() : last_error("open");
   FLT_TRY(check_target(Path(file).c_str()));
   for (;;) {
     const std::size_t slash = file.rfind('/');

@@ -13,6 +13,7 @@
 using namespace flannelette;
 using namespace flannelette::tests;
 using kernel::FirewallFinding;
+using Writing = kernel::HostPort::Writing;
 
 namespace {
 
@@ -160,22 +161,30 @@ TEST_SUITE("kernel/host") {
     REQUIRE_MEANS(namespaces());
     HostNode n("khost9");
     const TempDir folder;
-    CHECK(n.host.may_write(folder.file("new")));
-    CHECK(n.host.may_write(folder.file("a/b/c")));
+    const auto may = [&](const std::string& file) { return n.host.may_write(file, Writing::kReplace); };
+    CHECK(may(folder.file("new")));
+    CHECK(may(folder.file("a/b/c")));
     output_of("cp /etc/passwd " + folder.file("file"));
-    CHECK(n.host.may_write(folder.file("file")));
-    CHECK(n.host.may_write(folder.file("file/new")).error().sys_errno == ENOTDIR);
-    CHECK(n.host.may_write(folder.path()).error().sys_errno == EISDIR);
-    CHECK(n.host.may_write("/proc/sys/none").error().sys_errno == EACCES);
+    CHECK(may(folder.file("file")));
+    CHECK(may(folder.file("file/new")).error().sys_errno == ENOTDIR);
+    CHECK(may(folder.path()).error().sys_errno == EISDIR);
+    CHECK(may("/proc/sys/none").error().sys_errno == EACCES);
 
     REQUIRE(mkfifo(folder.file("fifo").c_str(), 0777) == 0);
-    CHECK(n.host.may_write(folder.file("fifo")).error().code == Code::kUnsupported);
-    CHECK(n.host.may_write(folder.file("fifo/new")).error().sys_errno == ENOTDIR);
+    CHECK(may(folder.file("fifo")).error().code == Code::kUnsupported);
+    CHECK(may(folder.file("fifo/new")).error().sys_errno == ENOTDIR);
 
     REQUIRE(symlink("/none/at/all", folder.file("link").c_str()) == 0);
-    CHECK(n.host.may_write(folder.file("link")));
-    CHECK(n.host.may_write(folder.file("link/new")).error().code == Code::kNotFound);
-    CHECK(n.host.may_write(folder.file("link/a/new")).error().code == Code::kNotFound);
+    CHECK(may(folder.file("link")));
+    CHECK(may(folder.file("link/new")).error().code == Code::kNotFound);
+    CHECK(may(folder.file("link/a/new")).error().code == Code::kNotFound);
+  }
+
+  TEST_CASE("a file that is there may be written or not, in place") {
+    REQUIRE_MEANS(namespaces());
+    HostNode n("khostb");
+    CHECK(n.host.may_write("/proc/sys/net/ipv4/ip_forward", Writing::kInPlace));
+    CHECK_FALSE(n.host.may_write("/proc/self/none", Writing::kInPlace));
   }
 
   TEST_CASE("a word is found in a file and in the files of a folder") {

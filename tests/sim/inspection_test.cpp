@@ -30,15 +30,23 @@ struct OldHost final : kernel::HostPort {
     if (interruptions-- > 0) return kInterrupted;
     return {};
   }
-  void visit_programs(kernel::ProgramVisitor&) override {}
+  void visit_programs(kernel::ProgramVisitor& visitor) override {
+    if (agent_runs) visitor.program({4711, "flannelette"});
+  }
   kernel::Program holder_of(std::uint64_t) override { return {}; }
   bool mentions(const char*, std::string_view) override { return false; }
-  Result<void> may_write(std::string_view) override { return {}; }
+  Result<void> may_write(std::string_view file, Writing how) override {
+    CHECK((how == Writing::kInPlace) == (file == kernel::kIpForwardPath));
+    if (how == Writing::kInPlace && !proc_sys_writable) return system_error("open", EROFS);
+    return {};
+  }
 
   Result<void> vxlan;
   bool nexthops = true;
   overlay::RuleSpec tried;
   int interruptions = 0;
+  bool proc_sys_writable = true;
+  bool agent_runs = false;
 };
 
 /// Runs a script where it is followed, and another where joining is rehearsed.
@@ -117,7 +125,7 @@ struct Inspected final : agent::FindingListener {
     found += std::string(grade == Grade::kFailure ? "FAIL " : "warn ").append(item).append(": ");
     found.append(text).append("; ").append(repair).append("\n");
   }
-  /// What is found of the item, where the network is known.
+  /// What is found of the item, or of those that are named in this, where the network is known.
   const std::string& find(std::string_view item) {
     found.clear();
     notes.clear();
@@ -134,8 +142,8 @@ struct Inspected final : agent::FindingListener {
     for (const auto items :
          {agent::machine_items(), agent::network_items(), std::span<const agent::Item>(input)}) {
       for (const agent::Item& one : items) {
-        if (one.name != item) continue;
-        report.begin(item);
+        if (item.find(one.name) == item.npos) continue;
+        report.begin(one.name);
         one.inspect(context);
         report.end();
       }
@@ -216,6 +224,24 @@ TEST_SUITE("agent/inspection") {
     const std::string& found = machine.find("rp_filter");
     CHECK(contains(found, "sysctl -w net.ipv4.conf.eth0/10.rp_filter=2; "));
     CHECK(contains(found, "echo net.ipv4.conf.eth0/10.rp_filter=2 >> "));
+  }
+
+  TEST_CASE("ip_forward is left to the agent only where it can be set, and the agent does not run yet") {
+    const std::string kRefused = "FAIL ip_forward: a sysctl cannot be set; going on without it: /proc/sys/";
+    Inspected machine;
+    machine.kernel.forwarding = false;
+    CHECK(contains(machine.find("ip_forward"), "set it, or ip-forward = set; sysctl -w"));
+    machine.settings.set_ip_forward = true;
+    CHECK(machine.find("ip_forward").empty());
+    CHECK(machine.notes == "0; ip-forward = set sets it");
+    machine.host.proc_sys_writable = false;
+    CHECK(contains(machine.find("ip_forward"), kRefused));
+    CHECK(contains(machine.found, "; sysctl -w net.ipv4.ip_forward=1; "));
+
+    Inspected beside;
+    beside.kernel.forwarding = false;
+    beside.settings.set_ip_forward = beside.host.agent_runs = true;
+    CHECK(contains(beside.find("programs ip_forward"), kRefused));
   }
 
   TEST_CASE("a dump that is interrupted is repeated twice, and nothing is found of those before") {

@@ -323,6 +323,21 @@ TEST_SUITE("system/check") {
                {"net.ipv4.ip_forward is 0", "sysctl -w net.ipv4.ip_forward=1"});
   }
 
+  TEST_CASE("ip_forward 0, on a read-only /proc/sys: it is not left to the agent, which cannot set it") {
+    REQUIRE_MEANS(cluster_means());
+    Bare bare;
+    shell(bare.machine.node(), "echo 0 > /proc/sys/net/ipv4/ip_forward");
+    bare.machine.add_etc("/etc/flannelette.ini", "[node]\nip-forward = set\n");
+    check_nothing(check(bare.machine, {etcd_flag(bare.etcd)}));
+    constexpr unsigned long kReadOnly = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    REQUIRE(mount("/proc/sys", "/proc/sys", nullptr, MS_BIND | MS_REC, nullptr) == 0);
+    REQUIRE(mount(nullptr, "/proc/sys", nullptr, MS_REMOUNT | MS_BIND | kReadOnly, nullptr) == 0);
+    const Outcome outcome = check(bare.machine, {etcd_flag(bare.etcd)});
+    CHECK(umount("/proc/sys") == 0);
+    check_only(outcome, kFailure, "ip_forward",
+               {"a sysctl cannot be set; going on without it: /proc/sys/net/ipv4/ip_forward; sysctl -w"});
+  }
+
   TEST_CASE("Network over LAN") {
     REQUIRE_MEANS(cluster_means());
     Bare bare({}, R"({"Network":"172.30.0.0/16","Backend":{"Type":"vxlan"}})");

@@ -40,8 +40,11 @@ class HostPort {
   virtual Program holder_of(std::uint64_t inode) = 0;
   /// Whether the file, or one in this folder, has the word.
   virtual bool mentions(const char* path, std::string_view word) = 0;
-  /// Whether this file can be made or replaced, with the folders above it where they are missing.
-  virtual Result<void> may_write(std::string_view file) = 0;
+  enum class Writing : std::uint8_t {
+    kReplace,  ///< it is made or replaced, with the folders above it where they are missing
+    kInPlace,  ///< it is there
+  };
+  virtual Result<void> may_write(std::string_view file, Writing how) = 0;
 
  protected:
   ~HostPort() = default;
@@ -60,7 +63,7 @@ class Host final : public HostPort {
   void visit_programs(ProgramVisitor& visitor) override;
   Program holder_of(std::uint64_t inode) override;
   bool mentions(const char* path, std::string_view word) override;
-  Result<void> may_write(std::string_view file) override;
+  Result<void> may_write(std::string_view file, Writing how) override;
 
  private:
   NetlinkKernel& kernel_;

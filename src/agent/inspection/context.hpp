@@ -25,6 +25,7 @@ struct InspectionContext {
   std::array<Ip, UnderlayHints::kMaxServers> servers{};  ///< of the registries, as far as known
   std::size_t server_count = 0;
   bool firewalld = false;     ///< it runs here
+  bool agent_runs = false;    ///< one like us does, whose network this may be
   bool tunnel_works = false;  ///< some peer answered through it
 
   /// What our device is made from.

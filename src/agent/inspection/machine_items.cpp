@@ -52,7 +52,7 @@ void inspect_clock(Context& c) {
 }
 
 void inspect_file(Context& c, Grade grade, std::string_view file, const char* consequence) {
-  const auto may = c.needs.host.may_write(file);
+  const auto may = c.needs.host.may_write(file, kernel::HostPort::Writing::kReplace);
   if (may) return;
   put_error(c.report.put(grade).put(file).put(" cannot be written: "), may.error()).put(consequence);
   c.report.repair().put("make it writable for us, or name another");
@@ -118,18 +118,21 @@ constexpr Known kKnown[] = {
 struct Programs final : kernel::ProgramVisitor {
   void program(const kernel::Program& program) override {
     firewalld = firewalld || program.name == "firewalld";
+    agent = agent || program.name == "flannelette";
     for (std::size_t i = 0; i < std::size(kKnown); ++i) {
       if (program.name.view() == kKnown[i].name) found[i] = program;
     }
   }
   std::array<kernel::Program, std::size(kKnown)> found{};
   bool firewalld = false;
+  bool agent = false;
 };
 
 void inspect_programs(Context& c) {
   Programs programs;
   c.needs.host.visit_programs(programs);
   c.firewalld = programs.firewalld;
+  c.agent_runs = programs.agent;
   for (std::size_t i = 0; i < std::size(kKnown); ++i) {
     const Known& known = kKnown[i];
     const kernel::Program& program = programs.found[i];
@@ -150,8 +153,14 @@ void inspect_forwarding(Context& c) {
   const auto on = c.needs.sysctl.ip_forward();
   if (on && *on) return;
   if (!on) return (void)put_error(c.report.warn(), on.error());
-  if (c.settings.set_ip_forward) return (void)c.report.note().put("0; ip-forward = set sets it");
-  c.report.fail().put(kForwardingOff);
+  if (!c.settings.set_ip_forward) {
+    c.report.fail().put(kForwardingOff);
+  } else if (!c.agent_runs &&
+             c.needs.host.may_write(kernel::kIpForwardPath, kernel::HostPort::Writing::kInPlace)) {
+    return (void)c.report.note().put("0; ip-forward = set sets it");
+  } else {
+    c.report.fail().put(kSysctlRefused).put(": ").put(kernel::kIpForwardPath);
+  }
   set_sysctl(c.report.repair(), c.system, "net.ipv4.ip_forward=1");
 }
 
