@@ -135,6 +135,7 @@ struct Inspected final : agent::FindingListener {
                                      report,
                                      agent::System::kOther};
     context.network = config;
+    context.node = node;
     agent::Underlay& underlay = context.underlay.emplace();
     underlay.name = "eth0.10";
     underlay.mtu = 1500;
@@ -171,6 +172,7 @@ struct Inspected final : agent::FindingListener {
   OldHost host;
   agent::Settings settings;
   overlay::NetworkConfig config;
+  std::optional<overlay::NodeState> node;
   std::string found;
   std::string notes;
   std::string registry;
@@ -264,6 +266,24 @@ TEST_SUITE("agent/inspection") {
     CHECK(std::count(once.begin(), once.end(), '\n') == 1);
     machine.host.interruptions = 2;
     CHECK(machine.find("input") == once);
+  }
+
+  TEST_CASE("another network config than that of the agent that runs is found, as far as its state has it") {
+    const auto found = [](bool runs, const char* public_ip, std::uint32_t mtu, bool unsaved) {
+      Inspected machine;
+      machine.host.agent_runs = runs;
+      machine.node.emplace().public_ip = ip(public_ip);
+      machine.config.mtu = mtu;
+      machine.config.direct = machine.config.nftables = machine.config.backend_absent = unsaved;
+      return machine.find("programs network");
+    };
+    CHECK(
+        found(true, "172.30.0.1", 1400, false) ==
+        "warn network: the network config has changed; a restart of this node uses it; restart the agents of "
+        "all nodes, one after another\n");
+    CHECK(found(true, "172.30.0.1", 0, true).empty());
+    CHECK(found(false, "172.30.0.1", 1400, false).empty());
+    CHECK(found(true, "0.0.0.0", 1400, false).empty());
   }
 
   TEST_CASE("a podCIDR that holds what must be reached directly is refused as by the agent") {

@@ -345,6 +345,19 @@ TEST_SUITE("system/check") {
                {"Network overlaps", "172.30.0.0/16", "172.30.0.11/24"});
   }
 
+  TEST_CASE("another network config than that of the agent that runs") {
+    REQUIRE_MEANS(cluster_means());
+    Pair nodes;
+    nodes.etcd.configure(
+        R"({"Network":"10.64.0.0/16","SubnetMin":"10.64.30.0","SubnetMax":"10.64.91.0","Backend":{"Type":"vxlan"}})");
+    check_only(nodes.check_a(), kWarning, "network",
+               {"the network config has changed; a restart of this node uses it; restart the agents"});
+    CHECK(nodes.a.stop() == 0);
+    nodes.a.start({"--ip-masq"});
+    REQUIRE(nodes.a.logs("ready"));
+    check_nothing(nodes.check_a());
+  }
+
   TEST_CASE("buffered watch") {
     REQUIRE_MEANS(cluster_means());
     Bare bare;

@@ -24,6 +24,14 @@ overlay::DeviceSpec device_of(const Context& c) {
   return backend.device(config, underlay.local.v4(), underlay.mtu, {});
 }
 
+/// As far as a state file has it.
+bool differs(const overlay::NetworkConfig& config, overlay::NetworkConfig saved) {
+  saved.direct = config.direct;
+  saved.backend_absent = config.backend_absent;
+  saved.nftables = config.nftables;
+  return config != saved;
+}
+
 void inspect_network(Context& c) {
   if (!c.network) return (void)c.report.note().put("not known");
   const auto choice = underlay_of(c);
@@ -32,6 +40,11 @@ void inspect_network(Context& c) {
     write(out, c.network->network);
     write(out.put(" and "), choice->overlap->net);
     c.report.repair().put("choose a Network that is free in the whole cluster");
+  }
+  // subnet.env, which knows no more than Network, has no public IP.
+  if (c.agent_runs && c.node && c.node->public_ip != Ip4{} && differs(*c.network, c.node->config)) {
+    c.report.warn().put(words_of({.changed = true}));
+    c.report.repair().put("restart the agents of all nodes, one after another");
   }
   write(c.report.note(), c.network->network);
 }
