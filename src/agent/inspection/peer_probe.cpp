@@ -63,6 +63,13 @@ bool PeerProbe::leads_through_tunnel(Net4 subnet, Ip4 public_ip) const {
   return route && *route && ((*route)->link_index == device_->index || (*route)->gateway == Ip(public_ip));
 }
 
+/// With host-gw such a peer cannot be reached.
+bool PeerProbe::behind_gateway(Ip4 public_ip) const {
+  if (context_.config().backend != overlay::BackendType::kHostGw) return false;
+  const auto route = context_.needs.links.route_to(public_ip);
+  return route && *route && (*route)->gateway.v4() != Ip4{};
+}
+
 void PeerProbe::on_echo() {
   for (const Peer& peer : std::span(peers_).first(count_)) report(peer);
   Writer& out = context_.report.note().put_unsigned(open_).put(open_ == 1 ? " answers" : " answer");
@@ -78,7 +85,7 @@ void PeerProbe::report(const Peer& peer) {
     answers.tunnel_large = probe[3].answered;
     context_.tunnel_works = context_.tunnel_works || answers.tunnel_small;
   }
-  const PeerWay way = way_of(answers);
+  const PeerWay way = behind_gateway(peer.public_ip) ? PeerWay::kOffLink : way_of(answers);
   if (way == PeerWay::kOpen) return void(++open_);
   Report& found = context_.report;
   Writer& out = way == PeerWay::kNarrow ? found.fail() : found.warn();
@@ -93,6 +100,9 @@ void PeerProbe::report(const Peer& peer) {
     out.put(": answers, but not through the tunnel; UDP port ").put_unsigned(context_.network->port);
     out.put(" may be dropped on the way");
     repair = "accept it in the firewalls of both; does its agent run?";
+  } else if (way == PeerWay::kOffLink) {
+    out.put(": the peer is not on our link");
+    repair = "host-gw needs all nodes on one link; use vxlan with DirectRouting";
   } else {
     out.put(": does not answer");
   }

@@ -25,6 +25,7 @@ enum class PeerWay : std::uint8_t {
   kNarrow,   ///< large packets are lost
   kBlocked,  ///< the tunnel alone is silent
   kSilent,
+  kOffLink,  ///< there is none, whatever answers
 };
 PeerWay way_of(const PeerAnswers& answers);
 
@@ -56,6 +57,7 @@ class PeerProbe {
   void ask(Peer& peer);
   void ask(Ip4 to, std::uint32_t mtu);
   bool leads_through_tunnel(Net4 subnet, Ip4 public_ip) const;
+  bool behind_gateway(Ip4 public_ip) const;
   void on_echo();
   void report(const Peer& peer);
   void finish();
