@@ -286,6 +286,22 @@ TEST_SUITE("agent/inspection") {
     CHECK(found(true, "0.0.0.0", 1400, false).empty());
   }
 
+  TEST_CASE("without a state file an address of the device may be ours, but not one outside of Network") {
+    Inspected machine;
+    machine.config.network = {ip("10.64.0.0"), 16};
+    machine.kernel.links.push_back(
+        {.index = 9, .name = "flannel.1", .mtu = 1450, .up = true, .carrier = true});
+    overlay::Device device;
+    device.name = "flannel.1";
+    device.index = 9;
+    machine.kernel.devices.push_back(device);
+    machine.kernel.addresses.push_back({.link_index = 9, .net = Net4{ip("10.64.7.0"), 32}});
+    CHECK(machine.find("device").empty());
+    machine.config.network = {ip("10.65.0.0"), 16};
+    CHECK(contains(machine.find("device"),
+                   "FAIL device: flannel.1 has the address 10.64.7.0, which is not ours"));
+  }
+
   TEST_CASE("a podCIDR that holds what must be reached directly is refused as by the agent") {
     const char* const kRefused =
         ": it holds an address that must be reached directly; let Network and --cluster-cidr hold no address";

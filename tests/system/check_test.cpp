@@ -433,6 +433,15 @@ TEST_SUITE("system/check") {
     CHECK(contains(found(outcome), "another daemon uses VNI 1; stop one of them"));
   }
 
+  TEST_CASE("two daemons on one VNI: found before the second one starts") {
+    REQUIRE_MEANS(cluster_means());
+    Pair nodes;
+    nodes.etcd.put("/other/config", R"({"Network":"10.65.0.0/16","Backend":{"Type":"vxlan"}})");
+    check_only(check(nodes.a, {etcd_flag(nodes.etcd), "--etcd-prefix=/other", "--state-dir=/var/lib/other",
+                               "--subnet-file=/run/flannel/other.env"}),
+               kFailure, "device", {"flannel.1 has the address 10.64.", "another daemon uses VNI 1"});
+  }
+
   TEST_CASE("flanneld still running") {
     REQUIRE_MEANS(cluster_means());
     Bare bare;

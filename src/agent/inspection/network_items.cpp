@@ -96,7 +96,10 @@ void inspect_device(Context& c) {
     return c.needs.links.dump_addresses(strangers);
   });
   if (!listed) return;
-  if (!strangers.stranger || (!strangers.ours && strangers.count == 1)) {
+  // Without a state file a subnet's address may be ours, as that of another network cannot be.
+  const bool may_be_ours = !strangers.ours && strangers.count == 1 &&
+                           Net(c.config().network).contains(strangers.stranger.value_or(Ip{}));
+  if (!strangers.stranger || may_be_ours) {
     c.report.note().put(spec.name);
     return;
   }
