@@ -31,7 +31,9 @@ struct Inspection::Impl final : RegistryProbe::Listener {
   std::span<std::optional<RegistryProbe>> probes() { return std::span(probes_).first(probe_count); }
   void start(std::span<const InspectedRegistry> registries);
   void on_network(const overlay::NetworkConfig& config) override;
-  void on_record(const overlay::LeaseRecord& record) override { peers.add(record); }
+  void on_record(const overlay::LeaseRecord& record) override {
+    if (leases.upsert(record) == overlay::Ignored::kNo) peers.add(record);
+  }
   void on_server(const Ip& address) override;
   void on_rehearsal(registry::Registry& registry) override;
   void on_probed() override;
@@ -43,6 +45,7 @@ struct Inspection::Impl final : RegistryProbe::Listener {
   Report report;
   const Delegate<void()> done;
   InspectionContext context;
+  overlay::LocalNode local;
   overlay::LeaseTable leases{0};  ///< stays empty
   std::array<std::optional<RegistryProbe>, kMaxRegistries> probes_{};
   std::size_t probe_count = 0;
@@ -60,7 +63,11 @@ void Inspection::Impl::start(std::span<const InspectedRegistry> registries) {
 }
 
 void Inspection::Impl::on_network(const overlay::NetworkConfig& config) {
-  if (!context.network) context.network = config;
+  if (context.network) return;
+  context.network = local.config = config;
+  local.subnet = context.subnet();
+  if (context.underlay) local.public_ip = context.underlay->public_ip;
+  leases.set_local(local);
 }
 
 void Inspection::Impl::on_server(const Ip& address) {
@@ -71,13 +78,10 @@ void Inspection::Impl::on_server(const Ip& address) {
 
 /// Our subnet is refused for the same reasons as by the agent.
 void Inspection::Impl::on_rehearsal(registry::Registry& registry) {
-  overlay::LocalNode local;
-  local.config = context.config();
   const auto choice = underlay_of(context);  // now that Network and the servers are known
   if (choice && choice->underlay) local.protected_addresses = choice->protected_addresses;
   leases.set_local(local);
-  const Ip public_ip = context.underlay ? context.underlay->public_ip : Ip{};
-  registry.join({public_ip}, {&leases});
+  registry.join({local.public_ip}, {&leases});
 }
 
 /// Not from within a listener's call.

@@ -17,9 +17,7 @@ PeerWay way_of(const PeerAnswers& answers) {
 void PeerProbe::add(const overlay::LeaseRecord& record) {
   const Ip& public_ip = record.value.public_ip;
   const Net4 subnet = record.key.subnet;
-  if (count_ == peers_.size() || !is_unicast(public_ip) || !public_ip.is_v4() || !context_.underlay ||
-      public_ip == context_.underlay->public_ip || subnet == context_.subnet())
-    return;
+  if (count_ == peers_.size() || !public_ip.is_v4() || !context_.underlay) return;
   for (const Peer& peer : std::span(peers_).first(count_)) {
     if (peer.subnet == subnet) return;  // as another server has it, too
   }

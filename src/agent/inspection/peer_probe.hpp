@@ -40,7 +40,7 @@ class PeerProbe {
       : context_(context),
         done_(done),
         echo_(context.needs.loop, Delegate<void()>::to<&PeerProbe::on_echo>(this)) {}
-  /// One that may be a peer; those beyond Inspection::kMaxPeers, and our own, are passed over.
+  /// One of a peer, as the lease table says; those beyond Inspection::kMaxPeers are passed over.
   void add(const overlay::LeaseRecord& record);
   /// Asks them. `done` is called from the loop, or within this where there is nobody to
   /// ask.
