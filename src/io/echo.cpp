@@ -84,6 +84,7 @@ void Echo::send() {
     message.msg_iovlen = 2;
     // What cannot be sent (no route, too large for the link) has no answer.
     (void)::sendmsg(fd_.get(), &message, 0);
+    on_readable(0);  // a raw socket also has what is not for us, and no room for all of it
   }
 }
 
