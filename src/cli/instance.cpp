@@ -2,7 +2,9 @@
 // Whether another flannelette runs here.
 #include "cli/instance.hpp"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -10,10 +12,24 @@
 #include <cstddef>
 #include <cstring>
 
+#include "flannelette/base/files.hpp"
 #include "flannelette/base/fnv.hpp"
 #include "flannelette/base/text.hpp"
 
 namespace flannelette::cli {
+namespace {
+
+/// Whether path, or the folder that it is in, belongs to this user, who can do harm there anyway.
+bool owns(uid_t user, std::string_view path) {
+  struct stat info;
+  for (int level = 0; level < 2; ++level) {
+    if (::stat(Text<Files::kMaxPath>(path).c_str(), &info) == 0 && info.st_uid == user) return true;
+    path = path.substr(0, path.rfind('/'));
+  }
+  return false;
+}
+
+}  // namespace
 
 Result<void> Instance::claim(std::string_view path) {
   constexpr int kType = SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC;
@@ -30,14 +46,24 @@ Result<void> Instance::claim(std::string_view path) {
     return {};
   }
   if (errno != EADDRINUSE) return {};
-  // Anybody may take such a name: only root and our own user are believed.
+  // Anybody may take such a name: root, our own user, and who owns what it is about are believed.
   const UniqueFd holder(::socket(AF_UNIX, kType, 0));
   ucred who{};
   socklen_t who_size = sizeof who;
   const bool known = ::connect(holder.get(), where, size) == 0 &&
                      ::getsockopt(holder.get(), SOL_SOCKET, SO_PEERCRED, &who, &who_size) == 0;
-  if (known && (who.uid == 0 || who.uid == ::geteuid())) return Error{Code::kExists, EADDRINUSE, "bind"};
+  if (known && (who.uid == 0 || who.uid == ::geteuid() || owns(who.uid, path)))
+    return Error{Code::kExists, EADDRINUSE, "bind"};
   return {};
+}
+
+void Instance::answer(io::Loop& loop) {
+  source_.emplace(loop, io::Source::Handler::to<&Instance::on_asked>(this));
+  if (socket_) (void)source_->watch(socket_.get(), EPOLLIN);
+}
+
+void Instance::on_asked(std::uint32_t) {
+  (void)UniqueFd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
 }
 
 }  // namespace flannelette::cli

@@ -2,10 +2,13 @@
 // Whether another flannelette runs here.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/unique_fd.hpp"
+#include "flannelette/io/loop.hpp"
 
 namespace flannelette::cli {
 
@@ -13,12 +16,19 @@ namespace flannelette::cli {
 /// abstract UNIX socket, which ends with its process however that ends, and needs no place in a file system.
 class Instance {
  public:
-  /// Held as long as this lives. kExists: another process of root or of our user holds it. Where there are no
-  /// such sockets, nothing is held, and nothing fails. Paths are compared as they are written.
+  /// Held as long as this lives. kExists: another process of root, of our user, or of whom path or its folder
+  /// belongs to, holds it. Where there are no such sockets, nothing is held, and nothing fails. Paths are
+  /// compared as they are written.
   Result<void> claim(std::string_view path);
+  /// Takes those who ask off the queue, which is full some time otherwise: then nothing could be told of who
+  /// holds it.
+  void answer(io::Loop& loop);
 
  private:
+  void on_asked(std::uint32_t events);
+
   UniqueFd socket_;
+  std::optional<io::Source> source_;
 };
 
 /// What a process holds.

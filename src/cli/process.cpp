@@ -47,6 +47,7 @@ bool open(kernel::NetlinkKernel& kernel, bool nexthop_objects, Log& log) {
 
 int Process::open(std::span<const std::string_view> read, const RecentLines* lines) {
   if (!claim(instances, settings, log)) return kExitFailure;
+  for (Instance* held : {&instances.subnet_file, &instances.state_folder}) held->answer(loop);
   if (!may_administer_network()) {
     log.error(kNoKernel);
     return kExitFailure;

@@ -69,9 +69,9 @@ struct Process {
   const Clock& clock;
   Files& files;
   Log& log;
-  Instances instances;
   SystemRandom random;
   io::Loop loop{clock};
+  Instances instances;
   io::TlsContext tls;
   SignalHandler handler{loop, log, tls};
   io::Signals signals{loop, io::Signals::Handler::to<&SignalHandler::on_signal>(&handler)};

@@ -142,6 +142,16 @@ in_container flannelette check >"$work/log" 2>&1
 { ! grep -q FAIL "$work/log" && grep -q '^ok *programs' "$work/log"; } || fail "$(cat "$work/log")"
 end
 
+begin 'while the service runs root has no other of its kind, and nothing of it is removed'
+data_plane >"$work/plane"
+for verb in cleanup leave run; do
+  ! in_container timeout 20 flannelette $verb >"$work/log" 2>&1 || fail "$verb: $(cat "$work/log")"
+  grep -q 'another flannelette' "$work/log" || fail "$verb: $(cat "$work/log")"
+done
+same_data_plane || fail "$(cat "$work/difference")"
+in_container test -f /var/lib/flannelette/node || fail 'the state is gone'
+end
+
 begin 'udev leaves the device as it is, and networkd does not manage it'
 until_true 10 in_container sh -c 'udevadm info /sys/class/net/flannel.1 | grep -q ID_NET_LINK_FILE=/usr/lib/systemd/network/50-flannelette.link' ||
   fail "$(in_container udevadm info /sys/class/net/flannel.1)"
