@@ -49,12 +49,25 @@ void prepare_standard_streams() {
 }
 
 int print(std::string_view text) {
-  if (::write(STDOUT_FILENO, text.data(), text.size()) >= 0) return 0;
-  static bool said = false;
-  // Who reads a part only knows that.
-  if (errno != EPIPE && !std::exchange(said, true))
-    StreamSink(STDERR_FILENO).line(Level::kError, "flannelette: standard output cannot be written");
-  return 1;
+  while (!text.empty()) {
+    const ssize_t done = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (done >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(done));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      pollfd out{STDOUT_FILENO, POLLOUT, 0};
+      (void)::poll(&out, 1, -1);
+      continue;
+    }
+    static bool said = false;
+    // Who reads a part only knows that.
+    if (errno != EPIPE && !std::exchange(said, true))
+      StreamSink(STDERR_FILENO).line(Level::kError, "flannelette: standard output cannot be written");
+    return 1;
+  }
+  return 0;
 }
 
 StreamSink::StreamSink(int fd) : fd_(fd), journal_(is_journal(fd)) {}

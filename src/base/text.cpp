@@ -53,7 +53,10 @@ bool operator==(std::string_view a, const char* b) { return a == std::string_vie
 
 Writer& append_printable(Writer& out, std::string_view text) {
   for (const char c : text) {
-    if (out.room() > 0 && static_cast<unsigned char>(c) >= ' ' && c != 0x7f) out.put(c);
+    const auto byte = static_cast<unsigned char>(c);
+    // Some terminals obey U+0080 to U+009F, too.
+    const bool c1 = byte >= 0x80 && byte < 0xa0 && out.view().ends_with('\xc2');
+    if (out.room() > 0 && byte >= ' ' && byte != 0x7f && !c1) out.put(c);
   }
   return out;
 }

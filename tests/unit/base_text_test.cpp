@@ -138,6 +138,14 @@ TEST_CASE("a peer's text is appended as far as there is room, without its contro
   std::array<char, 6> memory;
   Writer out(memory);
   CHECK(append_printable(out, "a\x1b[\n\x7f\xc3").view() == "a[\xc3");
+  std::array<char, 16> more;
+  Writer controls(more);
+  CHECK(append_printable(append_printable(controls, "\xc2"),
+                         "\x9b"
+                         "2J\xc3\xa9")
+            .view() ==
+        "\xc2"
+        "2J\xc3\xa9");
   CHECK(append_printable(out, "bcdef").view() ==
         "a[\xc3"
         "bcd");
