@@ -68,9 +68,10 @@ inline void choose_algorithms(mbedtls_ssl_config* config) {
   mbedtls_ssl_conf_ciphersuites(config, cipher_suites());
   mbedtls_ssl_conf_cert_profile(config, &kCertificates);
 #if MBEDTLS_VERSION_NUMBER >= 0x03020000
-  // 3.6.6 offers RSA-PSS first, and a server may then use it in TLS 1.2 too, but there 3.6.6 refuses it. So
-  // PKCS #1 comes first: a TLS 1.2 server takes the client's first choice (Go and OpenSSL do), a TLS 1.3
-  // server may not use PKCS #1 here (RFC 8446, 4.2.3).
+  // 3.6.6 offers RSA-PSS first, and a server may then use it in TLS 1.2 too, but there 3.6.6 refuses it (not
+  // as toolchains/sysroot.sh builds it). So PKCS #1 comes first: most TLS 1.2 servers take the client's first
+  // choice (Go, and OpenSSL unless told otherwise), a TLS 1.3 server may not use PKCS #1 here (RFC
+  // 8446, 4.2.3).
   static const std::uint16_t signatures[] = {
       MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
       MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,

@@ -44,6 +44,9 @@ void sign_rsa(const Certificates& certificates, const std::string& name, const s
 /// A program of a distribution with mbedTLS 2.28: it has no TLS 1.3, and no ChangeCipherSpec is let through.
 bool links_mbedtls_2() { return contains(file_text(binary()), "libmbedtls.so.14"); }
 
+/// mbedTLS 3 of a distribution knows no RSA-PSS in TLS 1.2.
+bool links_mbedtls_3() { return contains(file_text(binary()), "libmbedtls.so.") && !links_mbedtls_2(); }
+
 }  // namespace
 
 TEST_SUITE("system/tls") {
@@ -95,6 +98,23 @@ TEST_SUITE("system/tls") {
       CHECK(m->stop() == 0);
     }
     CHECK(etcd.leases().size() == 1);
+  }
+
+  TEST_CASE("a TLS 1.2 server that goes by its own order signs with RSA-PSS: it is understood") {
+    REQUIRE_MEANS(cluster_means(), means::program("openssl"));
+    if (links_mbedtls_3()) SKIP("this mbedTLS cannot");
+    const Certificates certificates;
+    sign_rsa(certificates, "rsa", "IP:172.30.0.1");
+    Etcd etcd;
+    Process server(
+        {.args = {"openssl", "s_server", "-tls1_2", "-serverpref", "-rev", "-accept", "172.30.0.1:2413",
+                  "-cert", certificates.file("rsa.pem"), "-key", certificates.file("rsa.key")},
+         .netns = etcd.node().name()});
+    Machine a(etcd, 1);
+    a.start_with(
+        {"--etcd-endpoints=https://172.30.0.1:2413", "--etcd-cafile=" + certificates.file("ca.pem")});
+    CHECK_MESSAGE(a.logs("this is no HTTP/1 response"), a.log());
+    CHECK_FALSE(contains(a.log(), "handshake"));
   }
 
   TEST_CASE("a client certificate is shown where etcd wants one, and its absence is named") {
