@@ -52,6 +52,15 @@ std::string missing_program(const std::string& name) {
   return access(name.c_str(), X_OK) == 0 ? "" : "no program " + name;
 }
 
+std::string flanneld() {
+  const char* given = std::getenv("FLANNELD");
+  return given == nullptr ? "" : given;
+}
+
+std::string flanneld_means() {
+  return flanneld().empty() ? "no flanneld: FLANNELD=PATH" : missing_program(flanneld());
+}
+
 std::string machine_means() {
   if (access(binary().c_str(), X_OK) != 0) return binary() + " is not built";
   for (const std::string& missing :

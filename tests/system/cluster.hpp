@@ -28,6 +28,10 @@ std::string cluster_means();
 std::string machine_means();
 /// Why `name`, a path or one of PATH, cannot be run; empty if it can.
 std::string missing_program(const std::string& name);
+/// $FLANNELD, to stand beside ours; empty: there is none.
+std::string flanneld();
+/// REQUIRE_MEANS.
+std::string flanneld_means();
 
 /// etcd with the underlay bridge, at 172.30.0.1 in a namespace of its own.
 class Etcd {

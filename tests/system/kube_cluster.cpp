@@ -96,8 +96,6 @@ std::string kube_means() {
   return "";
 }
 
-std::string flanneld() { return from_env("FLANNELD"); }
-
 std::string peer_node(const std::string& name, const std::string& pod_cidr, const std::string& public_ip,
                       const std::string& mac) {
   const auto annotation = [](const char* key, const std::string& value) {

@@ -17,8 +17,6 @@ namespace flannelette::tests {
 /// For REQUIRE_MEANS: what is missing beside machines. $KUBE_APISERVER and $KUBE_ETCD are the paths of the
 /// two programs; etcdctl lies beside that etcd.
 std::string kube_means();
-/// $FLANNELD, to stand beside ours; empty: there is none.
-std::string flanneld();
 
 /// A Node with the annotations of a vxlan peer, VNI 1, that nobody stands behind: what POST takes.
 std::string peer_node(const std::string& name, const std::string& pod_cidr, const std::string& public_ip,

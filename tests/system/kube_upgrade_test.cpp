@@ -12,7 +12,7 @@ TEST_SUITE("kube") {
   TEST_CASE(
       "ours takes over from a flanneld that was stopped, and hands back: no packet is lost, the Node is the "
       "same") {
-    REQUIRE_MEANS(kube_means(), means::program("nft"), missing_program(flanneld()));
+    REQUIRE_MEANS(kube_means(), means::program("nft"), flanneld_means());
     KubeApi api;
     KubeMachine a(api, 1, flanneld()), b(api, 2, flanneld());
     const std::vector<std::string> masq = {"--iface=eth0", "--ip-masq"};

@@ -13,16 +13,6 @@
 using namespace flannelette::tests;
 using namespace std::chrono_literals;
 
-namespace {
-
-/// $FLANNELD; empty: there is none.
-std::string flanneld() {
-  const char* given = std::getenv("FLANNELD");
-  return given != nullptr ? given : "";
-}
-
-}  // namespace
-
 TEST_SUITE("system/upgrade") {
   TEST_CASE(
       "the program is stopped, replaced by another file and started: no packet is lost, all is as it was") {
@@ -78,8 +68,7 @@ TEST_SUITE("system/upgrade") {
 /// A real flanneld is no package of Debian's: this runs with the suite that needs real programs by hand.
 TEST_SUITE("kube") {
   TEST_CASE("ours takes over from a flanneld that was stopped, and hands back: no packet is lost") {
-    REQUIRE_MEANS(cluster_means(),
-                  flanneld().empty() ? "no flanneld: FLANNELD=PATH" : missing_program(flanneld()));
+    REQUIRE_MEANS(cluster_means(), flanneld_means());
     Etcd etcd;
     etcd.configure(kVxlanConfig);
     etcd.put(kSubnetKeys + "10.64.101.0-24", peer_value("172.30.0.101", "02:00:00:00:01:01"));
