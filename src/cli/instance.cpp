@@ -2,7 +2,6 @@
 // Whether another flannelette runs here.
 #include "cli/instance.hpp"
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,6 +10,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "flannelette/base/files.hpp"
 #include "flannelette/base/fnv.hpp"
@@ -58,12 +58,9 @@ Result<void> Instance::claim(std::string_view path) {
 }
 
 void Instance::answer(io::Loop& loop) {
-  source_.emplace(loop, io::Source::Handler::to<&Instance::on_asked>(this));
-  if (socket_) (void)source_->watch(socket_.get(), EPOLLIN);
-}
-
-void Instance::on_asked(std::uint32_t) {
-  (void)UniqueFd(::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!socket_) return;
+  acceptor_.emplace(loop, io::Acceptor::Handler::to<&Instance::on_asked>(this));
+  (void)acceptor_->listen(std::move(socket_));
 }
 
 }  // namespace flannelette::cli

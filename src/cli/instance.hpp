@@ -2,13 +2,12 @@
 // Whether another flannelette runs here.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string_view>
 
 #include "flannelette/base/result.hpp"
 #include "flannelette/base/unique_fd.hpp"
-#include "flannelette/io/loop.hpp"
+#include "flannelette/io/acceptor.hpp"
 
 namespace flannelette::cli {
 
@@ -25,10 +24,10 @@ class Instance {
   void answer(io::Loop& loop);
 
  private:
-  void on_asked(std::uint32_t events);
+  void on_asked(UniqueFd&&) {}
 
-  UniqueFd socket_;
-  std::optional<io::Source> source_;
+  UniqueFd socket_;  // until there is the other one
+  std::optional<io::Acceptor> acceptor_;
 };
 
 /// What a process holds.

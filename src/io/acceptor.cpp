@@ -65,7 +65,7 @@ Result<void> Acceptor::listen(const Ip& ip, std::uint16_t port) {
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   ::setsockopt(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSilence, sizeof kSilence);
   if (::bind(fd.get(), &address.any, size) != 0) return last_error("bind");
-  return start(std::move(fd));
+  return listen(std::move(fd));
 }
 
 Result<void> Acceptor::listen(std::string_view path) {
@@ -83,7 +83,7 @@ Result<void> Acceptor::listen(std::string_view path) {
   if (why == EADDRINUSE && is_stale(address) && ::unlink(address.sun_path) == 0) why = bind_to(fd, address);
   if (why != 0) return system_error("bind", why);
   path_ = path;
-  return start(std::move(fd));
+  return listen(std::move(fd));
 }
 
 Result<void> Acceptor::give_to(gid_t group) {
@@ -91,8 +91,8 @@ Result<void> Acceptor::give_to(gid_t group) {
   return {};
 }
 
-Result<void> Acceptor::start(UniqueFd&& fd) {
-  fd_ = std::move(fd);
+Result<void> Acceptor::listen(UniqueFd&& bound) {
+  fd_ = std::move(bound);
   const int listens = ::listen(fd_.get(), kBacklog);
   const Result<void> watched = listens == 0 ? source_.watch(fd_.get(), EPOLLIN) : last_error("listen");
   if (!watched) close();

@@ -34,14 +34,15 @@ class Acceptor {
   /// A UNIX socket with mode 0660. Its folder is made if it is missing (0755), but not what that lies in. A
   /// socket that nobody answers is replaced; EADDRINUSE: somebody does, or it is no socket.
   Result<void> listen(std::string_view path);
-  /// Gives that socket to a group.
+  /// A socket that is bound. It is closed if this fails.
+  Result<void> listen(UniqueFd&& bound);
+  /// Gives the socket of a path to a group.
   Result<void> give_to(gid_t group);
   /// A UNIX socket is removed, too.
   void close();
   bool listening() const { return static_cast<bool>(fd_); }
 
  private:
-  Result<void> start(UniqueFd&& fd);
   void watch();
   void on_ready(std::uint32_t events);
 
