@@ -44,15 +44,19 @@ Choice choose(const Hints& hints, const overlay::NetworkConfig& network, Ip4 pub
   return choice;
 }
 
+bool is_own(const overlay::Allocation::Holder& holder, const OwnRecord& own) {
+  if (holder.key != own.key || holder.mac != own.mac) return false;
+  return !own.mac.zero() || holder.public_ip == own.public_ip ||
+         std::ranges::count(own.held_ips, holder.public_ip) != 0;
+}
+
 Finding compare(const std::optional<overlay::Allocation::Holder>& holder, const OwnRecord& own, bool held) {
   if (!holder) return Finding::kDeleted;
-  const bool named = holder->key == own.key && holder->readable && holder->mac == own.mac;
-  const bool ours = named && holder->public_ip == own.public_ip;
+  const bool may_be = holder->readable && is_own(*holder, own);
+  const bool ours = may_be && holder->public_ip == own.public_ip;
   // At the age that we know it is ours, also when we have asked for another value since and were refused.
   if (holder->modified == own.modified && (ours || !held)) return Finding::kOurs;
-  // Under whatever address we had: no other node has our MAC. Without one it is an address that we had.
-  const bool had = own.mac.zero() ? std::ranges::count(own.held_ips, holder->public_ip) != 0 : true;
-  if (holder->modified < own.modified && named && (ours || had)) return Finding::kRestored;
+  if (holder->modified < own.modified && may_be) return Finding::kRestored;
   return ours ? Finding::kTwin : Finding::kRival;
 }
 

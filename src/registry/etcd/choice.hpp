@@ -40,6 +40,9 @@ enum class Finding : std::uint8_t {
               ///< MAC)
   kRival,
 };
+/// Whether the record may be ours, also of before: our MAC is ours alone; without one an address that we
+/// have, or had, tells.
+bool is_own(const overlay::Allocation::Holder& holder, const OwnRecord& own);
 /// `holder` is what is there. A record of ours that is not `held` may say what was true before.
 Finding compare(const std::optional<overlay::Allocation::Holder>& holder, const OwnRecord& own, bool held);
 

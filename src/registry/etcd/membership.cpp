@@ -2,8 +2,6 @@
 // Our membership: a subnet is chosen, claimed, and held against all that happens to its record.
 #include "registry/etcd/membership.hpp"
 
-#include <algorithm>
-
 #include "flannelette/overlay/backend.hpp"
 
 namespace flannelette::registry::etcd {
@@ -67,7 +65,7 @@ void Member::choose() {
 
 void Member::reclaim() {
   const auto there = holder();
-  if (there && is_rival(*there)) {
+  if (there && !is_own(*there, own_)) {
     return contest();  // reported by check(); claimed again when it is gone
   }
   claim(own_.key, there ? there->modified : 0, false);
@@ -87,13 +85,6 @@ void Member::claim(const overlay::LeaseKey& key, std::int64_t modified, bool alw
   const auto text =
       to_text<overlay::LeaseValue::kMaxText>([&](Writer& out) { overlay::write(out, published); });
   claimer_.begin({key, text.view(), modified, always_write});
-}
-
-/// Our MAC is ours alone; without one our addresses tell our record.
-bool Member::is_rival(const overlay::Allocation::Holder& there) const {
-  const bool our_address =
-      there.public_ip == own_.public_ip || std::ranges::count(own_.held_ips, there.public_ip) != 0;
-  return there.key != own_.key || there.mac != own_.mac || (own_.mac.zero() && !our_address);
 }
 
 overlay::LeaseValue Member::value() const { return own_value(core_.network, own_.public_ip, own_.mac); }

@@ -60,7 +60,6 @@ class Member final : public LeaseListener {
   void contest();
   void claim(const overlay::LeaseKey& key, std::int64_t modified, bool always_write);
   overlay::LeaseValue value() const;  ///< of our record
-  bool is_rival(const overlay::Allocation::Holder& there) const;
   void held(const ClaimResult& result);
   void lost();
   /// Compares what is known of our subnet with what we wrote.
