@@ -39,7 +39,7 @@ void Relisting::arm() {
 void Relisting::on_timer() {
   const Millis now = loop_.now();
   const bool answered = probed_ != 0 && session_.answered() >= probed_;
-  if (!act_(answered)) return timer_.arm_in(kProof);
+  if (!act_(answered)) return timer_.arm_in(kWatchStable);
   if (answered) {
     ++lists_;
   } else {

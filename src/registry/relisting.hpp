@@ -4,6 +4,7 @@
 
 #include "flannelette/io/loop.hpp"
 #include "registry/session.hpp"
+#include "registry/watch_state.hpp"
 
 namespace flannelette::registry {
 
@@ -30,7 +31,6 @@ class Relisting {
  private:
   static constexpr Millis kFirst = 30'000;
   static constexpr Millis kMax = 5 * 60'000;
-  static constexpr Millis kProof = 5'000;
 
   void on_timer();
   Millis interval() const;

@@ -26,6 +26,10 @@ inline constexpr StateTable kWatchStates{
               WatchState::kOff),
      StateRow(WatchState::kStable, "stable", WatchState::kWaiting, WatchState::kOff)}};
 
+/// A stream that lived that long, or brought news, was a good one: the back-off begins anew. Any other is no
+/// success, else a server that ends each stream at once would be asked ten times a second for ever.
+inline constexpr Millis kWatchStable = 5'000;
+
 constexpr bool stands(WatchState state) { return state >= WatchState::kStreaming; }
 
 /// What was of a watch.

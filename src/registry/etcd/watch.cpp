@@ -70,7 +70,7 @@ void Watch::works() {
 }
 
 bool Watch::relist(bool list) {
-  if (state_ == State::kStreaming && core_.loop.now() - opened_ < 2 * kStable) return false;
+  if (state_ == State::kStreaming && core_.loop.now() - opened_ < 2 * kWatchStable) return false;
   if (list) {
     stop();
     on_gap_(0);
@@ -188,7 +188,7 @@ void Watch::on_created(const Message& message) {
   }
   enter(State::kStreaming);
   client_.set_silence_limit(0);
-  timer_.arm_in(kStable);
+  timer_.arm_in(kWatchStable);
   if (core_.health.failing(Health::kWatch)) on_return_();
   core_.membership->on_watching();
 }

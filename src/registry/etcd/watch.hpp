@@ -37,9 +37,6 @@ class Watch final : private http::Client::Handler, private Decoder::Sink {
 
  private:
   using State = WatchState;
-  /// A stream that lived that long, or brought news, was a good one: the back-off begins anew. Any other is
-  /// no success, else a server that ends each stream at once would be asked ten times a second for ever.
-  static constexpr Millis kStable = 5'000;
   /// A hurried connection comes at least that long after the one before.
   static constexpr Millis kMinReopen = 1'000;
 

@@ -44,7 +44,7 @@ void NodeWatch::skip_backoff() {
 }
 
 bool NodeWatch::relist(bool list) {
-  if (state_ == State::kStreaming && core_.loop.now() - opened_ < 2 * kStable) return false;
+  if (state_ == State::kStreaming && core_.loop.now() - opened_ < 2 * kWatchStable) return false;
   if (list) {
     stop();
     on_gap_(0);
@@ -102,7 +102,7 @@ void NodeWatch::on_head(const http::ResponseHead& head) {
   heard_ = core_.loop.now();
   refused_ = false;
   client_.set_silence_limit(0);
-  timer_.arm_in(kStable);
+  timer_.arm_in(kWatchStable);
   if (core_.health.failing(Health::kWatch)) on_return_();
   core_.membership->on_watching();
 }
@@ -112,7 +112,8 @@ void NodeWatch::become_stable() {
   relisting_.end();
   backoff_.reset();
   advanced_ = true;
-  timer_.arm_in(std::max<Millis>(opened_ + lives_ + KubeRegistry::kWatchGrace - core_.loop.now(), kStable));
+  timer_.arm_in(
+      std::max<Millis>(opened_ + lives_ + KubeRegistry::kWatchGrace - core_.loop.now(), kWatchStable));
   core_.health.working(Health::kWatch, server());
 }
 

@@ -31,8 +31,6 @@ class NodeWatch final : private http::Client::Handler, private NodeDecoder::Sink
 
  private:
   using State = WatchState;
-  /// A stream that lived that long, or brought news, was a good one.
-  static constexpr Millis kStable = 5'000;
   static constexpr Millis kMinReopen = 1'000;
 
   void on_timer();
