@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "flannelette/base/fnv.hpp"
-
 namespace flannelette::agent {
 namespace {
 
@@ -103,22 +101,19 @@ void Members::report_shadowed() {
   struct Conflicts final : overlay::LeaseTable::IgnoredVisitor {
     void ignored(const overlay::LeaseKey& key, overlay::Ignored reason) override {
       if (reason != overlay::Ignored::kConflict) return;
-      Fnv1a one;
-      one.mix(key.subnet.base.value);
-      one.mix(key.subnet.length);
-      digest += one.value();  // in whatever order they come
+      digest.mix(key.subnet.base.value);
+      digest.mix(key.subnet.length);
       if (log != nullptr)
         log->warning("peer shadowed by a conflicting lease",
                      {{"subnet", key.subnet}, {"reason", name(reason)}});
     }
     Log* log = nullptr;
-    std::uint64_t digest = 0;
+    Fnv1a digest;
   };
-  if (table_.counts().ignored == 0 && shadowed_ == 0) return;
   Conflicts found;
-  table_.visit_ignored(found);
-  if (found.digest == shadowed_) return;
-  shadowed_ = found.digest;
+  if (table_.counts().conflicts != 0) table_.visit_ignored(found);
+  if (found.digest.value() == shadowed_) return;
+  shadowed_ = found.digest.value();
   found.log = &log_;
   table_.visit_ignored(found);
 }

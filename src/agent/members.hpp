@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "agent/underlay_watch.hpp"
+#include "flannelette/base/fnv.hpp"
 #include "flannelette/base/log.hpp"
 #include "flannelette/overlay/lease_table.hpp"
 #include "flannelette/registry/registry.hpp"
@@ -61,7 +62,7 @@ class Members final : public registry::MemberListener {
   std::uint32_t changes_reported_ = 0;  ///< those of the table that the listener knows of
   bool joined_ = false;
   bool full_reported_ = false;
-  std::uint64_t shadowed_ = 0;  ///< digest of those that were reported
+  std::uint64_t shadowed_ = Fnv1a().value();  ///< digest of those that were reported
 };
 
 }  // namespace flannelette::agent

@@ -270,6 +270,7 @@ void LeaseTable::Impl::count(const PeerRecord& record, int change) {
     counts.peers += one;
   } else if (record.ignored() != Ignored::kOurs) {
     counts.ignored += one;
+    if (record.ignored() == Ignored::kConflict) counts.conflicts += one;
   }
 }
 

@@ -328,7 +328,11 @@ class World {
     const PeerCounts counts = table.counts();
     CHECK(counts.records == truth.size());
     CHECK(counts.peers == naive_winners(truth, local).size());
-    CHECK(counts.ignored == ignored_of(table).size());
+    const auto ignored = ignored_of(table);
+    CHECK(counts.ignored == ignored.size());
+    CHECK(counts.conflicts == static_cast<std::size_t>(std::ranges::count_if(ignored, [](const auto& one) {
+            return one.second == Ignored::kConflict;
+          })));
   }
 
   /// Shows a snapshot of the kernel to the audit. `between` runs somewhere in the middle.

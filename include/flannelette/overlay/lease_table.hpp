@@ -37,8 +37,9 @@ namespace flannelette::overlay {
 /// Counts for READY and status.
 struct PeerCounts {
   std::size_t records = 0;
-  std::size_t peers = 0;    ///< winners, programmed or to be
-  std::size_t ignored = 0;  ///< all but kNo, kOurs
+  std::size_t peers = 0;      ///< winners, programmed or to be
+  std::size_t ignored = 0;    ///< all but kNo, kOurs
+  std::size_t conflicts = 0;  ///< those of kConflict
 };
 
 class LeaseTable final : public Allocation {
