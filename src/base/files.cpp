@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,16 +65,6 @@ Result<UniqueFd> open_regular(std::string_view path, int flags, struct stat* inf
 
 bool is_absence(const Error& error) { return error.sys_errno == ENOENT; }
 constexpr Error kTooLarge{Code::kLimit, 0, "too large"};
-
-Result<void> write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t done = ::write(fd, text.data(), text.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return last_error("write");
-    text.remove_prefix(static_cast<std::size_t>(done));
-  }
-  return {};
-}
 
 /// Collects small pieces, so that each does not cost a system call.
 class FileWriter final : public Pieces {
@@ -159,6 +150,21 @@ Result<void> fill_and_rename(UniqueFd fd, PieceSource& source, unsigned mode, co
 }
 
 }  // namespace
+
+Result<void> write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(fd, text.data(), text.size());
+    if (done >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(done));
+    } else if (errno == EAGAIN) {
+      pollfd out{fd, POLLOUT, 0};
+      (void)::poll(&out, 1, -1);
+    } else if (errno != EINTR) {
+      return last_error("write");
+    }
+  }
+  return {};
+}
 
 Result<void> check_target(const char* path) {
   struct stat info;

@@ -12,6 +12,8 @@
 #include <cstdlib>
 #include <utility>
 
+#include "flannelette/base/files.hpp"
+
 namespace flannelette {
 namespace {
 
@@ -49,25 +51,13 @@ void prepare_standard_streams() {
 }
 
 int print(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t done = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (done >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(done));
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno == EAGAIN) {
-      pollfd out{STDOUT_FILENO, POLLOUT, 0};
-      (void)::poll(&out, 1, -1);
-      continue;
-    }
-    static bool said = false;
-    // Who reads a part only knows that.
-    if (errno != EPIPE && !std::exchange(said, true))
-      StreamSink(STDERR_FILENO).line(Level::kError, "flannelette: standard output cannot be written");
-    return 1;
-  }
-  return 0;
+  const auto printed = write_all(STDOUT_FILENO, text);
+  if (printed) return 0;
+  static bool said = false;
+  // Who reads a part only knows that.
+  if (printed.error().sys_errno != EPIPE && !std::exchange(said, true))
+    StreamSink(STDERR_FILENO).line(Level::kError, "flannelette: standard output cannot be written");
+  return 1;
 }
 
 StreamSink::StreamSink(int fd) : fd_(fd), journal_(is_journal(fd)) {}

@@ -67,6 +67,9 @@ class Files {
 /// Whether what has this name, if anything, may be replaced or removed: a regular file, or a link.
 Result<void> check_target(const char* path);
 
+/// All of it, however long a pipe or a socket takes no more.
+Result<void> write_all(int fd, std::string_view text);
+
 class SystemFiles final : public Files {
  public:
   Result<std::optional<std::string_view>> read(std::string_view path, std::span<char> buffer) override;
