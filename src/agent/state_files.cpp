@@ -8,11 +8,11 @@ namespace flannelette::agent {
 using overlay::NodeState;
 using overlay::PeerStateReader;
 
-bool StateFiles::path_of(std::string_view name, Path& path) const {
-  if (settings_.state_dir.empty()) return false;
+bool state_file(const Settings& settings, std::string_view name, Text<Files::kMaxPath>& path) {
+  if (settings.state_dir.empty()) return false;
   std::array<char, Files::kMaxPath> buffer;
   Writer out(buffer);
-  out.put(settings_.state_dir).put('/').put(name);
+  out.put(settings.state_dir).put('/').put(name);
   return !out.overflowed() && path.assign(out.view());
 }
 
@@ -39,7 +39,7 @@ void StateFiles::clean_up() {
   Path path = settings_.subnet_file;
   files_.remove_temporaries(path);
   for (const std::string_view name : {"node", "peers"}) {
-    if (path_of(name, path)) files_.remove_temporaries(path);
+    if (state_file(settings_, name, path)) files_.remove_temporaries(path);
   }
 }
 
@@ -48,7 +48,7 @@ Result<bool> StateFiles::remove() {
   clean_up();
   for (const std::string_view name : {"peers", "node"}) {
     Path path;
-    if (!path_of(name, path)) continue;
+    if (!state_file(settings_, name, path)) continue;
     const auto removed = files_.remove(path);
     if (!removed) return removed.error();
     any = any || *removed;
@@ -58,7 +58,7 @@ Result<bool> StateFiles::remove() {
 
 std::optional<NodeState> StateFiles::load_node() {
   Path path;
-  if (!path_of("node", path)) return std::nullopt;
+  if (!state_file(settings_, "node", path)) return std::nullopt;
   std::array<char, NodeState::kMaxText> buffer;
   auto text = files_.read(path, buffer);
   if (!text) {
@@ -76,7 +76,7 @@ std::optional<NodeState> StateFiles::load_node() {
 
 bool StateFiles::save(const NodeState& state) {
   Path path;
-  if (!path_of("node", path)) return true;
+  if (!state_file(settings_, "node", path)) return true;
   const auto text = to_text<NodeState::kMaxText>([&](Writer& out) { write(out, state); });
   std::array<char, NodeState::kMaxText> buffer;
   const bool same = files_.holds(path, text, buffer);
@@ -100,7 +100,7 @@ bool StateFiles::check_peers(const Path& path) {
 
 std::size_t StateFiles::load_peers(overlay::LeaseTable& peers) {
   Path path;
-  if (!path_of("peers", path) || !check_peers(path)) return 0;
+  if (!state_file(settings_, "peers", path) || !check_peers(path)) return 0;
   PeerStateReader reader(&peers);
   return files_.read_pieces(path, PeerStateReader::kMaxFile, reader) && !reader.problem() ? reader.records()
                                                                                           : 0;
@@ -108,7 +108,7 @@ std::size_t StateFiles::load_peers(overlay::LeaseTable& peers) {
 
 bool StateFiles::save(const overlay::LeaseTable& peers, Millis now) {
   Path path;
-  if (!path_of("peers", path)) return true;
+  if (!state_file(settings_, "peers", path)) return true;
   if (!peers_checked_) check_peers(path);
   overlay::PeerStateSource source(peers);
   const std::uint32_t digest = source.digest();

@@ -52,7 +52,6 @@ class StateFiles {
     ++writes_;
     written_bytes_ += bytes;
   }
-  bool path_of(std::string_view name, Path& path) const;
   void report_unusable(const Path& path, const Field& why);
   /// Reports that a file cannot be written, once for both if they fail together, and the end of it.
   bool report(const Path& path, const Result<void>& written, bool& failed, bool other_failed);

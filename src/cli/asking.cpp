@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "cli/serving_known.hpp"
+#include "flannelette/agent/known_node.hpp"
 #include "flannelette/base/unique_fd.hpp"
 #include "flannelette/http/response.hpp"
 
@@ -40,8 +41,8 @@ SocketPath find_socket(const RunSettings& run) {
   const ServingSettings& settings = run.serving;
   if (settings.socket.view() != kDefaultSocket || ::access(kDefaultSocket, F_OK) == 0) return settings.socket;
   // An agent without flags has been here: another one does not answer for it.
-  const auto node = to_text<Files::kMaxPath>([&](Writer& out) { out.put(run.agent.state_dir).put("/node"); });
-  if (::access(node.c_str(), F_OK) == 0) return settings.socket;
+  Text<Files::kMaxPath> node;
+  if (agent::state_file(run.agent, "node", node) && ::access(node.c_str(), F_OK) == 0) return settings.socket;
   SocketPath only = settings.socket;
   int count = 0;
   if (DIR* const folder = ::opendir(SocketPath(kSocketFolder).c_str())) {

@@ -13,6 +13,9 @@
 
 namespace flannelette::agent {
 
+/// The path of a state file, `node` or `peers`; false: there is no state folder, or no such path.
+bool state_file(const Settings& settings, std::string_view name, Text<Files::kMaxPath>& path);
+
 /// Who this node was: as its state file says, else as subnet.env and an unbound device of VNI 1 with that
 /// subnet's address do (a bound one is flanneld's). nullopt: nothing here is known to be ours. kInvalid:
 /// there is a state file, and it cannot be used.

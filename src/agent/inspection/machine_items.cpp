@@ -4,6 +4,7 @@
 #include "agent/public_ip_file.hpp"
 #include "agent/traffic_rules.hpp"
 #include "agent/words.hpp"
+#include "flannelette/agent/known_node.hpp"
 #include "flannelette/io/calendar.hpp"
 
 namespace flannelette::agent {
@@ -60,10 +61,9 @@ void inspect_file(Context& c, Grade grade, std::string_view file, const char* co
 
 void inspect_files(Context& c) {
   inspect_file(c, Grade::kFailure, c.settings.subnet_file, "; there will be no subnet file");
-  if (c.settings.state_dir.empty())
+  Text<Files::kMaxPath> node;
+  if (!state_file(c.settings, "node", node))
     return (void)c.report.note().put("no state folder: this node cannot start without the registry");
-  const auto node =
-      to_text<Files::kMaxPath>([&](Writer& out) { out.put(c.settings.state_dir).put("/node"); });
   inspect_file(c, Grade::kWarning, node,
                "; this node cannot start without the registry, and may get another subnet");
 }
