@@ -509,11 +509,7 @@ TEST_SUITE("agent/kube_peers") {
 
   TEST_CASE("a page that is cut and comes again makes no two of a Node: none is read in full for that") {
     KubeWorld world(KubeWorld::kWide);
-    for (unsigned i = 0; i < 1'200; ++i) {
-      world.kube.create("peer-" + std::to_string(i),
-                        {"10." + std::to_string(100 + i / 250) + "." + std::to_string(i % 250) + ".0/24"},
-                        KubeWorld::annotations_of(i));
-    }
+    add_crowd(world, 1'200);
     SimNode& node = world.add(1);
     std::size_t twice = 0;
     world.kube.before_next("page", [&] { world.kube.cut_after(400'000); });

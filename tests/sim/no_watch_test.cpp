@@ -18,6 +18,21 @@ std::string html(const std::string& status) {
          "\r\nContent-Type: text/html\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
+/// All is listed as long as it lasts, and never often. What says the same again writes nothing.
+void check_lists(World& world, const SimNode& node, ScriptedServer& server, const char* list) {
+  world.advance(kHour);
+  const auto writes = node.kernel.writes;
+  const auto files = node.files.writes;
+  server.reset_counts();
+  world.advance(10 * kHour);
+  CHECK(node.kernel.writes == writes);
+  CHECK(node.files.writes == files);
+  const std::size_t lists = server.requests(list) / 2;  // each after a question whether it is needed
+  CHECK(lists <= 10 * 12);
+  CHECK(lists >= 10 * 9);
+  CHECK(node.log.count(kSentence) <= 11 * 6 + 2);
+}
+
 }  // namespace
 
 TEST_SUITE("agent/no_watch") {
@@ -42,19 +57,7 @@ TEST_SUITE("agent/no_watch") {
     world.advance(2'000);
     CHECK(node.log.has(kSentence));
 
-    // As long as it lasts, and never often. What says the same again writes nothing.
-    world.advance(kHour);
-    const auto writes = node.kernel.writes;
-    const auto files = node.files.writes;
-    world.etcd.reset_counts();
-    world.advance(10 * kHour);
-    CHECK(node.kernel.writes == writes);
-    CHECK(node.files.writes == files);
-    const std::size_t lists =
-        world.etcd.requests("/v3/kv/range") / 2;  // each after a question whether it is needed
-    CHECK(lists <= 10 * 12);
-    CHECK(lists >= 10 * 9);
-    CHECK(node.log.count(kSentence) <= 11 * 6 + 2);
+    check_lists(world, node, world.etcd, "/v3/kv/range");
     world.remove_peer(250);
     REQUIRE(world.run_until([&] { return node.routes() == 0; }, 400'000));
 
@@ -85,17 +88,7 @@ TEST_SUITE("agent/no_watch") {
     world.advance(2'000);
     CHECK(node.log.has(kSentence));
 
-    world.advance(kHour);
-    const auto writes = node.kernel.writes;
-    const auto files = node.files.writes;
-    world.kube.reset_counts();
-    world.advance(10 * kHour);
-    CHECK(node.kernel.writes == writes);
-    CHECK(node.files.writes == files);
-    const std::size_t lists = world.kube.requests("list") / 2;  // each after a question whether it is needed
-    CHECK(lists <= 10 * 12);
-    CHECK(lists >= 10 * 9);
-    CHECK(node.log.count(kSentence) <= 11 * 6 + 2);
+    check_lists(world, node, world.kube, "list");
     world.remove_node(20);
     world.kube.remove_annotations("node-1", {kManager});
     REQUIRE(world.run_until([&] { return node.routes() == 0; }, 400'000));

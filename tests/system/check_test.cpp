@@ -379,23 +379,18 @@ TEST_SUITE("system/check") {
                {"requests are answered, the watch is not", "proxy_buffering off"});
   }
 
-  TEST_CASE("state read-only") {
+  TEST_CASE("the state's file system takes nothing") {
     REQUIRE_MEANS(cluster_means());
+    unsigned long flags = 0;
+    const char* options = nullptr;
+    const char* why = "";
+    SUBCASE("read-only") { flags = MS_RDONLY, why = "Read-only file system"; }
+    SUBCASE("no inode is left") { options = "nr_inodes=1", why = "No space left on device"; }
     Bare bare;
     const std::string folder = bare.machine.file("/var/lib");
-    REQUIRE(mount("tmpfs", folder.c_str(), "tmpfs", MS_RDONLY, nullptr) == 0);
-    check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kWarning, "files",
-               {"/var/lib/flannelette/node cannot be written: write: Read-only file system"});
-    CHECK(umount(folder.c_str()) == 0);
-  }
-
-  TEST_CASE("no inode is left for the state") {
-    REQUIRE_MEANS(cluster_means());
-    Bare bare;
-    const std::string folder = bare.machine.file("/var/lib");
-    REQUIRE(mount("tmpfs", folder.c_str(), "tmpfs", 0, "nr_inodes=1") == 0);
-    check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kWarning, "files",
-               {"/var/lib/flannelette/node cannot be written: write: No space left on device"});
+    REQUIRE(mount("tmpfs", folder.c_str(), "tmpfs", flags, options) == 0);
+    const std::string words = std::string("/var/lib/flannelette/node cannot be written: write: ") + why;
+    check_only(check(bare.machine, {etcd_flag(bare.etcd)}), kWarning, "files", {words.c_str()});
     CHECK(umount(folder.c_str()) == 0);
   }
 
